@@ -1,0 +1,38 @@
+#pragma once
+// Text helpers that the standard library of GCC 12 lacks.
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sagebuild {
+
+// The parts of `text` between any of the separator characters, empty parts left out. Views into `text`.
+std::vector<std::string_view> split(std::string_view text, std::string_view separators);
+// The lines of `text` without their ends ("\n" or "\r\n"); a last empty line is left out. Views into `text`.
+std::vector<std::string_view> lines_of(std::string_view text);
+std::string_view trimmed(std::string_view text);
+std::string lower(std::string_view text);
+std::string join(const std::vector<std::string>& parts, std::string_view separator);
+std::string replaced(std::string text, std::string_view what, std::string_view with);
+// Removes `prefix` from the front of `text` and says whether it was there.
+bool take_prefix(std::string_view& text, std::string_view prefix);
+// The whole text as a number in base 10 (or 16), or nothing.
+std::optional<long long> to_integer(std::string_view text, int base = 10);
+
+// The known word with the smallest edit distance to `word`, if it is near enough to be what was meant.
+std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& known);
+
+// POSIX shell words: 'single', "double" and backslash quoting, no expansion. Throws Error{failed} for an open quote.
+std::vector<std::string> shell_words(std::string_view line);
+// One word or a whole command, quoted so that a POSIX shell reads it back: for logs and messages, never to run.
+std::string shell_quoted(std::string_view word);
+std::string shell_line(const std::vector<std::string>& argv);
+
+// "1.4 GB", "512 kB": decimal units as disks and networks use.
+std::string human_size(unsigned long long bytes);
+// "1m12s", "4.2s"; seconds.
+std::string human_time(double seconds);
+
+}  // namespace sagebuild

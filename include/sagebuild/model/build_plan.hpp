@@ -1,0 +1,51 @@
+#pragma once
+// The immutable plan: which module, source and architecture is built, from what, and why.
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "sagebuild/model/arch.hpp"
+#include "sagebuild/model/recorded_build.hpp"
+
+namespace sagebuild {
+
+// Machine code for `real` made from PTX of `virtual_arch`, and PTX itself, where asked for.
+struct Target {
+  Arch virtual_arch;
+  Arch real;
+  bool sass = true;
+  bool ptx = false;
+  std::string reason;
+
+  auto operator<=>(const Target&) const = default;
+};
+
+struct PlannedSource {
+  RecordedSource recorded;        // its argv holds no architecture and no -std any more
+  std::string cxx_standard;       // "c++20", one value for every torch (design D7)
+  std::vector<Target> targets;    // sorted; empty for host sources
+};
+
+struct PlannedModule {
+  std::string name;
+  std::filesystem::path output;   // relative to the wheel
+  std::vector<PlannedSource> sources;
+  std::vector<std::string> link;
+  std::filesystem::path link_cwd;
+};
+
+struct DroppedModule {
+  std::string name;
+  std::filesystem::path output;
+  std::string reason;  // "no target for 8.0: FP8 code needs 8.9"
+};
+
+struct BuildPlan {
+  ArchList archs;
+  std::vector<PlannedModule> modules;
+  std::vector<DroppedModule> dropped;
+  std::vector<std::string> warnings;  // "8.6 is served by the sm_80 code", "a 4090 would hit trap stubs"
+};
+
+}  // namespace sagebuild

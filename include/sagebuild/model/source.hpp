@@ -1,0 +1,39 @@
+#pragma once
+// What is built: where it is asked for, where it lies, and what was done to it.
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace sagebuild {
+
+struct SourceSpec {
+  std::string location;  // URL, folder, local repository, .tar.gz
+  std::string ref;       // branch, tag, commit (also abbreviated); empty: the default branch, or the folder as it is
+  bool offline = false;
+};
+
+// A private working tree without a .git folder; nothing in it was run.
+struct Checkout {
+  std::filesystem::path root;
+  std::string location;  // as asked for, without credentials
+  std::string ref;
+  std::string commit;  // 40 hex digits; empty for a folder or archive that says none
+  bool dirty = false;  // a plain folder whose files differ from its commit, or that has none
+  std::vector<std::string> missing;  // paths left out because a partial repository lacks them (pictures)
+};
+
+struct AppliedRule {
+  std::string id;
+  std::string file;  // relative to the tree
+  std::string why;
+  int count = 0;             // replacements made; 0 = already done
+  bool already_done = false;
+};
+
+struct PatchedTree {
+  Checkout checkout;
+  std::vector<AppliedRule> rules;
+};
+
+}  // namespace sagebuild

@@ -1,0 +1,42 @@
+#pragma once
+// How engines and app tell what happens. They report, they do not print: cli has a console and a JSON reporter, tests a list.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace sagebuild {
+
+struct TransferProgress {
+  std::string what;         // "fetching thu-ml/SageAttention", "uploading x.whl"
+  std::uint64_t done = 0;   // bytes
+  std::uint64_t total = 0;  // 0: unknown
+  std::uint64_t objects_done = 0;
+  std::uint64_t objects_total = 0;
+};
+
+struct StepProgress {
+  std::size_t done = 0;
+  std::size_t total = 0;
+  std::string label;           // of the step that just started or ended
+  double seconds = 0;          // of that step, when it ended
+  double seconds_left = -1;    // whole build; below 0: unknown
+};
+
+class Reporter {
+ public:
+  virtual ~Reporter() = default;
+
+  virtual void stage(std::string_view text) = 0;    // "fetching ...": one line as each stage begins
+  virtual void note(std::string_view text) = 0;     // worth knowing: where the arch list came from
+  virtual void warning(std::string_view text) = 0;  // the result may not be what the user wants
+  virtual void detail(std::string_view text) = 0;   // with -v, and in the log
+  virtual void transfer(const TransferProgress& progress) = 0;  // often; the reporter thins it out
+  virtual void step_started(const StepProgress& progress) = 0;
+  virtual void step_finished(const StepProgress& progress) = 0;
+  // A step that failed: its command, its whole output once, its log.
+  virtual void step_failed(std::string_view label, std::string_view command, std::string_view output,
+                           std::string_view log) = 0;
+};
+
+}  // namespace sagebuild

@@ -1,0 +1,22 @@
+#pragma once
+// What this machine allows: cores and memory as the cgroup (v1 and v2) limits them, and the terminal.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace sagebuild {
+
+unsigned available_cores();       // affinity and cgroup quota, at least 1
+std::uint64_t available_memory();  // bytes: the smaller of RAM and the cgroup's limit
+std::uint64_t oom_kills();        // the cgroup's oom_kill counter, 0 where there is none
+std::string machine_architecture();  // "x86_64", "aarch64" (uname)
+
+bool is_terminal(int fd);
+unsigned terminal_width(int fd);  // columns, 80 if unknown
+// Flag, then NO_COLOR, then CLICOLOR_FORCE or FORCE_COLOR, then a terminal with TERM not "dumb".
+bool wants_color(int fd);
+
+std::optional<std::string> environment_value(const std::string& name);  // unset and empty are both nothing
+
+}  // namespace sagebuild

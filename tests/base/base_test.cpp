@@ -1,0 +1,68 @@
+#include "sagebuild/base/digest.hpp"
+#include "sagebuild/base/secret.hpp"
+#include "sagebuild/base/strings.hpp"
+#include "sagebuild/base/toml.hpp"
+#include "support/catch.hpp"
+
+namespace sagebuild {
+
+TEST_CASE("an error is printed with its causes, hint and log") {
+  const Error error(ErrorKind::failed, "cannot patch 'setup.py'", {"rule 'arch-list' matched 0 times", "line 12"},
+                    "try --diff", "/tmp/run.log");
+  CHECK(error.rendered() ==
+        "error: cannot patch 'setup.py'\n"
+        "  caused by: rule 'arch-list' matched 0 times\n"
+        "  caused by: line 12\n"
+        "\nhint: try --diff\n"
+        "log: /tmp/run.log\n");
+}
+
+TEST_CASE("shell words are read as a POSIX shell reads them, and written back") {
+  CHECK(shell_words(R"(g++ -DA='x y' "b\"c" d\ e '' "a\b")") ==
+        std::vector<std::string>{"g++", "-DA=x y", "b\"c", "d e", "", "a\\b"});
+  CHECK_THROWS_MATCHES(shell_words("g++ 'open"), Error, says("never closed"));
+  const std::vector<std::string> odd = {"", "a b", "it's", "$HOME", "plain-1.0+cu130", "\\", "\"", "new\nline"};
+  CHECK(shell_words(shell_line(odd)) == odd);
+}
+
+TEST_CASE("the nearest known word is offered only when it is near") {
+  CHECK(nearest("blackwel", {"Ada", "blackwell", "hopper"}) == "blackwell");
+  CHECK_FALSE(nearest("zebra", {"Ada", "blackwell"}));
+}
+
+TEST_CASE("digests are those of sha256sum, in both spellings") {
+  const Digest digest = sha256("abc");
+  CHECK(digest.hex() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  CHECK(digest.base64url() == "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0");
+  CHECK(digest_from_hex(digest.hex()) == digest);
+  CHECK_THROWS_AS(digest_from_hex("xyz"), Error);
+  CHECK(Sha256().field("ab").field("c").finish() != Sha256().field("a").field("bc").finish());
+}
+
+TEST_CASE("secrets do not survive redaction, and are forgotten when they end") {
+  {
+    const Secret token("topsecretvalue");
+    CHECK(redacted("Authorization: Bearer topsecretvalue") == "Authorization: Bearer ***");
+    CHECK(redacted("https://user:pw@host/path?x=1") == "https://***@host/path?x=1");
+    CHECK(redacted("token hf_abcdefghijklmnopqrst end") == "token *** end");
+  }
+  CHECK(redacted("topsecretvalue") == "topsecretvalue");
+}
+
+TEST_CASE("a TOML value of another type, a missing one and an unknown key are refused with their line") {
+  const TomlTable table = parse_toml("name = 'x'\narchs = ['8.0', '9.0']\ncount = 3\n[[rule]]\nid = 'a'\n", "r.toml");
+  CHECK(table.text("name") == "x");
+  CHECK(table.texts("archs") == std::vector<std::string>{"8.0", "9.0"});
+  CHECK(table.integer("count") == 3);
+  CHECK(table.tables("rule").at(0).required_text("id") == "a");
+  CHECK_NOTHROW(table.finish());
+  CHECK_THROWS_MATCHES(table.boolean("name"), Error, says("r.toml:1: 'name' must be a boolean, not a string"));
+  CHECK_THROWS_MATCHES(table.required_text("url"), Error, says("'url' is missing"));
+
+  const TomlTable typo = parse_toml("nmae = 'x'\n", "r.toml");
+  (void)typo.text("name");
+  CHECK_THROWS_MATCHES(typo.finish(), Error, says("r.toml:1: unknown key 'nmae'").hints("'name'"));
+  CHECK_THROWS_MATCHES(parse_toml("a = \n", "r.toml"), Error, says("r.toml:1:"));
+}
+
+}  // namespace sagebuild

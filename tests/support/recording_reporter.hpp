@@ -1,0 +1,33 @@
+#pragma once
+// A reporter that keeps what it was told, for assertions.
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "sagebuild/report/reporter.hpp"
+
+namespace sagebuild {
+
+class RecordingReporter : public Reporter {
+ public:
+  std::vector<std::string> stages, notes, warnings, details, finished, failures;
+  std::vector<TransferProgress> transfers;
+
+  void stage(std::string_view text) override { stages.emplace_back(text); }
+  void note(std::string_view text) override { notes.emplace_back(text); }
+  void warning(std::string_view text) override { warnings.emplace_back(text); }
+  void detail(std::string_view text) override { details.emplace_back(text); }
+  void transfer(const TransferProgress& progress) override { transfers.push_back(progress); }
+  void step_started(const StepProgress&) override {}
+  void step_finished(const StepProgress& progress) override { finished.push_back(progress.label); }
+  void step_failed(std::string_view label, std::string_view, std::string_view output, std::string_view) override {
+    failures.push_back(std::string(label) + "\n" + std::string(output));
+  }
+
+  static bool any_has(const std::vector<std::string>& lines, std::string_view text) {
+    return std::ranges::any_of(lines, [&](const auto& line) { return line.find(text) != std::string::npos; });
+  }
+};
+
+}  // namespace sagebuild
