@@ -1,5 +1,6 @@
 #pragma once
-// Catch2 version 2 (Debian 12, Ubuntu 22.04) and version 3 (Debian 13, Ubuntu 24.04) under one name, and a matcher for our errors.
+// Catch2 version 2 (Debian 12, Ubuntu 22.04) and version 3 (Debian 13, Ubuntu 24.04) under one name, and a matcher for
+// our errors.
 
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>

@@ -24,7 +24,8 @@ void require_writable_folder(const std::filesystem::path& path, std::string_view
 // Copies a folder's files, links as links, with modes. `keep` decides by path relative to `from`.
 void copy_tree(const std::filesystem::path& from, const std::filesystem::path& to,
                const std::function<bool(const std::filesystem::path&)>& keep = nullptr);
-std::uint64_t free_disk(const std::filesystem::path& path);  // bytes for an ordinary user; of the nearest existing parent
+std::uint64_t free_disk(
+    const std::filesystem::path& path);  // bytes for an ordinary user; of the nearest existing parent
 
 // A new file beside `path` (".NAME.XXXXXX"); commit() renames it, the destructor removes it.
 class AtomicFile {
@@ -77,9 +78,10 @@ class FileLock {
 // Where things live. cache: SAGEBUILD_CACHE_DIR, else XDG_CACHE_HOME/sagebuild, else ~/.cache/sagebuild.
 std::filesystem::path cache_folder();
 std::filesystem::path home_folder();
-// The program's data (patches/, examples/): SAGEBUILD_DATA_DIR, else ../share/sagebuild beside the running binary, else the
-// source folder that it was built from. Error{environment} if none has patches/.
+// The program's data (patches/, examples/): SAGEBUILD_DATA_DIR, else ../share/sagebuild beside the running binary, else
+// the source folder that it was built from. Error{environment} if none has patches/.
 std::filesystem::path data_folder();
 std::filesystem::path running_binary();
+std::string program_version();  // "0.1.0"
 
 }  // namespace sagebuild

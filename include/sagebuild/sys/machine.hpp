@@ -7,9 +7,9 @@
 
 namespace sagebuild {
 
-unsigned available_cores();       // affinity and cgroup quota, at least 1
-std::uint64_t available_memory();  // bytes: the smaller of RAM and the cgroup's limit
-std::uint64_t oom_kills();        // the cgroup's oom_kill counter, 0 where there is none
+unsigned available_cores();          // affinity and cgroup quota, at least 1
+std::uint64_t available_memory();    // bytes: the smaller of RAM and the cgroup's limit
+std::uint64_t oom_kills();           // the cgroup's oom_kill counter, 0 where there is none
 std::string machine_architecture();  // "x86_64", "aarch64" (uname)
 
 bool is_terminal(int fd);

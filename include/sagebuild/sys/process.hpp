@@ -1,6 +1,6 @@
 #pragma once
-// Child processes: argv vectors, never a shell; each child leads its own process group and has an end. Everything here is
-// called from one thread.
+// Child processes: argv vectors, never a shell; each child leads its own process group and has an end. Everything here
+// is called from one thread.
 
 #include <chrono>
 #include <cstdint>
@@ -23,32 +23,33 @@ Environment current_environment();
 
 struct Command {
   std::vector<std::string> argv;  // argv[0] is looked up in the command's own PATH unless it holds a slash
-  std::filesystem::path cwd;      // empty: ours
+  std::filesystem::path cwd{};    // empty: ours
   Environment env = clean_environment();
   // Both streams are appended here, so that a log is complete whatever ends the child. Empty: kept in memory.
-  std::filesystem::path log;
-  std::string input;                             // standard input; empty: /dev/null
-  std::optional<std::chrono::seconds> deadline;  // then TERM, 5 s, KILL to the group
+  std::filesystem::path log{};
+  std::string input{};                             // standard input; empty: /dev/null
+  std::optional<std::chrono::seconds> deadline{};  // then TERM, 5 s, KILL to the group
 };
 
 struct ProcessResult {
   int exit_code = 0;  // 128 + n if a signal ended it
   int signal = 0;     // 0: it exited by itself
   bool timed_out = false;
-  // Signal 9 that was not ours, exit 137, a compiler driver's "Killed" text, or a rise of the cgroup's oom_kill counter.
+  // Signal 9 that was not ours, exit 137, a compiler driver's "Killed" text, or a rise of the cgroup's oom_kill
+  // counter.
   bool killed_for_memory = false;
   std::string output;       // without a log: standard output, whole
   std::string diagnostics;  // without a log: standard error, whole. With one: the last 100 lines of both
   double wall_seconds = 0;
-  double cpu_seconds = 0;           // user + system of the child and all it waited for
-  std::uint64_t peak_memory = 0;    // bytes, of the largest single process (wait4); holds our own size at the fork
+  double cpu_seconds = 0;         // user + system of the child and all it waited for
+  std::uint64_t peak_memory = 0;  // bytes, of the largest single process (wait4); holds our own size at the fork
 
   bool ok() const { return exit_code == 0; }
   std::string status_text() const;  // "exit status 2", "killed by signal 9 (out of memory)", "no end after 30 s"
 };
 
-// Runs to the end. Throws Error{environment} if the program cannot be started, Interrupted if a signal came (the group is
-// ended first).
+// Runs to the end. Throws Error{environment} if the program cannot be started, Interrupted if a signal came (the group
+// is ended first).
 ProcessResult run(const Command& command);
 
 // The same, and throws Error{kind} "MESSAGE" with the command's last lines as causes if it does not exit 0.
@@ -75,7 +76,8 @@ class Processes {
     Id id;
     ProcessResult result;
   };
-  // Waits until a child ends, a signal arrives or `limit` passes. Gives nothing in the last two cases: see interrupted().
+  // Waits until a child ends, a signal arrives or `limit` passes. Gives nothing in the last two cases: see
+  // interrupted().
   std::optional<Finished> wait(std::chrono::milliseconds limit);
   // TERM to every group, KILL to those still there after `grace`.
   void stop_all(std::chrono::seconds grace = std::chrono::seconds(5));

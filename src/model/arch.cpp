@@ -1,0 +1,286 @@
+#include "sagebuild/model/arch.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <map>
+#include <optional>
+
+#include "sagebuild/base/error.hpp"
+#include "sagebuild/base/strings.hpp"
+
+namespace sagebuild {
+namespace {
+
+constexpr std::string_view kSeparators = " \t\r\n,;";
+constexpr Arch kOldestServed{8, 0};
+
+struct KnownArch {
+  Arch arch;
+  int first_cuda_major;
+  int first_cuda_minor;
+};
+
+// What upstream has code for, with the release notes' first toolkit. Sorted.
+constexpr std::array kKnown = {
+    KnownArch{{8, 0}, 11, 0},  KnownArch{{8, 6}, 11, 1},  KnownArch{{8, 7}, 11, 4},  KnownArch{{8, 8}, 13, 0},
+    KnownArch{{8, 9}, 11, 8},  KnownArch{{9, 0}, 11, 8},  KnownArch{{10, 0}, 12, 8}, KnownArch{{10, 1}, 12, 8},
+    KnownArch{{10, 3}, 12, 9}, KnownArch{{11, 0}, 13, 0}, KnownArch{{12, 0}, 12, 8}, KnownArch{{12, 1}, 12, 9},
+};
+
+// GPUs that exist, but for which the code has no kernels.
+constexpr std::array kTooOld = {Arch{3, 5}, Arch{3, 7}, Arch{5, 0}, Arch{5, 2}, Arch{5, 3}, Arch{6, 0},
+                                Arch{6, 1}, Arch{6, 2}, Arch{7, 0}, Arch{7, 2}, Arch{7, 5}};
+
+struct Name {
+  std::string_view name;
+  std::string_view list;
+};
+
+// Generations as torch/utils/cpp_extension.py names them, and GPU models by NVIDIA's list of compute capabilities.
+constexpr std::array kNames = {
+    Name{"ampere", "8.0;8.6+PTX"},
+    Name{"ampere+tegra", "8.7"},
+    Name{"ada", "8.9+PTX"},
+    Name{"hopper", "9.0+PTX"},
+    Name{"blackwell", "10.0;10.3;12.0;12.1+PTX"},
+    Name{"blackwell+tegra", "11.0"},
+    Name{"turing", "7.5"},
+    Name{"volta", "7.0"},
+    Name{"pascal", "6.0"},
+    Name{"maxwell", "5.0"},
+    Name{"a100", "8.0"},
+    Name{"a30", "8.0"},
+    Name{"a10", "8.6"},
+    Name{"a40", "8.6"},
+    Name{"a6000", "8.6"},
+    Name{"rtx3050", "8.6"},
+    Name{"rtx3060", "8.6"},
+    Name{"rtx3060ti", "8.6"},
+    Name{"rtx3070", "8.6"},
+    Name{"rtx3070ti", "8.6"},
+    Name{"rtx3080", "8.6"},
+    Name{"rtx3080ti", "8.6"},
+    Name{"rtx3090", "8.6"},
+    Name{"rtx3090ti", "8.6"},
+    Name{"orin", "8.7"},
+    Name{"l4", "8.9"},
+    Name{"l20", "8.9"},
+    Name{"l40", "8.9"},
+    Name{"l40s", "8.9"},
+    Name{"rtx6000ada", "8.9"},
+    Name{"rtx4060", "8.9"},
+    Name{"rtx4060ti", "8.9"},
+    Name{"rtx4070", "8.9"},
+    Name{"rtx4070ti", "8.9"},
+    Name{"rtx4080", "8.9"},
+    Name{"rtx4090", "8.9"},
+    Name{"h100", "9.0"},
+    Name{"h200", "9.0"},
+    Name{"h20", "9.0"},
+    Name{"h800", "9.0"},
+    Name{"gh200", "9.0"},
+    Name{"b200", "10.0"},
+    Name{"gb200", "10.0"},
+    Name{"b300", "10.3"},
+    Name{"gb300", "10.3"},
+    Name{"thor", "11.0"},
+    Name{"rtx5050", "12.0"},
+    Name{"rtx5060", "12.0"},
+    Name{"rtx5060ti", "12.0"},
+    Name{"rtx5070", "12.0"},
+    Name{"rtx5070ti", "12.0"},
+    Name{"rtx5080", "12.0"},
+    Name{"rtx5090", "12.0"},
+    Name{"rtxpro6000", "12.0"},
+    Name{"gb10", "12.1"},
+    Name{"t4", "7.5"},
+    Name{"v100", "7.0"},
+    Name{"rtx2080", "7.5"},
+    Name{"rtx2080ti", "7.5"},
+};
+
+std::string plain_digits(Arch arch) { return fmt::format("{}{}", arch.major, arch.minor); }
+std::string plain_dotted(Arch arch) { return fmt::format("{}.{}", arch.major, arch.minor); }
+
+std::string suffix_of(Arch arch) {
+  return arch.feature == ArchFeature::plain ? "" : std::string(1, static_cast<char>(arch.feature));
+}
+
+Arch first_with(ArchFeature feature) { return feature == ArchFeature::specific ? Arch{9, 0} : Arch{10, 0}; }
+
+// Both "12.0" and "120": the last digit is the minor.
+template <class Table, class ToArch>
+std::optional<Arch> find_arch(const Table& table, std::string_view number, ToArch to_arch) {
+  for (const auto& entry : table) {
+    const Arch arch = to_arch(entry);
+    if (number == plain_dotted(arch) || number == plain_digits(arch)) return arch;
+  }
+  return std::nullopt;
+}
+
+std::optional<Arch> known_arch(std::string_view number) {
+  return find_arch(kKnown, number, [](const KnownArch& known) { return known.arch; });
+}
+
+// For a number the nearest known one ("12.2": 12.1), for a word the nearest name.
+std::string nearest_spelling(std::string_view item) {
+  if (const auto version = parse_version(item)) {
+    const bool has_dot = item.find('.') != std::string_view::npos;
+    const int wanted = has_dot ? 10 * version->major() + version->minor() : version->major();
+    const auto distance = [&](const KnownArch& known) {
+      return std::abs(10 * known.arch.major + known.arch.minor - wanted);
+    };
+    return plain_dotted(std::ranges::min_element(kKnown, {}, distance)->arch);
+  }
+  std::vector<std::string> words = {"native"};
+  for (const Name& name : kNames) words.emplace_back(name.name);
+  for (const KnownArch& known : kKnown) {
+    words.push_back("sm_" + plain_digits(known.arch));
+    words.push_back("compute_" + plain_digits(known.arch));
+  }
+  return nearest(lower(item), words).value_or("");
+}
+
+[[noreturn]] void unknown(std::string_view item) {
+  const std::string near = nearest_spelling(item);
+  std::vector<std::string> all;
+  for (const KnownArch& known : kKnown) all.push_back(plain_dotted(known.arch));
+  throw Error(ErrorKind::usage, fmt::format("unknown architecture '{}'", item), {},
+              near.empty() ? fmt::format("known are {}", join(all, " "))
+                           : fmt::format("'{}' is the nearest; known are {}", near, join(all, " ")));
+}
+
+struct TooOld {
+  std::string item;
+};
+
+// One item of a list; a name can stand for several requests.
+std::vector<ArchRequest> parse_item(std::string_view item) {
+  std::string text = lower(item);
+  for (const Name& name : kNames) {
+    const bool with_ptx = text == std::string(name.name) + "+ptx";
+    if (text != name.name && !with_ptx) continue;
+    std::vector<ArchRequest> requests;
+    for (const std::string_view part : split(name.list, ";")) {
+      for (const ArchRequest& request : parse_item(part)) requests.push_back(request);
+    }
+    requests.back().ptx |= with_ptx;
+    return requests;
+  }
+  std::string_view rest = text;
+  ArchRequest request;
+  if (rest.ends_with("+ptx")) {
+    rest.remove_suffix(4);
+    request.ptx = true;
+  }
+  if (take_prefix(rest, "compute_")) {
+    request.sass = false;
+    request.ptx = true;
+  } else {
+    take_prefix(rest, "sm_");
+  }
+  ArchFeature feature = ArchFeature::plain;
+  if (rest.ends_with('a') || rest.ends_with('f')) {
+    feature = static_cast<ArchFeature>(rest.back());
+    rest.remove_suffix(1);
+  }
+  if (find_arch(kTooOld, rest, [](Arch arch) { return arch; })) throw TooOld{std::string(item)};
+  const auto arch = known_arch(rest);
+  if (!arch || (feature != ArchFeature::plain && *arch < first_with(feature))) unknown(item);
+  request.arch = *arch;
+  request.arch.feature = feature;
+  return {request};
+}
+
+ArchList merged(const std::vector<ArchRequest>& requests) {
+  std::map<Arch, ArchRequest> by_arch;
+  for (const ArchRequest& request : requests) {
+    auto [entry, is_new] = by_arch.try_emplace(request.arch, request);
+    if (is_new) continue;
+    entry->second.sass |= request.sass;
+    entry->second.ptx |= request.ptx;
+  }
+  ArchList list;
+  for (const auto& [arch, request] : by_arch) list.push_back(request);
+  return list;
+}
+
+}  // namespace
+
+std::string dotted(Arch arch) { return plain_dotted(arch) + suffix_of(arch); }
+std::string digits(Arch arch) { return plain_digits(arch) + suffix_of(arch); }
+std::string sm_name(Arch arch) { return "sm_" + digits(arch); }
+std::string compute_name(Arch arch) { return "compute_" + digits(arch); }
+
+Version first_cuda(Arch arch) {
+  const Version family_since{12, 9};
+  const Version specific_since{12, 0};
+  const auto plain = [&](const KnownArch& known) { return known.arch == Arch{arch.major, arch.minor}; };
+  const auto known = std::ranges::find_if(kKnown, plain);
+  if (known == kKnown.end()) throw Error(ErrorKind::bug, fmt::format("no such architecture: {}", dotted(arch)));
+  Version first{known->first_cuda_major, known->first_cuda_minor};
+  if (arch.feature == ArchFeature::family) first = std::max(first, family_since);
+  if (arch.feature == ArchFeature::specific) first = std::max(first, specific_since);
+  return first;
+}
+
+std::optional<Version> removed_in_cuda(Arch arch) {
+  if (arch.major == 10 && arch.minor == 1) return Version{13, 0};
+  return std::nullopt;
+}
+
+ArchList parse_arch_list(std::string_view text) {
+  std::vector<ArchRequest> requests;
+  for (const std::string_view item : split(text, kSeparators)) {
+    try {
+      for (const ArchRequest& request : parse_item(item)) requests.push_back(request);
+    } catch (const TooOld& old) {
+      throw Error(ErrorKind::usage, fmt::format("architecture '{}' is too old for this code", old.item), {},
+                  fmt::format("{} is the oldest; leave '{}' out", plain_dotted(kOldestServed), old.item));
+    }
+  }
+  if (requests.empty()) {
+    throw Error(ErrorKind::usage, fmt::format("no architecture in '{}'", text), {},
+                "for example '8.9' or '8.0 9.0 12.0+PTX'");
+  }
+  return merged(requests);
+}
+
+Arch parse_arch(std::string_view text) {
+  const ArchList list = parse_arch_list(text);
+  if (list.size() != 1 || list[0].ptx) {
+    throw Error(ErrorKind::usage, fmt::format("'{}' is not one architecture", text), {},
+                "for example '9.0a' or 'sm_90a'");
+  }
+  return list[0].arch;
+}
+
+InheritedArchList parse_inherited_arch_list(std::string_view text) {
+  InheritedArchList result;
+  std::vector<ArchRequest> requests;
+  for (const std::string_view item : split(text, kSeparators)) {
+    try {
+      for (const ArchRequest& request : parse_item(item)) requests.push_back(request);
+    } catch (const TooOld& old) {
+      result.dropped.push_back(old.item);
+    }
+  }
+  result.list = merged(requests);
+  return result;
+}
+
+std::string print(const ArchList& list) {
+  std::vector<std::string> items;
+  for (const ArchRequest& request : list) {
+    if (!request.sass)
+      items.push_back(compute_name(request.arch));
+    else
+      items.push_back(dotted(request.arch) + (request.ptx ? "+PTX" : ""));
+  }
+  return join(items, " ");
+}
+
+}  // namespace sagebuild

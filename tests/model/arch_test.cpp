@@ -1,0 +1,80 @@
+#include "sagebuild/model/arch.hpp"
+
+#include <random>
+
+#include "support/catch.hpp"
+
+namespace sagebuild {
+
+TEST_CASE("every spelling of an architecture list in use is read") {
+  const ArchList ampere_to_blackwell = {{{8, 0}}, {{8, 6}}, {{9, 0}}, {{12, 0}, true, true}};
+  // The forms that guides tell people to copy.
+  CHECK(parse_arch_list("8.0 8.6 9.0 12.0+PTX") == ampere_to_blackwell);
+  CHECK(parse_arch_list("8.0;8.6,9.0; 12.0+PTX;") == ampere_to_blackwell);
+  CHECK(parse_arch_list("sm_80;sm_86;sm_90;compute_120;sm_120") == ampere_to_blackwell);
+  CHECK(print(parse_arch_list("compute_80;sm_80;compute_86;sm_86;compute_90;sm_90;compute_120;sm_120")) ==
+        "8.0+PTX 8.6+PTX 9.0+PTX 12.0+PTX");
+  CHECK(print(parse_arch_list("12.0")) == "12.0");
+  CHECK(print(parse_arch_list("12.0+PTX")) == "12.0+PTX");
+  CHECK(print(parse_arch_list("120 90a 12.0f compute_100")) == "9.0a compute_100 12.0 12.0f");
+  CHECK(print(parse_arch_list("Ampere;Ada RTX5090,h100")) == "8.0 8.6+PTX 8.9+PTX 9.0 12.0");
+  CHECK(print(parse_arch_list("hopper+ptx Blackwell+Tegra")) == "9.0+PTX 11.0");
+  CHECK(print(parse_arch_list("8.9 8.9 8.9+ptx")) == "8.9+PTX");
+}
+
+TEST_CASE("an unknown architecture is refused, with the nearest one") {
+  CHECK_THROWS_MATCHES(parse_arch_list("8.0 12.2"), Error,
+                       says("unknown architecture '12.2'").hints("'12.1' is the nearest"));
+  CHECK_THROWS_MATCHES(parse_arch_list("blackwel"), Error, says("'blackwel'").hints("'blackwell'"));
+  CHECK_THROWS_MATCHES(parse_arch_list("rtx5091"), Error, says("'rtx5091'").hints("rtx50"));
+  CHECK_THROWS_MATCHES(parse_arch_list("1.20"), Error, says("unknown architecture '1.20'"));
+  CHECK_THROWS_MATCHES(parse_arch_list("8.9a"), Error, says("unknown architecture '8.9a'").hints("8.9"));
+  CHECK_THROWS_MATCHES(parse_arch_list("9.0f"), Error, says("unknown architecture '9.0f'"));
+  CHECK_THROWS_MATCHES(parse_arch_list(" ;, "), Error, says("no architecture in"));
+  CHECK_THROWS_MATCHES(parse_arch_list("7.5 8.0"), Error, says("'7.5' is too old").hints("8.0 is the oldest"));
+}
+
+TEST_CASE("a list inherited from an image loses only what the code cannot serve") {
+  const auto inherited = parse_inherited_arch_list("7.5 8.0 8.6 9.0 10.0 12.0+PTX");
+  CHECK(inherited.dropped == std::vector<std::string>{"7.5"});
+  CHECK(print(inherited.list) == "8.0 8.6 9.0 10.0 12.0+PTX");
+  CHECK(parse_inherited_arch_list("5.2 7.0").list.empty());
+  CHECK_THROWS_AS(parse_inherited_arch_list("8.0 nonsense"), Error);
+}
+
+TEST_CASE("each architecture knows its names and the toolkit that it needs") {
+  const Arch hopper = parse_arch("sm_90a");
+  CHECK(dotted(hopper) == "9.0a");
+  CHECK(sm_name(hopper) == "sm_90a");
+  CHECK(compute_name(hopper) == "compute_90a");
+  CHECK(first_cuda({12, 0}) == Version{12, 8});
+  CHECK(first_cuda({12, 1}) == Version{12, 9});
+  CHECK(first_cuda({12, 0, ArchFeature::family}) == Version{12, 9});
+  CHECK(removed_in_cuda({10, 1}) == Version{13, 0});
+  CHECK_FALSE(removed_in_cuda({11, 0}));
+}
+
+TEST_CASE("what is printed is read back as the same list") {
+  const std::vector<std::string> items = {"8.0",   "8.6",   "8.7",  "8.8",  "8.9",  "9.0",  "9.0a",  "10.0",
+                                          "10.0a", "10.0f", "10.1", "10.3", "11.0", "12.0", "12.0f", "12.1a"};
+  std::mt19937 random(20261123);
+  for (int round = 0; round < 500; ++round) {
+    ArchList list;
+    for (const std::string& item : items) {
+      const auto kind = random() % 4;
+      if (kind == 0) continue;
+      list.push_back({parse_arch(item), kind != 1, kind != 2});
+    }
+    if (list.empty()) continue;
+    REQUIRE(parse_arch_list(print(list)) == list);
+  }
+}
+
+TEST_CASE("versions compare by number") {
+  CHECK(parse_version("2.11.0+cu130")->text() == "2.11.0");
+  CHECK(*parse_version("2.11") > *parse_version("2.9.1"));
+  CHECK(*parse_version("13") == *parse_version("13.0.0"));
+  CHECK_FALSE(parse_version("main"));
+}
+
+}  // namespace sagebuild

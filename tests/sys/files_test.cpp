@@ -1,0 +1,104 @@
+#include "sagebuild/sys/files.hpp"
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sagebuild/base/secret.hpp"
+#include "sagebuild/sys/log.hpp"
+#include "support/catch.hpp"
+
+namespace sagebuild {
+namespace fs = std::filesystem;
+
+namespace {
+std::size_t entries(const fs::path& folder) {
+  return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
+}
+}  // namespace
+
+TEST_CASE("a file is replaced whole, keeps its mode, and a link stays a link") {
+  const TempDir folder;
+  const fs::path file = folder.path() / "a.txt";
+  write_file(file, "one");
+  chmod(file.c_str(), 0640);
+  fs::create_symlink("a.txt", folder.path() / "link");
+  write_file(folder.path() / "link", "two");
+  CHECK(read_file(file) == "two");
+  CHECK(fs::is_symlink(folder.path() / "link"));
+  struct stat status {};
+  stat(file.c_str(), &status);
+  CHECK((status.st_mode & 0777) == 0640);
+}
+
+TEST_CASE("a file that is not committed leaves nothing") {
+  const TempDir folder;
+  {
+    AtomicFile file(folder.path() / "half");
+    file.write("half of it");
+    CHECK(entries(folder.path()) == 1);
+  }
+  CHECK(entries(folder.path()) == 0);
+}
+
+TEST_CASE("a missing file is told from an unreadable one") {
+  CHECK_FALSE(read_file_if_exists("/no/such/file"));
+  CHECK_THROWS_MATCHES(read_file("/no/such/file"), Error, says("cannot read '/no/such/file'"));
+  CHECK_THROWS_AS(write_file("/proc/no/such", "x"), Error);
+}
+
+TEST_CASE("a temporary folder goes away unless it is kept") {
+  fs::path gone;
+  {
+    const TempDir folder("sagebuild-test");
+    gone = folder.path();
+    write_file(gone / "deep" / "file", "x");
+  }
+  CHECK_FALSE(fs::exists(gone));
+}
+
+TEST_CASE("trees are copied with links and modes, and what is not wanted stays behind") {
+  const TempDir from;
+  const TempDir to;
+  write_file(from.path() / "a/run.sh", "#!/bin/sh\n");
+  chmod((from.path() / "a/run.sh").c_str(), 0755);
+  fs::create_symlink("run.sh", from.path() / "a/link");
+  write_file(from.path() / "build/junk", "x");
+  copy_tree(from.path(), to.path() / "copy", [](const fs::path& path) { return path != "build"; });
+  CHECK(fs::is_symlink(to.path() / "copy/a/link"));
+  CHECK(access((to.path() / "copy/a/run.sh").c_str(), X_OK) == 0);
+  CHECK_FALSE(fs::exists(to.path() / "copy/build"));
+}
+
+TEST_CASE("a lock held by another process is waited for, and that is said") {
+  const TempDir folder;
+  const fs::path file = folder.path() / "lock";
+  int ready[2];
+  REQUIRE(pipe(ready) == 0);
+  const pid_t holder = fork();
+  if (holder == 0) {
+    const FileLock lock(file);
+    if (write(ready[1], "x", 1) != 1) _exit(1);
+    usleep(200'000);
+    _exit(0);
+  }
+  char byte = 0;
+  REQUIRE(read(ready[0], &byte, 1) == 1);
+  int waited = 0;
+  const FileLock lock(file, [&] { ++waited; });
+  CHECK(waited == 1);
+  waitpid(holder, nullptr, 0);
+}
+
+TEST_CASE("the log holds no secret") {
+  const TempDir folder;
+  const Secret token("very-secret-token");
+  open_log(folder.path() / "logs" / "run.log");
+  log_line("Authorization: Bearer very-secret-token to https://me:pass@host/");
+  const std::string text = read_file(folder.path() / "logs" / "run.log");
+  CHECK(text.find("Bearer ***") != std::string::npos);
+  CHECK(text.find("secret-token") == std::string::npos);
+  CHECK(text.find("me:pass") == std::string::npos);
+}
+
+}  // namespace sagebuild
