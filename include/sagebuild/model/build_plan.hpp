@@ -22,14 +22,14 @@ struct Target {
 };
 
 struct PlannedSource {
-  RecordedSource recorded;        // its argv holds no architecture and no -std any more
-  std::string cxx_standard;       // "c++20", one value for every torch (design D7)
-  std::vector<Target> targets;    // sorted; empty for host sources
+  RecordedSource recorded;      // its argv holds no architecture and no -std any more
+  std::string cxx_standard;     // "c++20", one value for every torch (design D7)
+  std::vector<Target> targets;  // sorted; empty for host sources
 };
 
 struct PlannedModule {
   std::string name;
-  std::filesystem::path output;   // relative to the wheel
+  std::filesystem::path output;  // relative to the wheel
   std::vector<PlannedSource> sources;
   std::vector<std::string> link;
   std::filesystem::path link_cwd;

@@ -1,6 +1,6 @@
 #pragma once
-// What sagebuild knows of one project: patches/NAME.toml as values. The rules are the patch engine's (patch/rule.hpp reads them
-// from the same file); here is what planning needs.
+// What sagebuild knows of one project: patches/NAME.toml as values. The rules are the patch engine's (patch/rule.hpp
+// reads them from the same file); here is what planning needs.
 
 #include <filesystem>
 #include <optional>
@@ -13,15 +13,15 @@ namespace sagebuild {
 
 // What one request compiles to, in one module: `real` machine code made from `virtual_arch`.
 struct RecipeTarget {
-  Arch request;       // the user's 9.0
-  Arch virtual_arch;  // compute_90a
-  Arch real;          // sm_90a
+  Arch request;              // the user's 9.0
+  Arch virtual_arch;         // compute_90a
+  Arch real;                 // sm_90a
   bool ptx_allowed = false;  // may carry PTX of a plain architecture for newer GPUs
   std::string reason;
 };
 
 struct RecipeModule {
-  std::string name;  // "sageattention._qattn_sm89", or its last part
+  std::string name;                   // "sageattention._qattn_sm89", or its last part
   std::vector<RecipeTarget> targets;  // requests not named here get nothing from this module
   std::string reason;                 // why this set
 };

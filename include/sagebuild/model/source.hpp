@@ -18,8 +18,8 @@ struct Checkout {
   std::filesystem::path root;
   std::string location;  // as asked for, without credentials
   std::string ref;
-  std::string commit;  // 40 hex digits; empty for a folder or archive that says none
-  bool dirty = false;  // a plain folder whose files differ from its commit, or that has none
+  std::string commit;                // 40 hex digits; empty for a folder or archive that says none
+  bool dirty = false;                // a plain folder whose files differ from its commit, or that has none
   std::vector<std::string> missing;  // paths left out because a partial repository lacks them (pictures)
 };
 
@@ -27,7 +27,7 @@ struct AppliedRule {
   std::string id;
   std::string file;  // relative to the tree
   std::string why;
-  int count = 0;             // replacements made; 0 = already done
+  int count = 0;  // replacements made; 0 = already done
   bool already_done = false;
 };
 

@@ -20,7 +20,7 @@ class Version {
   int patch() const { return at(2); }
   bool empty() const { return numbers_.empty(); }
 
-  std::string text() const;        // "2.11.0"
+  std::string text() const;         // "2.11.0"
   std::string major_minor() const;  // "2.11"
 
   // Missing numbers are 0: 13 == 13.0 == 13.0.0.

@@ -1,0 +1,34 @@
+#pragma once
+// The one parallel stage: runs a graph of steps on a limit of cores and memory.
+
+#include <cstdint>
+#include <filesystem>
+#include <vector>
+
+#include "sagebuild/model/step.hpp"
+#include "sagebuild/report/reporter.hpp"
+
+namespace sagebuild {
+
+struct Limits {
+  unsigned jobs = 1;
+  std::uint64_t memory = 0;  // bytes that running steps may take together; 0: no limit
+};
+
+struct ExecOutcome {
+  std::vector<StepRecord> steps;  // in the order they ended
+  double wall_seconds = 0;
+  double cpu_seconds = 0;
+  std::uint64_t peak_memory = 0;  // bytes, the largest sum of what ran at once (each step's own peak)
+};
+
+// Runs every step once, those with the longest chain behind them first. A step that would pass the memory limit waits,
+// but one always runs. A step killed for memory is run once more, alone. After a failure nothing new starts, what runs
+// ends, and all failures are reported; then Error{failed} names them. On a signal all groups are ended and Interrupted
+// is thrown. `logs` is a folder for one log per step; the log of a step that printed nothing is removed.
+ExecOutcome execute(const StepGraph& graph, const Limits& limits, const std::filesystem::path& logs, Reporter& report);
+
+// Seconds from the start of each step to the end of the graph along its longest chain.
+std::vector<double> critical_path(const StepGraph& graph);
+
+}  // namespace sagebuild

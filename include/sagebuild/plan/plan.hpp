@@ -1,0 +1,28 @@
+#pragma once
+// From what setup.py would do to what is done: which source is compiled for which architecture, and why.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sagebuild/model/build_plan.hpp"
+#include "sagebuild/model/recipe.hpp"
+#include "sagebuild/model/recorded_build.hpp"
+
+namespace sagebuild {
+
+// With a recipe each module gets the targets of the recipe's table; without one every module gets what was asked for.
+// All architecture, -std and --threads options of the recording are taken out: the plan owns them (design D7). Modules
+// without targets are dropped with their reason. Throws Error{usage} for an architecture that no module serves.
+BuildPlan make_plan(const RecordedBuild& recorded, const std::optional<Recipe>& recipe, const ArchList& archs);
+
+// nvcc's options for a source's targets, sorted: {"-gencode", "arch=compute_80,code=sm_80", ...}.
+std::vector<std::string> gencode_options(const std::vector<Target>& targets);
+// "sm_80 sm_90 sm_120 compute_120", with "sm_90 from compute_89" where they differ.
+std::string describe(const std::vector<Target>& targets);
+// The table of `sagebuild plan`: module, source, targets; then what was dropped and the warnings. Ends with a newline.
+std::string table_of(const BuildPlan& plan);
+// One JSON document, schema "sagebuild.plan/1".
+std::string json_of(const BuildPlan& plan);
+
+}  // namespace sagebuild

@@ -1,0 +1,25 @@
+#pragma once
+// One run of setup.py with stand-ins for ninja and the compiler driver: every compile and link command becomes known,
+// and the wheel comes out complete but for its modules (design D1).
+
+#include <filesystem>
+#include <string>
+
+#include "sagebuild/model/environment.hpp"
+#include "sagebuild/model/recorded_build.hpp"
+#include "sagebuild/report/reporter.hpp"
+
+namespace sagebuild {
+
+struct RecordSettings {
+  std::filesystem::path project;  // the folder of setup.py; changed by the run (build/, egg-info)
+  std::string archs;              // TORCH_CUDA_ARCH_LIST for the recording, `;` between items
+  std::filesystem::path work;     // an empty private folder for records, stand-ins and the wheel
+};
+
+// Throws Error{failed} if setup.py is missing, fails (with its last lines), compiles in a way that is not understood,
+// or links nothing of what it compiles.
+RecordedBuild record_setup(const RecordSettings& settings, const PythonEnv& python, const Toolchain& toolchain,
+                           Reporter& report);
+
+}  // namespace sagebuild

@@ -1,0 +1,17 @@
+#pragma once
+// The programs that setup.py meets instead of ninja and the compiler driver while it is recorded (design D1). They are
+// this same binary under the names `ninja` and `g++`, and write what they were asked to do into $SAGEBUILD_RECORD.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sagebuild {
+
+inline constexpr const char* kRecordVariable = "SAGEBUILD_RECORD";               // folder for the records
+inline constexpr const char* kRealCompilerVariable = "SAGEBUILD_REAL_COMPILER";  // full path
+
+// If this process was started under a stand-in's name by a recording, does its work and gives the exit code.
+std::optional<int> run_as_stand_in(const std::vector<std::string>& argv);
+
+}  // namespace sagebuild

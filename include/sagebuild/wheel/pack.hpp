@@ -1,0 +1,34 @@
+#pragma once
+// The finished wheel: the recorded one with its modules, its label and its RECORD (design section 6). Same inputs, same
+// bytes.
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "sagebuild/model/wheel.hpp"
+
+namespace sagebuild {
+
+struct PackSettings {
+  std::filesystem::path recorded;                                  // the wheel that setup.py made, its modules empty
+  std::map<std::filesystem::path, std::filesystem::path> modules;  // path in the wheel -> linked and stripped file
+  std::filesystem::path output;                                    // folder for the finished wheel
+  std::string local_label;                                         // "cu130torch2.11.gd1a57a5"
+  std::string platform;                                            // "linux_x86_64"
+  std::string requires_torch;                                      // "torch==2.11.*"; empty: none
+  Provenance provenance;
+};
+
+// "cu130torch2.11.gd1a57a5": CUDA and torch of the environment, then the commit where there is one (PEP 440 local
+// version).
+std::string local_version_label(const PythonEnv& python, const Checkout& checkout);
+
+// The folder `output` gets NAME-VERSION+LABEL-PY-ABI-PLATFORM.whl, whole or not at all. Modules of the plan's `dropped`
+// list are left out. Times are SOURCE_DATE_EPOCH or 1980-01-01. Throws Error{failed}.
+Wheel pack_wheel(const PackSettings& settings);
+
+// The text of NAME.dist-info/sagebuild.json, schema "sagebuild.provenance/1". Holds no path of this machine.
+std::string provenance_json(const Provenance& provenance);
+
+}  // namespace sagebuild

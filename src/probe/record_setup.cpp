@@ -1,0 +1,205 @@
+#include "sagebuild/probe/record_setup.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "sagebuild/base/error.hpp"
+#include "sagebuild/base/strings.hpp"
+#include "sagebuild/probe/ninja_file.hpp"
+#include "sagebuild/probe/stand_in.hpp"
+#include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/process.hpp"
+
+namespace sagebuild {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+struct Records {
+  std::vector<Json> ninja, link, compile;
+};
+
+// In the order of their names, so that two recordings give the same plan.
+Records read_records(const fs::path& folder) {
+  std::set<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder)) files.insert(entry.path());
+  Records records;
+  for (const fs::path& file : files) {
+    const std::string name = file.filename();
+    auto& list = name.starts_with("ninja") ? records.ninja : name.starts_with("link") ? records.link : records.compile;
+    list.push_back(Json::parse(read_file(file)));
+  }
+  return records;
+}
+
+Command setup_command(const RecordSettings& settings, const PythonEnv& python, const Toolchain& toolchain) {
+  const fs::path bin = settings.work / "bin";
+  make_folders(bin);
+  make_folders(settings.work / "records");
+  for (const char* name : {"ninja", "g++"}) fs::create_symlink(running_binary(), bin / name);
+
+  Command command{
+      .argv = {python.executable.string(), "setup.py", "bdist_wheel", "--dist-dir", (settings.work / "wheel").string()},
+      .cwd = settings.project};
+  const std::string path = command.env["PATH"];
+  command.env["PATH"] = fmt::format("{}:{}:{}:{}", bin.string(), python.executable.parent_path().string(),
+                                    toolchain.nvcc.parent_path().string(), path);
+  command.env["CUDA_HOME"] = toolchain.cuda_home.string();
+  command.env["CC"] = command.env["CXX"] = (bin / "g++").string();
+  command.env[kRecordVariable] = (settings.work / "records").string();
+  command.env[kRealCompilerVariable] = toolchain.host_compiler.string();
+  command.env["TORCH_CUDA_ARCH_LIST"] = settings.archs;
+  command.env["TORCH_EXTENSION_SKIP_NVCC_GEN_DEPENDENCIES"] = "1";
+  command.env["MAX_JOBS"] = "1";
+  command.log = settings.work / "setup.log";
+  return command;
+}
+
+Language language_of(const fs::path& source) {
+  if (source.extension() == ".cu") return Language::cuda;
+  return source.extension() == ".c" ? Language::c : Language::cxx;
+}
+
+// Undoes the stand-in's name wherever it got into a command: as the program and as nvcc's -ccbin.
+void use_real_compiler(std::vector<std::string>& argv, const RecordSettings& settings, const Toolchain& toolchain) {
+  const std::string stand_in = (settings.work / "bin" / "g++").string();
+  for (std::string& word : argv) word = replaced(std::move(word), stand_in, toolchain.host_compiler.string());
+}
+
+// Takes -c, -o, the source and what writes dependency files out of a compile command.
+std::vector<std::string> bare_compile(const std::vector<std::string>& argv, const std::string& source) {
+  static const std::set<std::string, std::less<>> kAlone = {"-c", "-MMD", "-MD", "-MP",
+                                                            "--generate-dependencies-with-compile"};
+  static const std::set<std::string, std::less<>> kWithValue = {"-o", "-MF", "-MT", "-MQ", "--dependency-output"};
+  std::vector<std::string> kept;
+  for (std::size_t i = 0; i < argv.size(); ++i) {
+    if (kWithValue.contains(argv[i]))
+      ++i;
+    else if (!kAlone.contains(argv[i]) && argv[i] != source)
+      kept.push_back(argv[i]);
+  }
+  return kept;
+}
+
+std::map<fs::path, RecordedSource> read_sources(const Records& records, const RecordSettings& settings,
+                                                const Toolchain& toolchain) {
+  std::map<fs::path, RecordedSource> by_object;
+  for (const Json& record : records.ninja) {
+    const fs::path cwd = record.at("cwd").get<std::string>();
+    for (const NinjaBuild& build : parse_ninja(record.at("text").get<std::string>(), (cwd / "build.ninja").string())) {
+      if (build.inputs.size() != 1 || build.outputs.size() != 1) continue;  // torch's device link of -rdc code
+      RecordedSource source;
+      source.source = (cwd / build.inputs.front()).lexically_normal();
+      source.object = (cwd / build.outputs.front()).lexically_normal();
+      source.language = language_of(source.source);
+      source.cwd = cwd;
+      source.argv = bare_compile(shell_words(build.command), build.inputs.front());
+      use_real_compiler(source.argv, settings, toolchain);
+      by_object.emplace(source.object, std::move(source));
+    }
+  }
+  return by_object;
+}
+
+// "build/lib.linux-x86_64-cpython-311/pkg/_x.cpython-311-x86_64-linux-gnu.so" is "pkg/_x....so" in the wheel.
+fs::path path_in_wheel(const fs::path& output, const fs::path& project) {
+  const fs::path relative = output.lexically_relative(project);
+  auto part = relative.begin();
+  fs::path result;
+  int index = 0;
+  for (; part != relative.end(); ++part, ++index) {
+    const bool build_folder = (index == 0 && *part == "build") || (index == 1 && part->string().starts_with("lib"));
+    if (!build_folder) result /= *part;
+  }
+  return result;
+}
+
+std::string module_name(const fs::path& in_wheel) {
+  const std::string file = in_wheel.filename();
+  std::string name = replaced(in_wheel.parent_path().string(), "/", ".");
+  return (name.empty() ? "" : name + ".") + file.substr(0, file.find('.'));
+}
+
+std::vector<RecordedModule> read_modules(const Records& records, std::map<fs::path, RecordedSource> sources,
+                                         const RecordSettings& settings, const Toolchain& toolchain) {
+  std::vector<RecordedModule> modules;
+  for (const Json& record : records.link) {
+    RecordedModule module;
+    module.link_cwd = record.at("cwd").get<std::string>();
+    module.link = record.at("argv").get<std::vector<std::string>>();
+    use_real_compiler(module.link, settings, toolchain);
+    module.link.front() = toolchain.host_compiler.string();
+    const auto output = std::ranges::find(module.link, "-o") + 1;
+    module.output = path_in_wheel((module.link_cwd / *output).lexically_normal(), settings.project);
+    module.name = module_name(module.output);
+    for (const std::string& word : module.link) {
+      const auto found = sources.find((module.link_cwd / word).lexically_normal());
+      if (found == sources.end()) continue;
+      module.sources.push_back(std::move(found->second));
+      sources.erase(found);
+    }
+    modules.push_back(std::move(module));
+  }
+  if (!sources.empty()) {
+    throw Error(ErrorKind::failed, fmt::format("setup.py compiles '{}' but links it into nothing that sagebuild saw",
+                                               sources.begin()->second.source.string()));
+  }
+  std::ranges::sort(modules, {}, &RecordedModule::name);
+  return modules;
+}
+
+fs::path only_wheel(const fs::path& folder) {
+  std::vector<fs::path> wheels;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    if (entry.path().extension() == ".whl") wheels.push_back(entry.path());
+  }
+  if (wheels.size() != 1)
+    throw Error(ErrorKind::failed, fmt::format("setup.py made {} wheels instead of one", wheels.size()));
+  return wheels.front();
+}
+
+void require_setup_py(const fs::path& project) {
+  if (fs::is_regular_file(project / "setup.py")) return;
+  throw Error(ErrorKind::failed, fmt::format("there is no setup.py in '{}'", project.string()), {},
+              "sagebuild builds packages that use setuptools with torch's CUDAExtension");
+}
+
+}  // namespace
+
+RecordedBuild record_setup(const RecordSettings& settings, const PythonEnv& python, const Toolchain& toolchain,
+                           Reporter& report) {
+  require_setup_py(settings.project);
+  const Command command = setup_command(settings, python, toolchain);
+  const ProcessResult result = run(command);
+  report.detail(fmt::format("setup.py took {}: {}", human_time(result.wall_seconds), shell_line(command.argv)));
+  if (!result.ok()) {
+    std::vector<std::string> causes = {result.status_text()};
+    for (const auto line : lines_of(result.diagnostics)) causes.emplace_back(line);
+    if (causes.size() > 16) causes.erase(causes.begin() + 1, causes.end() - 15);
+    throw Error(ErrorKind::failed, "setup.py of the project failed while its build was recorded", std::move(causes),
+                "does `python setup.py --version` work in that folder? --keep-temp keeps it", command.log.string());
+  }
+  const Records records = read_records(settings.work / "records");
+  RecordedBuild build;
+  build.wheel = only_wheel(settings.work / "wheel");
+  build.modules = read_modules(records, read_sources(records, settings, toolchain), settings, toolchain);
+  const bool links_unknown =
+      std::ranges::any_of(build.modules, [](const RecordedModule& module) { return module.sources.empty(); });
+  if (links_unknown) {
+    const std::string seen = records.compile.empty()
+                                 ? "no compile command at all"
+                                 : shell_line(records.compile.front().at("argv").get<std::vector<std::string>>());
+    throw Error(ErrorKind::failed, "setup.py compiles in a way that sagebuild does not understand",
+                {fmt::format("seen: {}", seen)},
+                "torch must compile through ninja (use_ninja=True, and no own build step)");
+  }
+  return build;
+}
+
+}  // namespace sagebuild

@@ -1,0 +1,78 @@
+#include "sagebuild/probe/stand_in.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "sagebuild/base/error.hpp"
+#include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/machine.hpp"
+
+namespace sagebuild {
+namespace {
+
+namespace fs = std::filesystem;
+
+// One file per call, named by process, since upstream runs several at once.
+void record(const std::string& folder, const std::string& what, nlohmann::json content) {
+  content["cwd"] = fs::current_path().string();
+  write_file(fs::path(folder) / fmt::format("{}-{}.json", what, getpid()), content.dump());
+}
+
+int as_ninja(const std::vector<std::string>& argv, const std::string& folder) {
+  if (std::ranges::find(argv, "--version") != argv.end()) {
+    std::puts("1.11.1");
+    return 0;
+  }
+  const auto change = std::ranges::find(argv, "-C");
+  if (change != argv.end() && change + 1 != argv.end()) fs::current_path(*(change + 1));
+  record(folder, "ninja", {{"argv", argv}, {"text", read_file("build.ninja")}});
+  return 0;
+}
+
+int as_real_compiler(const std::vector<std::string>& argv, const std::string& compiler) {
+  std::vector<std::string> words = argv;
+  words.front() = compiler;
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  execv(compiler.c_str(), pointers.data());
+  std::fprintf(stderr, "cannot start %s: %s\n", compiler.c_str(), errno_text(errno).c_str());
+  return 127;
+}
+
+int as_compiler(const std::vector<std::string>& argv, const std::string& folder) {
+  const auto output = std::ranges::find(argv, "-o");
+  const bool has_output = output != argv.end() && output + 1 != argv.end();
+  if (std::ranges::find(argv, "-shared") != argv.end() && has_output) {
+    record(folder, "link", {{"argv", argv}});
+    write_file(*(output + 1), "");
+    return 0;
+  }
+  // A compile that does not go through ninja. Configuration probes are such too, so it is done, and noted.
+  if (std::ranges::find(argv, "-c") != argv.end()) record(folder, "compile", {{"argv", argv}});
+  return as_real_compiler(argv, environment_value(kRealCompilerVariable).value_or("/usr/bin/g++"));
+}
+
+}  // namespace
+
+std::optional<int> run_as_stand_in(const std::vector<std::string>& argv) {
+  const auto folder = environment_value(kRecordVariable);
+  if (!folder || argv.empty()) return std::nullopt;
+  const std::string name = fs::path(argv.front()).filename();
+  try {
+    if (name == "ninja") return as_ninja(argv, *folder);
+    if (name == "g++") return as_compiler(argv, *folder);
+  } catch (const Error& error) {
+    std::fputs(error.rendered().c_str(), stderr);
+    return 1;
+  }
+  return std::nullopt;
+}
+
+}  // namespace sagebuild

@@ -1,0 +1,102 @@
+#include "zip_file.hpp"
+
+#include <fmt/format.h>
+#include <zip.h>
+
+#include <ctime>
+
+#include "sagebuild/base/error.hpp"
+#include "sagebuild/base/scope.hpp"
+#include "sagebuild/sys/files.hpp"
+
+namespace sagebuild {
+namespace {
+
+// A file in the zip: the upper 16 bits of the external attributes are its Unix mode (APPNOTE 4.4.15).
+constexpr zip_uint32_t kExecutable = 0100755U << 16;
+constexpr zip_uint32_t kPlain = 0100644U << 16;
+// Entries cannot be older (MS-DOS time).
+constexpr std::int64_t kZipEpoch = 315532800;  // 1980-01-01T00:00:00Z
+constexpr int kLevel = 6;
+
+[[noreturn]] void fail(const std::filesystem::path& path, std::string_view what, std::string_view why) {
+  throw Error(ErrorKind::failed, fmt::format("cannot {} the wheel '{}'", what, path.string()), {std::string(why)});
+}
+
+zip_t* open_zip(const std::filesystem::path& path, int flags, std::string_view what) {
+  int code = 0;
+  zip_t* archive = zip_open(path.c_str(), flags, &code);
+  if (archive != nullptr) return archive;
+  zip_error_t error;
+  zip_error_init_with_code(&error, code);
+  const std::string text = zip_error_strerror(&error);
+  zip_error_fini(&error);
+  fail(path, what, text);
+}
+
+// In UTC, so that no time zone moves it.
+std::pair<zip_uint16_t, zip_uint16_t> dos_time(std::int64_t epoch_seconds) {
+  const std::time_t time = std::max(epoch_seconds, kZipEpoch);
+  std::tm utc{};
+  gmtime_r(&time, &utc);
+  const auto date = ((utc.tm_year - 80) << 9) | ((utc.tm_mon + 1) << 5) | utc.tm_mday;
+  const auto clock = (utc.tm_hour << 11) | (utc.tm_min << 5) | (utc.tm_sec / 2);
+  return {static_cast<zip_uint16_t>(clock), static_cast<zip_uint16_t>(date)};
+}
+
+}  // namespace
+
+std::map<std::string, ZipEntry> read_zip(const std::filesystem::path& path) {
+  zip_t* archive = open_zip(path, ZIP_RDONLY, "read");
+  const ScopeExit close([&] { zip_discard(archive); });
+  std::map<std::string, ZipEntry> entries;
+  const auto count = static_cast<zip_uint64_t>(zip_get_num_entries(archive, 0));
+  for (zip_uint64_t index = 0; index < count; ++index) {
+    zip_stat_t status;
+    if (zip_stat_index(archive, index, 0, &status) != 0) fail(path, "read", zip_strerror(archive));
+    const std::string name = status.name;
+    if (name.ends_with('/')) continue;
+    zip_file_t* file = zip_fopen_index(archive, index, 0);
+    if (file == nullptr) fail(path, "read", zip_strerror(archive));
+    ZipEntry entry;
+    entry.content.resize(status.size);
+    const zip_int64_t got = zip_fread(file, entry.content.data(), status.size);
+    const bool sound = zip_fclose(file) == 0 && got == static_cast<zip_int64_t>(status.size);
+    if (!sound) fail(path, "read", fmt::format("'{}' is damaged", name));
+    zip_uint8_t system = 0;
+    zip_uint32_t attributes = 0;
+    zip_file_get_external_attributes(archive, index, 0, &system, &attributes);
+    entry.executable = (attributes >> 16 & 0111) != 0;
+    entries.insert_or_assign(name, std::move(entry));
+  }
+  return entries;
+}
+
+void write_zip(const std::filesystem::path& path, const std::vector<std::pair<std::string, ZipEntry>>& entries,
+               std::int64_t epoch_seconds) {
+  AtomicFile target(path);
+  zip_t* archive = open_zip(target.temporary(), ZIP_CREATE | ZIP_TRUNCATE, "write");
+  const auto [clock, date] = dos_time(epoch_seconds);
+  for (const auto& [name, entry] : entries) {
+    zip_source_t* source = zip_source_buffer(archive, entry.content.data(), entry.content.size(), 0);
+    const zip_int64_t index = source == nullptr ? -1 : zip_file_add(archive, name.c_str(), source, ZIP_FL_ENC_UTF_8);
+    if (index < 0) {
+      zip_source_free(source);
+      const std::string why = zip_strerror(archive);
+      zip_discard(archive);
+      fail(path, "write", why);
+    }
+    const auto at = static_cast<zip_uint64_t>(index);
+    zip_set_file_compression(archive, at, ZIP_CM_DEFLATE, kLevel);
+    zip_file_set_dostime(archive, at, clock, date, 0);
+    zip_file_set_external_attributes(archive, at, 0, ZIP_OPSYS_UNIX, entry.executable ? kExecutable : kPlain);
+  }
+  if (zip_close(archive) != 0) {
+    const std::string why = zip_strerror(archive);
+    zip_discard(archive);
+    fail(path, "write", why);
+  }
+  target.commit();
+}
+
+}  // namespace sagebuild
