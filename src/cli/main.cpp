@@ -1,1 +1,15 @@
-int main() { return 0; }
+#include <algorithm>
+
+#include "sagebuild/cli/command.hpp"
+#include "sagebuild/probe/stand_in.hpp"
+#include "sagebuild/sys/signals.hpp"
+
+int main(int argc, char** argv) {
+  using namespace sagebuild;
+  const std::vector<std::string> words(argv, argv + argc);
+  if (const auto status = run_as_stand_in(words)) return *status;  // ninja or g++ for a recorded setup.py
+  install_signal_handlers();
+  Cli cli;
+  add_build_commands(cli);
+  return cli.run(words);
+}

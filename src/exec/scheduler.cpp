@@ -43,7 +43,10 @@ class Scheduler {
         processes_.stop_all();
         throw_if_interrupted();
       }
-      if (finished) ended(finished->id, finished->result);
+      if (finished)
+        ended(finished->id, finished->result);
+      else
+        report_waiting();
     }
     throw_if_failed();
     if (outcome_.steps.size() != graph_.size()) throw Error(ErrorKind::bug, "the graph of steps has a circle");
@@ -178,6 +181,13 @@ class Scheduler {
 
   StepProgress progress(const std::string& label) const {
     return {outcome_.steps.size(), graph_.size(), label, 0, seconds_left()};
+  }
+
+  void report_waiting() {
+    const auto oldest = std::ranges::min_element(running_, {}, [](const auto& entry) { return entry.second.started; });
+    StepProgress event = progress(graph_[oldest->second.step].label);
+    event.seconds = now() - oldest->second.started;
+    report_.waiting(event);
   }
 
   // What is left by expectation, corrected by how true the expectations were so far. At least the longest chain.

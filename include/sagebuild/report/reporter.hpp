@@ -34,6 +34,8 @@ class Reporter {
   virtual void transfer(const TransferProgress& progress) = 0;  // often; the reporter thins it out
   virtual void step_started(const StepProgress& progress) = 0;
   virtual void step_finished(const StepProgress& progress) = 0;
+  // About once a second while steps run; `label` and `seconds` are of the one that runs longest.
+  virtual void waiting(const StepProgress&) {}
   // A step that failed: its command, its whole output once, its log.
   virtual void step_failed(std::string_view label, std::string_view command, std::string_view output,
                            std::string_view log) = 0;

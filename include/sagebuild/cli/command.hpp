@@ -1,0 +1,60 @@
+#pragma once
+// How a command is made: add_X(Cli&) registers its options and examples with CLI11 and says what runs. One file per
+// command.
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sagebuild/cli/settings.hpp"
+#include "sagebuild/report/reporter.hpp"
+
+namespace sagebuild {
+
+// What the command line says before any setting is looked at.
+struct GlobalOptions {
+  int verbosity = 0;   // -q is -1, -v is 1
+  bool json = false;   // stdout carries one JSON document
+  std::string folder;  // -C
+};
+
+class Cli {
+ public:
+  Cli();
+
+  // A command whose flags are the table's rows. `examples` are shown under --help, one per line. `run` gets the merged
+  // settings and gives the exit code.
+  using Run = std::function<int(const Settings&, Reporter&)>;
+  CLI::App& add(std::string name, std::string description, std::vector<SettingSpec> specs,
+                std::vector<std::string> examples, Run run);
+  // The same below another command: `env create`.
+  CLI::App& add_below(CLI::App& parent, std::string name, std::string description, std::vector<SettingSpec> specs,
+                      std::vector<std::string> examples, Run run);
+  // A group without work of its own: `env`, `cache`.
+  CLI::App& add_group(std::string name, std::string description);
+
+  // Parses argv, runs the chosen command, prints what ended it. Gives the exit code; raises a signal that came again.
+  int run(const std::vector<std::string>& argv);
+
+  const GlobalOptions& global() const { return global_; }
+  CLI::App& app() { return app_; }
+
+ private:
+  struct Chosen;
+  int run_chosen(const std::vector<std::string>& argv);
+  std::string nearest_word(const std::string& unknown) const;
+
+  CLI::App app_;
+  GlobalOptions global_;
+  std::map<std::string, std::string> flags_;
+  std::vector<std::string> known_;  // every setting of every command
+  std::function<int(Reporter&)> chosen_;
+};
+
+// Registered by main's table, in the order of --help.
+void add_build_commands(Cli& cli);  // build and plan
+
+}  // namespace sagebuild

@@ -1,0 +1,52 @@
+#pragma once
+// Every setting of a command, merged once: flag > environment > sagebuild.toml > default (design section 4).
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sagebuild/sys/process.hpp"
+
+namespace sagebuild {
+
+// One row of the table that flags, SAGEBUILD_* variables, the file's keys and --show-settings are made from.
+struct SettingSpec {
+  std::string_view name;  // "cuda-home": flag --cuda-home, variable SAGEBUILD_CUDA_HOME, key cuda-home
+  std::string_view help;
+  std::string_view fallback = "";              // the default; empty: none
+  std::vector<std::string_view> foreign = {};  // variables of other tools that are honoured after ours
+  bool is_switch = false;
+};
+
+struct SettingValue {
+  std::string text;
+  std::string origin;  // "--arch", "SAGEBUILD_ARCH", "TORCH_CUDA_ARCH_LIST", "sagebuild.toml:3", "default"
+};
+
+class Settings {
+ public:
+  // `flags` holds what was on the command line. The file's other keys are an error with the nearest name (it may hold
+  // settings of other commands: `known` are all names there are).
+  static Settings merge(const std::vector<SettingSpec>& specs, const std::map<std::string, std::string>& flags,
+                        const Environment& env, const std::optional<std::filesystem::path>& file,
+                        const std::vector<std::string>& known);
+
+  // Nothing if neither set nor defaulted.
+  std::optional<SettingValue> find(std::string_view name) const;
+  std::string text(std::string_view name) const;  // empty if there is none
+  std::optional<std::string> optional_text(std::string_view name) const;
+  bool enabled(std::string_view name) const;  // 1, true, yes, on. Anything else but 0, false, no, off: Error{usage}
+  // Throws Error{usage} naming the origin.
+  std::optional<unsigned> number(std::string_view name) const;
+  std::optional<std::uint64_t> size(std::string_view name) const;  // "4G", "512M", bytes; decimal units
+
+  std::string table() const;  // of --show-settings
+
+ private:
+  std::map<std::string, SettingValue, std::less<>> values_;
+};
+
+}  // namespace sagebuild

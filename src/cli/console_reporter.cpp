@@ -1,0 +1,131 @@
+#include "sagebuild/cli/console_reporter.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "sagebuild/base/secret.hpp"
+#include "sagebuild/base/strings.hpp"
+#include "sagebuild/sys/log.hpp"
+#include "sagebuild/sys/machine.hpp"
+
+namespace sagebuild {
+namespace {
+
+constexpr auto kHeartbeat = std::chrono::seconds(60);
+constexpr auto kTransferPause = std::chrono::milliseconds(200);
+constexpr auto kTransferLine = std::chrono::seconds(15);  // where the line cannot overwrite itself
+
+// Cut in the middle, so that both what it is and where it stands stay readable.
+std::string elided(const std::string& text, std::size_t width) {
+  if (text.size() <= width || width < 10) return text.substr(0, width);
+  const std::size_t head = (width - 3) / 2;
+  return text.substr(0, head) + "..." + text.substr(text.size() - (width - 3 - head));
+}
+
+std::string counted(const StepProgress& progress) {
+  const auto width = std::to_string(progress.total).size();
+  return fmt::format("[{:>{}}/{}] {}", progress.done, width, progress.total, progress.label);
+}
+
+std::string left(const StepProgress& progress) {
+  if (progress.seconds_left < 0) return "";
+  if (progress.seconds_left < 60) return ", under a minute left";
+  return fmt::format(", about {:.0f} min left", progress.seconds_left / 60);
+}
+
+}  // namespace
+
+ConsoleReporter::ConsoleReporter(int verbosity, bool live, bool color)
+    : verbosity_(verbosity), live_(live), color_(color) {}
+ConsoleReporter::~ConsoleReporter() { clear(); }
+
+void ConsoleReporter::clear() {
+  if (has_live_line_) std::fputs("\r\033[K", stderr);
+  has_live_line_ = false;
+}
+
+void ConsoleReporter::overwrite(std::string_view text) {
+  if (verbosity_ < 0) return;
+  fmt::print(stderr, "\r{}\033[K", elided(redacted(text), terminal_width(STDERR_FILENO) - 1));
+  std::fflush(stderr);
+  has_live_line_ = true;
+}
+
+void ConsoleReporter::line(std::string_view text) {
+  clear();
+  fmt::print(stderr, "{}\n", redacted(text));
+  last_line_ = Clock::now();
+}
+
+void ConsoleReporter::stage(std::string_view text) {
+  log_line(text);
+  if (verbosity_ >= 0) line(text);
+}
+
+void ConsoleReporter::note(std::string_view text) {
+  log_line(text);
+  if (verbosity_ >= 0) line(fmt::format("  {}", text));
+}
+
+void ConsoleReporter::warning(std::string_view text) {
+  log_line(fmt::format("warning: {}", text));
+  line(fmt::format("{}warning:{} {}", color_ ? "\033[33m" : "", color_ ? "\033[0m" : "", text));
+}
+
+void ConsoleReporter::detail(std::string_view text) {
+  log_line(text);
+  if (verbosity_ > 0) line(fmt::format("  {}", text));
+}
+
+void ConsoleReporter::transfer(const TransferProgress& progress) {
+  const auto now = Clock::now();
+  if (progress.what == last_what_ && now - last_transfer_ < (live_ ? kTransferPause : kTransferLine)) return;
+  const bool first = progress.what != last_what_;
+  last_transfer_ = now;
+  last_what_ = progress.what;
+  if (first && !live_) return;  // short ones say nothing where a line is for ever
+  std::string text = fmt::format("  {}: {}", progress.what, human_size(progress.done));
+  if (progress.total > 0) text += fmt::format(" of {}", human_size(progress.total));
+  if (progress.objects_total > 0)
+    text += fmt::format(", {} of {} objects", progress.objects_done, progress.objects_total);
+  if (live_)
+    overwrite(text);
+  else if (verbosity_ >= 0)
+    line(text);
+}
+
+void ConsoleReporter::step_started(const StepProgress& progress) {
+  if (live_) overwrite(counted(progress) + left(progress));
+}
+
+void ConsoleReporter::step_finished(const StepProgress& progress) {
+  const std::string text = fmt::format("{}  {}", counted(progress), human_time(progress.seconds));
+  log_line(text);
+  if (live_ && verbosity_ <= 0)
+    overwrite(text + left(progress));
+  else if (verbosity_ >= 0)
+    line(text);
+}
+
+void ConsoleReporter::waiting(const StepProgress& progress) {
+  if (live_) {
+    overwrite(fmt::format("{}  {}{}", counted(progress), human_time(progress.seconds), left(progress)));
+  } else if (verbosity_ >= 0 && Clock::now() - last_line_ >= kHeartbeat) {
+    line(fmt::format("{}  running for {}{}", counted(progress), human_time(progress.seconds), left(progress)));
+  }
+}
+
+void ConsoleReporter::step_failed(std::string_view label, std::string_view command, std::string_view output,
+                                  std::string_view log) {
+  std::string text = fmt::format("failed: {}\n", label);
+  if (!command.empty()) text += fmt::format("  {}\n", command);
+  text += output;
+  while (text.ends_with('\n')) text.pop_back();
+  if (!log.empty()) text += fmt::format("\n  log: {}", log);
+  log_line(text);
+  line(text);
+}
+
+}  // namespace sagebuild
