@@ -73,23 +73,25 @@ std::optional<std::string> file_url_path(std::string_view text) {
 
 std::string resolve_relative_url(std::string_view base, std::string_view relative) {
   if (!relative.starts_with("./") && !relative.starts_with("../")) return std::string(relative);
+  const auto scheme_end = base.find("://");
+  // What no ".." may take away: "https://", or "user@host:".
+  const std::size_t root = scheme_end != std::string_view::npos ? scheme_end + 3
+                           : is_scp_like(base)                  ? base.find(':') + 1
+                                                                : 0;
   std::string result(base);
-  while (result.ends_with('/')) result.pop_back();
-  const auto scheme_end = result.find("://");
-  const std::size_t host = scheme_end == std::string::npos ? 0 : scheme_end + 3;
+  while (result.size() > root && result.ends_with('/')) result.pop_back();
   std::string_view rest = relative;
   while (true) {
     if (take_prefix(rest, "./")) continue;
     if (!take_prefix(rest, "../")) break;
-    const auto cut = result.find_last_of("/:");
-    if (cut == std::string::npos || cut < host) {
+    const auto slash = result.rfind('/');
+    const bool has_host = scheme_end != std::string_view::npos;
+    if (result.size() <= root || (has_host && slash < root)) {
       throw Error(ErrorKind::failed, fmt::format("the submodule address '{}' climbs above '{}'", relative, base));
     }
-    const bool scp_root = result[cut] == ':' && host == 0;
-    result.resize(scp_root ? cut + 1 : cut);
-    if (scp_root) return result + std::string(rest);
+    result.resize(slash == std::string::npos ? root : std::max(slash, root));
   }
-  return result + "/" + std::string(rest);
+  return result + (result.ends_with(':') ? "" : "/") + std::string(rest);
 }
 
 }  // namespace sagebuild
