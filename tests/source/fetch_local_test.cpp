@@ -1,35 +1,14 @@
 // Folders, local repositories and archives.
 #include "sagebuild/source/fetch.hpp"
 #include "support/catch.hpp"
-#include "support/git_world.hpp"
-#include "support/recording_reporter.hpp"
+#include "support/fetch_world.hpp"
 
 namespace sagebuild {
 namespace fs = std::filesystem;
-namespace {
-
-struct World {
-  TempDir folder;
-  SampleRepository sample{folder.path() / "sample"};
-  RecordingReporter report;
-  FetchOptions options{.cache = folder.path() / "cache", .destination = folder.path() / "out" / "tree", .may_miss = {}};
-
-  Checkout fetch_from(const fs::path& location, const std::string& ref = "") {
-    return fetch({location.string(), ref}, options, report);
-  }
-  std::string content(const std::string& path) const { return read_file(options.destination / path); }
-  // No destination, and nothing left beside it.
-  bool nothing_left() const {
-    return !fs::exists(options.destination) &&
-           (!fs::exists(options.destination.parent_path()) || fs::is_empty(options.destination.parent_path()));
-  }
-};
-
-}  // namespace
 
 TEST_CASE("a bare repository is read in place") {
-  World world;
-  const Checkout checkout = world.fetch_from(world.sample.bare("bare.git"));
+  FetchWorld world;
+  const Checkout checkout = world.fetch_from(world.sample.bare("bare.git").string());
   CHECK(checkout.commit == world.sample.second());
   CHECK(checkout.ref == "main");
   CHECK_FALSE(checkout.dirty);
@@ -40,7 +19,7 @@ TEST_CASE("a bare repository is read in place") {
 }
 
 TEST_CASE("a file URL is read in place, at any ref") {
-  World world;
+  FetchWorld world;
   const Checkout checkout = world.fetch_from("file://" + world.sample.folder().string(), "v1");
   CHECK(checkout.commit == world.sample.first());
   CHECK(checkout.ref == "v1");
@@ -48,13 +27,13 @@ TEST_CASE("a file URL is read in place, at any ref") {
 }
 
 TEST_CASE("a work tree is copied as it is, and its state is recorded") {
-  World world;
+  FetchWorld world;
   world.sample.write("setup.py", "print('mine')\n");
   world.sample.write("build/lib/x.o", "");
   world.sample.write("dist/x.whl", "");
   world.sample.write("pkg.egg-info/PKG-INFO", "");
   world.sample.write("csrc/build/part.cu", "");
-  const Checkout checkout = world.fetch_from(world.sample.folder());
+  const Checkout checkout = world.fetch_from(world.sample.folder().string());
   CHECK(checkout.commit == world.sample.second());
   CHECK(checkout.dirty);
   CHECK(world.content("setup.py") == "print('mine')\n");
