@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <exception>
+#include <utility>
 #include <vector>
 
 #include "credentials.hpp"
@@ -136,17 +137,39 @@ void take_over_head(git_remote* remote, git_repository* into) {
   if (git_remote_default_branch(&name, remote) == 0) git_repository_set_head(into, name.ptr);
 }
 
-#if SAGEBUILD_LIBGIT2 >= 107
-// The refspec that brings what the remote itself calls `ref` (a name, or the commit of some name).
-std::string advertised(git_remote* remote, const std::string& ref) {
+std::vector<std::pair<std::string, std::string>> advertised_refs(Session& session) {
   const git_remote_head** heads = nullptr;
   std::size_t count = 0;
-  if (git_remote_ls(&heads, &count, remote) < 0) return "";
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::string name = heads[i]->name;
+  session.check(git_remote_ls(&heads, &count, session.remote()));
+  std::vector<std::pair<std::string, std::string>> refs;
+  for (std::size_t i = 0; i < count; ++i) refs.emplace_back(heads[i]->name, hex_of(heads[i]->oid));
+  return refs;
+}
+
+// Before the download, and not with git_remote_prune after it: a new branch "a/b" has no room while the old "a" is
+// there.
+void forget_refs_that_went(const Repository& into,
+                           const std::vector<std::pair<std::string, std::string>>& remote_refs) {
+  git_repository* handle = into.state().handle.get();
+  git_strarray names{};
+  check_git(git_reference_list(&names, handle), fmt::format("cannot list the refs of '{}'", into.state().name));
+  const ScopeExit free_names([&names] { git_strarray_dispose(&names); });
+  for (std::size_t i = 0; i < names.count; ++i) {
+    const std::string name = names.strings[i];
+    if (std::ranges::any_of(remote_refs, [&](const auto& ref) { return ref.first == name; })) continue;
+    check_git(git_reference_remove(handle, name.c_str()), fmt::format("cannot forget '{}'", name));
+  }
+}
+
+#if SAGEBUILD_LIBGIT2 >= 107
+// The refspec that brings what the remote itself calls `ref` (a name, or the commit of some name); empty if it does
+// not.
+std::string refspec_of_advertised(const std::vector<std::pair<std::string, std::string>>& remote_refs,
+                                  const std::string& ref) {
+  for (const auto& [name, oid] : remote_refs) {
     const bool is_named = name == ref || name == "refs/heads/" + ref || name == "refs/tags/" + ref;
-    if (!name.starts_with("refs/") || name.ends_with("^{}")) continue;
-    if (is_named || (looks_like_commit(ref) && hex_of(heads[i]->oid) == ref)) return fmt::format("+{}:{}", name, name);
+    if (name.starts_with("refs/") && !name.ends_with("^{}") && (is_named || oid == ref))
+      return fmt::format("+{}:{}", name, name);
   }
   return "";
 }
@@ -161,9 +184,10 @@ void fetch_from_remote(const Repository& into, const RemoteUrl& remote, const st
   Session session(into, remote, hooks);
   session.connect();
   take_over_head(session.remote(), handle);
+  const auto remote_refs = advertised_refs(session);
 #if SAGEBUILD_LIBGIT2 >= 107
   const bool without_history = into.ref_names().empty() || git_repository_is_shallow(handle) == 1;
-  if (const std::string one = advertised(session.remote(), ref); !one.empty() && without_history) {
+  if (const std::string one = refspec_of_advertised(remote_refs, ref); !one.empty() && without_history) {
     session.options().depth = 1;
     session.download({one});
     return;
@@ -174,6 +198,7 @@ void fetch_from_remote(const Repository& into, const RemoteUrl& remote, const st
   if (ref.starts_with("refs/") && !ref.starts_with("refs/heads/") && !ref.starts_with("refs/tags/")) {
     refspecs.push_back(fmt::format("+{}:{}", ref, ref));
   }
+  forget_refs_that_went(into, remote_refs);
   session.download(std::move(refspecs));
 }
 

@@ -157,9 +157,8 @@ TEST_CASE("a remote repository may not name local folders as submodules") {
        {inner.folder().string(), "file://" + inner.folder().string(), std::string("ext::sh -c id")}) {
     world.sample.write(".gitmodules", "[submodule \"lib\"]\n\tpath = lib\n\turl = " + address + "\n");
     git(world.sample.folder(), {"update-index", "--add", "--cacheinfo", "160000," + inner.first() + ",lib"});
-    git(world.sample.folder(), {"commit", "-q", "-a", "-m", "x"});
     git(world.sample.folder(), {"add", ".gitmodules"});
-    git(world.sample.folder(), {"commit", "-q", "--allow-empty", "-m", "y"});
+    git(world.sample.folder(), {"commit", "-q", "-m", "with a submodule"});
     fs::remove_all(world.folder.path() / "outer.git");
     world.sample.bare("outer.git");
     const GitServer server(world.folder.path(), "git");

@@ -113,7 +113,9 @@ class GitServer {
     port_ = std::string(trimmed(std::string_view(line).substr(0, static_cast<std::size_t>(count))));
   }
 
-  std::string url(const std::string& path) const { return mode_ + "://127.0.0.1:" + port_ + "/" + path; }
+  std::string url(const std::string& path) const { return mode_ + "://" + host() + ":" + port_ + "/" + path; }
+  // mbedTLS 2 knows no addresses in certificates, only names.
+  std::string host() const { return mode_ == "https" ? "localhost" : "127.0.0.1"; }
   const std::string& port() const { return port_; }
   // One line per request.
   std::string requests() const { return read_file(log_); }
