@@ -1,0 +1,61 @@
+#include "folder.hpp"
+
+#include <fmt/format.h>
+
+#include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/signals.hpp"
+
+namespace fs = std::filesystem;
+
+namespace sagebuild {
+namespace {
+
+// What git and earlier builds leave in a source folder. "build" deeper down may be part of a project.
+bool is_left_over(const fs::path& relative) {
+  if (relative.empty()) return false;
+  const fs::path& first = *relative.begin();
+  if (first == "build" || first == "dist") return true;
+  for (const fs::path& part : relative) {
+    if (part == ".git" || part.extension() == ".egg-info") return true;
+  }
+  return false;
+}
+
+void warn_of_link(const fs::path& folder, const fs::path& relative, Reporter& report) {
+  const fs::path target = fs::read_symlink(folder / relative);
+  const fs::path end = (relative.parent_path() / target).lexically_normal();
+  if (target.is_absolute() || (!end.empty() && *end.begin() == "..")) {
+    report.warning(
+        fmt::format("the link '{}' leads out of the source folder, to '{}'", relative.string(), target.string()));
+  }
+}
+
+}  // namespace
+
+Checkout copy_folder(const fs::path& folder, const std::optional<Repository>& repository, const fs::path& root,
+                     const FetchOptions& options, Reporter& report) {
+  // Either may lie inside the folder that is copied.
+  const fs::path ours = fs::weakly_canonical(root.parent_path());
+  const fs::path cache = fs::weakly_canonical(options.cache);
+  const fs::path from = fs::canonical(folder);
+  copy_tree(from, root, [&](const fs::path& relative) {
+    throw_if_interrupted();
+    const fs::path place = from / relative;
+    if (is_left_over(relative) || place == ours || place == cache) return false;
+    if (fs::is_symlink(place)) warn_of_link(from, relative, report);
+    return true;
+  });
+
+  Checkout checkout;
+  checkout.root = root;
+  checkout.dirty = true;
+  if (repository) {
+    const WorkTreeState state = repository->work_tree_state(is_left_over);
+    checkout.commit = state.commit;
+    checkout.dirty = state.dirty || state.commit.empty();
+    checkout.ref = repository->head_name().value_or("");
+  }
+  return checkout;
+}
+
+}  // namespace sagebuild
