@@ -110,22 +110,25 @@ Toolchain find_toolchain(const ToolchainChoice& choice, const PythonEnv& python,
 }
 
 void require_cuda_for(const ArchList& archs, const Toolchain& toolchain) {
-  std::vector<std::string> too_new;
-  Version needed;
+  std::vector<std::string> unserved, names;
+  std::string hint;
   for (const ArchRequest& request : archs) {
     const Version first = first_cuda(request.arch);
-    if (first <= toolchain.cuda) continue;
-    too_new.push_back(fmt::format("{} needs CUDA {}", dotted(request.arch), first.major_minor()));
-    needed = std::max(needed, first);
+    const auto removed = removed_in_cuda(request.arch);
+    if (first > toolchain.cuda) {
+      unserved.push_back(fmt::format("{} needs CUDA {} or newer", dotted(request.arch), first.major_minor()));
+    } else if (removed && toolchain.cuda >= *removed) {
+      unserved.push_back(fmt::format("{} went away in CUDA {}", dotted(request.arch), removed->major_minor()));
+    } else {
+      continue;
+    }
+    names.push_back(dotted(request.arch));
   }
-  if (too_new.empty()) return;
-  const std::string message =
-      fmt::format("CUDA {} at '{}' is too old for {}", toolchain.cuda.major_minor(), toolchain.cuda_home.string(),
-                  too_new.size() == 1 ? too_new.front().substr(0, too_new.front().find(' '))
-                                      : fmt::format("{} of the architectures", too_new.size()));
-  throw Error(
-      ErrorKind::environment, message, too_new,
-      fmt::format("use CUDA {} or newer (--cuda-home), or leave those architectures out", needed.major_minor()));
+  if (unserved.empty()) return;
+  throw Error(ErrorKind::environment,
+              fmt::format("nvcc {} at '{}' cannot build for {}", toolchain.cuda.major_minor(),
+                          toolchain.cuda_home.string(), join(names, ", ")),
+              unserved, "name a CUDA toolkit that can (--cuda-home), or leave those architectures out of --arch");
 }
 
 }  // namespace sagebuild

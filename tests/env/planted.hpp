@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <string>
@@ -14,10 +15,15 @@
 
 namespace sagebuild {
 
-// Sets variables (nullptr: unset) until the end of the scope.
+struct Variable {
+  std::string name;
+  std::optional<std::string> value;  // nothing: unset
+};
+
+// Sets variables until the end of the scope.
 class WithEnvironment {
  public:
-  explicit WithEnvironment(const std::map<std::string, std::optional<std::string>>& wanted) {
+  explicit WithEnvironment(std::initializer_list<Variable> wanted) {
     for (const auto& [name, value] : wanted) {
       const char* old = std::getenv(name.c_str());
       old_[name] = old == nullptr ? std::nullopt : std::optional<std::string>(old);
