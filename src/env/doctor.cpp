@@ -26,10 +26,11 @@ using Findings = std::vector<Diagnosis>;
 
 Diagnosis good(std::string what, std::string detail) { return {Severity::ok, std::move(what), std::move(detail), ""}; }
 
-Diagnosis from_error(std::string what, const Error& error) {
+// An error's hint is the fix, unless there is a better one.
+Diagnosis from_error(std::string what, const Error& error, std::string fix = "") {
   std::string detail = error.message;
   if (!error.causes.empty()) detail += " (" + join(error.causes, "; ") + ")";
-  return {Severity::error, std::move(what), std::move(detail), error.hint};
+  return {Severity::error, std::move(what), std::move(detail), fix.empty() ? error.hint : std::move(fix)};
 }
 
 std::string create_command(const PythonChoice& choice) {
@@ -81,7 +82,7 @@ PythonEnv check_python(const PythonChoice& choice, Findings& findings, Reporter&
     check_parts(python, findings);
     return python;
   } catch (const Error& error) {
-    findings.push_back(from_error("python", error));
+    findings.push_back(from_error("python", error, create_command(choice)));
     return {};
   }
 }
@@ -143,7 +144,10 @@ void check_toolkit(const DoctorRequest& request, const PythonEnv& python, const 
     Diagnosis finding = from_error("cuda toolkit", error);
     const Version needed = needed_cuda(request.toolchain, python);
     // Without a torch to fit, or with CUDA 13, the build helps itself.
-    if (!request.toolchain.cuda_home && (needed.empty() || needed.major() >= 13)) finding.severity = Severity::warning;
+    if (!request.toolchain.cuda_home && (needed.empty() || needed.major() >= 13)) {
+      finding.severity = Severity::warning;
+      finding.fix_command = create_command(request.python);
+    }
     findings.push_back(finding);
     return;
   }
@@ -189,8 +193,7 @@ void check_network(const DoctorRequest& request, const Reach& reach, Findings& f
   if (problem.empty()) {
     findings.push_back(good("network", "'" + request.source_url + "' answers"));
   } else {
-    findings.push_back({Severity::error, "network", problem,
-                        "set HTTPS_PROXY, or build from a local copy: sagebuild build --source FOLDER"});
+    findings.push_back({Severity::error, "network", problem, "export HTTPS_PROXY=http://HOST:PORT"});
   }
 }
 

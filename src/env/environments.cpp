@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cctype>
 #include <nlohmann/json.hpp>
 
 #include "env/kept.hpp"
@@ -23,7 +24,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kMarker = "sagebuild-env.json";  // written last: without it an environment is half-made
 constexpr const char* kMarkerSchema = "sagebuild-env/1";
-// torch 2.11 with its CUDA packages takes 4.8 GB, and 2.7 GB of wheels pass through the installer's cache.
+// Measured: torch 2.11 with its CUDA packages takes 5.1 GB, and 2.8 GB of wheels pass through the installer's cache.
 constexpr std::uint64_t kDiskForTorch = 8'000'000'000;
 
 fs::path environment_folder(const std::string& name) { return environments_folder() / name; }
@@ -139,6 +140,21 @@ void require_disk(const EnvironmentRequest& request) {
               {}, "free some disk (sagebuild env ls, cache), or set SAGEBUILD_CACHE_DIR to a larger one");
 }
 
+void require_plain_name(const std::string& name) {
+  const bool plain = std::ranges::all_of(name, [](unsigned char c) {
+    return std::isalnum(c) != 0 || std::string_view(".-_+").find(static_cast<char>(c)) != std::string_view::npos;
+  });
+  if (plain && !name.starts_with(".")) return;
+  throw Error(ErrorKind::usage, fmt::format("'{}' cannot name an environment", name), {},
+              "use letters, digits, '.', '-', '_' and '+'");
+}
+
+// That of python3 on PATH, so that its headers and shared library are the system's; without one, uv fetches this.
+std::string default_python() {
+  const auto python = find_program("python3");
+  return python ? parse_version(probe_python(*python).version).value_or(Version()).major_minor() : "3.11";
+}
+
 PythonEnv make_environment(const EnvironmentRequest& request, const fs::path& folder, const fs::path& log,
                            Reporter& report) {
   report.stage(fmt::format("making the environment '{}'", folder.filename().string()));
@@ -149,7 +165,7 @@ PythonEnv make_environment(const EnvironmentRequest& request, const fs::path& fo
   }
   if (!request.torch.empty()) {
     const std::string torch = "torch " + request.torch;
-    report.stage(fmt::format("installing {} (about 2.7 GB to fetch, 4.8 GB on disk)", torch));
+    report.stage(fmt::format("installing {} (about 2.8 GB to fetch, 5.1 GB on disk)", torch));
     install(request, folder, log, torch, {"torch==" + request.torch}, request.index_url);
   }
   if (!request.tools.empty()) install(request, folder, log, "the build tools", request.tools, "");
@@ -176,14 +192,11 @@ std::string environment_name(const EnvironmentRequest& request) {
   return name;
 }
 
-PythonEnv create_environment(const EnvironmentRequest& request, Reporter& report) {
+PythonEnv create_environment(const EnvironmentRequest& asked, Reporter& report) {
+  EnvironmentRequest request = asked;
+  if (request.python.empty()) request.python = default_python();
   const std::string name = environment_name(request);
-  const bool plain = std::ranges::all_of(
-      name, [](unsigned char c) { return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_' || c == '+'; });
-  if (!plain || name.starts_with(".")) {
-    throw Error(ErrorKind::usage, fmt::format("'{}' cannot name an environment", name), {},
-                "use letters, digits, '.', '-', '_' and '+'");
-  }
+  require_plain_name(name);
   const FileLock lock = lock_environment(name, report);
   const fs::path folder = environment_folder(name);
   if (read_environment(folder).complete) {
@@ -194,7 +207,13 @@ PythonEnv create_environment(const EnvironmentRequest& request, Reporter& report
   fs::remove_all(folder);
   const fs::path log = environments_folder() / ("." + name + ".log");
   fs::remove(log);
-  return make_environment(request, folder, log, report);
+  try {
+    return make_environment(request, folder, log, report);
+  } catch (...) {  // an interrupt too: gigabytes that nobody can use are not left behind
+    std::error_code ignored;
+    fs::remove_all(folder, ignored);
+    throw;
+  }
 }
 
 std::vector<KeptEnvironment> list_environments(bool with_sizes) {

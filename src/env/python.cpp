@@ -165,7 +165,10 @@ PythonEnv probe_python(const fs::path& executable) {
 std::vector<MissingPart> missing_for_build(const PythonEnv& python) {
   std::vector<MissingPart> missing;
   const std::string where = python.executable.string();
-  const std::string pip = fmt::format("{} -m pip install ", where);
+  // An environment that uv made has no pip of its own.
+  const bool has_pip = fs::exists(python.site_packages / "pip");
+  const std::string pip =
+      has_pip ? fmt::format("{} -m pip install ", where) : fmt::format("uv pip install --python {} ", where);
   if (!python.has_headers) {
     const Version version = parse_version(python.version).value_or(Version());
     missing.push_back({fmt::format("Python {} at '{}' has no headers ('{}')", python.version, where,

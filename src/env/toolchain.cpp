@@ -23,9 +23,10 @@ std::string torch_name(const PythonEnv& python) {
 // The hint for a CUDA that PyPI has no compiler for.
 std::string install_toolkit_hint(const Version& cuda) {
   return fmt::format(
-      "install the CUDA toolkit {0} (developer.nvidia.com/cuda-toolkit-archive) and name it with --cuda-home "
-      "/usr/local/cuda-{0}, or use a torch built with CUDA 13",
-      cuda.major_minor());
+      "install the CUDA toolkit {0} from NVIDIA (apt-get install cuda-toolkit-{1}, or "
+      "developer.nvidia.com/cuda-toolkit-archive) and name it with --cuda-home /usr/local/cuda-{0}; or use a torch "
+      "built with CUDA 13",
+      cuda.major_minor(), replaced(cuda.major_minor(), ".", "-"));
 }
 
 FoundToolkit made_toolkit(const ToolchainChoice& choice, const PythonEnv& python, Reporter& report,

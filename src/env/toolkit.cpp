@@ -222,7 +222,7 @@ HostCompiler find_host_compiler(const fs::path& cuda_home, Reporter& report) {
       fmt::format("'{}' is {} {}, and the nvcc of '{}' takes {} at most", path->string(), kind, compiler.version.text(),
                   cuda_home.string(), newest),
       {},
-      fmt::format("apt-get install {0}-{1}, and set CXX={2}-{1}", kind, newest, compiler.clang ? "clang++" : "g++"));
+      fmt::format("apt-get install {0}-{1} && export CXX={2}-{1}", kind, newest, compiler.clang ? "clang++" : "g++"));
 }
 
 }  // namespace sagebuild

@@ -92,9 +92,9 @@ TEST_CASE("each part that a build lacks is named, with the command that brings i
   SECTION("torch") {
     said.torch = "";
     planted_python(folder, said);
-    CHECK_THROWS_MATCHES(
-        find_python(choice, report), Error,
-        says("error: torch is not installed in '" + python + "'\n").hints(python + " -m pip install torch=="));
+    CHECK_THROWS_MATCHES(find_python(choice, report), Error,
+                         says("error: torch is not installed in '" + python + "'\n")
+                             .hints("uv pip install --python " + python + " torch==2.11.0"));
   }
   SECTION("a torch without CUDA") {
     said.torch = "2.11.0+cpu";
@@ -107,9 +107,9 @@ TEST_CASE("each part that a build lacks is named, with the command that brings i
   SECTION("setuptools") {
     said.setuptools = "";
     planted_python(folder, said);
-    CHECK_THROWS_MATCHES(
-        find_python(choice, report), Error,
-        says("error: setuptools is not installed in '" + python + "'\n").hints("pip install 'setuptools<82'"));
+    CHECK_THROWS_MATCHES(find_python(choice, report), Error,
+                         says("error: setuptools is not installed in '" + python + "'\n")
+                             .hints("uv pip install --python " + python + " 'setuptools<82'"));
   }
   SECTION("wheel, unless setuptools brings bdist_wheel itself") {
     said.wheel = "";

@@ -108,8 +108,7 @@ TEST_CASE("a torch built with CUDA 12 without such a toolkit is told what to ins
                        says("error: torch 2.8.0+cu128 needs a CUDA 12 toolkit, and none was found\n"
                             "  caused by: '" +
                             newer.string() + "' (CUDA_HOME) has CUDA 13.0, and torch 2.8.0+cu128 needs CUDA 12\n")
-                           .hints("install the CUDA toolkit 12.8 (developer.nvidia.com/cuda-toolkit-archive) and name "
-                                  "it with --cuda-home"));
+                           .hints("apt-get install cuda-toolkit-12-8"));
 }
 
 TEST_CASE("without any toolkit and without leave to make one, the error says so") {
@@ -144,7 +143,7 @@ TEST_CASE("the host compiler is held against what this nvcc's own header accepts
     const std::string told = "error: '" + too_new.string() + "' is g++ 12.2.0, and the nvcc of '" +
                              choice.cuda_home->string() + "' takes 11 at most\n";
     CHECK_THROWS_MATCHES(find_toolchain(choice, python, report), Error,
-                         says(told).hints("apt-get install g++-11, and set CXX=g++-11"));
+                         says(told).hints("apt-get install g++-11 && export CXX=g++-11"));
   }
   SECTION("too new, with an older one beside it") {
     const fs::path older = pretend("g++-10", 10);
