@@ -1,0 +1,48 @@
+#pragma once
+// What is missing on this machine, and the command that mends each thing.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "sagebuild/env/python.hpp"
+#include "sagebuild/env/toolchain.hpp"
+
+namespace sagebuild {
+
+enum class Severity { ok, warning, error };
+
+struct Diagnosis {
+  Severity severity = Severity::ok;
+  std::string what;         // "python headers"
+  std::string detail;       // what was found
+  std::string fix_command;  // empty if nothing is to be done, or no command can do it
+};
+
+// What the checks hold against the needs; tests plant their own.
+struct Machine {
+  std::uint64_t memory = 0;  // bytes
+  unsigned cores = 1;
+  std::uint64_t free_disk = 0;  // bytes, where the cache lives
+  Version glibc;                // empty: another libc
+};
+Machine this_machine();
+
+struct DoctorRequest {
+  PythonChoice python;
+  ToolchainChoice toolchain;
+  ArchList archs;          // empty: not checked
+  unsigned jobs = 0;       // 0: as many as cores
+  std::string source_url;  // empty or a local path: no network check
+};
+
+// Says why a URL's host cannot be reached, or nothing. TCP only, through the proxy of the environment if there is one.
+using Reach = std::function<std::string(const std::string& url)>;
+std::string tcp_reach(const std::string& url);
+
+// Looks, makes nothing. One finding per check, in a fixed order; errors are what would stop a build.
+std::vector<Diagnosis> diagnose(const DoctorRequest& request, const Machine& machine, const Reach& reach,
+                                Reporter& report);
+
+}  // namespace sagebuild

@@ -1,0 +1,287 @@
+#include "sagebuild/env/environments.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cctype>
+#include <nlohmann/json.hpp>
+
+#include "env/kept.hpp"
+#include "env/packages.hpp"
+#include "sagebuild/base/error.hpp"
+#include "sagebuild/base/secret.hpp"
+#include "sagebuild/base/strings.hpp"
+#include "sagebuild/env/python.hpp"
+#include "sagebuild/env/toolkit_packages.hpp"
+#include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/process.hpp"
+
+namespace sagebuild {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kMarker = "sagebuild-env.json";  // written last: without it an environment is half-made
+constexpr const char* kMarkerSchema = "sagebuild-env/1";
+// Measured: torch 2.11 with its CUDA packages takes 5.1 GB, and 2.8 GB of wheels pass through the installer's cache.
+constexpr std::uint64_t kDiskForTorch = 8'000'000'000;
+
+fs::path environment_folder(const std::string& name) { return environments_folder() / name; }
+
+FileLock lock_environment(const std::string& name, Reporter& report) {
+  make_folders(environments_folder());
+  return FileLock(environments_folder() / ("." + name + ".lock"),
+                  [&] { report.note(fmt::format("environment '{}' is in use by another sagebuild: waiting", name)); });
+}
+
+std::uint64_t disk_used(const fs::path& folder) {
+  std::uint64_t bytes = 0;
+  std::error_code ignored;  // a file may go away while we look
+  for (auto entry = fs::recursive_directory_iterator(folder, ignored); entry != fs::end(entry);
+       entry.increment(ignored)) {
+    struct stat status {};
+    if (::lstat(entry->path().c_str(), &status) == 0) bytes += static_cast<std::uint64_t>(status.st_blocks) * 512;
+  }
+  return bytes;
+}
+
+KeptEnvironment read_environment(const fs::path& folder) {
+  KeptEnvironment kept{folder.filename().string(), folder, "", "", "", false, 0};
+  const auto text = read_file_if_exists(folder / kMarker);
+  if (!text) return kept;
+  const auto said = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  if (!said.is_object() || said.value("schema", "") != kMarkerSchema) return kept;
+  kept.python = said.value("python", "");
+  kept.torch = said.value("torch", "");
+  kept.cuda = said.value("cuda", "");
+  kept.complete = fs::exists(environment_python(folder));  // follows the link: the base Python may have been removed
+  return kept;
+}
+
+void write_marker(const fs::path& folder, const EnvironmentRequest& request, const PythonEnv& python) {
+  const nlohmann::json said = {
+      {"schema", kMarkerSchema},
+      {"python", python.version},
+      {"torch", python.torch ? python.torch->version : ""},
+      {"cuda", python.torch ? python.torch->cuda.text() : ""},
+      {"index_url", redacted(request.index_url)},
+  };
+  write_file(folder / kMarker, said.dump(2) + "\n");
+}
+
+void install(const EnvironmentRequest& request, const fs::path& folder, const fs::path& log, const std::string& what,
+             std::vector<std::string> requirements, const std::string& index_url, bool dependencies = true) {
+  PackageJob job;
+  job.what = what;
+  job.python = environment_python(folder);
+  job.requirements = std::move(requirements);
+  job.index_url = index_url;
+  job.dependencies = dependencies;
+  job.offline = request.offline;
+  job.log = log;
+  install_packages(job);
+}
+
+// torch 2.11 on says which CUDA release its libraries come from: "Requires-Dist: cuda-toolkit[...]==13.0.2; ...".
+std::string pinned_release(const TorchInfo& torch) {
+  const fs::path site_packages = torch.root.parent_path();
+  for (const auto& entry : fs::directory_iterator(site_packages)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with("torch-") || !name.ends_with(".dist-info")) continue;
+    const std::string metadata = read_file_if_exists(entry.path() / "METADATA").value_or("");
+    for (const std::string_view line : lines_of(metadata)) {
+      if (!line.starts_with("Requires-Dist: cuda-toolkit")) continue;
+      const auto pin = line.find("==");
+      if (pin != std::string_view::npos) return std::string(split(line.substr(pin + 2), "; ").front());
+    }
+  }
+  return "";
+}
+
+// The compiler goes beside torch's own CUDA libraries, at the release that torch pins.
+void add_cuda_compiler(const EnvironmentRequest& request, const fs::path& folder, const fs::path& log,
+                       const PythonEnv& python, Reporter& report) {
+  const TorchInfo& torch = *python.torch;
+  const std::string pin = pinned_release(torch);
+  const ToolkitPackages* packages = pin.empty() ? toolkit_for(torch.cuda) : toolkit_release(pin);
+  if (packages != nullptr) {
+    report.stage(fmt::format("installing the CUDA {} compiler", packages->release));
+    install(request, folder, log, fmt::format("the CUDA {} compiler", packages->release), packages->requirements(), "",
+            /*dependencies=*/false);
+  } else if (!pin.empty()) {  // a release newer than our table: its meta-package pins all five if all are named
+    report.stage(fmt::format("installing the CUDA {} compiler", pin));
+    install(request, folder, log, fmt::format("the CUDA {} compiler", pin),
+            {fmt::format("cuda-toolkit[nvcc,nvvm,crt,cudart,cccl]=={}", pin)}, "");
+  } else {
+    report.warning(fmt::format("torch {} is built with CUDA {}, whose compiler is not on PyPI: install that toolkit",
+                               torch.version, torch.cuda.text()));
+    return;
+  }
+  complete_toolkit(torch.root.parent_path() / "nvidia" / fmt::format("cu{}", torch.cuda.major()));
+}
+
+void require_asked_cuda(const EnvironmentRequest& request, const PythonEnv& python) {
+  const std::string cuda = python.torch ? python.torch->cuda.text() : "";
+  if (request.cuda.empty() || version_fits(request.cuda, cuda)) return;
+  throw Error(ErrorKind::environment,
+              fmt::format("torch {} from this index is built with CUDA {}, not {}", request.torch, cuda, request.cuda),
+              {},
+              fmt::format("name an index that has it: --index-url URL",
+                          replaced(request.cuda, ".", "")));
+}
+
+void require_disk(const EnvironmentRequest& request) {
+  const std::uint64_t free = free_disk(environments_folder());
+  if (request.torch.empty() || free >= kDiskForTorch) return;
+  throw Error(ErrorKind::environment,
+              fmt::format("an environment with torch needs {} and '{}' has {}", human_size(kDiskForTorch),
+                          environments_folder().string(), human_size(free)),
+              {}, "free some disk (sagebuild env ls, cache), or set SAGEBUILD_CACHE_DIR to a larger one");
+}
+
+void require_plain_name(const std::string& name) {
+  const bool plain = std::ranges::all_of(name, [](unsigned char c) {
+    return std::isalnum(c) != 0 || std::string_view(".-_+").find(static_cast<char>(c)) != std::string_view::npos;
+  });
+  if (plain && !name.starts_with(".")) return;
+  throw Error(ErrorKind::usage, fmt::format("'{}' cannot name an environment", name), {},
+              "use letters, digits, '.', '-', '_' and '+'");
+}
+
+// That of python3 on PATH, so that its headers and shared library are the system's; without one, uv fetches this.
+std::string default_python() {
+  const auto python = find_program("python3");
+  return python ? parse_version(probe_python(*python).version).value_or(Version()).major_minor() : "3.11";
+}
+
+PythonEnv make_environment(const EnvironmentRequest& request, const fs::path& folder, const fs::path& log,
+                           Reporter& report) {
+  report.stage(fmt::format("making the environment '{}'", folder.filename().string()));
+  make_venv(folder, request.python, request.offline, log);
+  PythonEnv python = probe_python(environment_python(folder));
+  if (!python.has_headers) {  // known now, before gigabytes come in vain
+    require_python_can_build(python);
+  }
+  if (!request.torch.empty()) {
+    const std::string torch = "torch " + request.torch;
+    report.stage(fmt::format("installing {} (about 2.8 GB to fetch, 5.1 GB on disk)", torch));
+    install(request, folder, log, torch, {"torch==" + request.torch}, request.index_url);
+  }
+  if (!request.tools.empty()) install(request, folder, log, "the build tools", request.tools, "");
+  python = probe_python(environment_python(folder));
+  if (python.torch) {
+    require_asked_cuda(request, python);
+    add_cuda_compiler(request, folder, log, python, report);
+  }
+  write_marker(folder, request, python);
+  return python;
+}
+
+}  // namespace
+
+fs::path environments_folder() { return cache_folder() / "envs"; }
+
+fs::path environment_python(const fs::path& folder) { return folder / "bin" / "python"; }
+
+std::string environment_name(const EnvironmentRequest& request) {
+  if (!request.name.empty()) return request.name;
+  std::string name = request.python.empty() ? "py" : "py" + replaced(request.python, ".", "");
+  if (!request.torch.empty()) name += "-torch" + request.torch;
+  if (!request.cuda.empty()) name += "-cu" + replaced(request.cuda, ".", "");
+  return name;
+}
+
+PythonEnv create_environment(const EnvironmentRequest& asked, Reporter& report) {
+  EnvironmentRequest request = asked;
+  if (request.python.empty()) request.python = default_python();
+  const std::string name = environment_name(request);
+  require_plain_name(name);
+  const FileLock lock = lock_environment(name, report);
+  const fs::path folder = environment_folder(name);
+  if (read_environment(folder).complete) {
+    report.note(fmt::format("environment '{}' is there already", name));
+    return probe_python(environment_python(folder));
+  }
+  require_disk(request);
+  fs::remove_all(folder);
+  const fs::path log = environments_folder() / ("." + name + ".log");
+  fs::remove(log);
+  try {
+    return make_environment(request, folder, log, report);
+  } catch (...) {  // an interrupt too: gigabytes that nobody can use are not left behind
+    std::error_code ignored;
+    fs::remove_all(folder, ignored);
+    throw;
+  }
+}
+
+std::vector<KeptEnvironment> list_environments(bool with_sizes) {
+  std::vector<KeptEnvironment> found;
+  if (!fs::is_directory(environments_folder())) return found;
+  for (const auto& entry : fs::directory_iterator(environments_folder())) {
+    if (!entry.is_directory() || entry.path().filename().string().starts_with(".")) continue;
+    found.push_back(read_environment(entry.path()));
+    if (with_sizes) found.back().bytes = disk_used(entry.path());
+  }
+  std::ranges::sort(found, {}, &KeptEnvironment::name);
+  return found;
+}
+
+std::uint64_t remove_environment(const std::string& name, Reporter& report) {
+  std::vector<std::string> names;
+  for (const auto& kept : list_environments(false)) names.push_back(kept.name);
+  if (std::ranges::find(names, name) == names.end()) {
+    const auto near = nearest(name, names);
+    throw Error(ErrorKind::usage, fmt::format("there is no environment '{}'", name), {},
+                near ? fmt::format("did you mean '{}'?", *near) : "sagebuild env ls shows what there is");
+  }
+  const FileLock lock = lock_environment(name, report);
+  const fs::path folder = environment_folder(name);
+  const std::uint64_t bytes = disk_used(folder);
+  fs::remove(folder / kMarker);  // first, so that an interrupted removal leaves no environment that looks whole
+  std::error_code error;
+  fs::remove_all(folder, error);
+  if (error) {
+    throw Error(ErrorKind::failed, fmt::format("cannot remove '{}'", folder.string()), {error.message()},
+                "remove that folder by hand");
+  }
+  fs::remove(environments_folder() / ("." + name + ".log"), error);
+  return bytes;
+}
+
+bool version_fits(const std::string& wanted, const std::string& actual) {
+  return wanted.empty() || actual == wanted || actual.starts_with(wanted + ".") || actual.starts_with(wanted + "+");
+}
+
+std::string misfit_of(const PythonChoice& choice, const PythonEnv& python) {
+  const std::string torch = python.torch ? python.torch->version : "";
+  const std::string cuda = python.torch ? python.torch->cuda.text() : "";
+  if (!version_fits(choice.python, python.version)) {
+    return fmt::format("is Python {}, not {}", python.version, choice.python);
+  }
+  if (!version_fits(choice.torch, torch)) {
+    return torch.empty() ? fmt::format("has no torch, and {} is asked for", choice.torch)
+                         : fmt::format("has torch {}, not {}", torch, choice.torch);
+  }
+  if (!version_fits(choice.cuda, cuda)) {
+    return cuda.empty() ? fmt::format("has no torch built with CUDA {}", choice.cuda)
+                        : fmt::format("has a torch built with CUDA {}, not {}", cuda, choice.cuda);
+  }
+  return "";
+}
+
+std::optional<FoundPython> fitting_environment(const PythonChoice& choice) {
+  const KeptEnvironment* best = nullptr;
+  const auto kept = list_environments(false);
+  const auto made = [](const KeptEnvironment& one) { return fs::last_write_time(one.path / kMarker); };
+  for (const auto& one : kept) {
+    const bool fits = one.complete && !one.torch.empty() && version_fits(choice.python, one.python) &&
+                      version_fits(choice.torch, one.torch) && version_fits(choice.cuda, one.cuda);
+    if (fits && (best == nullptr || made(one) > made(*best))) best = &one;
+  }
+  if (best == nullptr) return std::nullopt;
+  return FoundPython{probe_python(environment_python(best->path)), fmt::format("environment {}", best->name)};
+}
+
+}  // namespace sagebuild

@@ -1,0 +1,157 @@
+#include "env/packages.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "env/kept.hpp"
+#include "sagebuild/base/error.hpp"
+#include "sagebuild/base/secret.hpp"
+#include "sagebuild/base/strings.hpp"
+#include "sagebuild/env/python.hpp"
+#include "sagebuild/sys/process.hpp"
+
+namespace sagebuild {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The user's own settings of uv and pip (index, proxy, certificates) count; what ties them to another Python does not.
+Environment installer_environment() {
+  Environment env = current_environment();
+  for (const char* name : {"VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_USER"}) {
+    env.erase(name);
+  }
+  env["NO_COLOR"] = "1";
+  env["UV_NO_PROGRESS"] = "1";
+  env["PYTHONWARNINGS"] = "ignore";
+  return env;
+}
+
+Command installer_command(std::vector<std::string> argv, const fs::path& log) {
+  Command command;
+  command.argv = std::move(argv);
+  command.env = installer_environment();
+  command.log = log;
+  return command;
+}
+
+// A name on PATH is not enough: version managers put shims there that fail.
+std::optional<fs::path> working_uv() {
+  const auto uv = find_program("uv");
+  if (!uv) return std::nullopt;
+  Command command;
+  command.argv = {uv->string(), "--version"};
+  return run(command).ok() ? uv : std::nullopt;
+}
+
+bool says_any(std::string_view text, const auto& words) {
+  return std::ranges::any_of(words, [&](std::string_view word) { return text.find(word) != std::string_view::npos; });
+}
+
+// uv and pip exit with 1 or 2 whatever happened; only their words tell what.
+Error install_error(const std::string& what, const ProcessResult& result, const fs::path& log) {
+  constexpr std::array kNetwork = {"error sending request",
+                                   "Failed to fetch",
+                                   "dns error",
+                                   "Connection",
+                                   "connection",
+                                   "timed out",
+                                   "Network is",
+                                   "name resolution",
+                                   "certificate",
+                                   "Max retries",
+                                   "ProxyError",
+                                   "Failed to download"};
+  constexpr std::array kNoMatch = {"No solution found", "No matching distribution", "was not found in the package"};
+  const std::string text = result.output + result.diagnostics;
+  const auto causes = last_lines(redacted(text), 6);
+  const std::string message = fmt::format("cannot install {}", what);
+  if (text.find("No space left") != std::string::npos) {
+    return {ErrorKind::failed, message, causes, "free some disk, or set SAGEBUILD_CACHE_DIR to a larger one", log};
+  }
+  if (says_any(text, kNoMatch)) {
+    return {ErrorKind::environment, message, causes,
+            "the package index has no such version for this Python: choose another, or another index with --index-url",
+            log};
+  }
+  if (says_any(text, kNetwork)) {
+    return {ErrorKind::network, message, causes, "check the network and the proxy settings (HTTPS_PROXY)", log};
+  }
+  return {ErrorKind::environment, message, causes, "read the log", log};
+}
+
+std::vector<std::string> uv_install(const fs::path& uv, const PackageJob& job) {
+  std::vector<std::string> argv = {uv.string(), "pip", "install", "--python", job.python.string()};
+  if (job.offline) argv.emplace_back("--offline");
+  return argv;
+}
+
+std::vector<std::string> pip_install(const PackageJob& job) {
+  const std::vector<std::string> pip = {job.python.string(), "-m", "pip"};
+  Command check;
+  check.argv = {pip[0], "-m", "pip", "--version"};
+  if (!run(check).ok()) {
+    throw Error(ErrorKind::environment, fmt::format("neither uv nor pip is there to install {}", job.what), {},
+                fmt::format("install uv, or pip in '{}' ({} -m ensurepip)", pip[0], pip[0]));
+  }
+  std::vector<std::string> argv = {
+      pip[0], "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"};
+  if (job.offline) argv.emplace_back("--no-index");
+  return argv;
+}
+
+// A Python of that version on PATH, for venv.
+fs::path python_on_path(const std::string& version) {
+  for (const std::string& name : {"python" + version, std::string("python3"), std::string("python")}) {
+    const auto found = find_program(name);
+    if (found && version_fits(version, probe_python(*found).version)) return *found;
+  }
+  const std::string wanted = version.empty() ? "3" : version;
+  throw Error(
+      ErrorKind::environment, fmt::format("there is no Python {} on PATH", wanted), {},
+      fmt::format("apt-get install python{0}-venv python{0}-dev, or install uv, which fetches any version", wanted));
+}
+
+}  // namespace
+
+std::vector<std::string> last_lines(std::string_view text, std::size_t count) {
+  std::vector<std::string> kept;
+  for (const std::string_view line : lines_of(text)) {
+    if (!trimmed(line).empty()) kept.emplace_back(trimmed(line));
+  }
+  if (kept.size() > count) kept.erase(kept.begin(), kept.end() - static_cast<std::ptrdiff_t>(count));
+  return kept;
+}
+
+void install_packages(const PackageJob& job) {
+  const auto uv = working_uv();
+  std::vector<std::string> argv = uv ? uv_install(*uv, job) : pip_install(job);
+  if (!job.target.empty()) argv.insert(argv.end(), {"--target", job.target.string()});
+  if (!job.index_url.empty()) argv.insert(argv.end(), {"--index-url", job.index_url});
+  if (!job.dependencies) argv.emplace_back("--no-deps");
+  argv.insert(argv.end(), job.requirements.begin(), job.requirements.end());
+  const ProcessResult result = run(installer_command(std::move(argv), job.log));
+  if (!result.ok()) throw install_error(job.what, result, job.log);
+}
+
+void make_venv(const fs::path& folder, const std::string& version, bool offline, const fs::path& log) {
+  std::vector<std::string> argv;
+  if (const auto uv = working_uv()) {
+    argv = {uv->string(), "venv", folder.string(), "--python", version.empty() ? "python3" : version};
+    if (offline) argv.emplace_back("--offline");
+  } else {
+    argv = {python_on_path(version).string(), "-m", "venv", folder.string()};
+  }
+  const ProcessResult result = run(installer_command(std::move(argv), log));
+  if (result.ok()) return;
+  const std::string wanted = version.empty() ? "3" : version;
+  throw Error(ErrorKind::environment, fmt::format("cannot make a virtual environment with Python {}", wanted),
+              last_lines(result.output + result.diagnostics, 4),
+              fmt::format("apt-get install python{0} python{0}-venv python{0}-dev, or choose another --python", wanted),
+              log);
+}
+
+}  // namespace sagebuild

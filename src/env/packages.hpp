@@ -1,0 +1,35 @@
+#pragma once
+// Python packages and virtual environments through uv, else through venv and pip.
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sagebuild/report/reporter.hpp"
+
+namespace sagebuild {
+
+struct PackageJob {
+  std::string what;                       // "torch 2.11.0": for messages
+  std::filesystem::path python;           // whose environment, or who runs the installer
+  std::filesystem::path target;           // a plain folder instead of the environment; may be empty
+  std::vector<std::string> requirements;  // "torch==2.11.0"
+  std::string index_url;                  // empty: as the user's uv or pip is set up
+  bool dependencies = true;
+  bool offline = false;  // from the installer's own cache only
+  std::filesystem::path log;
+};
+
+// Throws Error{environment} if the index lacks a package or there is no installer, Error{network}, Error{failed}; each
+// names the log.
+void install_packages(const PackageJob& job);
+
+// A fresh virtual environment in `folder`, which must not exist. `version` may be empty: that of python3 on PATH.
+void make_venv(const std::filesystem::path& folder, const std::string& version, bool offline,
+               const std::filesystem::path& log);
+
+// The last lines of a program's output, for causes; blank ones left out.
+std::vector<std::string> last_lines(std::string_view text, std::size_t count);
+
+}  // namespace sagebuild

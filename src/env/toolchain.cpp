@@ -1,0 +1,135 @@
+#include "sagebuild/env/toolchain.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "env/toolkit.hpp"
+#include "sagebuild/base/error.hpp"
+#include "sagebuild/base/strings.hpp"
+#include "sagebuild/env/stubs.hpp"
+#include "sagebuild/env/toolkit_packages.hpp"
+#include "sagebuild/sys/files.hpp"
+
+namespace sagebuild {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string torch_name(const PythonEnv& python) {
+  return python.torch ? fmt::format("torch {}", python.torch->version) : "this build";
+}
+
+// The hint for a CUDA that PyPI has no compiler for.
+std::string install_toolkit_hint(const Version& cuda) {
+  return fmt::format(
+      "install the CUDA toolkit {0} from NVIDIA (apt-get install cuda-toolkit-{1}, or "
+      "developer.nvidia.com/cuda-toolkit-archive) and name it with --cuda-home /usr/local/cuda-{0}; or use a torch "
+      "built with CUDA 13",
+      cuda.major_minor(), replaced(cuda.major_minor(), ".", "-"));
+}
+
+FoundToolkit made_toolkit(const ToolchainChoice& choice, const PythonEnv& python, Reporter& report,
+                          const std::vector<std::string>& passed_over) {
+  const Version wanted = choice.cuda.empty() ? needed_cuda(choice, python) : choice.cuda;
+  const Version needed = needed_cuda(choice, python);
+  const ToolkitPackages* packages = toolkit_for(wanted.empty() ? Version{13, 0} : wanted);
+  if (packages == nullptr) {
+    throw Error(ErrorKind::environment,
+                fmt::format("{} needs a CUDA {} toolkit, and none was found", torch_name(python), needed.major()),
+                passed_over, install_toolkit_hint(needed));
+  }
+  if (!choice.create) {
+    throw Error(ErrorKind::environment, fmt::format("no CUDA {} toolkit was found", wanted.major()), passed_over,
+                "sagebuild build fetches one from PyPI, about 100 MB");
+  }
+  const fs::path home = make_toolkit(*packages, python, choice.offline, report);
+  return {home, probe_toolkit(home), "PyPI packages"};
+}
+
+// torch's ATen/cuda/CUDAContext.h includes these; a compiler-only toolkit lacks them, torch's own packages may have
+// them.
+std::vector<fs::path> math_headers(const fs::path& cuda_home, const PythonEnv& python) {
+  std::vector<fs::path> folders;
+  if (!python.torch) return folders;
+  const fs::path packages = python.torch->root.parent_path() / "nvidia";
+  for (const char* header : {"cublas_v2.h", "cusparse.h", "cusolverDn.h"}) {
+    if (fs::exists(cuda_home / "include" / header) || !fs::is_directory(packages)) continue;
+    for (const auto& package : fs::directory_iterator(packages)) {  // nvidia/cu13, or nvidia/cublas ... of CUDA 12
+      const fs::path include = package.path() / "include";
+      if (!fs::exists(include / header)) continue;
+      if (std::ranges::find(folders, include) == folders.end()) folders.push_back(include);
+      break;
+    }
+  }
+  std::ranges::sort(folders);
+  return folders;
+}
+
+}  // namespace
+
+int newest_host_major(const fs::path& cuda_home, bool clang) {
+  // "#if __GNUC__ > 15", and for clang "#if (__clang_major__ >= 21) || ...": one past the newest.
+  const auto text = read_file_if_exists(cuda_home / "include" / "crt" / "host_config.h");
+  if (!text) return 0;
+  constexpr std::string_view kGcc = "#if __GNUC__ > ";
+  constexpr std::string_view kClang = "#if (__clang_major__ >= ";
+  int newest = 0;
+  for (std::string_view line : lines_of(*text)) {
+    if (!take_prefix(line, clang ? kClang : kGcc)) continue;
+    const auto number = static_cast<int>(to_integer(split(line, " )").at(0)).value_or(0));
+    newest = std::max(newest, clang ? number - 1 : number);
+  }
+  return newest;
+}
+
+Toolchain find_toolchain(const ToolchainChoice& choice, const PythonEnv& python, Reporter& report) {
+  std::vector<std::string> passed_over;
+  auto found = existing_toolkit(choice, python, report, passed_over);
+  if (!found) found = made_toolkit(choice, python, report, passed_over);
+
+  Toolchain toolchain;
+  toolchain.cuda_home = found->home;
+  toolchain.nvcc = found->probe.nvcc;
+  toolchain.cuda = found->probe.cuda;
+  toolchain.nvcc_build = found->probe.build;
+  toolchain.origin = found->origin;
+  const HostCompiler compiler = find_host_compiler(found->home, report);
+  toolchain.host_compiler = compiler.path;
+  toolchain.host_version = compiler.version;
+  toolchain.include_folders = math_headers(found->home, python);
+  toolchain.stubs = toolkit_stubs(found->home);
+
+  report.detail(fmt::format("CUDA {} at '{}' ({}), host compiler '{}' {}", toolchain.nvcc_build,
+                            toolchain.cuda_home.string(), toolchain.origin, toolchain.host_compiler.string(),
+                            toolchain.host_version.text()));
+  if (python.torch && toolchain.cuda.minor() != python.torch->cuda.minor()) {
+    report.note(fmt::format("{} is built with CUDA {}, nvcc is {}: the same major, so it fits", torch_name(python),
+                            python.torch->cuda.major_minor(), toolchain.cuda.major_minor()));
+  }
+  return toolchain;
+}
+
+void require_cuda_for(const ArchList& archs, const Toolchain& toolchain) {
+  std::vector<std::string> unserved, names;
+  std::string hint;
+  for (const ArchRequest& request : archs) {
+    const Version first = first_cuda(request.arch);
+    const auto removed = removed_in_cuda(request.arch);
+    if (first > toolchain.cuda) {
+      unserved.push_back(fmt::format("{} needs CUDA {} or newer", dotted(request.arch), first.major_minor()));
+    } else if (removed && toolchain.cuda >= *removed) {
+      unserved.push_back(fmt::format("{} went away in CUDA {}", dotted(request.arch), removed->major_minor()));
+    } else {
+      continue;
+    }
+    names.push_back(dotted(request.arch));
+  }
+  if (unserved.empty()) return;
+  throw Error(ErrorKind::environment,
+              fmt::format("nvcc {} at '{}' cannot build for {}", toolchain.cuda.major_minor(),
+                          toolchain.cuda_home.string(), join(names, ", ")),
+              unserved, "name a CUDA toolkit that can (--cuda-home), or leave those architectures out of --arch");
+}
+
+}  // namespace sagebuild

@@ -1,0 +1,200 @@
+#include "sagebuild/env/doctor.hpp"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "env/planted.hpp"
+#include "sagebuild/base/scope.hpp"
+#include "support/catch.hpp"
+#include "support/recording_reporter.hpp"
+
+namespace sagebuild {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kGiga = 1'000'000'000;
+
+struct DoctorWorld {
+  TempDir home{"sagebuild-env-test"};
+  WithEnvironment env{{"SAGEBUILD_CACHE_DIR", (home.path() / "cache").string()},
+                      {"VIRTUAL_ENV", std::nullopt},
+                      {"CXX", std::nullopt},
+                      {"CC", std::nullopt},
+                      {"NVCC_CCBIN", std::nullopt}};
+  RecordingReporter report;
+  DoctorRequest request;
+  Machine machine{/*memory=*/32 * kGiga, /*cores=*/4, /*free_disk=*/100 * kGiga, /*glibc=*/{2, 36}};
+  std::string unreachable;  // what the network says
+
+  DoctorWorld() {
+    request.python.path = home.path() / "python";
+    request.toolchain.cuda_home = planted_toolkit(home.path() / "cuda", "13.0.88");
+    planted_python(*request.python.path, {});
+  }
+  std::vector<Diagnosis> look() {
+    return diagnose(
+        request, machine, [this](const std::string&) { return unreachable; }, report);
+  }
+  Diagnosis finding(const std::string& what) {
+    for (const auto& one : look()) {
+      if (one.what == what) return one;
+    }
+    FAIL("no finding about " << what);
+    return {};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a machine that can build has one finding per check, none of them an error") {
+  DoctorWorld world;
+  world.request.source_url = "https://example.org/x";
+  world.request.archs = parse_arch_list("8.0 12.0");
+  std::vector<std::string> checks;
+  for (const auto& finding : world.look()) {
+    checks.push_back(finding.what);
+    INFO(finding.what << ": " << finding.detail);
+    CHECK((finding.severity == Severity::ok) == (finding.what != "ninja"));
+    CHECK((finding.severity == Severity::ok) == finding.fix_command.empty());
+    CHECK_FALSE(finding.detail.empty());
+  }
+  CHECK(checks == std::vector<std::string>{"python", "python headers", "torch", "setuptools", "wheel", "ninja",
+                                           "cuda toolkit", "architectures", "host compiler", "glibc", "disk", "memory",
+                                           "network"});
+}
+
+TEST_CASE("each missing part of the Python is an error with its command") {
+  DoctorWorld world;
+  SaidByPython said;
+  const auto replant = [&] { planted_python(*world.request.python.path, said); };
+  const std::string install = "uv pip install --python " + (*world.request.python.path / "bin" / "python").string();
+
+  said.headers = false;
+  said.torch = "";
+  said.setuptools = "";
+  said.wheel = "";
+  replant();
+  CHECK(world.finding("python headers").severity == Severity::error);
+  CHECK(world.finding("python headers").fix_command == "apt-get install python3.11-dev");
+  CHECK(world.finding("torch").severity == Severity::error);
+  CHECK(world.finding("torch").fix_command == install + " torch==2.11.0");
+  CHECK(world.finding("setuptools").fix_command == install + " 'setuptools<82'");
+  CHECK(world.finding("wheel").fix_command == install + " wheel");
+  CHECK(world.finding("ninja").severity == Severity::warning);
+
+  world.request.python.path = "/no/such/python";
+  CHECK(world.finding("python").severity == Severity::error);
+  CHECK(world.finding("python").fix_command == "sagebuild env create --torch 2.11.0");
+
+  world.request.python.path.reset();
+  world.request.python.python = "3.12";
+  CHECK(world.finding("python").severity == Severity::warning);
+  CHECK(world.finding("python").fix_command == "sagebuild env create --python 3.12 --torch 2.11.0");
+}
+
+TEST_CASE("a toolkit of another major, an old nvcc and a new compiler are errors") {
+  DoctorWorld world;
+  world.request.archs = parse_arch_list("12.0");
+  SaidByPython said;
+  said.torch = "2.8.0+cu128";
+  said.cuda = "12.8";
+  planted_python(*world.request.python.path, said);
+  CHECK(world.finding("cuda toolkit").severity == Severity::error);
+  CHECK(world.finding("cuda toolkit").detail.find("has CUDA 13.0, and torch 2.8.0+cu128 needs CUDA 12") !=
+        std::string::npos);
+
+  planted_toolkit(*world.request.toolchain.cuda_home, "12.4.131", /*newest_gcc=*/5);
+  CHECK(world.finding("cuda toolkit").severity == Severity::ok);
+  CHECK(world.finding("architectures").severity == Severity::error);
+  CHECK(world.finding("architectures").detail.find("12.0 needs CUDA 12.8") != std::string::npos);
+  CHECK(world.finding("host compiler").severity == Severity::error);
+  CHECK(world.finding("host compiler").fix_command == "apt-get install g++-5 && export CXX=g++-5");
+}
+
+TEST_CASE("glibc is held against the CUDA headers that clash with it") {
+  DoctorWorld world;
+  const auto severity = [&](const Version& glibc) {
+    world.machine.glibc = glibc;
+    return world.finding("glibc").severity;
+  };
+  CHECK(severity({2, 41}) == Severity::ok);
+  CHECK(severity({2, 42}) == Severity::warning);
+  CHECK(world.finding("glibc").fix_command == "sagebuild build --cuda 13.2");
+  planted_toolkit(*world.request.toolchain.cuda_home, "13.2.86");
+  CHECK(severity({2, 42}) == Severity::ok);
+
+  SaidByPython said;
+  said.torch = "2.8.0+cu128";
+  said.cuda = "12.8";
+  planted_python(*world.request.python.path, said);
+  planted_toolkit(*world.request.toolchain.cuda_home, "12.8.93");
+  CHECK(severity({2, 40}) == Severity::ok);
+  CHECK(severity({2, 41}) == Severity::error);
+}
+
+TEST_CASE("too little disk or memory is a warning, and an error where an environment has to be made") {
+  DoctorWorld world;
+  world.machine.free_disk = kGiga;
+  CHECK(world.finding("disk").severity == Severity::warning);
+  world.machine.free_disk = 5 * kGiga;
+  CHECK(world.finding("disk").severity == Severity::ok);
+  world.request.python.path.reset();
+  CHECK(world.finding("disk").severity == Severity::error);
+
+  CHECK(world.finding("memory").detail == "32.0 GB for 4 jobs, 8.0 GB each");
+  world.machine.memory = 5 * kGiga;
+  CHECK(world.finding("memory").severity == Severity::ok);
+  CHECK(world.finding("memory").detail.find("not with torch's full ones") != std::string::npos);
+  world.request.jobs = 8;
+  CHECK(world.finding("memory").severity == Severity::warning);
+  CHECK(world.finding("memory").fix_command == "sagebuild build -j 5");
+}
+
+TEST_CASE("the network is asked only for a source that is elsewhere") {
+  DoctorWorld world;
+  world.unreachable = "'example.org:443' cannot be reached: it is the test";
+  world.request.source_url = "https://example.org/x";
+  CHECK(world.finding("network").severity == Severity::error);
+  CHECK(world.finding("network").detail == world.unreachable);
+  world.request.python.offline = true;
+  CHECK(world.finding("network").severity == Severity::ok);
+  world.request.source_url = "file:///tmp/x";
+  CHECK(std::ranges::none_of(world.look(), [](const auto& one) { return one.what == "network"; }));
+}
+
+TEST_CASE("a host is reached by TCP, through the proxy if there is one") {
+  const WithEnvironment no_proxy({{"HTTPS_PROXY", std::nullopt},
+                                  {"https_proxy", std::nullopt},
+                                  {"http_proxy", std::nullopt},
+                                  {"ALL_PROXY", std::nullopt},
+                                  {"all_proxy", std::nullopt}});
+  const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  REQUIRE(server >= 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  auto* const any = reinterpret_cast<sockaddr*>(&address);
+  REQUIRE(::bind(server, any, size) == 0);
+  REQUIRE(::getsockname(server, any, &size) == 0);
+  const std::string place = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  {
+    const ScopeExit close_it([&] { ::close(server); });
+    REQUIRE(::listen(server, 4) == 0);
+    CHECK(tcp_reach("https://user@" + place + "/a/b.git").empty());
+    CHECK(tcp_reach("git://" + place).empty());
+    CHECK(tcp_reach("https://no-such-host.invalid/x").find("'no-such-host.invalid:443' cannot be found") == 0);
+    const WithEnvironment proxy({{"HTTPS_PROXY", "http://" + place}});
+    CHECK(tcp_reach("https://no-such-host.invalid/x").empty());
+  }
+  CHECK(tcp_reach("http://" + place) == "'" + place + "' cannot be reached: Connection refused");
+  const WithEnvironment proxy({{"https_proxy", place}});
+  CHECK(tcp_reach("https://example.org/x") == "the proxy '" + place + "' cannot be reached: Connection refused");
+  CHECK(tcp_reach("nonsense") == "'nonsense' names no host");
+}
+
+}  // namespace sagebuild
