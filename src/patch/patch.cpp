@@ -208,16 +208,13 @@ std::vector<RecipeModule> named_modules(const std::vector<RecipeModule>& modules
   return named;
 }
 
-// Takes one rule one step further: `text` is the result, or a failure is noted.
+// One rule: `text` becomes its result, or a failure is noted.
 void apply_rule(const Rule& rule, const Values& values, std::string& text, PatchOutcome& outcome) {
   const TextFile file(text);
   const Application work(rule, file, values);
   const std::size_t count = work.edits().size();
-  AppliedRule applied{rule.id, rule.file, rule.why, static_cast<int>(count), false};
-  const bool done = rule.done && found_in(rule.done, file.plain());
-  if (count == 0 && (done || rule.count.least == 0)) {
-    applied.already_done = true;
-  } else if (!rule.count.fits(count)) {
+  AppliedRule applied{rule.id, rule.file, rule.why, static_cast<int>(count), count == 0};
+  if (!rule.count.fits(count)) {
     outcome.failures.push_back(failure(rule, fmt::format("expects {} and found {}", rule.count.text(), count), file.plain()));
     return;
   } else if (rule.every && work.scopes_without_match() > 0) {
@@ -268,7 +265,13 @@ void run_rules(const RuleSet& rules, const std::string& start, std::string& text
   for (const Rule& rule : rules.rules) {
     if (applies(rule, outcome.file, outcome.shape, start)) used.push_back(&rule);
   }
-  for (const Rule* rule : used) apply_rule(*rule, values, text, outcome);
+  const TextFile original(start);
+  for (const Rule* rule : used) {
+    // What is done is left alone; a file where it is half done fails the rule's `gone` below.
+    const bool done = rule->done && found_in(rule->done, original.plain());
+    if (done) outcome.rules.push_back({rule->id, rule->file, rule->why, 0, true});
+    if (!done) apply_rule(*rule, values, text, outcome);
+  }
   if (!outcome.failures.empty()) return;
   for (const Rule* rule : used) check_result(*rule, text, outcome);
 }
