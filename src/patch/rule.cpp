@@ -9,6 +9,7 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/base/toml.hpp"
+#include "sagebuild/sys/files.hpp"
 
 namespace sagebuild {
 namespace {
@@ -140,6 +141,11 @@ RuleSet load_rules(const Recipe& recipe) {
   set.values["module_table"] = "";
   if (const auto inserts = table.table("insert")) {
     for (const std::string& name : inserts->keys()) set.values[name] = inserts->required_text(name);
+  }
+  if (const auto files = table.table("insert_file")) {
+    for (const std::string& name : files->keys()) {
+      set.values[name] = read_file(recipe.file.parent_path() / files->required_text(name));
+    }
   }
   for (const auto& [name, value] : set.values) {
     for (const std::string& used : value_names(value)) {

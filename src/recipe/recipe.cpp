@@ -116,7 +116,7 @@ Recipe load_recipe(const fs::path& file) {
     }
   }
   // The patch engine's part of the file; it reads and checks these itself.
-  for (const auto* theirs : {"shape", "rule", "insert"}) (void)table.has(theirs);
+  for (const auto* theirs : {"shape", "rule", "insert", "insert_file"}) (void)table.has(theirs);
   table.finish();
   return recipe;
 }
