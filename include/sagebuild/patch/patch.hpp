@@ -1,0 +1,38 @@
+#pragma once
+// Applies rules: every rule matches as often as it says, or all failures are listed and nothing is changed.
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sagebuild/model/source.hpp"
+#include "sagebuild/patch/rule.hpp"
+
+namespace sagebuild {
+
+struct PatchOutcome {
+  std::string file;   // relative to the folder of setup.py
+  std::string shape;  // of setup.py; empty for other files
+  std::string before;
+  std::string after;
+  std::vector<AppliedRule> rules;
+  std::vector<std::string> failures;  // one line each: rule, file, nearest place, reason
+
+  bool changed() const { return before != after; }
+};
+
+// Applies the rules for `file`. Line ends, byte-order mark, tabs and a missing last newline stay as they are. Time is linear
+// in the text. Never throws for what the text holds: failures are in the outcome, whose `after` then equals `before`.
+PatchOutcome patch_text(const RuleSet& rules, std::string_view file, std::string_view text);
+
+// All files of the tree that rules are for, relative to `folder` (where setup.py is). Reads, writes nothing.
+std::vector<PatchOutcome> patch_folder(const RuleSet& rules, const std::filesystem::path& folder);
+
+// Throws Error{failed} "cannot patch ..." with every failure as a cause; does nothing if there is none.
+void require_patched(const std::vector<PatchOutcome>& outcomes);
+
+// Patches a checkout in place, all files or none.
+PatchedTree patch_tree(const Checkout& checkout, const Recipe& recipe);
+
+}  // namespace sagebuild

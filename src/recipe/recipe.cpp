@@ -1,0 +1,142 @@
+#include "sagebuild/recipe/recipe.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "sagebuild/base/error.hpp"
+#include "sagebuild/base/strings.hpp"
+#include "sagebuild/base/toml.hpp"
+#include "sagebuild/sys/files.hpp"
+
+namespace sagebuild {
+namespace {
+
+namespace fs = std::filesystem;
+
+Arch arch_at(const TomlTable& table, std::string_view key) {
+  try {
+    return parse_arch(table.required_text(key));
+  } catch (const Error& error) {
+    table.fail(error.message);
+  }
+}
+
+RecipeTarget read_target(const TomlTable& table) {
+  RecipeTarget target;
+  target.request = arch_at(table, "request");
+  target.virtual_arch = table.has("virtual") ? arch_at(table, "virtual") : target.request;
+  target.real = table.has("real") ? arch_at(table, "real") : target.virtual_arch;
+  target.ptx_allowed = table.boolean("ptx").value_or(false);
+  target.reason = table.text("reason").value_or("");
+  table.finish();
+  // A specific target runs on nothing else, and its PTX does not either (facts of nvcc: ptxas refuses it).
+  if (target.ptx_allowed && target.virtual_arch.feature != ArchFeature::plain) {
+    table.fail(fmt::format("'ptx' is of no use for {}: no other GPU can take it", compute_name(target.virtual_arch)));
+  }
+  return target;
+}
+
+RecipeModule read_module(const TomlTable& table) {
+  RecipeModule module;
+  module.name = table.required_text("name");
+  module.reason = table.text("reason").value_or("");
+  std::set<Arch> requests;
+  for (const TomlTable& row : table.tables("targets")) {
+    module.targets.push_back(read_target(row));
+    const Arch request = module.targets.back().request;
+    if (!requests.insert(request).second) row.fail(fmt::format("'{}' has two targets", dotted(request)));
+  }
+  if (module.targets.empty()) table.fail(fmt::format("module '{}' has no targets", module.name));
+  table.finish();
+  std::ranges::sort(module.targets, {}, &RecipeTarget::request);
+  return module;
+}
+
+bool holds_all(std::string_view text, const std::vector<std::string>& wanted) {
+  return std::ranges::all_of(wanted, [&](const auto& part) { return text.find(part) != std::string_view::npos; });
+}
+
+}  // namespace
+
+const Recipe& Recipes::named(std::string_view name) const {
+  const auto found = std::ranges::find(recipes_, name, &Recipe::name);
+  if (found != recipes_.end()) return *found;
+  std::vector<std::string> names;
+  for (const Recipe& recipe : recipes_) names.push_back(recipe.name);
+  const auto close = nearest(name, names);
+  throw Error(ErrorKind::usage, fmt::format("unknown recipe '{}'", name), {},
+              close ? fmt::format("did you mean '{}'?", *close) : fmt::format("known are: {}", join(names, ", ")));
+}
+
+std::optional<Recipe> Recipes::match_text(std::string_view setup_py) const {
+  for (const Recipe& recipe : recipes_) {
+    if (holds_all(setup_py, recipe.detect)) return recipe;
+  }
+  return std::nullopt;
+}
+
+std::optional<Recipe> Recipes::match(const fs::path& root) const {
+  if (const auto top = read_file_if_exists(root / "setup.py")) {
+    if (auto recipe = match_text(*top)) {
+      recipe->subfolder.clear();  // also when the tree is the subproject's own folder
+      return recipe;
+    }
+    return std::nullopt;
+  }
+  for (const Recipe& recipe : recipes_) {
+    if (recipe.subfolder.empty()) continue;
+    const auto text = read_file_if_exists(root / recipe.subfolder / "setup.py");
+    if (text && holds_all(*text, recipe.detect)) return recipe;
+  }
+  throw Error(ErrorKind::failed, fmt::format("'{}' has no setup.py", root.string()), {},
+              "give the folder that holds setup.py");
+}
+
+Recipe load_recipe(const fs::path& file) {
+  const TomlTable table = load_toml(file);
+  Recipe recipe;
+  recipe.file = file;
+  recipe.name = table.required_text("name");
+  recipe.package = table.text("package").value_or(recipe.name);
+  recipe.url = table.text("url").value_or("");
+  recipe.ref = table.text("ref").value_or("");
+  recipe.subfolder = table.text("subfolder").value_or("");
+  recipe.detect = table.texts("detect");
+  if (recipe.detect.empty()) table.fail("'detect' is missing: texts that setup.py must hold");
+  recipe.record_archs = table.text("record_archs").value_or("");
+  recipe.may_miss = table.texts("may_miss");
+  for (const TomlTable& module : table.tables("module")) recipe.modules.push_back(read_module(module));
+  if (const auto archs = table.text("default_archs")) {
+    try {
+      recipe.default_archs = parse_arch_list(*archs);
+    } catch (const Error& error) {
+      table.fail(error.message);
+    }
+  }
+  // The patch engine's part of the file; it reads and checks these itself.
+  for (const auto* theirs : {"shape", "rule", "insert", "insert_file"}) (void)table.has(theirs);
+  table.finish();
+  return recipe;
+}
+
+Recipes load_recipes(const fs::path& folder, const std::optional<fs::path>& extra) {
+  std::vector<fs::path> files;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    if (entry.path().extension() == ".toml") files.push_back(entry.path());
+  }
+  std::ranges::sort(files);
+  std::vector<Recipe> recipes;
+  if (extra) recipes.push_back(load_recipe(*extra));
+  for (const fs::path& file : files) {
+    Recipe recipe = load_recipe(file);
+    const bool replaced = extra && recipe.name == recipes.front().name;
+    if (!replaced) recipes.push_back(std::move(recipe));
+  }
+  if (recipes.empty()) throw Error(ErrorKind::environment, fmt::format("no recipes in '{}'", folder.string()));
+  return Recipes(std::move(recipes));
+}
+
+}  // namespace sagebuild
