@@ -142,7 +142,7 @@ int Cli::run_chosen(const std::vector<std::string>& argv) {
 int Cli::run(const std::vector<std::string>& argv) {
   try {
     return run_chosen(argv);
-  } catch (Error error) {
+  } catch (Error& error) {
     if (error.log.empty()) error.log = log_path().string();
     print_error(error, global_.json);
     return static_cast<int>(error.kind);

@@ -1,0 +1,19 @@
+#pragma once
+// Which architectures a build is for (design section 7): what the user wrote, else the local GPU, else the recipe's
+// default.
+
+#include <optional>
+#include <string>
+
+#include "sagebuild/app/build.hpp"
+#include "sagebuild/model/recipe.hpp"
+
+namespace sagebuild {
+
+// The reporter is told which was taken. Throws Error{usage} for what cannot be read, and for `native` without a GPU.
+ArchList choose_archs(const ArchChoice& choice, const std::optional<Recipe>& recipe, Reporter& report);
+
+// "8.9 12.0": the compute capabilities that nvidia-smi names; empty without a GPU.
+std::string local_gpu_archs();
+
+}  // namespace sagebuild

@@ -1,0 +1,60 @@
+#pragma once
+// The whole program: settings in, a wheel out. Each stage takes values and gives a new one (design section 2).
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "sagebuild/env/python.hpp"
+#include "sagebuild/env/toolchain.hpp"
+#include "sagebuild/exec/scheduler.hpp"
+#include "sagebuild/model/build_plan.hpp"
+#include "sagebuild/model/source.hpp"
+#include "sagebuild/model/wheel.hpp"
+#include "sagebuild/report/reporter.hpp"
+
+namespace sagebuild {
+
+// The architectures as the user wrote them, and where; parsed when the recipe is known.
+struct ArchChoice {
+  std::string text;        // empty: the local GPU, else the recipe's default
+  std::string origin;      // "--arch", "TORCH_CUDA_ARCH_LIST" ...
+  bool inherited = false;  // from a variable that base images set: what the code cannot serve is dropped with a warning
+};
+
+// Every field decided, nothing looked up later.
+struct BuildSettings {
+  SourceSpec source;   // no location: the recipe's
+  std::string recipe;  // name; empty: the one that fits the source, else sageattention
+  std::optional<std::filesystem::path> recipe_file;
+  ArchChoice archs;
+  PythonChoice python;
+  ToolchainChoice toolchain;
+  std::filesystem::path output;
+  Limits limits;
+  bool patch = true;
+  bool keep_temp = false;
+  bool allow_foreign_owner = false;
+};
+
+struct PreparedBuild;
+
+// Everything up to the plan. Holds the private folder that the build goes on in.
+struct Planned {
+  std::shared_ptr<PreparedBuild> prepared;
+  const BuildPlan& plan() const;
+};
+
+Planned plan_build(const BuildSettings& settings, Reporter& report);
+
+struct BuildOutcome {
+  Wheel wheel;
+  BuildPlan plan;
+  ExecOutcome execution;
+};
+
+BuildOutcome build(const BuildSettings& settings, Reporter& report);
+
+}  // namespace sagebuild

@@ -1,0 +1,175 @@
+#include "sagebuild/app/build.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <ctime>
+#include <set>
+
+#include "sagebuild/app/arch_choice.hpp"
+#include "sagebuild/app/compile.hpp"
+#include "sagebuild/base/error.hpp"
+#include "sagebuild/base/strings.hpp"
+#include "sagebuild/patch/patch.hpp"
+#include "sagebuild/plan/plan.hpp"
+#include "sagebuild/probe/record_setup.hpp"
+#include "sagebuild/recipe/recipe.hpp"
+#include "sagebuild/source/fetch.hpp"
+#include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/log.hpp"
+#include "sagebuild/sys/machine.hpp"
+#include "sagebuild/wheel/pack.hpp"
+
+namespace sagebuild {
+
+struct PreparedBuild {
+  TempDir work{"sagebuild"};
+  std::filesystem::path logs;
+  PythonEnv python;
+  Toolchain toolchain;
+  std::optional<Recipe> recipe;
+  PatchedTree tree;
+  RecordedBuild recorded;
+  BuildPlan plan;
+
+  // The folder of setup.py.
+  std::filesystem::path project() const {
+    return recipe && !recipe->subfolder.empty() ? tree.checkout.root / recipe->subfolder : tree.checkout.root;
+  }
+};
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kDefaultRecipe = "sageattention";
+constexpr std::size_t kLogsKept = 20;
+
+// A folder of its own per run; the oldest beyond the last twenty go.
+fs::path open_run_log() {
+  const fs::path folder = cache_folder() / "logs";
+  make_folders(folder);
+  std::set<fs::path> runs;
+  for (const auto& entry : fs::directory_iterator(folder)) runs.insert(entry.path());
+  for (auto run = runs.begin(); runs.size() >= kLogsKept;) {
+    std::error_code ignored;
+    fs::remove_all(*run, ignored);
+    run = runs.erase(run);
+  }
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&now, &local);
+  char stamp[32];
+  std::strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &local);
+  const fs::path run = folder / fmt::format("{}-{}", stamp, getpid());
+  open_log(run / "run.log");
+  return run;
+}
+
+SourceSpec source_of(const BuildSettings& settings, const Recipes& recipes) {
+  if (!settings.source.location.empty()) return settings.source;
+  const Recipe& recipe = recipes.named(settings.recipe.empty() ? kDefaultRecipe : settings.recipe);
+  SourceSpec source = settings.source;
+  source.location = recipe.url;
+  if (source.ref.empty()) source.ref = recipe.ref;
+  // A recipe of ours can have its source among our own data (examples/minisage).
+  if (source.location.find("://") == std::string::npos) source.location = data_folder() / source.location;
+  return source;
+}
+
+FetchOptions fetch_options(const BuildSettings& settings, const Recipes& recipes, const fs::path& destination) {
+  FetchOptions options;
+  options.cache = cache_folder();
+  options.destination = destination;
+  options.allow_foreign_owner = settings.allow_foreign_owner;
+  // The recipe is known for sure only when the files are there; what any of them may miss is missing for no build.
+  for (const Recipe& recipe : recipes.all())
+    options.may_miss.insert(options.may_miss.end(), recipe.may_miss.begin(), recipe.may_miss.end());
+  return options;
+}
+
+std::optional<Recipe> recipe_of(const BuildSettings& settings, const Recipes& recipes, const Checkout& checkout,
+                                Reporter& report) {
+  if (!settings.recipe.empty()) return recipes.named(settings.recipe);
+  auto recipe = recipes.match(checkout.root);
+  if (recipe)
+    report.note(fmt::format("recipe '{}'", recipe->name));
+  else
+    report.warning("no recipe fits this source: every module is built for every architecture, unpatched");
+  return recipe;
+}
+
+std::string recording_archs(const std::optional<Recipe>& recipe, const ArchList& archs) {
+  if (recipe && !recipe->record_archs.empty()) return recipe->record_archs;
+  return replaced(print(archs), " ", ";");
+}
+
+std::string described(const Checkout& checkout) {
+  std::string text = checkout.location;
+  if (!checkout.commit.empty()) text += fmt::format(" at {}", checkout.commit.substr(0, 12));
+  return checkout.dirty ? text + " with local changes" : text;
+}
+
+}  // namespace
+
+const BuildPlan& Planned::plan() const { return prepared->plan; }
+
+Planned plan_build(const BuildSettings& settings, Reporter& report) {
+  auto state = std::make_shared<PreparedBuild>();
+  PreparedBuild& build = *state;
+  if (settings.keep_temp) {
+    build.work.keep();
+    report.note(fmt::format("temporary files stay in '{}'", build.work.path().string()));
+  }
+  build.logs = open_run_log();
+  // A machine that cannot build says so before anything is fetched.
+  const Recipes recipes = load_recipes(data_folder() / "patches", settings.recipe_file);
+  const SourceSpec source = source_of(settings, recipes);
+  if (!settings.archs.text.empty() && !settings.archs.inherited)
+    (void)parse_inherited_arch_list(replaced(lower(settings.archs.text), "native", ""));
+  build.python = find_python(settings.python, report);
+  build.toolchain = find_toolchain(settings.toolchain, build.python, report);
+  report.stage(fmt::format("python {}, torch {}, CUDA {} ({})", build.python.version,
+                           build.python.torch ? build.python.torch->version : "none", build.toolchain.nvcc_build,
+                           build.toolchain.origin));
+
+  report.stage(fmt::format("fetching {}", source.location));
+  build.tree.checkout = fetch(source, fetch_options(settings, recipes, build.work.path() / "tree"), report);
+  report.note(described(build.tree.checkout));
+  build.recipe = recipe_of(settings, recipes, build.tree.checkout, report);
+  const ArchList archs = choose_archs(settings.archs, build.recipe, report);
+  require_cuda_for(archs, build.toolchain);
+  if (build.recipe && settings.patch) build.tree = patch_tree(build.tree.checkout, *build.recipe);
+
+  report.stage("recording what setup.py would build");
+  const RecordSettings recording{build.project(), recording_archs(build.recipe, archs), build.work.path() / "record"};
+  build.recorded = record_setup(recording, build.python, build.toolchain, report);
+  build.plan = make_plan(build.recorded, build.recipe, archs);
+  for (const std::string& warning : build.plan.warnings) report.warning(warning);
+  return {std::move(state)};
+}
+
+BuildOutcome build(const BuildSettings& settings, Reporter& report) {
+  require_writable_folder(settings.output, "output folder");
+  const Planned planned = plan_build(settings, report);
+  const PreparedBuild& state = *planned.prepared;
+
+  report.stage(fmt::format("compiling {} modules on {} cores", state.plan.modules.size(), settings.limits.jobs));
+  const CompileRoom room{state.project(), state.work.path(), state.logs};
+  const CompileOutcome compiled = compile(state.plan, state.toolchain, state.python, room, settings.limits, report);
+
+  report.stage("packing the wheel");
+  PackSettings pack;
+  pack.recorded = state.recorded.wheel;
+  pack.modules = compiled.modules;
+  pack.output = settings.output;
+  pack.local_label = local_version_label(state.python, state.tree.checkout);
+  pack.platform = "linux_" + machine_architecture();
+  if (state.python.torch) pack.requires_torch = fmt::format("torch=={}.*", state.python.torch->number.major_minor());
+  pack.provenance = {
+      program_version(), state.recipe ? state.recipe->name : "", state.tree, state.toolchain, state.python, state.plan};
+  const Wheel wheel = pack_wheel(pack);
+  return {wheel, state.plan, compiled.execution};
+}
+
+}  // namespace sagebuild

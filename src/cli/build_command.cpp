@@ -1,0 +1,121 @@
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "sagebuild/app/build.hpp"
+#include "sagebuild/base/strings.hpp"
+#include "sagebuild/cli/command.hpp"
+#include "sagebuild/plan/plan.hpp"
+#include "sagebuild/sys/machine.hpp"
+
+namespace sagebuild {
+namespace {
+
+std::vector<SettingSpec> shared_specs() {
+  return {
+      {"source", "git URL, folder, local repository or source archive; the recipe's if not given"},
+      {"ref", "branch, tag or commit"},
+      {"recipe", "name of the recipe to use (sageattention, minisage, ...)"},
+      {"recipe-file", "a recipe of your own"},
+      {"arch", "architectures: \"8.0 8.9 12.0+PTX\", sm_120, rtx5090, Ada, native", "", {"TORCH_CUDA_ARCH_LIST"}},
+      {"python", "interpreter, its folder, or a version such as 3.12; else the active virtual environment"},
+      {"torch", "torch version of the environment to use or make"},
+      {"cuda", "CUDA version of the environment to use or make"},
+      {"cuda-home", "CUDA toolkit; else CUDA_HOME, CUDA_PATH, nvcc on PATH, /usr/local/cuda*, PyPI packages"},
+      {"index-url", "package index for torch builds that PyPI does not have"},
+      {"offline", "use the network for nothing", "", {}, true},
+      {"no-patch", "build the source as it is", "", {}, true},
+      {"keep-temp", "keep the temporary folder", "", {}, true},
+      {"allow-foreign-owner", "open local repositories that belong to somebody else", "", {}, true},
+  };
+}
+
+std::vector<SettingSpec> build_specs() {
+  std::vector<SettingSpec> specs = shared_specs();
+  specs.insert(specs.end(),
+               {
+                   {"output", "folder for the wheel", "dist"},
+                   {"jobs", "steps at a time; the machine's cores if not given", "", {"MAX_JOBS"}},
+                   {"memory", "memory that steps may take together, such as 16G; 80 % of what there is if not given"},
+               });
+  return specs;
+}
+
+bool is_version(std::string_view text) { return parse_version(text) && text.find('/') == std::string_view::npos; }
+
+BuildSettings build_settings(const Settings& settings) {
+  BuildSettings build;
+  build.source = {settings.text("source"), settings.text("ref"), settings.enabled("offline")};
+  build.recipe = settings.text("recipe");
+  if (const auto file = settings.optional_text("recipe-file")) build.recipe_file = *file;
+  if (const auto arch = settings.find("arch")) {
+    build.archs = {arch->text, arch->origin, arch->origin == "TORCH_CUDA_ARCH_LIST"};
+  }
+  if (const auto python = settings.optional_text("python")) {
+    if (is_version(*python))
+      build.python.python = *python;
+    else
+      build.python.path = *python;
+  }
+  build.python.torch = settings.text("torch");
+  build.python.cuda = settings.text("cuda");
+  build.python.index_url = settings.text("index-url");
+  build.python.offline = build.toolchain.offline = build.source.offline;
+  if (const auto home = settings.optional_text("cuda-home")) build.toolchain.cuda_home = *home;
+  if (const auto cuda = settings.optional_text("cuda")) build.toolchain.cuda = parse_version(*cuda).value_or(Version{});
+  build.patch = !settings.enabled("no-patch");
+  build.keep_temp = settings.enabled("keep-temp");
+  build.allow_foreign_owner = settings.enabled("allow-foreign-owner");
+  build.output = settings.text("output");
+  build.limits.jobs = settings.number("jobs").value_or(available_cores());
+  build.limits.memory = settings.size("memory").value_or(available_memory() / 10 * 8);
+  return build;
+}
+
+int run_build(const Cli& cli, const Settings& settings, Reporter& report) {
+  const BuildOutcome outcome = build(build_settings(settings), report);
+  const ExecOutcome& execution = outcome.execution;
+  report.stage(fmt::format("{} steps, {} of CPU time in {}, at most {} of memory", execution.steps.size(),
+                           human_time(execution.cpu_seconds), human_time(execution.wall_seconds),
+                           human_size(execution.peak_memory)));
+  if (!cli.global().json) {
+    fmt::print("{}\n", outcome.wheel.path.string());
+    return 0;
+  }
+  nlohmann::ordered_json document = {{"schema", "sagebuild.build/1"},
+                                     {"wheel", outcome.wheel.path.string()},
+                                     {"steps", execution.steps.size()},
+                                     {"cpu_seconds", execution.cpu_seconds},
+                                     {"wall_seconds", execution.wall_seconds},
+                                     {"peak_memory", execution.peak_memory},
+                                     {"plan", nlohmann::ordered_json::parse(json_of(outcome.plan))}};
+  fmt::print("{}\n", document.dump(2));
+  return 0;
+}
+
+int run_plan(const Cli& cli, const Settings& settings, Reporter& report) {
+  if (settings.enabled("show-settings")) {
+    fmt::print("{}", settings.table());
+    return 0;
+  }
+  const Planned planned = plan_build(build_settings(settings), report);
+  fmt::print("{}", cli.global().json ? json_of(planned.plan()) : table_of(planned.plan()));
+  return 0;
+}
+
+}  // namespace
+
+void add_build_commands(Cli& cli) {
+  cli.add("build", "fetch, patch, plan, compile and pack; prints the wheel's path", build_specs(),
+          {"sagebuild build --arch 12.0+PTX",
+           "sagebuild build --source https://github.com/thu-ml/SageAttention --ref main --arch \"8.9 9.0\"",
+           "sagebuild build --recipe minisage --arch rtx4090 --output wheels"},
+          [&cli](const Settings& settings, Reporter& report) { return run_build(cli, settings, report); });
+  std::vector<SettingSpec> specs = build_specs();
+  specs.push_back({"show-settings", "print every setting and where it came from, and stop", "", {}, true});
+  cli.add("plan", "the same up to the plan: module, source and architecture table; builds nothing", std::move(specs),
+          {"sagebuild plan --arch \"8.0 8.6 9.0 12.0+PTX\"", "sagebuild plan --show-settings"},
+          [&cli](const Settings& settings, Reporter& report) { return run_plan(cli, settings, report); });
+}
+
+}  // namespace sagebuild
