@@ -7,6 +7,7 @@ Environment, set by tests/e2e/CMakeLists.txt:
   SAGEBUILD_TEST_PYTHON  a Python with torch, instead of one from that cache
 """
 
+import errno
 import os
 import pathlib
 import shutil
@@ -139,27 +140,30 @@ class Gate:
     def include(self):
         return f'#include "{self.path}"\n'
 
-    def reached(self, running, limit=LIMIT):
-        end = time.monotonic() + limit
-        while time.monotonic() < end:
-            try:
-                self._writer = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)  # ENXIO until somebody reads
-                return
-            except OSError:
-                if running.process.poll() is not None:
-                    break
-                time.sleep(0.02)
-        outcome = running.finish(1)
-        raise AssertionError(f"nothing compiled the gate: {outcome}")
+    def reached(self, running):
+        """Returns when a compiler of this command reads the gate; it goes on reading until the gate opens or it is killed."""
+        self._close()
+        wait_for(self._try_to_write, running)
+
+    def _try_to_write(self):
+        try:
+            self._writer = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # nobody reads yet
+                raise
+        return self._writer is not None
+
+    def _close(self):
+        if self._writer is not None:
+            os.close(self._writer)
+            self._writer = None
 
     def open(self):
         """Lets the reader go on, and each later one too: the FIFO becomes an ordinary empty header."""
         plain = self.path.with_suffix(".plain")
         plain.write_text("")
         os.replace(plain, self.path)
-        if self._writer is not None:
-            os.close(self._writer)
-            self._writer = None
+        self._close()
 
 
 class EndToEnd(unittest.TestCase):
@@ -218,11 +222,15 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual(halves, [])
 
 
-def wait_for(condition, running, limit=LIMIT):
-    """Until a condition that nobody announces holds, or the command ends."""
+def wait_for(condition, running, limit=LIMIT, alive=True):
+    """Gives the first true value of a condition that nobody announces. Fails when the command ends before, unless not `alive`."""
     end = time.monotonic() + limit
-    while not condition():
-        if running.process.poll() is not None and not condition():
+    while True:
+        ended = running.process.poll() is not None
+        value = condition()
+        if value:
+            return value
+        if alive and ended:
             raise AssertionError(f"ended too early: {running.finish(1)}")
         if time.monotonic() > end:
             raise AssertionError(f"waited {limit} s: {''.join(running.errors)}")
@@ -230,16 +238,14 @@ def wait_for(condition, running, limit=LIMIT):
 
 
 def readers_of(path, running):
-    """The command's processes that have this file open or wait for it to open."""
-    name = str(path).encode()
+    """The command's processes that have this file open."""
     found = []
     for member in running.members():
         try:
-            arguments = pathlib.Path("/proc", str(member), "cmdline").read_bytes()
             opened = [os.readlink(entry) for entry in pathlib.Path("/proc", str(member), "fd").iterdir()]
         except OSError:
             continue
-        if str(path) in opened or name in arguments:
+        if str(path) in opened:
             found.append(member)
     return found
 
