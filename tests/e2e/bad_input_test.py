@@ -125,9 +125,17 @@ class Environment(support.EndToEnd):
         self.assert_nothing_left()
 
     def test_nvcc_too_old_for_the_architecture(self):
-        """13.0 knows no 9.9; a list that names what no toolkit of this age has is refused before anything compiles."""
-        outcome = self.build_with(support.torch_python(), self.older_toolkit("12.4", 131), arch="12.0")
-        self.assert_fails(outcome, ENVIRONMENT, "12.4")
+        """A torch for CUDA 12.4 (only its version file is read before this is known) with nvcc 12.4, which knows no 12.0."""
+        folder = self.world / "venv"
+        subprocess.run([support.torch_python(), "-m", "venv", "--without-pip", folder], check=True)
+        packages = next((folder / "lib").glob("python3*")) / "site-packages"
+        (packages / "torch-environment.pth").write_text(f"{support.toolkit().parent.parent}\n")  # setuptools and wheel
+        for name, text in (("__init__.py", "from .version import __version__\n"),
+                           ("version.py", "__version__ = '2.6.0+cu124'\ncuda = '12.4'\nhip = None\n")):
+            (packages / "torch").mkdir(exist_ok=True)
+            (packages / "torch" / name).write_text(text)
+        outcome = self.build_with(folder / "bin" / "python", self.older_toolkit("12.4", 131), arch="12.0")
+        self.assert_fails(outcome, ENVIRONMENT, "12.4", "12.8")
         self.assert_nothing_left()
 
     def test_unknown_architecture(self):
