@@ -62,7 +62,7 @@ class Build(support.EndToEnd):
 
     def test_a_plain_folder_and_a_second_build(self):
         """No repository: no commit in the name. And the same command again works and says the same."""
-        support.subprocess.run(["rm", "-rf", self.package / ".git"], check=True)
+        subprocess.run(["rm", "-rf", self.package / ".git"], check=True)
         first = self.built()
         self.assertEqual(self.built(), first)
 

@@ -1,11 +1,9 @@
 """Compile errors, actions that are killed, signals at each stage, and two builds at once: children end, nothing half-written stays."""
 
 import os
-import pathlib
+import select
 import signal
 import socket
-import subprocess
-import threading
 
 import support
 
@@ -32,7 +30,7 @@ class Interrupt(support.EndToEnd):
         for number in (signal.SIGINT, signal.SIGTERM):
             with self.subTest(signal=number), socket.create_server(("127.0.0.1", 0)) as server:
                 running = self.start(*self.build_arguments(f"http://127.0.0.1:{server.getsockname()[1]}/project.git"))
-                server.settimeout(support.LIMIT)
+                support.wait_for(lambda: select.select([server], [], [], 0)[0], running)
                 connection, _ = server.accept()
                 with connection:
                     self.assert_stops(running, number)
