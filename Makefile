@@ -3,9 +3,8 @@
 
 PREFIX ?= /usr/local
 BUILD := build/release
-UV_FOLDER = $(shell cmake/install-uv.sh build/tools)
-# uv in front, and everything that the demo and the tests make (torch environment, toolkit, clones) below build/cache.
-WITH_TOOLS = PATH="$(UV_FOLDER):$$PATH"
+# What the demo and the tests make (torch environment, toolkit, clones) goes below build/cache.
+WITH_TOOLS = uv=$$(cmake/install-uv.sh build/tools) && PATH="$$uv:$$PATH"
 CTEST = $(WITH_TOOLS) ctest --test-dir $(BUILD) --output-on-failure
 
 .PHONY: all packages demo test test-full bench coverage install clean

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Prints the folder of a `uv`: the one on PATH, else one installed with pip into a private virtual environment at $1.
+# Prints the absolute folder of a `uv`: the one on PATH, else one installed with pip into a private virtual environment at $1.
 # uv is no Debian package; it makes a torch environment in seconds where pip needs minutes.
 set -euo pipefail
 
@@ -7,10 +7,10 @@ if found=$(command -v uv); then
   dirname "$found"
   exit 0
 fi
-folder=$1
+mkdir -p "$1"
+folder=$(cd "$1" && pwd)
 if [[ ! -x $folder/bin/uv ]]; then
-  rm -rf "$folder"
-  python3 -m venv "$folder" >&2
+  python3 -m venv --clear "$folder" >&2
   "$folder/bin/pip" install --quiet --disable-pip-version-check uv >&2
 fi
 echo "$folder/bin"
