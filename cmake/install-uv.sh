@@ -3,7 +3,7 @@
 # uv is no Debian package; it makes a torch environment in seconds where pip needs minutes.
 set -euo pipefail
 
-if found=$(command -v uv); then
+if found=$(command -v uv) && uv --version > /dev/null 2>&1; then  # a version manager's stand-in may be there and fail
   dirname "$found"
   exit 0
 fi
