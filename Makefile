@@ -1,0 +1,43 @@
+# The two commands of the README, and what else is often needed. CMake does the work: `cmake --preset dev` for development.
+# Packages that are missing are installed first (cmake/install-packages.sh); NO_INSTALL=1 leaves the system alone.
+
+PREFIX ?= /usr/local
+BUILD := build/release
+# What the demo and the tests make (torch environment, toolkit, clones) goes below build/cache.
+WITH_TOOLS = uv=$$(cmake/install-uv.sh build/tools) && PATH="$$uv:$$PATH"
+CTEST = $(WITH_TOOLS) ctest --test-dir $(BUILD) --output-on-failure
+
+.PHONY: all packages demo test test-full bench coverage install clean
+
+all: packages
+	@cmake --preset release > $(BUILD).log 2>&1 || { cat $(BUILD).log; false; }
+	@cmake --build --preset release
+
+packages:
+	@mkdir -p build
+ifndef NO_INSTALL
+	@cmake/install-packages.sh
+endif
+
+demo: all
+	@$(WITH_TOOLS) examples/demo.sh $(BUILD)/sagebuild
+
+# Unit tests, and end-to-end tests with a real compile. test-full adds those that take minutes.
+test: all
+	$(CTEST) --label-exclude full
+
+test-full: all
+	$(CTEST)
+
+bench: all
+	@test -x bench/run || { echo "bench: no benchmarks in this version" >&2; exit 1; }
+	$(WITH_TOOLS) bench/run $(BUILD)/sagebuild
+
+coverage: packages
+	$(WITH_TOOLS) cmake/coverage.sh
+
+install: all
+	cmake --install $(BUILD) --prefix $(PREFIX)
+
+clean:
+	rm -rf build/release build/dev build/asan build/tsan build/coverage

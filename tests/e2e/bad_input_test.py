@@ -1,0 +1,194 @@
+"""Bad input: each case ends with its exit code, a message that names the object, a hint, and nothing half-written."""
+
+import os
+import shutil
+import socket
+import subprocess
+import textwrap
+
+import support
+
+USAGE, FAILED, ENVIRONMENT, NETWORK = 2, 1, 3, 4
+
+
+class Source(support.EndToEnd):
+    def test_no_network(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]  # nobody listens there once this block ends
+        outcome = self.build(f"http://127.0.0.1:{port}/project.git")
+        self.assert_fails(outcome, NETWORK, f"127.0.0.1:{port}")
+        self.assert_nothing_left()
+
+    def test_unknown_host(self):
+        outcome = self.build("https://sagebuild.invalid/project.git", HTTPS_PROXY="", https_proxy="")
+        self.assert_fails(outcome, NETWORK, "sagebuild.invalid")
+        self.assert_nothing_left()
+
+    def test_wrong_ref(self):
+        package = support.tiny_package(self.world / "tiny")
+        outcome = self.build(package, "--ref", "no-such-branch")
+        self.assert_fails(outcome, USAGE, "'no-such-branch'")
+        self.assert_nothing_left()
+
+    def test_no_such_folder(self):
+        outcome = self.build(self.world / "nowhere")
+        self.assert_fails(outcome, USAGE, "nowhere")
+        self.assert_nothing_left()
+
+    def test_not_a_repository(self):
+        (self.world / "notes.txt").write_text("no source\n")
+        outcome = self.build(self.world / "notes.txt")
+        self.assert_fails(outcome, USAGE, "notes.txt")
+        self.assert_nothing_left()
+
+    def test_ref_of_a_plain_folder(self):
+        package = support.tiny_package(self.world / "tiny")
+        shutil.rmtree(package / ".git")
+        self.assert_fails(self.build(package, "--ref", "main"), USAGE, "tiny")
+        self.assert_nothing_left()
+
+
+class SetupPy(support.EndToEnd):
+    def test_missing(self):
+        package = support.tiny_package(self.world / "tiny")
+        support.git(package, "rm", "-q", "setup.py")
+        support.git(package, "commit", "-q", "-m", "no setup.py")
+        self.assert_fails(self.build(package), FAILED, "setup.py")
+        self.assert_nothing_left()
+
+    def test_syntax_error(self):
+        package = support.tiny_package(self.world / "tiny", setup="from setuptools import setup\nsetup(name='tiny'\n")
+        outcome = self.build(package)
+        self.assert_fails(outcome, FAILED, "setup.py", "SyntaxError")
+        self.assert_nothing_left()
+
+    def test_failing(self):
+        package = support.tiny_package(self.world / "tiny", setup="raise RuntimeError('the moon is wrong')\n")
+        outcome = self.build(package)
+        self.assert_fails(outcome, FAILED, "setup.py", "RuntimeError: the moon is wrong")
+        self.assert_nothing_left()
+
+    def test_without_extensions(self):
+        package = support.tiny_package(self.world / "tiny", setup="from setuptools import setup\nsetup(name='tiny', packages=['tiny'])\n")
+        self.assert_fails(self.build(package), FAILED, "setup.py")
+        self.assert_nothing_left()
+
+
+class Environment(support.EndToEnd):
+    def setUp(self):
+        super().setUp()
+        self.package = support.tiny_package(self.world / "tiny")
+
+    def build_with(self, python, toolkit, arch="8.9"):
+        return self.run_sagebuild("build", "--source", self.package, "--arch", arch, "--python", python, "--cuda-home", toolkit,
+                                  "--output", self.out)
+
+    def test_torch_missing(self):
+        subprocess.run([support.torch_python(), "-m", "venv", "--without-pip", self.world / "bare"], check=True)
+        outcome = self.build_with(self.world / "bare" / "bin" / "python", support.toolkit())
+        self.assert_fails(outcome, ENVIRONMENT, "torch", str(self.world / "bare"))
+        self.assert_nothing_left()
+
+    def test_no_such_python(self):
+        outcome = self.build_with(self.world / "no-python", support.toolkit())
+        self.assert_fails(outcome, ENVIRONMENT, "no-python")
+        self.assert_nothing_left()
+
+    def test_no_toolkit_where_it_was_said_to_be(self):
+        (self.world / "empty").mkdir()
+        outcome = self.build_with(support.torch_python(), self.world / "empty")
+        self.assert_fails(outcome, ENVIRONMENT, str(self.world / "empty"))
+        self.assert_nothing_left()
+
+    def older_toolkit(self, version, build):
+        """torch's toolkit with an nvcc that calls itself older: sagebuild believes the compiler, and so does torch."""
+        folder = self.world / f"cuda-{version}"
+        folder.mkdir()
+        for entry in support.toolkit().iterdir():
+            if entry.name != "bin":
+                (folder / entry.name).symlink_to(entry)
+        (folder / "bin").mkdir()
+        for entry in (support.toolkit() / "bin").iterdir():
+            if entry.name != "nvcc":
+                (folder / "bin" / entry.name).symlink_to(entry)
+        (folder / "bin" / "nvcc").write_text(textwrap.dedent(f"""\
+            #!/bin/sh
+            echo "nvcc: NVIDIA (R) Cuda compiler driver"
+            echo "Cuda compilation tools, release {version}, V{version}.{build}"
+            """))
+        (folder / "bin" / "nvcc").chmod(0o755)
+        return folder
+
+    def test_torch_of_another_cuda_major(self):
+        outcome = self.build_with(support.torch_python(), self.older_toolkit("12.8", 93))
+        self.assert_fails(outcome, ENVIRONMENT, "12.8", "13.0")
+        self.assert_nothing_left()
+
+    def test_nvcc_too_old_for_the_architecture(self):
+        """A torch for CUDA 12.4 (only its version file is read before this is known) with nvcc 12.4, which knows no 12.0."""
+        folder = self.world / "venv"
+        subprocess.run([support.torch_python(), "-m", "venv", "--without-pip", folder], check=True)
+        packages = next((folder / "lib").glob("python3*")) / "site-packages"
+        (packages / "torch-environment.pth").write_text(f"{support.toolkit().parent.parent}\n")  # setuptools and wheel
+        for name, text in (("__init__.py", "from .version import __version__\n"),
+                           ("version.py", "__version__ = '2.6.0+cu124'\ncuda = '12.4'\nhip = None\n")):
+            (packages / "torch").mkdir(exist_ok=True)
+            (packages / "torch" / name).write_text(text)
+        outcome = self.build_with(folder / "bin" / "python", self.older_toolkit("12.4", 131), arch="12.0")
+        self.assert_fails(outcome, ENVIRONMENT, "12.4", "12.8")
+        self.assert_nothing_left()
+
+    def test_unknown_architecture(self):
+        outcome = self.build_with(support.torch_python(), support.toolkit(), arch="8.0 12.00")
+        self.assert_fails(outcome, USAGE, "'12.00'")
+        self.assert_nothing_left()
+
+    def test_architecture_too_old_for_the_code(self):
+        outcome = self.build_with(support.torch_python(), support.toolkit(), arch="7.5")
+        self.assert_fails(outcome, USAGE, "7.5", "8.0")
+        self.assert_nothing_left()
+
+
+class Output(support.EndToEnd):
+    def setUp(self):
+        super().setUp()
+        self.package = support.tiny_package(self.world / "tiny")
+
+    def test_output_is_a_file(self):
+        shutil.rmtree(self.out)
+        self.out.write_text("mine\n")
+        outcome = self.build(self.package)
+        self.assert_fails(outcome, ENVIRONMENT, str(self.out))
+        self.assertEqual(self.out.read_text(), "mine\n")
+
+    def test_output_is_not_writable(self):
+        self.out.chmod(0o555)
+        self.addCleanup(self.out.chmod, 0o755)
+        # Root may write anywhere; without these two capabilities it is held by the modes like everybody.
+        prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+        outcome = self.build(self.package, prefix=prefix)
+        self.assert_fails(outcome, ENVIRONMENT, str(self.out))
+        self.assert_nothing_left()
+
+    def full(self, folder, kilobytes):
+        """A prefix that runs a command with `folder` on a file system of that size, seen by the command alone."""
+        mount = f'mount -t tmpfs -o size={kilobytes}k none "{folder}" && exec "$@"'
+        return ["unshare", "-m", "sh", "-c", mount, "sh"]
+
+    @support.require(support.can_mount(), "no mount namespace without root")
+    def test_output_disk_full(self):
+        listing = self.world / "listing"
+        prefix = self.full(self.out, 4)
+        outcome = self.build(self.package, prefix=prefix)
+        self.assert_fails(outcome, FAILED, "o space left on device", str(self.out))
+        self.assertFalse(listing.exists())
+
+    @support.require(support.can_mount(), "no mount namespace without root")
+    def test_temporary_disk_full(self):
+        outcome = self.build(self.package, prefix=self.full(self.world / "tmp", 16), SAGEBUILD_CACHE_DIR=str(self.world / "cache"))
+        self.assert_fails(outcome, FAILED, "o space left on device")
+        self.assert_nothing_left()
+
+
+if __name__ == "__main__":
+    support.main()

@@ -1,0 +1,1 @@
+from ._kernel import answer, launcher
