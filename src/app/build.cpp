@@ -107,7 +107,7 @@ std::string recording_archs(const std::optional<Recipe>& recipe, const ArchList&
 std::string described(const Checkout& checkout) {
   std::string text = checkout.location;
   if (!checkout.commit.empty()) text += fmt::format(" at {}", checkout.commit.substr(0, 12));
-  return checkout.dirty ? text + " with local changes" : text;
+  return checkout.dirty && !checkout.commit.empty() ? text + " with local changes" : text;
 }
 
 }  // namespace
@@ -133,7 +133,6 @@ Planned plan_build(const BuildSettings& settings, Reporter& report) {
                            build.python.torch ? build.python.torch->version : "none", build.toolchain.nvcc_build,
                            build.toolchain.origin));
 
-  report.stage(fmt::format("fetching {}", source.location));
   build.tree.checkout = fetch(source, fetch_options(settings, recipes, build.work.path() / "tree"), report);
   report.note(described(build.tree.checkout));
   build.recipe = recipe_of(settings, recipes, build.tree.checkout, report);
