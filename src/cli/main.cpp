@@ -11,5 +11,6 @@ int main(int argc, char** argv) {
   install_signal_handlers();
   Cli cli;
   add_build_commands(cli);
+  add_env_commands(cli);
   return cli.run(words);
 }

@@ -56,5 +56,6 @@ class Cli {
 
 // Registered by main's table, in the order of --help.
 void add_build_commands(Cli& cli);  // build and plan
+void add_env_commands(Cli& cli);    // env create, ls, rm; doctor; version
 
 }  // namespace sagebuild

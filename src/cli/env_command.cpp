@@ -1,0 +1,136 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "sagebuild/base/error.hpp"
+#include "sagebuild/base/strings.hpp"
+#include "sagebuild/cli/command.hpp"
+#include "sagebuild/env/doctor.hpp"
+#include "sagebuild/env/environments.hpp"
+#include "sagebuild/sys/files.hpp"
+
+namespace sagebuild {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+int run_create(const Settings& settings, Reporter& report) {
+  EnvironmentRequest request;
+  request.name = settings.text("name");
+  request.python = settings.text("python");
+  request.torch = settings.text("torch");
+  request.cuda = settings.text("cuda");
+  request.index_url = settings.text("index-url");
+  request.offline = settings.enabled("offline");
+  fmt::print("{}\n", create_environment(request, report).executable.string());
+  return 0;
+}
+
+int run_list(const Cli& cli) {
+  const auto environments = list_environments(/*with_sizes=*/true);
+  Json rows = Json::array();
+  for (const KeptEnvironment& kept : environments) {
+    if (cli.global().json) {
+      rows.push_back({{"name", kept.name},
+                      {"path", kept.path.string()},
+                      {"python", kept.python},
+                      {"torch", kept.torch},
+                      {"complete", kept.complete},
+                      {"bytes", kept.bytes}});
+    } else {
+      fmt::print("{}  {}  python {}  torch {}  {}{}\n", kept.name, human_size(kept.bytes), kept.python, kept.torch,
+                 kept.path.string(), kept.complete ? "" : "  (incomplete)");
+    }
+  }
+  if (cli.global().json)
+    fmt::print("{}\n", Json{{"schema", "sagebuild.environments/1"}, {"environments", rows}}.dump(2));
+  return 0;
+}
+
+int run_remove(const Settings& settings, Reporter& report) {
+  const std::string name = settings.text("name");
+  if (name.empty())
+    throw Error(ErrorKind::usage, "no environment named", {},
+                "sagebuild env rm --name NAME; `sagebuild env ls` lists them");
+  const auto bytes = remove_environment(name, report);
+  report.stage(fmt::format("removed '{}', {}", name, human_size(bytes)));
+  return 0;
+}
+
+std::string_view severity_text(Severity severity) {
+  switch (severity) {
+    case Severity::ok:
+      return "ok";
+    case Severity::warning:
+      return "warning";
+    case Severity::error:
+      return "error";
+  }
+  return "";
+}
+
+int run_doctor(const Cli& cli, const Settings& settings, Reporter& report) {
+  DoctorRequest request;
+  if (const auto python = settings.optional_text("python")) request.python.path = *python;
+  if (const auto home = settings.optional_text("cuda-home")) request.toolchain.cuda_home = *home;
+  if (const auto archs = settings.optional_text("arch")) request.archs = parse_inherited_arch_list(*archs).list;
+  request.jobs = settings.number("jobs").value_or(0);
+  request.source_url = settings.enabled("offline") ? "" : settings.text("source");
+  const auto findings = diagnose(request, this_machine(), tcp_reach, report);
+  Json rows = Json::array();
+  for (const Diagnosis& finding : findings) {
+    if (cli.global().json) {
+      rows.push_back({{"severity", severity_text(finding.severity)},
+                      {"what", finding.what},
+                      {"detail", finding.detail},
+                      {"fix", finding.fix_command}});
+      continue;
+    }
+    fmt::print("{:<8} {}: {}\n", severity_text(finding.severity), finding.what, finding.detail);
+    if (!finding.fix_command.empty()) fmt::print("         fix: {}\n", finding.fix_command);
+  }
+  if (cli.global().json) fmt::print("{}\n", Json{{"schema", "sagebuild.doctor/1"}, {"findings", rows}}.dump(2));
+  const bool bad =
+      std::ranges::any_of(findings, [](const Diagnosis& finding) { return finding.severity == Severity::error; });
+  return bad ? static_cast<int>(ErrorKind::environment) : 0;
+}
+
+}  // namespace
+
+void add_env_commands(Cli& cli) {
+  CLI::App& group =
+      cli.add_group("env", "make, list and remove build environments (torch and its CUDA compiler, about 4.8 GB each)");
+  cli.add_below(group, "create", "make an environment, or find the one that is there; prints its python",
+                {{"python", "Python version, such as 3.11; as python3 on PATH if not given"},
+                 {"torch", "torch version", kDefaultTorch},
+                 {"cuda", "CUDA version that torch must be built with"},
+                 {"index-url", "package index for torch builds that PyPI does not have"},
+                 {"name", "name of the environment"},
+                 {"offline", "use the network for nothing", "", {}, true}},
+                {"sagebuild env create --python 3.11 --torch 2.11.0"},
+                [](const Settings& settings, Reporter& report) { return run_create(settings, report); });
+  cli.add_below(group, "ls", "list them with their sizes", {}, {"sagebuild env ls"},
+                [&cli](const Settings&, Reporter&) { return run_list(cli); });
+  cli.add_below(group, "rm", "remove one", {{"name", "name, as `sagebuild env ls` shows it"}},
+                {"sagebuild env rm --name py311-torch2.11.0"},
+                [](const Settings& settings, Reporter& report) { return run_remove(settings, report); });
+  cli.add("doctor", "say what this machine lacks for a build, and the command that fixes it",
+          {{"python", "interpreter to look at; else the active virtual environment"},
+           {"cuda-home", "CUDA toolkit to look at"},
+           {"arch", "architectures that the toolkit must know"},
+           {"jobs", "steps at a time that memory must be enough for", "", {"MAX_JOBS"}},
+           {"source", "URL whose host must be reachable", "https://github.com/thu-ml/SageAttention"},
+           {"offline", "look at no network", "", {}, true}},
+          {"sagebuild doctor", "sagebuild doctor --python .venv/bin/python --arch 12.0"},
+          [&cli](const Settings& settings, Reporter& report) { return run_doctor(cli, settings, report); });
+  cli.add("version", "show the version", {}, {"sagebuild version"}, [&cli](const Settings&, Reporter&) {
+    if (cli.global().json)
+      fmt::print("{}\n", Json{{"schema", "sagebuild.version/1"}, {"version", program_version()}}.dump(2));
+    else
+      fmt::print("sagebuild {}\n", program_version());
+    return 0;
+  });
+}
+
+}  // namespace sagebuild
