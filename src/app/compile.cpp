@@ -79,7 +79,7 @@ class GraphMaker {
     step.command = [argv = compile_argv(source), cwd = source.recorded.cwd] {
       return Command{.argv = argv, .cwd = cwd};
     };
-    step.finish = [object = source.recorded.object](const ProcessResult&) {
+    step.finish = [object = source.recorded.object] {
       if (!fs::exists(object))
         throw Error(ErrorKind::failed, fmt::format("the compiler wrote no '{}'", object.string()));
     };
@@ -145,7 +145,7 @@ CompileOutcome compile(const BuildPlan& plan, const Toolchain& toolchain, const 
   GraphMaker maker(toolchain, python, room);
   for (const PlannedModule& module : plan.modules) maker.add(module);
   CompileOutcome outcome;
-  outcome.execution = execute(maker.graph, limits, room.logs, report);
+  outcome.execution = execute(std::move(maker.graph), {limits, room.logs}, report);
   outcome.modules = maker.take_modules();
   return outcome;
 }

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "nodes.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/files.hpp"
@@ -16,22 +17,22 @@ namespace sagebuild {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+namespace fs = std::filesystem;
+
+struct Running {
+  NodeId node = kNoNode;
+  std::string command;
+  fs::path log;
+  std::optional<ActionKey> key;
+  ActionCache::Clock::time_point started_at;
+  double started = 0;
+  unsigned lane = 0;
+};
 
 class Scheduler {
  public:
-  Scheduler(const StepGraph& graph, const Limits& limits, std::filesystem::path logs, Reporter& report)
-      : graph_(graph),
-        limits_(limits),
-        logs_(std::move(logs)),
-        report_(report),
-        priority_(critical_path(graph)),
-        waits_for_(graph.size()),
-        followers_(graph.size()) {
-    for (StepId id = 0; id < graph.size(); ++id) {
-      waits_for_[id] = graph[id].after.size();
-      for (const StepId earlier : graph[id].after) followers_[earlier].push_back(id);
-      if (waits_for_[id] == 0) ready_.insert(id);
-    }
+  Scheduler(StepGraph graph, const ExecSettings& settings, Reporter& report) : settings_(settings), report_(report) {
+    nodes_.add(std::move(graph), kNoNode, settings.history);
   }
 
   ExecOutcome run() {
@@ -49,170 +50,209 @@ class Scheduler {
         report_waiting();
     }
     throw_if_failed();
-    if (outcome_.steps.size() != graph_.size()) throw Error(ErrorKind::bug, "the graph of steps has a circle");
+    if (!nodes_.all_done()) throw Error(ErrorKind::bug, "some steps of the build never became ready");
     outcome_.wall_seconds = now();
     return std::move(outcome_);
   }
 
  private:
-  struct Running {
-    StepId step;
-    double started;
-    unsigned lane;
-    std::filesystem::path log;
+  struct Failure {
+    std::string label, command, output, log;
   };
 
   double now() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
+  const Step& step_of(const Running& running) const { return nodes_.at(running.node).step; }
 
-  unsigned threads_running() const {
-    unsigned sum = 0;
-    for (const auto& [id, running] : running_) sum += graph_[running.step].threads;
-    return sum;
-  }
-
-  std::uint64_t memory_running() const {
-    std::uint64_t sum = 0;
-    for (const auto& [id, running] : running_) sum += graph_[running.step].expected_memory;
-    return sum;
-  }
-
-  bool fits(StepId id) const {
+  bool fits(NodeId id) const {
     if (running_.empty()) return true;
-    if (alone_.contains(id) ||
-        std::ranges::any_of(running_, [&](const auto& entry) { return alone_.contains(entry.second.step); })) {
-      return false;
+    unsigned threads = 0;
+    std::uint64_t memory = 0;
+    for (const auto& [process, running] : running_) {
+      if (alone_.contains(running.node)) return false;
+      threads += step_of(running).threads;
+      memory += step_of(running).expected_memory;
     }
-    if (threads_running() + graph_[id].threads > limits_.jobs) return false;
-    return limits_.memory == 0 || memory_running() + graph_[id].expected_memory <= limits_.memory;
+    const Step& step = nodes_.at(id).step;
+    if (alone_.contains(id) || threads + step.threads > settings_.limits.jobs) return false;
+    return settings_.limits.memory == 0 || memory + step.expected_memory <= settings_.limits.memory;
   }
 
   // Longest chain first; a shorter one may pass where the first does not fit into memory.
   void start_what_fits() {
-    while (failures_.empty() && !ready_.empty()) {
+    while (failures_.empty()) {
       throw_if_interrupted();
-      std::vector<StepId> order(ready_.begin(), ready_.end());
-      std::ranges::stable_sort(order, std::greater<>(), [&](StepId id) { return priority_[id]; });
-      const auto next = std::ranges::find_if(order, [&](StepId id) { return fits(id); });
-      if (next == order.end()) return;
-      ready_.erase(*next);
+      const auto next = nodes_.take_ready([&](NodeId id) { return fits(id); });
+      if (!next) return;
       start(*next);
     }
   }
 
-  void start(StepId id) {
-    const Step& step = graph_[id];
-    const double started = now();
+  void start(NodeId id) {
+    const Step& step = nodes_.at(id).step;
+    Running running{id, "", "", std::nullopt, ActionCache::Clock::now(), now(), free_lane()};
     try {
-      if (step.cached && step.cached()) return done({id, step.kind, step.subject, step.label, true, started, now()});
-      auto command = step.command ? step.command() : std::nullopt;
-      if (!command) {
-        if (step.finish) step.finish({});
-        return done({id, step.kind, step.subject, step.label, false, started, now()});
+      if (settings_.cache != nullptr && step.key) running.key = step.key();
+      if (running.key && restored(step, *running.key)) return done(running, true, {});
+      if (step.expand) {
+        if (auto graph = step.expand(nullptr)) return nodes_.add(*std::move(graph), id, settings_.history);
       }
-      if (command->log.empty()) command->log = logs_ / fmt::format("{:04}.log", id);
-      write_file(command->log, shell_line(command->argv) + "\n");
-      Running running{id, started, free_lane(), command->log};
-      commands_[id] = shell_line(command->argv);
-      report_.step_started(progress(step.label));
-      running_.emplace(processes_.start(*command), std::move(running));
+      const auto command = step.command ? step.command() : std::nullopt;
+      if (!command) return accept(running, {});
+      launch(*command, std::move(running));
     } catch (const Error& error) {
-      failed(id, error.rendered(), "");
+      failed(id, {step.label, running.command, error.rendered(), ""}, error.message);
     }
+  }
+
+  bool restored(const Step& step, const ActionKey& key) {
+    auto result = step.scope ? settings_.cache->lookup_by_files(key, *step.scope) : settings_.cache->lookup(key);
+    if (!result || !settings_.cache->materialize(*result, step.outputs)) return false;
+    if (!result->diagnostics.empty()) report_.detail(result->diagnostics);
+    return true;
+  }
+
+  void launch(Command command, Running running) {
+    if (command.log.empty()) command.log = settings_.logs / fmt::format("{:05}.log", running.node);
+    running.command = shell_line(command.argv);
+    running.log = command.log;
+    report_.step_started(progress(nodes_.at(running.node).step.label));
+    running_.emplace(processes_.start(command), std::move(running));
   }
 
   void ended(Processes::Id process, const ProcessResult& result) {
-    const Running running = running_.at(process);
-    // What ran beside it counts for the peak, since all of it was there at once.
+    const Running running = std::move(running_.at(process));
+    running_.erase(process);
     std::uint64_t together = result.peak_memory;
-    for (const auto& [other, state] : running_) {
-      if (other != process) together += graph_[state.step].expected_memory;
-    }
+    for (const auto& [other, state] : running_) together += step_of(state).expected_memory;
     outcome_.peak_memory = std::max(outcome_.peak_memory, together);
     outcome_.cpu_seconds += result.cpu_seconds;
-    running_.erase(process);
-    const StepId id = running.step;
-    const Step& step = graph_[id];
-    if (result.killed_for_memory && alone_.insert(id).second) {
+    const Step& step = step_of(running);
+    if (result.killed_for_memory && alone_.insert(running.node).second) {
       report_.warning(fmt::format("'{}' was killed for memory at {}; it is run again, alone", step.label,
                                   human_size(result.peak_memory)));
-      ready_.insert(id);
-      return;
+      return nodes_.put_back(running.node);
     }
-    const auto output = [&] {
-      const std::string text = read_file_if_exists(running.log).value_or("");
-      return text.substr(std::min(text.size(), commands_[id].size() + 1));
-    };
-    if (!result.ok()) return failed(id, fmt::format("{}{}", output(), result.status_text()), running.log.string());
+    if (!result.ok()) {
+      const std::string output = read_file_if_exists(running.log).value_or("");
+      return failed(running.node, {step.label, running.command, output + result.status_text(), running.log.string()},
+                    fmt::format("{}\n{}", result.status_text(), result.diagnostics));
+    }
     try {
-      if (step.finish) step.finish(result);
+      accept(running, result);
     } catch (const Error& error) {
-      return failed(id, output() + error.rendered(), running.log.string());
+      failed(running.node, {step.label, running.command, result.diagnostics + error.rendered(), running.log.string()},
+             error.message);
     }
-    done({id, step.kind, step.subject, step.label, false, running.started, now(), running.lane, result.cpu_seconds,
-          result.peak_memory});
   }
 
-  void done(StepRecord record) {
-    for (const StepId later : followers_[record.id]) {
-      if (--waits_for_[later] == 0) ready_.insert(later);
+  // Exit 0: checked, stored, moved on.
+  void accept(const Running& running, const ProcessResult& result) {
+    const Step& step = step_of(running);
+    if (step.check) step.check();
+    if (running.key) store(running, result);
+    if (settings_.history != nullptr && step.command) {
+      settings_.history->put(step.kind, step.subject, {result.cpu_seconds, result.wall_seconds, result.peak_memory});
     }
-    const double seconds = record.ended - record.started;
-    const std::string label = record.cached ? record.label + " (cached)" : record.label;
-    outcome_.steps.push_back(std::move(record));
-    StepProgress event = progress(label);
-    event.seconds = seconds;
+    if (result.diagnostics.empty() && !running.log.empty()) fs::remove(running.log);
+    done(running, false, result);
+  }
+
+  void store(const Running& running, const ProcessResult& process) {
+    const Step& step = step_of(running);
+    ActionResult result;
+    result.diagnostics = process.diagnostics;
+    result.cpu_seconds = process.cpu_seconds;
+    result.wall_seconds = process.wall_seconds;
+    result.peak_memory = process.peak_memory;
+    if (!step.scope) {
+      settings_.cache->store(*running.key, step.outputs, std::move(result));
+    } else {
+      const auto files = step.files_read ? step.files_read() : std::vector<fs::path>{};
+      settings_.cache->store_by_files(*running.key, *step.scope, files, running.started_at, step.outputs,
+                                      std::move(result));
+    }
+  }
+
+  void done(const Running& running, bool cached, const ProcessResult& result) {
+    const Step& step = step_of(running);
+    if (step.finish) step.finish();
+    outcome_.steps.push_back({step.kind, step.subject, step.label, cached, running.started, now(), running.lane,
+                              result.cpu_seconds, result.peak_memory});
+    const NodeId parent = nodes_.done(running.node);
+    StepProgress event = progress(cached ? step.label + " (cached)" : step.label);
+    event.seconds = now() - running.started;
     report_.step_finished(event);
+    if (parent != kNoNode) children_done(parent);
   }
 
-  void failed(StepId id, std::string_view output, std::string log) {
-    report_.step_failed(graph_[id].label, commands_[id], output, log);
-    failures_.push_back({graph_[id].label, std::move(log)});
+  void children_done(NodeId id) {
+    const Step& step = nodes_.at(id).step;
+    try {
+      if (step.check) step.check();
+      if (settings_.cache != nullptr && step.key) {
+        if (const auto key = step.key()) settings_.cache->store(*key, step.outputs, {});
+      }
+      if (step.finish) step.finish();
+    } catch (const Error& error) {
+      return another_way(id, {step.label, "", error.rendered(), ""}, {step.kind, error.message});
+    }
+    const NodeId parent = nodes_.done(id);
+    if (parent != kNoNode) children_done(parent);
+  }
+
+  // A sub-step's failure is its parent's business first: it may know another way.
+  void failed(NodeId id, Failure failure, std::string reason) {
+    const Node& node = nodes_.at(id);
+    if (node.parent != kNoNode)
+      return another_way(node.parent, std::move(failure), {node.step.kind, std::move(reason)});
+    report_.step_failed(failure.label, failure.command, failure.output, failure.log);
+    failures_.push_back(std::move(failure));
+  }
+
+  void another_way(NodeId id, Failure failure, const StepFailure& why) {
+    const std::vector<NodeId> abandoned = nodes_.abandon_children(id);
+    std::erase_if(running_, [&](const auto& entry) {
+      const bool is_child = std::ranges::find(abandoned, entry.second.node) != abandoned.end();
+      if (is_child) processes_.kill_now(entry.first);
+      return is_child;
+    });
+    std::optional<StepGraph> graph;
+    try {
+      graph = nodes_.at(id).step.expand(&why);
+    } catch (const Error& error) {
+      failure.output += "\n" + error.rendered();
+    }
+    if (!graph) return failed(id, std::move(failure), why.reason);
+    nodes_.add(*std::move(graph), id, settings_.history);
   }
 
   void throw_if_failed() const {
     if (failures_.empty()) return;
     std::vector<std::string> causes;
-    for (const auto& failure : failures_) causes.push_back("'" + failure.first + "' failed");
+    for (const Failure& failure : failures_) causes.push_back(fmt::format("'{}' failed", failure.label));
     throw Error(ErrorKind::failed,
                 failures_.size() == 1 ? "a step of the build failed"
                                       : fmt::format("{} steps of the build failed", failures_.size()),
-                std::move(causes), "the whole output stands above", failures_.front().second);
+                std::move(causes), "the whole output stands above", failures_.front().log);
   }
 
-  StepProgress progress(const std::string& label) const {
-    return {outcome_.steps.size(), graph_.size(), label, 0, seconds_left()};
+  StepProgress progress(std::string label) const {
+    return {nodes_.finished(), nodes_.total(), std::move(label), 0, seconds_left()};
+  }
+
+  // What is left by expectation, corrected by how true the expectations were so far; at least the longest chain.
+  double seconds_left() const {
+    double left = nodes_.seconds_expected_left();
+    for (const auto& [process, running] : running_)
+      left -= std::min(step_of(running).expected_seconds, now() - running.started);
+    return std::max(left / std::max(1U, settings_.limits.jobs), nodes_.longest_chain_left());
   }
 
   void report_waiting() {
     const auto oldest = std::ranges::min_element(running_, {}, [](const auto& entry) { return entry.second.started; });
-    StepProgress event = progress(graph_[oldest->second.step].label);
+    StepProgress event = progress(step_of(oldest->second).label);
     event.seconds = now() - oldest->second.started;
     report_.waiting(event);
-  }
-
-  // What is left by expectation, corrected by how true the expectations were so far. At least the longest chain.
-  double seconds_left() const {
-    double expected_done = 0;
-    double took = 0;
-    std::vector<bool> is_done(graph_.size());
-    for (const StepRecord& record : outcome_.steps) {
-      is_done[record.id] = true;
-      if (record.cached) continue;
-      expected_done += graph_[record.id].expected_seconds;
-      took += record.ended - record.started;
-    }
-    double left = 0;
-    double longest = 0;
-    for (StepId id = 0; id < graph_.size(); ++id) {
-      if (is_done[id]) continue;
-      left += graph_[id].expected_seconds;
-      longest = std::max(longest, priority_[id]);
-    }
-    for (const auto& [process, running] : running_) {
-      left -= std::min(graph_[running.step].expected_seconds, now() - running.started);
-    }
-    const double truth = expected_done > 5 ? took / expected_done : 1;
-    return std::max(left / std::max(1U, limits_.jobs), running_.empty() ? longest : 0) * truth;
   }
 
   unsigned free_lane() const {
@@ -223,18 +263,12 @@ class Scheduler {
     return lane;
   }
 
-  const StepGraph& graph_;
-  Limits limits_;
-  std::filesystem::path logs_;
+  ExecSettings settings_;
   Reporter& report_;
-  std::vector<double> priority_;
-  std::vector<std::size_t> waits_for_;
-  std::vector<std::vector<StepId>> followers_;
-  std::set<StepId> ready_;
-  std::set<StepId> alone_;  // killed for memory once
-  std::map<StepId, std::string> commands_;
+  Nodes nodes_;
+  std::set<NodeId> alone_;  // killed for memory once
   std::map<Processes::Id, Running> running_;
-  std::vector<std::pair<std::string, std::string>> failures_;  // label, log
+  std::vector<Failure> failures_;
   Processes processes_;
   ExecOutcome outcome_;
   Clock::time_point begin_ = Clock::now();
@@ -242,39 +276,9 @@ class Scheduler {
 
 }  // namespace
 
-std::vector<double> critical_path(const StepGraph& graph) {
-  std::vector<std::vector<StepId>> followers(graph.size());
-  for (StepId id = 0; id < graph.size(); ++id) {
-    for (const StepId earlier : graph[id].after) followers[earlier].push_back(id);
-  }
-  std::vector<double> length(graph.size(), -1);
-  // Depth first with a stack of its own: a graph can be deeper than the call stack likes.
-  for (StepId root = 0; root < graph.size(); ++root) {
-    std::vector<StepId> stack = {root};
-    while (!stack.empty()) {
-      const StepId id = stack.back();
-      double longest = 0;
-      bool complete = true;
-      for (const StepId later : followers[id]) {
-        if (length[later] < 0) {
-          stack.push_back(later);
-          complete = false;
-          if (stack.size() > 2 * graph.size() + 2) throw Error(ErrorKind::bug, "the graph of steps has a circle");
-        } else {
-          longest = std::max(longest, length[later]);
-        }
-      }
-      if (!complete) continue;
-      length[id] = graph[id].expected_seconds + longest;
-      stack.pop_back();
-    }
-  }
-  return length;
-}
-
-ExecOutcome execute(const StepGraph& graph, const Limits& limits, const std::filesystem::path& logs, Reporter& report) {
-  make_folders(logs);
-  return Scheduler(graph, limits, logs, report).run();
+ExecOutcome execute(StepGraph graph, const ExecSettings& settings, Reporter& report) {
+  make_folders(settings.logs);
+  return Scheduler(std::move(graph), settings, report).run();
 }
 
 }  // namespace sagebuild

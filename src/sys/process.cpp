@@ -356,6 +356,14 @@ std::optional<Processes::Finished> Processes::wait(milliseconds limit) {
   }
 }
 
+void Processes::kill_now(Id id) {
+  const auto entry = children_.find(id);
+  if (entry == children_.end()) return;
+  kill(-entry->second.pid, SIGKILL);
+  waitpid(entry->second.pid, nullptr, 0);
+  children_.erase(entry);
+}
+
 void Processes::stop_all(std::chrono::seconds grace) {
   const auto deadline = Clock::now() + grace;
   for (auto& [id, child] : children_) {

@@ -1,5 +1,5 @@
 #pragma once
-// The one parallel stage: runs a graph of steps on a limit of cores and memory.
+// The one parallel stage: runs a graph of steps on a limit of cores and memory, through the action cache.
 
 #include <cstdint>
 #include <filesystem>
@@ -15,18 +15,26 @@ struct Limits {
   std::uint64_t memory = 0;  // bytes that running steps may take together; 0: no limit
 };
 
+struct ExecSettings {
+  Limits limits;
+  std::filesystem::path logs;      // one log per process that printed something
+  ActionCache* cache = nullptr;    // may be absent
+  CostHistory* history = nullptr;  // likewise
+};
+
 struct ExecOutcome {
-  std::vector<StepRecord> steps;  // in the order they ended
+  std::vector<StepRecord> steps;  // in the order they ended; a step that expanded stands there by its sub-steps
   double wall_seconds = 0;
   double cpu_seconds = 0;
-  std::uint64_t peak_memory = 0;  // bytes, the largest sum of what ran at once (each step's own peak)
+  std::uint64_t peak_memory =
+      0;  // bytes, the largest sum of what ran at once: the ended step's peak and the others' expected
 };
 
 // Runs every step once, those with the longest chain behind them first. A step that would pass the memory limit waits,
 // but one always runs. A step killed for memory is run once more, alone. After a failure nothing new starts, what runs
 // ends, and all failures are reported; then Error{failed} names them. On a signal all groups are ended and Interrupted
-// is thrown. `logs` is a folder for one log per step; the log of a step that printed nothing is removed.
-ExecOutcome execute(const StepGraph& graph, const Limits& limits, const std::filesystem::path& logs, Reporter& report);
+// is thrown.
+ExecOutcome execute(StepGraph graph, const ExecSettings& settings, Reporter& report);
 
 // Seconds from the start of each step to the end of the graph along its longest chain.
 std::vector<double> critical_path(const StepGraph& graph);

@@ -1,5 +1,5 @@
 #pragma once
-// One node of the graph that the scheduler runs. Made by nvcc and wheel, run by exec.
+// One node of the graph that the scheduler runs. Made by nvcc and app, run by exec.
 
 #include <cstddef>
 #include <filesystem>
@@ -8,37 +8,58 @@
 #include <string>
 #include <vector>
 
+#include "sagebuild/model/action_cache.hpp"
 #include "sagebuild/sys/process.hpp"
 
 namespace sagebuild {
 
 using StepId = std::size_t;  // index in its graph
 
+struct Step;
+using StepGraph = std::vector<Step>;
+
+// Why a step's sub-steps came to no good.
+struct StepFailure {
+  std::string kind;    // of the sub-step: "cicc"
+  std::string reason;  // its error's message, or "exit status 2" and its last lines
+};
+
+// All functions run on the scheduler's thread, once every step in `after` is done; each may be empty. What they throw
+// (Error{failed}) makes the step fail.
 struct Step {
   std::string kind;     // "nvcc", "g++", "cicc", "ptxas", "link", "strip" ...: costs are remembered by kind and subject
   std::string subject;  // what it is about, the same in every build: "sageattention._fused fused.cu sm_90a"
   std::string label;    // what the user sees: "ptxas sm_90a fused.cu"
-  std::vector<StepId> after;
+  std::vector<StepId> after{};
 
-  // The functions run on the scheduler's thread, in this order, once every step in `after` is done.
-  // True: a cache had the result, nothing is to run. May be empty.
-  std::function<bool()> cached{};
-  // The process to run. Nothing: there is none, `finish` does the work itself. May be empty.
+  // The process to run. Nothing: there is none, `finish` does the work itself.
   std::function<std::optional<Command>()> command{};
-  // After exit 0 (or without a process): checks the outputs, moves them to their places, stores them. May be empty.
-  // Throws Error{failed} if they are not good.
-  std::function<void(const ProcessResult&)> finish{};
+  // After exit 0 (or without a process, or after a hit): moves the outputs on to where they belong.
+  std::function<void()> finish{};
+
+  // Caching. Nothing: run it always. On a hit the outputs are put into their places, and neither `command`, `expand`
+  // nor `check` is asked, only `finish`.
+  std::function<std::optional<ActionKey>()> key{};
+  ActionCache::Paths outputs{};  // by name; what is stored and restored
+  // Direct mode: the key holds options alone, and the result depends on the files that `files_read` names afterwards.
+  std::optional<SearchScope> scope{};
+  std::function<std::vector<std::filesystem::path>()> files_read{};
+  // Are the outputs good enough to store? After exit 0, before `finish`.
+  std::function<void()> check{};
+
+  // A step of many: on a miss its sub-steps run in its place (their `after` counts in their own graph) and it is done
+  // when they are. Asked with nullptr first; after a failure (a sub-step ended badly, or check or finish threw) all
+  // sub-steps still running are stopped and it is asked again for another way. Nothing: there is none, so the step has
+  // failed.
+  std::function<std::optional<StepGraph>(const StepFailure*)> expand{};
 
   double expected_seconds = 1;                // wall, alone: the weight on the critical path
   std::uint64_t expected_memory = 300 << 20;  // bytes; admission counts with it
   unsigned threads = 1;                       // cores that it keeps busy
 };
 
-using StepGraph = std::vector<Step>;
-
 // What became of a step, for the closing line, the timeline and the costs to remember.
 struct StepRecord {
-  StepId id = 0;
   std::string kind;
   std::string subject;
   std::string label;

@@ -79,6 +79,8 @@ class Processes {
   // Waits until a child ends, a signal arrives or `limit` passes. Gives nothing in the last two cases: see
   // interrupted().
   std::optional<Finished> wait(std::chrono::milliseconds limit);
+  // Ends one child and its group at once; nothing is reported of it. For work whose result nobody wants any more.
+  void kill_now(Id id);
   // TERM to every group, KILL to those still there after `grace`.
   void stop_all(std::chrono::seconds grace = std::chrono::seconds(5));
 

@@ -1,0 +1,129 @@
+#include "nodes.hpp"
+
+#include <algorithm>
+
+#include "sagebuild/base/error.hpp"
+#include "sagebuild/exec/scheduler.hpp"
+
+namespace sagebuild {
+
+std::vector<double> critical_path(const StepGraph& graph) {
+  // Kahn's order: a step comes after all that it waits for, so going backwards every follower is known.
+  std::vector<std::size_t> waits_for(graph.size());
+  std::vector<std::vector<StepId>> followers(graph.size());
+  std::vector<StepId> order;
+  for (StepId id = 0; id < graph.size(); ++id) {
+    waits_for[id] = graph[id].after.size();
+    for (const StepId earlier : graph[id].after) followers.at(earlier).push_back(id);
+    if (waits_for[id] == 0) order.push_back(id);
+  }
+  for (std::size_t next = 0; next < order.size(); ++next) {
+    for (const StepId later : followers[order[next]]) {
+      if (--waits_for[later] == 0) order.push_back(later);
+    }
+  }
+  if (order.size() != graph.size()) throw Error(ErrorKind::bug, "the graph of steps has a circle");
+  std::vector<double> length(graph.size());
+  for (auto id = order.rbegin(); id != order.rend(); ++id) {
+    double longest = 0;
+    for (const StepId later : followers[*id]) longest = std::max(longest, length[later]);
+    length[*id] = graph[*id].expected_seconds + longest;
+  }
+  return length;
+}
+
+void Nodes::make_ready(NodeId id) {
+  nodes_[id].state = Node::State::ready;
+  ready_.emplace(-nodes_[id].priority, id);
+}
+
+void Nodes::add(StepGraph graph, NodeId parent, CostHistory* history) {
+  for (Step& step : graph) {
+    const auto known = history == nullptr ? std::nullopt : history->get(step.kind, step.subject);
+    if (!known) continue;
+    step.expected_seconds = known->wall_seconds;
+    step.expected_memory = known->peak_memory;
+  }
+  const std::vector<double> lengths = critical_path(graph);
+  const NodeId first = nodes_.size();
+  double behind = 0;  // what waits for the parent
+  if (parent != kNoNode) {
+    for (const NodeId follower : nodes_[parent].followers) behind = std::max(behind, nodes_[follower].priority);
+    nodes_[parent].state = Node::State::expanded;
+  }
+  for (StepId id = 0; id < graph.size(); ++id) {
+    Node node;
+    node.step = std::move(graph[id]);
+    node.parent = parent;
+    node.waits_for = node.step.after.size();
+    node.priority = lengths[id] + behind;
+    nodes_.push_back(std::move(node));
+    if (parent != kNoNode) nodes_[parent].children.push_back(first + id);
+  }
+  for (NodeId id = first; id < nodes_.size(); ++id) {
+    for (const StepId earlier : nodes_[id].step.after) nodes_[first + earlier].followers.push_back(id);
+    if (nodes_[id].waits_for == 0) make_ready(id);
+  }
+}
+
+NodeId Nodes::done(NodeId id) {
+  Node& node = nodes_[id];
+  if (node.state != Node::State::expanded) ++finished_;
+  node.state = Node::State::done;
+  for (const NodeId later : node.followers) {
+    if (--nodes_[later].waits_for == 0) make_ready(later);
+  }
+  if (node.parent == kNoNode) return kNoNode;
+  const auto is_done = [&](NodeId child) { return nodes_[child].state == Node::State::done; };
+  return std::ranges::all_of(nodes_[node.parent].children, is_done) ? node.parent : kNoNode;
+}
+
+std::vector<NodeId> Nodes::abandon_children(NodeId id) {
+  std::vector<NodeId> running;
+  std::vector<NodeId> below = {id};
+  while (!below.empty()) {
+    const NodeId parent = below.back();
+    below.pop_back();
+    for (const NodeId child : nodes_[parent].children) {
+      Node& node = nodes_[child];
+      if (node.state == Node::State::started) running.push_back(child);
+      if (node.state == Node::State::ready) ready_.erase({-node.priority, child});
+      if (node.state == Node::State::done && node.children.empty()) --finished_;
+      node.state = Node::State::abandoned;
+      below.push_back(child);
+    }
+    nodes_[parent].children.clear();
+  }
+  return running;
+}
+
+std::size_t Nodes::total() const {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      nodes_, [](const Node& node) { return node.state != Node::State::abandoned && node.children.empty(); }));
+}
+
+bool Nodes::all_done() const {
+  return std::ranges::all_of(
+      nodes_, [](const Node& node) { return node.state == Node::State::done || node.state == Node::State::abandoned; });
+}
+
+double Nodes::seconds_expected_left() const {
+  double sum = 0;
+  for (const Node& node : nodes_) {
+    const bool to_come =
+        node.state == Node::State::waiting || node.state == Node::State::ready || node.state == Node::State::started;
+    if (to_come) sum += node.step.expected_seconds;
+  }
+  return sum;
+}
+
+double Nodes::longest_chain_left() const {
+  double longest = 0;
+  for (const Node& node : nodes_) {
+    if (node.state == Node::State::ready || node.state == Node::State::waiting)
+      longest = std::max(longest, node.priority);
+  }
+  return longest;
+}
+
+}  // namespace sagebuild

@@ -1,0 +1,72 @@
+#pragma once
+// The growing graph: steps, the sub-steps that they expand into, and which of them may start.
+
+#include <cstddef>
+#include <deque>
+#include <limits>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "sagebuild/model/step.hpp"
+
+namespace sagebuild {
+
+using NodeId = std::size_t;
+inline constexpr NodeId kNoNode = std::numeric_limits<NodeId>::max();
+
+struct Node {
+  enum class State { waiting, ready, started, expanded, done, abandoned };
+
+  Step step;
+  NodeId parent = kNoNode;
+  State state = State::waiting;
+  std::size_t waits_for = 0;
+  std::vector<NodeId> followers;
+  std::vector<NodeId> children;
+  double priority = 0;  // seconds from its start to the end of everything that hangs on it
+};
+
+class Nodes {
+ public:
+  // Adds a graph; below `parent` if there is one, whose own followers count for the priorities.
+  void add(StepGraph graph, NodeId parent, CostHistory* history);
+
+  Node& at(NodeId id) { return nodes_[id]; }
+  const Node& at(NodeId id) const { return nodes_[id]; }
+
+  // The most urgent ready node that `fits`; it counts as started.
+  template <class Fits>
+  std::optional<NodeId> take_ready(Fits fits) {
+    for (auto entry = ready_.begin(); entry != ready_.end(); ++entry) {
+      const NodeId id = entry->second;
+      if (!fits(id)) continue;
+      ready_.erase(entry);
+      nodes_[id].state = Node::State::started;
+      return id;
+    }
+    return std::nullopt;
+  }
+  bool has_ready() const { return !ready_.empty(); }
+  void put_back(NodeId id) { make_ready(id); }
+
+  // The node is done: its followers may become ready. Gives the parent if that was its last child.
+  NodeId done(NodeId id);
+  // Children that have not started never will; gives those that run, and forgets all.
+  std::vector<NodeId> abandon_children(NodeId id);
+
+  std::size_t total() const;  // leaves that will have run, as far as is known
+  std::size_t finished() const { return finished_; }
+  bool all_done() const;
+  double seconds_expected_left() const;
+  double longest_chain_left() const;
+
+ private:
+  void make_ready(NodeId id);
+
+  std::deque<Node> nodes_;                     // references stay good while it grows
+  std::set<std::pair<double, NodeId>> ready_;  // by minus priority, then age
+  std::size_t finished_ = 0;
+};
+
+}  // namespace sagebuild
