@@ -193,6 +193,22 @@ TEST_CASE("math headers that a toolkit lacks come from torch's packages") {
   CHECK(find_toolchain(choice, python, report).include_folders.empty());
 }
 
+TEST_CASE("math headers of CUDA 12's packages lie in a folder each") {
+  CleanToolchain world;
+  RecordingReporter report;
+  const fs::path root = world.home.path();
+  ToolchainChoice choice;
+  choice.cuda_home = planted_toolkit(root / "cuda", "12.8.93");
+  std::vector<fs::path> expected;
+  for (const auto& [package, header] : {std::pair("cublas", "cublas_v2.h"), std::pair("cusparse", "cusparse.h")}) {
+    expected.push_back(root / "env" / "site-packages" / "nvidia" / package / "include");
+    make_folders(expected.back());
+    write_file(expected.back() / header, "");
+  }
+  const PythonEnv python = python_with_torch(root / "env", "2.8.0+cu128", {12, 8});
+  CHECK(find_toolchain(choice, python, report).include_folders == expected);
+}
+
 TEST_CASE("an nvcc that is too old or too new for an architecture is refused") {
   Toolchain toolchain;
   toolchain.cuda_home = "/opt/cuda";
