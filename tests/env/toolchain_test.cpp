@@ -85,6 +85,10 @@ TEST_CASE("an explicit toolkit that does not do is an error, never passed over")
       find_toolchain(choice, python, report), Error,
       says("error: the CUDA toolkit '" + name + "' has CUDA 12.8, and torch 2.11.0+cu130 needs CUDA 13\n")
           .hints("--cuda-home"));
+  fs::remove(*choice.cuda_home / "lib64" / "libcudart.so");
+  CHECK_THROWS_MATCHES(
+      find_toolchain(choice, python, report), Error,
+      says("has no libcudart.so to link with").hints("ln -s libcudart.so.12 '" + name + "/lib/libcudart.so'"));
   executable_file(*choice.cuda_home / "bin" / "nvcc", "#!/bin/sh\nexit 1\n");
   CHECK_THROWS_MATCHES(find_toolchain(choice, python, report), Error,
                        says("has an nvcc that does not answer --version (exit status 1)"));
