@@ -74,6 +74,19 @@ TEST_CASE("the first toolkit that fits torch's CUDA major is taken, in the docum
   CHECK(find_toolchain(choice, python, report).cuda_home == path);
 }
 
+TEST_CASE("a toolkit's own libcuda stub is used where it has one") {
+  CleanToolchain world;
+  RecordingReporter report;
+  ToolchainChoice choice;
+  choice.cuda_home = planted_toolkit(world.home.path() / "cuda", "13.0.88");
+  const fs::path stubs = *choice.cuda_home / "lib64" / "stubs";
+  make_folders(stubs);
+  const PythonEnv python = python_with_torch(world.home.path(), "2.11.0+cu130", {13, 0});
+  CHECK(find_toolchain(choice, python, report).stubs.empty());
+  write_file(stubs / "libcuda.so", "");
+  CHECK(find_toolchain(choice, python, report).stubs == stubs);
+}
+
 TEST_CASE("an explicit toolkit that does not do is an error, never passed over") {
   CleanToolchain world;
   RecordingReporter report;
