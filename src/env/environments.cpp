@@ -46,6 +46,14 @@ std::uint64_t disk_used(const fs::path& folder) {
   return bytes;
 }
 
+void remove_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::remove_all(folder, error);
+  if (!error) return;
+  throw Error(ErrorKind::failed, fmt::format("cannot remove '{}'", folder.string()), {error.message()},
+              "remove that folder by hand");
+}
+
 KeptEnvironment read_environment(const fs::path& folder) {
   KeptEnvironment kept{folder.filename().string(), folder, "", "", "", false, 0};
   const auto text = read_file_if_exists(folder / kMarker);
@@ -121,14 +129,34 @@ void add_cuda_compiler(const EnvironmentRequest& request, const fs::path& folder
   complete_toolkit(torch.root.parent_path() / "nvidia" / fmt::format("cu{}", torch.cuda.major()));
 }
 
+Error other_cuda(const EnvironmentRequest& request, std::string_view index, const std::string& cuda) {
+  return {ErrorKind::environment,
+          fmt::format("torch {} from {} is built with CUDA {}, not {}", request.torch, index, cuda, request.cuda),
+          {},
+          fmt::format("name an index that has it: --index-url URL",
+                      replaced(request.cuda, ".", ""))};
+}
+
 void require_asked_cuda(const EnvironmentRequest& request, const PythonEnv& python) {
   const std::string cuda = python.torch ? python.torch->cuda.text() : "";
-  if (request.cuda.empty() || version_fits(request.cuda, cuda)) return;
-  throw Error(ErrorKind::environment,
-              fmt::format("torch {} from this index is built with CUDA {}, not {}", request.torch, cuda, request.cuda),
-              {},
-              fmt::format("name an index that has it: --index-url URL",
-                          replaced(request.cuda, ".", "")));
+  if (!version_fits(request.cuda, cuda)) throw other_cuda(request, "this index", cuda);
+}
+
+// What PyPI's torch wheels are built with (their metadata). Empty: newer than this list.
+std::string cuda_on_pypi(const std::string& torch) {
+  const Version version = parse_version(torch).value_or(Version());
+  if (version >= Version{2, 12}) return "";
+  if (version >= Version{2, 11}) return "13.0";
+  if (version >= Version{2, 8}) return "12.8";
+  if (version >= Version{2, 7}) return "12.6";
+  return version >= Version{2, 5} ? "12.4" : "";
+}
+
+// Before gigabytes come in vain.
+void require_index_for_cuda(const EnvironmentRequest& request) {
+  if (request.torch.empty() || request.cuda.empty() || !request.index_url.empty()) return;
+  const std::string there = cuda_on_pypi(request.torch);
+  if (!there.empty() && !version_fits(request.cuda, there)) throw other_cuda(request, "PyPI", there);
 }
 
 void require_disk(const EnvironmentRequest& request) {
@@ -203,8 +231,9 @@ PythonEnv create_environment(const EnvironmentRequest& asked, Reporter& report) 
     report.note(fmt::format("environment '{}' is there already", name));
     return probe_python(environment_python(folder));
   }
+  require_index_for_cuda(request);
   require_disk(request);
-  fs::remove_all(folder);
+  remove_folder(folder);
   const fs::path log = environments_folder() / ("." + name + ".log");
   fs::remove(log);
   try {
@@ -240,13 +269,9 @@ std::uint64_t remove_environment(const std::string& name, Reporter& report) {
   const fs::path folder = environment_folder(name);
   const std::uint64_t bytes = disk_used(folder);
   fs::remove(folder / kMarker);  // first, so that an interrupted removal leaves no environment that looks whole
-  std::error_code error;
-  fs::remove_all(folder, error);
-  if (error) {
-    throw Error(ErrorKind::failed, fmt::format("cannot remove '{}'", folder.string()), {error.message()},
-                "remove that folder by hand");
-  }
-  fs::remove(environments_folder() / ("." + name + ".log"), error);
+  remove_folder(folder);
+  std::error_code ignored;
+  fs::remove(environments_folder() / ("." + name + ".log"), ignored);
   return bytes;
 }
 

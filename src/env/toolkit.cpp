@@ -22,8 +22,18 @@ struct Candidate {
 };
 
 // torch links with -lcudart and looks in lib64, then lib. NVIDIA's wheels hold libcudart.so.13 without that name.
+constexpr const char* kNoCudart = "has no libcudart.so to link with";
+
 bool has_cudart(const fs::path& home) {
   return fs::exists(home / "lib64" / "libcudart.so") || fs::exists(home / "lib" / "libcudart.so");
+}
+
+std::string misfit_hint(const Candidate& candidate, const ToolkitProbe& probe) {
+  if (probe.problem == kNoCudart) {  // NVIDIA's wheels, put into a user's own environment
+    return fmt::format("ln -s libcudart.so.{} '{}'", probe.cuda.major(),
+                       (candidate.home / "lib/libcudart.so").string());
+  }
+  return "name another with --cuda-home, or leave it out and sagebuild looks for one that fits";
 }
 
 std::vector<Candidate> in_usr_local() {
@@ -151,7 +161,7 @@ ToolkitProbe probe_toolkit(const fs::path& cuda_home) {
   }
   probe.cuda = Version{version->major(), version->minor()};
   probe.build = version->text();
-  if (!has_cudart(cuda_home)) probe.problem = "has no libcudart.so to link with";
+  if (!has_cudart(cuda_home)) probe.problem = kNoCudart;
   return probe;
 }
 
@@ -167,7 +177,7 @@ std::optional<FoundToolkit> existing_toolkit(const ToolchainChoice& choice, cons
     if (misfit.empty()) return FoundToolkit{candidate.home, probe, candidate.origin};
     if (choice.cuda_home) {
       throw Error(ErrorKind::environment, fmt::format("the CUDA toolkit '{}' {}", candidate.home.string(), misfit), {},
-                  "name another with --cuda-home, or leave it out and sagebuild looks for one that fits");
+                  misfit_hint(candidate, probe));
     }
     passed_over.push_back(fmt::format("'{}' ({}) {}", candidate.home.string(), candidate.origin, misfit));
     report.note("passing over the CUDA toolkit " + passed_over.back());

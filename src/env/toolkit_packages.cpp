@@ -88,7 +88,12 @@ fs::path make_toolkit(const ToolkitPackages& packages, const PythonEnv& python, 
     throw Error(ErrorKind::environment, fmt::format("the CUDA {} packages make no working toolkit", packages.release),
                 {fmt::format("it {}", probe.problem)}, "install a CUDA toolkit and name it with --cuda-home", job.log);
   }
-  fs::rename(job.target, final_folder);
+  std::error_code error;
+  fs::rename(job.target, final_folder, error);
+  if (error) {
+    throw Error(ErrorKind::failed, fmt::format("cannot put the toolkit at '{}'", final_folder.string()),
+                {error.message()}, "remove that folder");
+  }
   return home;
 }
 

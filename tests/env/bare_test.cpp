@@ -2,6 +2,11 @@
 // empty.
 
 #include <dlfcn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <memory>
 
 #include "env/planted.hpp"
 #include "sagebuild/env/doctor.hpp"
@@ -11,6 +16,7 @@
 #include "sagebuild/env/toolchain.hpp"
 #include "sagebuild/env/toolkit_packages.hpp"
 #include "sagebuild/sys/process.hpp"
+#include "sagebuild/sys/signals.hpp"
 #include "support/catch.hpp"
 #include "support/recording_reporter.hpp"
 
@@ -225,6 +231,10 @@ TEST_CASE("what torch's index does not have ends before anything is kept", "[.][
   request.cuda = "12.8";
   CHECK_THROWS_MATCHES(create_environment(request, world.report), Error,
                        says("error: torch 2.11.0 from this index is built with CUDA 13.0, not 12.8\n").hints("/cu128"));
+  EnvironmentRequest from_pypi;
+  from_pypi.cuda = "12.8";
+  CHECK_THROWS_MATCHES(create_environment(from_pypi, world.report), Error,
+                       says("error: torch 2.11.0 from PyPI is built with CUDA 13.0, not 12.8\n").hints("/cu128"));
   request.cuda = "";
   request.torch = "9.9.9";
   try {
@@ -239,6 +249,101 @@ TEST_CASE("what torch's index does not have ends before anything is kept", "[.][
   request.python = "3.2";
   CHECK_THROWS_MATCHES(create_environment(request, world.report), Error, says("Python 3.2"));
   for (const auto& kept : list_environments(false)) CHECK_FALSE(kept.complete);
+}
+
+TEST_CASE("without uv, venv and pip do the same", "[.][bare]") {
+  BareWorld world;
+  // A PATH of the programs that are needed, and no uv.
+  const fs::path bin = world.home.path() / "bin";
+  make_folders(bin);
+  fs::create_symlink(probe_python("python3").executable, bin / "python3");
+  const WithEnvironment path({{"PATH", bin.string() + ":/usr/bin:/bin"}});
+  if (find_program("uv")) FAIL("this machine has uv in /usr/bin: the test cannot hide it");
+  EnvironmentRequest request;
+  request.index_url = "file://" + index_with_torch(world.home.path(), "13.0").string();
+  request.tools = {"wheel"};
+  const PythonEnv made = create_environment(request, world.report);
+  CHECK_FALSE(made.wheel.empty());
+  const Toolchain toolchain = find_toolchain({}, made, world.report);
+  CHECK(toolchain.origin == "torch's own packages");
+  CHECK(make_toolkit(*toolkit_release("13.0.2"), made, false, world.report) == toolkit_folder("13.0.2"));
+  CHECK(probe_toolkit(toolkit_folder("13.0.2")).problem.empty());
+
+  request.python = "3.2";
+  CHECK_THROWS_MATCHES(create_environment(request, world.report), Error,
+                       says("error: there is no Python 3.2 on PATH\n").hints("apt-get install python3.2-venv"));
+}
+
+TEST_CASE("a second sagebuild waits for the first one's environment, and says so", "[.][bare]") {
+  BareWorld world;
+  EnvironmentRequest request;
+  request.torch = "";
+  request.name = "shared";
+  request.tools = {};
+  make_folders(environments_folder());
+  // The first one lets go as soon as the second has said that it waits.
+  struct LettingGo : RecordingReporter {
+    std::unique_ptr<FileLock> first = std::make_unique<FileLock>(environments_folder() / ".shared.lock");
+    void note(std::string_view text) override {
+      RecordingReporter::note(text);
+      first.reset();
+    }
+  } report;
+  create_environment(request, report);
+  CHECK(report.notes == std::vector<std::string>{"environment 'shared' is in use by another sagebuild: waiting"});
+  CHECK(list_environments(false).at(0).complete);
+}
+
+TEST_CASE("an interrupt while packages come leaves no environment and no child", "[.][bare]") {
+  BareWorld world;
+  struct Interrupting : RecordingReporter {
+    void stage(std::string_view text) override {
+      if (text.starts_with("installing")) std::raise(SIGTERM);
+    }
+  };
+  // In a process of its own: an interrupt, once noted, stays.
+  const pid_t child = ::fork();
+  if (child == 0) {
+    install_signal_handlers();
+    EnvironmentRequest request;
+    request.name = "stopped";
+    request.index_url = "http://127.0.0.1:9/simple";
+    Interrupting report;
+    int outcome = 1;
+    try {
+      create_environment(request, report);
+    } catch (const Interrupted& signal) {
+      outcome = signal.signal == SIGTERM ? 0 : 2;
+    } catch (...) {
+      outcome = 3;
+    }
+    ::_exit(outcome);
+  }
+  int status = -1;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  CHECK(fs::exists(environments_folder()));
+  CHECK_FALSE(fs::exists(environments_folder() / "stopped"));
+}
+
+TEST_CASE("a full disk ends with nothing half-made", "[.][bare]") {
+  const char* small = std::getenv("SAGEBUILD_TEST_SMALL_DISK");  // bare.sh mounts 40 MB
+  REQUIRE(small != nullptr);
+  BareWorld world;
+  const WithEnvironment env({{"SAGEBUILD_CACHE_DIR", small}});
+  EnvironmentRequest request;
+  CHECK_THROWS_MATCHES(create_environment(request, world.report), Error,
+                       says("an environment with torch needs 8.0 GB"));
+  try {
+    find_toolchain({}, any_python(), world.report);
+    FAIL("no error");
+  } catch (const Error& error) {
+    INFO(error.rendered());
+    CHECK(error.kind == ErrorKind::failed);
+    CHECK(error.hint.find("SAGEBUILD_CACHE_DIR") != std::string::npos);
+  }
+  CHECK_FALSE(fs::exists(fs::path(small) / "toolkits" / "13.0.2"));
+  CHECK(free_disk(small) > 30'000'000);  // what was unpacked is gone
 }
 
 }  // namespace sagebuild

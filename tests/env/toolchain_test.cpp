@@ -74,6 +74,19 @@ TEST_CASE("the first toolkit that fits torch's CUDA major is taken, in the docum
   CHECK(find_toolchain(choice, python, report).cuda_home == path);
 }
 
+TEST_CASE("a toolkit's own libcuda stub is used where it has one") {
+  CleanToolchain world;
+  RecordingReporter report;
+  ToolchainChoice choice;
+  choice.cuda_home = planted_toolkit(world.home.path() / "cuda", "13.0.88");
+  const fs::path stubs = *choice.cuda_home / "lib64" / "stubs";
+  make_folders(stubs);
+  const PythonEnv python = python_with_torch(world.home.path(), "2.11.0+cu130", {13, 0});
+  CHECK(find_toolchain(choice, python, report).stubs.empty());
+  write_file(stubs / "libcuda.so", "");
+  CHECK(find_toolchain(choice, python, report).stubs == stubs);
+}
+
 TEST_CASE("an explicit toolkit that does not do is an error, never passed over") {
   CleanToolchain world;
   RecordingReporter report;
@@ -85,6 +98,10 @@ TEST_CASE("an explicit toolkit that does not do is an error, never passed over")
       find_toolchain(choice, python, report), Error,
       says("error: the CUDA toolkit '" + name + "' has CUDA 12.8, and torch 2.11.0+cu130 needs CUDA 13\n")
           .hints("--cuda-home"));
+  fs::remove(*choice.cuda_home / "lib64" / "libcudart.so");
+  CHECK_THROWS_MATCHES(
+      find_toolchain(choice, python, report), Error,
+      says("has no libcudart.so to link with").hints("ln -s libcudart.so.12 '" + name + "/lib/libcudart.so'"));
   executable_file(*choice.cuda_home / "bin" / "nvcc", "#!/bin/sh\nexit 1\n");
   CHECK_THROWS_MATCHES(find_toolchain(choice, python, report), Error,
                        says("has an nvcc that does not answer --version (exit status 1)"));
@@ -191,6 +208,22 @@ TEST_CASE("math headers that a toolkit lacks come from torch's packages") {
     write_file(*choice.cuda_home / "include" / header, "");
   }
   CHECK(find_toolchain(choice, python, report).include_folders.empty());
+}
+
+TEST_CASE("math headers of CUDA 12's packages lie in a folder each") {
+  CleanToolchain world;
+  RecordingReporter report;
+  const fs::path root = world.home.path();
+  ToolchainChoice choice;
+  choice.cuda_home = planted_toolkit(root / "cuda", "12.8.93");
+  std::vector<fs::path> expected;
+  for (const auto& [package, header] : {std::pair("cublas", "cublas_v2.h"), std::pair("cusparse", "cusparse.h")}) {
+    expected.push_back(root / "env" / "site-packages" / "nvidia" / package / "include");
+    make_folders(expected.back());
+    write_file(expected.back() / header, "");
+  }
+  const PythonEnv python = python_with_torch(root / "env", "2.8.0+cu128", {12, 8});
+  CHECK(find_toolchain(choice, python, report).include_folders == expected);
 }
 
 TEST_CASE("an nvcc that is too old or too new for an architecture is refused") {

@@ -1,6 +1,6 @@
 #pragma once
 // Virtual environments that sagebuild makes and keeps: cache_folder()/envs/NAME, each with torch and its CUDA compiler
-// in one site-packages, so that nvidia/cu13 there is a whole CUDA_HOME (facts: only there are the cuBLAS headers too).
+// in one site-packages, so that nvidia/cu13 there is a whole CUDA_HOME: only there are the cuBLAS headers too.
 
 #include <cstdint>
 #include <filesystem>

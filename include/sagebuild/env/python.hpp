@@ -46,7 +46,7 @@ struct FoundPython {
 // Error{environment}. Does not check that the Python can build.
 std::optional<FoundPython> existing_python(const PythonChoice& choice, Reporter& report);
 
-// existing_python, else a new environment (minutes and about 4.8 GB; the reporter is told). The result can build:
+// existing_python, else a new environment (minutes and about 5.1 GB; the reporter is told). The result can build:
 // otherwise Error{environment} says what is missing and how to get it.
 PythonEnv find_python(const PythonChoice& choice, Reporter& report);
 
