@@ -4,6 +4,7 @@
 
 #include "sagebuild/app/build.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/cli/choices.hpp"
 #include "sagebuild/cli/command.hpp"
 #include "sagebuild/plan/plan.hpp"
 #include "sagebuild/sys/machine.hpp"
@@ -41,8 +42,6 @@ std::vector<SettingSpec> build_specs() {
   return specs;
 }
 
-bool is_version(std::string_view text) { return parse_version(text) && text.find('/') == std::string_view::npos; }
-
 BuildSettings build_settings(const Settings& settings) {
   BuildSettings build;
   build.source = {settings.text("source"), settings.text("ref"), settings.enabled("offline")};
@@ -51,18 +50,8 @@ BuildSettings build_settings(const Settings& settings) {
   if (const auto arch = settings.find("arch")) {
     build.archs = {arch->text, arch->origin, arch->origin == "TORCH_CUDA_ARCH_LIST"};
   }
-  if (const auto python = settings.optional_text("python")) {
-    if (is_version(*python))
-      build.python.python = *python;
-    else
-      build.python.path = *python;
-  }
-  build.python.torch = settings.text("torch");
-  build.python.cuda = settings.text("cuda");
-  build.python.index_url = settings.text("index-url");
-  build.python.offline = build.toolchain.offline = build.source.offline;
-  if (const auto home = settings.optional_text("cuda-home")) build.toolchain.cuda_home = *home;
-  if (const auto cuda = settings.optional_text("cuda")) build.toolchain.cuda = parse_version(*cuda).value_or(Version{});
+  build.python = python_choice(settings);
+  build.toolchain = toolchain_choice(settings);
   build.patch = !settings.enabled("no-patch");
   build.keep_temp = settings.enabled("keep-temp");
   build.allow_foreign_owner = settings.enabled("allow-foreign-owner");

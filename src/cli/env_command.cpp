@@ -5,6 +5,7 @@
 
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/cli/choices.hpp"
 #include "sagebuild/cli/command.hpp"
 #include "sagebuild/env/doctor.hpp"
 #include "sagebuild/env/environments.hpp"
@@ -23,7 +24,8 @@ int run_create(const Settings& settings, Reporter& report) {
   request.cuda = settings.text("cuda");
   request.index_url = settings.text("index-url");
   request.offline = settings.enabled("offline");
-  fmt::print("{}\n", create_environment(request, report).executable.string());
+  // The folder, which --python takes too.
+  fmt::print("{}\n", create_environment(request, report).executable.parent_path().parent_path().string());
   return 0;
 }
 
@@ -72,8 +74,8 @@ std::string_view severity_text(Severity severity) {
 
 int run_doctor(const Cli& cli, const Settings& settings, Reporter& report) {
   DoctorRequest request;
-  if (const auto python = settings.optional_text("python")) request.python.path = *python;
-  if (const auto home = settings.optional_text("cuda-home")) request.toolchain.cuda_home = *home;
+  request.python = python_choice(settings);
+  request.toolchain = toolchain_choice(settings);
   if (const auto archs = settings.optional_text("arch")) request.archs = parse_inherited_arch_list(*archs).list;
   request.jobs = settings.number("jobs").value_or(0);
   request.source_url = settings.enabled("offline") ? "" : settings.text("source");
@@ -100,8 +102,8 @@ int run_doctor(const Cli& cli, const Settings& settings, Reporter& report) {
 
 void add_env_commands(Cli& cli) {
   CLI::App& group =
-      cli.add_group("env", "make, list and remove build environments (torch and its CUDA compiler, about 4.8 GB each)");
-  cli.add_below(group, "create", "make an environment, or find the one that is there; prints its python",
+      cli.add_group("env", "make, list and remove build environments (torch and its CUDA compiler, about 5.1 GB each)");
+  cli.add_below(group, "create", "make an environment, or find the one that is there; prints its folder",
                 {{"python", "Python version, such as 3.11; as python3 on PATH if not given"},
                  {"torch", "torch version", kDefaultTorch},
                  {"cuda", "CUDA version that torch must be built with"},
@@ -116,7 +118,9 @@ void add_env_commands(Cli& cli) {
                 {"sagebuild env rm --name py311-torch2.11.0"},
                 [](const Settings& settings, Reporter& report) { return run_remove(settings, report); });
   cli.add("doctor", "say what this machine lacks for a build, and the command that fixes it",
-          {{"python", "interpreter to look at; else the active virtual environment"},
+          {{"python", "interpreter, its folder or a version; else the active virtual environment"},
+           {"torch", "torch version of the environment to look at"},
+           {"cuda", "CUDA version of the environment to look at"},
            {"cuda-home", "CUDA toolkit to look at"},
            {"arch", "architectures that the toolkit must know"},
            {"jobs", "steps at a time that memory must be enough for", "", {"MAX_JOBS"}},
