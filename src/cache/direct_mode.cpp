@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
@@ -71,10 +73,16 @@ void add_earlier(const std::string& folder, std::size_t position, const ByFirstN
   }
 }
 
-std::vector<std::string> names_of(const std::vector<std::string>& paths, const SearchScope& scope) {
-  std::vector<std::string> names;
-  for (const std::string& path : paths) names.push_back(name_of(path, scope));
-  return names;
+std::string change_text(const std::vector<std::string_view>& changed, bool is_there) {
+  const std::string others = changed.size() > 1 ? fmt::format(", and {} more", changed.size() - 1) : "";
+  return fmt::format("file '{}' {}{}", changed.front(), is_there ? "changed" : "is gone", others);
+}
+
+std::string earlier_text(const std::vector<std::string>& before, const std::vector<std::string>& now) {
+  std::vector<std::string> appeared;
+  std::ranges::set_difference(now, before, std::back_inserter(appeared));
+  if (appeared.empty()) return "a file that was found earlier on the include path is gone";
+  return fmt::format("'{}' appeared, and is found earlier on the include path", appeared.front());
 }
 
 }  // namespace
@@ -92,6 +100,13 @@ std::string name_of(const fs::path& path, const SearchScope& scope) {
   return best;
 }
 
+std::vector<std::string> names_of(const std::vector<std::string>& paths, const SearchScope& scope) {
+  std::vector<std::string> names;
+  for (const std::string& path : paths) names.push_back(name_of(path, scope));
+  std::ranges::sort(names);
+  return names;
+}
+
 std::optional<fs::path> path_of(std::string_view name, const SearchScope& scope) {
   if (!name.starts_with('{')) return fs::path(name);
   const auto end = name.find("}/");
@@ -107,7 +122,9 @@ const std::set<std::string, std::less<>>& FolderNames::of(const std::string& fol
   Listing& listing = listings_[folder];
   const std::int64_t change = there ? latest_change(status) : 0;
   if (listing.change == change && listing.inode == status.st_ino) return listing.names;
-  listing = {change, status.st_ino, {}};
+  // A folder that changed just now may change again without another time stamp.
+  const std::chrono::nanoseconds now = (FileDigests::Clock::now() - kStampLag).time_since_epoch();
+  listing = {change < now.count() ? change : -1, status.st_ino, {}};
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(folder, ignored))
     listing.names.insert(entry.path().filename().string());
@@ -208,22 +225,23 @@ std::optional<Digest> matching_result(const Manifest& manifest, const SearchScop
     }
     return entry->second;
   };
+  std::size_t fewest = SIZE_MAX;
   for (const FileSet& set : manifest.sets) {
-    const auto changed =
-        std::ranges::find_if(set.files, [&](const auto& file) { return digest_now(file.first) != file.second; });
-    if (changed != set.files.end()) {
-      if (reason.empty()) {
-        reason = fmt::format("file '{}' {}", changed->first, digest_now(changed->first) ? "changed" : "is gone");
-      }
+    std::vector<std::string_view> changed;
+    for (const auto& [name, digest] : set.files) {
+      if (digest_now(name) != digest) changed.push_back(name);
+    }
+    if (!changed.empty()) {
+      if (changed.size() < fewest) reason = change_text(changed, digest_now(changed.front()).has_value());
+      fewest = std::min(fewest, changed.size());
       continue;
     }
     std::vector<std::string> paths;
     for (const auto& [name, digest] : set.files) paths.push_back(path_of(name, scope)->string());
     const auto earlier = names_of(found_earlier(paths, scope, names), scope);
     if (earlier == set.earlier) return set.result;
-    if (reason.empty())
-      reason = fmt::format("a file appeared or went on the include path, now {} come first: {}", earlier.size(),
-                           join(earlier, ", "));
+    fewest = 0;
+    reason = earlier_text(set.earlier, earlier);
   }
   return std::nullopt;
 }

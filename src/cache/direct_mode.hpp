@@ -26,6 +26,7 @@ namespace sagebuild {
 
 // "{tree}/csrc/a.cu" and back. A name whose root is unknown gives nothing.
 std::string name_of(const std::filesystem::path& path, const SearchScope& scope);
+std::vector<std::string> names_of(const std::vector<std::string>& paths, const SearchScope& scope);  // sorted
 std::optional<std::filesystem::path> path_of(std::string_view name, const SearchScope& scope);
 
 // The names in folders, listed once while the folder does not change.
@@ -48,7 +49,7 @@ std::vector<std::string> found_earlier(const std::vector<std::string>& files, co
 
 struct FileSet {
   std::vector<std::pair<std::string, Digest>> files;  // by name
-  std::vector<std::string> earlier;                   // by name
+  std::vector<std::string> earlier;                   // by name, sorted
   Digest result;                                      // key of the entry
 
   // The result's key: the manifest's key and everything above.
@@ -65,7 +66,7 @@ struct Manifest {
   void add(FileSet set);
 };
 
-// The first set that matches the files as they are now. If none does, `reason` says what differs from the newest.
+// The first set that matches the files as they are now. If none does, `reason` says what differs from the nearest.
 std::optional<Digest> matching_result(const Manifest& manifest, const SearchScope& scope, FileDigests& digests,
                                       FolderNames& names, std::string& reason);
 

@@ -234,7 +234,7 @@ ActionResult TieredCache::store_by_files(const ActionKey& key, const SearchScope
     paths.push_back(path.string());
     set.files.emplace_back(name_of(path, scope), *digest);
   }
-  for (const std::string& path : found_earlier(paths, scope, names_)) set.earlier.push_back(name_of(path, scope));
+  set.earlier = names_of(found_earlier(paths, scope, names_), scope);
   const Digest manifest_key = key.digest();
   set.result = FileSet::result_key(manifest_key, set);
   if (!keep(set.result, outputs, result)) return result;

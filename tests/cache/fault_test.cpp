@@ -190,7 +190,7 @@ TEST_CASE("a process killed while it stores leaves a temporary file, which is sw
     }
     while (orphans().empty()) sched_yield();
     kill(child, SIGKILL);
-    waitpid(child, nullptr, 0);
+    status_of(child);
   }
   const auto left = orphans();
   REQUIRE(left.size() == 1);
@@ -234,11 +234,7 @@ TEST_CASE("several processes share a folder: store, look up, clean and clear at 
     }
     _exit(wrong);
   }
-  for (const pid_t child : children) {
-    int status = -1;
-    waitpid(child, &status, 0);
-    CHECK(status == 0);
-  }
+  for (const pid_t child : children) CHECK(status_of(child) == 0);
   CHECK(cache_verify(world.folder).damaged.empty());
 }
 

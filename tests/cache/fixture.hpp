@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <filesystem>
 #include <functional>
@@ -78,6 +79,13 @@ inline void set_age(const fs::path& path, std::chrono::seconds age) {
   fs::last_write_time(path, fs::file_time_type::clock::now() - age);
 }
 
+inline int status_of(pid_t child) {
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
 // Runs `body` in a child and gives its exit status: what it returns, or 200 and what it threw on standard error.
 inline int in_child(const std::function<int()>& body) {
   const pid_t child = fork();
@@ -90,9 +98,7 @@ inline int in_child(const std::function<int()>& body) {
     }
     _exit(status);
   }
-  int status = 0;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return status_of(child);
 }
 
 }  // namespace sagebuild
