@@ -141,8 +141,10 @@ CacheCleaning cache_gc(const fs::path& folder, std::uint64_t limit) {
 
 CacheCleaning cache_clear(const fs::path& folder) {
   CacheCleaning cleaning;
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
   for (const Stored& file : stored_files(folder)) {
-    if (!removed(file.path)) {
+    const bool is_running_write = file.is_temporary() && !is_orphan(file, now);
+    if (is_running_write || !removed(file.path)) {
       cleaning.remaining_bytes += file.size;
       continue;
     }

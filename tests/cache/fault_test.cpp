@@ -203,7 +203,7 @@ TEST_CASE("a process killed while it stores leaves a temporary file, which is sw
 
 TEST_CASE("several processes share a folder: store, look up, clean and clear at once, and every hit is right") {
   CacheWorld world;
-  constexpr int kProcesses = 4, kRounds = 60, kKeys = 12;
+  constexpr int kProcesses = 4, kRounds = 100, kKeys = 12;
   const auto content_of = [](int number) {
     return std::string(static_cast<std::size_t>(1000 + number * 777), static_cast<char>('a' + number));
   };
@@ -227,6 +227,7 @@ TEST_CASE("several processes share a folder: store, look up, clean and clear at 
         if (process == 1 && round % 25 == 24) cache_clear(world.folder);
         if (round % 20 == 0) cache->flush();
       }
+      for (const std::string& warning : world.report.warnings) fmt::print(stderr, "in the child: {}\n", warning);
       if (!world.report.warnings.empty() || cache->counters().corrupt != 0 || cache->counters().hits == 0) wrong += 100;
     } catch (const std::exception& error) {
       fmt::print(stderr, "in the child: {}\n", error.what());
