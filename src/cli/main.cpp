@@ -12,5 +12,6 @@ int main(int argc, char** argv) {
   Cli cli;
   add_build_commands(cli);
   add_env_commands(cli);
+  add_cache_commands(cli);
   return cli.run(words);
 }

@@ -1,0 +1,114 @@
+#include "cache/file_digests.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "cache/entry.hpp"
+#include "sagebuild/base/error.hpp"
+#include "sagebuild/sys/files.hpp"
+
+namespace sagebuild {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Above this many, only those that the run used are kept. A build reads some 2,000 headers.
+constexpr std::size_t kMostKnown = 50000;
+
+std::int64_t nanoseconds(const timespec& time) { return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
+
+std::int64_t since_1970(FileDigests::Clock::time_point time) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+}
+
+// The memory is written and read by this machine alone, so numbers go as they lie in memory.
+struct Record {
+  std::array<std::uint64_t, 3> file;
+  std::array<std::int64_t, 2> times;
+  std::array<std::uint8_t, 32> digest;
+};
+static_assert(sizeof(Record) == 72);
+
+}  // namespace
+
+std::int64_t latest_change(const struct stat& status) {
+  const std::int64_t latest = std::max(nanoseconds(status.st_mtim), nanoseconds(status.st_ctim));
+  // Both without a fraction: the file system counts in seconds (or in two, as FAT does).
+  const bool coarse = status.st_mtim.tv_nsec == 0 && status.st_ctim.tv_nsec == 0;
+  return latest + (coarse ? std::chrono::nanoseconds(2s).count() : 0);
+}
+
+FileDigests::FileDigests(std::filesystem::path memory, std::function<Clock::time_point()> now)
+    : memory_(std::move(memory)), now_(std::move(now)) {
+  load();
+}
+
+Digest FileDigests::of(const std::filesystem::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) {
+    throw Error(ErrorKind::failed, fmt::format("cannot read '{}'", path.string()), {errno_text(errno)});
+  }
+  const Identity identity = {status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size),
+                             nanoseconds(status.st_mtim), nanoseconds(status.st_ctim)};
+  if (const auto found = known_.find(identity); found != known_.end()) {
+    found->second.used = true;
+    return found->second.digest;
+  }
+  const auto before = now_();
+  const Digest digest = sha256_file(path);
+  ++hashed_;
+  if (latest_change(status) < since_1970(before - kStampLag)) {
+    known_[identity] = {digest, true};
+    changed_ = true;
+  }
+  return digest;
+}
+
+std::optional<Digest> FileDigests::of_existing(const std::filesystem::path& path) {
+  try {
+    return of(path);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+void FileDigests::load() {
+  std::optional<std::string> body;
+  try {
+    if (const auto text = read_file_if_exists(memory_)) body = unsealed(*text);
+  } catch (const Error&) {
+    return;
+  }
+  if (!body || body->size() % sizeof(Record) != 0) return;
+  for (std::size_t at = 0; at < body->size(); at += sizeof(Record)) {
+    Record record;
+    std::memcpy(&record, body->data() + at, sizeof(Record));
+    Digest digest;
+    digest.bytes = record.digest;
+    known_.emplace(Identity{record.file[0], record.file[1], record.file[2], record.times[0], record.times[1]},
+                   Known{digest, false});
+  }
+}
+
+// Another run may have saved meanwhile; what it learned is then lost, which costs a few hashes.
+void FileDigests::save() {
+  if (!changed_) return;
+  const bool too_many = known_.size() > kMostKnown;
+  std::string body;
+  for (const auto& [identity, known] : known_) {
+    if (too_many && !known.used) continue;
+    const auto& [device, inode, size, mtime, ctime] = identity;
+    const Record record = {{device, inode, size}, {mtime, ctime}, known.digest.bytes};
+    body.append(reinterpret_cast<const char*>(&record), sizeof(Record));
+  }
+  write_file(memory_, sealed(body));
+  changed_ = false;
+}
+
+}  // namespace sagebuild

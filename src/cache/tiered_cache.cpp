@@ -1,0 +1,303 @@
+#include "cache/tiered_cache.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "cache/entry.hpp"
+#include "sagebuild/base/error.hpp"
+#include "sagebuild/cache/maintenance.hpp"
+#include "sagebuild/sys/files.hpp"
+
+namespace sagebuild {
+namespace fs = std::filesystem;
+namespace {
+
+// Device and inode numbers mean something on one machine only, and the folder may be shared.
+fs::path digests_file(const fs::path& root) {
+  std::array<char, 256> name{};
+  ::gethostname(name.data(), name.size() - 1);
+  return root / "digests" / sha256(name.data()).hex().substr(0, 16);
+}
+
+ActionResult with_files(ActionResult result, const ActionCache::Paths& outputs) {
+  for (const auto& [name, path] : outputs) result.files[name] = result_file(path);
+  return result;
+}
+
+// A file that was written after `started` may not be what the run read.
+bool changed_since(const fs::path& path, ActionCache::Clock::time_point started) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return true;
+  return latest_change(status) >= std::chrono::nanoseconds((started - kStampLag).time_since_epoch()).count();
+}
+
+class NoCache : public ActionCache {
+ public:
+  std::optional<ActionResult> lookup(const ActionKey&) override { return std::nullopt; }
+  bool materialize(const ActionResult&, const Paths& destinations) override { return destinations.empty(); }
+  ActionResult store(const ActionKey&, const Paths& outputs, ActionResult result) override {
+    return with_files(std::move(result), outputs);
+  }
+  std::optional<ActionResult> lookup_by_files(const ActionKey&, const SearchScope&) override { return std::nullopt; }
+  ActionResult store_by_files(const ActionKey&, const SearchScope&, const std::vector<fs::path>&, Clock::time_point,
+                              const Paths& outputs, ActionResult result) override {
+    return with_files(std::move(result), outputs);
+  }
+  Digest file_digest(const fs::path& path) override {
+    const std::lock_guard lock(mutex_);
+    return digests_.of(path);
+  }
+  std::string explain(const ActionKey& key) override {
+    return fmt::format("{} {}: the cache is off", key.kind(), key.subject());
+  }
+  void flush() override {}
+  CacheCounters counters() const override { return {}; }
+
+ private:
+  std::mutex mutex_;
+  FileDigests digests_{fs::path()};
+};
+
+}  // namespace
+
+TieredCache::TieredCache(CacheSettings settings, Reporter& report)
+    : settings_(std::move(settings)),
+      report_(report),
+      store_(settings_.folder),
+      keys_(settings_.folder),
+      digests_(digests_file(settings_.folder)) {
+  if (settings_.remote) remote_ = std::make_unique<RemoteStore>(std::move(*settings_.remote));
+}
+
+template <class Function>
+bool TieredCache::writing(Function write) {
+  if (!writable_) return false;
+  try {
+    write();
+    return true;
+  } catch (const Error& error) {
+    writable_ = false;
+    report_.warning(fmt::format("the cache in '{}' cannot be written, so nothing is stored in this run: {}{}",
+                                settings_.folder.string(), error.message,
+                                error.causes.empty() ? "" : ": " + error.causes.front()));
+    return false;
+  }
+}
+
+void TieredCache::pass_on_complaints() {
+  if (!remote_) return;
+  for (const std::string& text : remote_->take_complaints()) report_.warning(text);
+}
+
+std::optional<ActionResult> TieredCache::counted(std::optional<ActionResult> result) {
+  pass_on_complaints();
+  if (result) {
+    ++counters_.hits;
+    if (remote_hit_) ++counters_.remote_hits;
+    counters_.cpu_seconds_saved += result->cpu_seconds;
+  } else {
+    ++counters_.misses;
+  }
+  remote_hit_ = false;
+  return result;
+}
+
+std::optional<ActionResult> TieredCache::lookup(const ActionKey& key) {
+  const std::lock_guard lock(mutex_);
+  const Digest digest = key.digest();
+  auto result = find_result(digest);
+  // So that the next miss of this subject can be explained here, too.
+  if (result && remote_hit_) writing([&] { keys_.put(key); });
+  return counted(std::move(result));
+}
+
+std::optional<ActionResult> TieredCache::find_result(const Digest& key) {
+  if (auto result = local_result(key)) return result;
+  return remote_result(key);
+}
+
+std::optional<ActionResult> TieredCache::local_result(const Digest& key) {
+  const auto body = store_.entry(key);
+  if (!body) return std::nullopt;
+  auto result = result_from_body(key, *body);
+  if (!result) {
+    store_.remove_entry(key);
+    return std::nullopt;
+  }
+  bool complete = true;
+  for (const auto& [name, file] : result->files) complete = store_.has_blob(file) && complete;
+  // With a remote, what is missing here may be there; materialize will see.
+  return complete || remote_ ? result : std::nullopt;
+}
+
+std::optional<std::string> TieredCache::remote_body(const Digest& key) {
+  const auto text = remote_ ? remote_->entry(key) : std::nullopt;
+  return text ? unsealed(*text) : std::nullopt;
+}
+
+std::optional<ActionResult> TieredCache::remote_result(const Digest& key) {
+  const auto body = remote_body(key);
+  auto result = body ? result_from_body(key, *body) : std::nullopt;
+  if (!result) return std::nullopt;
+  writing([&] { store_.put_entry(key, *body); });
+  remote_hit_ = true;
+  return result;
+}
+
+bool TieredCache::materialize(const ActionResult& result, const Paths& destinations) {
+  const std::lock_guard lock(mutex_);
+  const bool all = std::ranges::all_of(destinations, [&](const auto& wanted) {
+    const auto file = result.files.find(wanted.first);
+    return file != result.files.end() && bring(file->second, wanted.second);
+  });
+  pass_on_complaints();
+  return all;
+}
+
+bool TieredCache::bring(const ResultFile& file, const fs::path& destination) {
+  if (store_.copy_blob(file, destination)) return true;
+  if (!remote_) return false;
+  // Beside its place, so that it can be had when the folder cannot be written.
+  const TempDir scratch(".sagebuild", destination.parent_path());
+  const fs::path fetched = scratch.path() / "blob";
+  if (!remote_->fetch(file, fetched)) return false;
+  writing([&] { store_.put_blob(fetched, file); });
+  return copy_checked(fetched, file, destination);
+}
+
+ActionResult TieredCache::store(const ActionKey& key, const Paths& outputs, ActionResult result) {
+  result = with_files(std::move(result), outputs);
+  const std::lock_guard lock(mutex_);
+  if (keep(key.digest(), outputs, result)) writing([&] { keys_.put(key); });
+  pass_on_complaints();
+  return result;
+}
+
+bool TieredCache::keep(const Digest& key, const Paths& outputs, const ActionResult& result) {
+  const std::string body = result_body(key, result);
+  bool unchanged = true;
+  const bool written = writing([&] {
+    for (const auto& [name, path] : outputs) unchanged = unchanged && store_.put_blob(path, result.files.at(name));
+    if (unchanged) store_.put_entry(key, body);
+  });
+  if (!written || !unchanged) return false;
+  ++counters_.stored;
+  if (!remote_) return true;
+  std::vector<RemoteStore::Blob> blobs;
+  for (const auto& [name, file] : result.files) blobs.push_back({file, store_.blob_path(file.digest)});
+  remote_->upload(key, wire_form(result, sealed(body)), std::move(blobs));
+  return true;
+}
+
+std::optional<ActionResult> TieredCache::lookup_by_files(const ActionKey& key, const SearchScope& scope) {
+  const std::lock_guard lock(mutex_);
+  const Digest digest = key.digest();
+  auto found = match(digest, store_.entry(digest), scope);
+  if (!found) {
+    const auto body = remote_body(digest);
+    if (auto manifest = body ? Manifest::from_body(digest, *body) : std::nullopt) {
+      remote_manifests_[digest] = std::move(*manifest);
+      found = match(digest, body, scope);
+    }
+  }
+  return counted(found ? find_result(*found) : std::nullopt);
+}
+
+std::optional<Digest> TieredCache::match(const Digest& key, const std::optional<std::string>& body,
+                                         const SearchScope& scope) {
+  if (!body) return std::nullopt;
+  const auto manifest = Manifest::from_body(key, *body);
+  if (!manifest) return std::nullopt;
+  std::string reason;
+  const auto found = matching_result(*manifest, scope, digests_, names_, reason);
+  if (!found) reasons_[key] = reason;
+  return found;
+}
+
+ActionResult TieredCache::store_by_files(const ActionKey& key, const SearchScope& scope,
+                                         const std::vector<fs::path>& files_read, Clock::time_point started,
+                                         const Paths& outputs, ActionResult result) {
+  result = with_files(std::move(result), outputs);
+  const std::lock_guard lock(mutex_);
+  FileSet set;
+  std::vector<std::string> paths;
+  for (const fs::path& path : files_read) {
+    const auto digest = changed_since(path, started) ? std::nullopt : digests_.of_existing(path);
+    if (!digest) {
+      report_.detail(fmt::format("not stored: '{}' changed while it was read", path.string()));
+      return result;
+    }
+    paths.push_back(path.string());
+    set.files.emplace_back(name_of(path, scope), *digest);
+  }
+  set.earlier = names_of(found_earlier(paths, scope, names_), scope);
+  const Digest manifest_key = key.digest();
+  set.result = FileSet::result_key(manifest_key, set);
+  if (!keep(set.result, outputs, result)) return result;
+  writing([&] { keys_.put(key); });
+  keep_manifest(manifest_key, std::move(set));
+  pass_on_complaints();
+  return result;
+}
+
+// Two processes that do this at once: one set is lost, and comes back with its next miss.
+void TieredCache::keep_manifest(const Digest& key, FileSet set) {
+  const auto body = store_.entry(key);
+  Manifest manifest = (body ? Manifest::from_body(key, *body) : std::nullopt).value_or(Manifest{});
+  if (const auto remote = remote_manifests_.find(key); remote != remote_manifests_.end()) {
+    for (FileSet& other : remote->second.sets) manifest.add(std::move(other));
+    remote_manifests_.erase(remote);
+  }
+  manifest.add(std::move(set));
+  const std::string merged = manifest.body(key);
+  if (writing([&] { store_.put_entry(key, merged); }) && remote_)
+    remote_->upload(key, wire_form({}, sealed(merged)), {});
+}
+
+Digest TieredCache::file_digest(const fs::path& path) {
+  const std::lock_guard lock(mutex_);
+  return digests_.of(path);
+}
+
+std::string TieredCache::explain(const ActionKey& key) {
+  const std::lock_guard lock(mutex_);
+  const std::string what = fmt::format("{} {}: ", key.kind(), key.subject());
+  const KeyDescription now = described(key);
+  if (const auto reason = reasons_.find(key.digest()); reason != reasons_.end()) return what + reason->second;
+  const auto earlier = keys_.of_subject(key.kind(), key.subject());
+  if (std::ranges::find(earlier, now.key, &KeyDescription::key) != earlier.end()) {
+    return what + "was stored before, but is evicted or damaged";
+  }
+  const KeyDescription* nearest_one = nearest_earlier(earlier, now);
+  return what + (nearest_one == nullptr ? "never stored before" : difference(*nearest_one, now));
+}
+
+void TieredCache::flush() {
+  const std::lock_guard lock(mutex_);
+  if (remote_) remote_->finish();
+  pass_on_complaints();
+  writing([&] { digests_.save(); });
+  // A tenth of room, so that not every run has to clean.
+  if (counters_.stored + counters_.remote_hits > 0 && cache_stat(settings_.folder).total_bytes() > settings_.limit) {
+    cache_gc(settings_.folder, settings_.limit / 10 * 9);
+  }
+}
+
+CacheCounters TieredCache::counters() const {
+  const std::lock_guard lock(mutex_);
+  CacheCounters counters = counters_;
+  counters.corrupt = store_.damaged();
+  return counters;
+}
+
+std::unique_ptr<ActionCache> open_cache(CacheSettings settings, Reporter& report) {
+  return std::make_unique<TieredCache>(std::move(settings), report);
+}
+
+std::unique_ptr<ActionCache> no_cache() { return std::make_unique<NoCache>(); }
+
+}  // namespace sagebuild

@@ -1,0 +1,66 @@
+#pragma once
+// The ActionCache that builds use: joins the folder, direct mode, the log of keys and the remote. One mutex over all
+// calls.
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "cache/direct_mode.hpp"
+#include "cache/file_digests.hpp"
+#include "cache/key_log.hpp"
+#include "cache/local_store.hpp"
+#include "cache/remote_store.hpp"
+#include "sagebuild/cache/cache.hpp"
+
+namespace sagebuild {
+
+class TieredCache : public ActionCache {
+ public:
+  TieredCache(CacheSettings settings, Reporter& report);
+
+  std::optional<ActionResult> lookup(const ActionKey& key) override;
+  bool materialize(const ActionResult& result, const Paths& destinations) override;
+  ActionResult store(const ActionKey& key, const Paths& outputs, ActionResult result) override;
+  std::optional<ActionResult> lookup_by_files(const ActionKey& key, const SearchScope& scope) override;
+  ActionResult store_by_files(const ActionKey& key, const SearchScope& scope,
+                              const std::vector<std::filesystem::path>& files_read, Clock::time_point started,
+                              const Paths& outputs, ActionResult result) override;
+  Digest file_digest(const std::filesystem::path& path) override;
+  std::string explain(const ActionKey& key) override;
+  void flush() override;
+  CacheCounters counters() const override;
+
+ private:
+  std::optional<ActionResult> counted(std::optional<ActionResult> result);
+  std::optional<ActionResult> find_result(const Digest& key);
+  std::optional<ActionResult> local_result(const Digest& key);
+  std::optional<ActionResult> remote_result(const Digest& key);
+  std::optional<Digest> match(const Digest& key, const std::optional<std::string>& body, const SearchScope& scope);
+  bool bring(const ResultFile& file, const std::filesystem::path& destination);
+  bool keep(const Digest& key, const Paths& outputs, const ActionResult& result);
+  void keep_manifest(const Digest& key, FileSet set);
+  std::optional<std::string> remote_body(const Digest& key);
+  // Runs `write`; if the folder cannot be written, says so once and writes no more in this run.
+  template <class Function>
+  bool writing(Function write);
+  void pass_on_complaints();
+
+  CacheSettings settings_;
+  Reporter& report_;
+  mutable std::mutex mutex_;
+  LocalStore store_;
+  KeyLog keys_;
+  FileDigests digests_;
+  FolderNames names_;
+  std::unique_ptr<RemoteStore> remote_;
+  bool writable_ = true;
+  bool remote_hit_ = false;                      // of the lookup that runs
+  std::map<Digest, std::string> reasons_;        // why a direct lookup missed
+  std::map<Digest, Manifest> remote_manifests_;  // as fetched, to be merged when one is stored
+  CacheCounters counters_;
+};
+
+}  // namespace sagebuild

@@ -1,0 +1,227 @@
+// Direct mode: what a preprocessor would give, known from the files that it read.
+
+#include "cache/direct_mode.hpp"
+
+#include "cache/fixture.hpp"
+#include "sagebuild/base/strings.hpp"
+#include "sagebuild/sys/process.hpp"
+
+namespace sagebuild {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A source with a header in the second of two include folders, preprocessed by the real g++.
+struct Project : CacheWorld {
+  fs::path root = work / "träd one";  // a space, and letters beyond ASCII
+  std::map<std::string, fs::path> roots = {{"tree", root}};
+
+  Project() {
+    write_file(root / "src/a.cu", "#include <x/h.h>\n#include \"beside.h\"\n#include <vector>\nint a = VALUE;\n");
+    write_file(root / "src/beside.h", "// beside\n");
+    write_file(root / "second/x/h.h", "#define VALUE 1\n");
+    make_folders(root / "first");
+  }
+  SearchScope scope() const { return {roots, {root / "first", root / "second", root / "third"}}; }
+  ActionKey key(const std::string& options = "-O3") const {
+    return ActionKey("preprocess", "a.cu").add("options", options);
+  }
+
+  std::vector<std::string> preprocessor(const std::string& mode) const {
+    std::vector<std::string> argv = {"g++", mode, "-x", "c++", root / "src/a.cu"};
+    for (const fs::path& place : scope().include_folders) argv.push_back("-I" + place.string());
+    return argv;
+  }
+  std::string preprocessed() const {
+    Command command{preprocessor("-E")};
+    command.argv.push_back("-P");
+    return run_checked(command, "g++ -E").output;
+  }
+  std::vector<fs::path> files_read() const {
+    const Command command{preprocessor("-M")};
+    const auto words = shell_words(replaced(run_checked(command, "g++ -M").output, "\\\n", " "));
+    return {words.begin() + 1, words.end()};
+  }
+  // Later than the files that the test has just written.
+  static ActionCache::Clock::time_point started() { return ActionCache::Clock::now() + 1h; }
+
+  ActionResult run_and_store() {
+    const fs::path text = file("a.ii", preprocessed());
+    return cache->store_by_files(key(), scope(), files_read(), started(), {{"text", text}}, {});
+  }
+  bool hits() {
+    const auto found = cache->lookup_by_files(key(), scope());
+    // A hit must be what the preprocessor gives now.
+    if (found) CHECK(found->files.at("text").digest == sha256(preprocessed()));
+    return found.has_value();
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a preprocessor run hits while its files are the same, and a set of files comes back with them") {
+  Project project;
+  CHECK_FALSE(project.hits());
+  project.run_and_store();
+  CHECK(project.hits());
+  CHECK_FALSE(project.cache->lookup_by_files(project.key("-O2"), project.scope()));
+  write_file(project.root / "second/x/h.h", "#define VALUE 2\n");
+  CHECK_FALSE(project.hits());
+  CHECK(project.cache->explain(project.key()) == "preprocess a.cu: file '{tree}/second/x/h.h' changed");
+  project.run_and_store();
+  CHECK(project.hits());
+  write_file(project.root / "second/x/h.h", "#define VALUE 1\n");
+  project.reopen();
+  CHECK(project.hits());
+  fs::remove(project.root / "src/beside.h");
+  CHECK_FALSE(project.hits());
+  CHECK(project.cache->explain(project.key()).find("beside.h' is gone") != std::string::npos);
+}
+
+TEST_CASE("a new file that would be found earlier is a change, one that would not is none") {
+  Project project;
+  project.run_and_store();
+  const auto appears = [&](const std::string& name) {
+    const fs::path path = project.root / name;
+    write_file(path, "#define VALUE 3\n");
+    const bool hit = project.hits();
+    fs::remove(path);
+    if (path.parent_path().filename() == "x") fs::remove(path.parent_path());
+    CHECK(project.hits());
+    return !hit;
+  };
+  CHECK(appears("first/x/h.h"));
+  CHECK(project.cache->explain(project.key()).find("'{tree}/first/x/h.h' appeared, and is found earlier") !=
+        std::string::npos);
+  CHECK(appears("first/vector"));  // of the compiler's own folder
+  CHECK(appears("second/vector"));
+  CHECK(appears("src/x/h.h"));  // where a quoted include would look
+  CHECK_FALSE(appears("third/x/h.h"));
+  CHECK_FALSE(appears("first/h.h"));
+  CHECK_FALSE(appears("src/a.o"));
+}
+
+TEST_CASE("a tree in another folder hits by the names of roots, and misses where its content differs") {
+  Project project;
+  project.run_and_store();
+  const fs::path other = project.work / "elsewhere";
+  copy_tree(project.root, other);
+  project.roots["tree"] = other;
+  project.root = other;
+  CHECK(project.hits());
+  write_file(other / "src/beside.h", "// changed\n");
+  CHECK_FALSE(project.hits());
+  project.roots.clear();
+  CHECK_FALSE(project.hits());
+}
+
+TEST_CASE("a file that changed after the run began is not trusted") {
+  Project project;
+  const auto files = project.files_read();
+  const fs::path text = project.file("a.ii", "text");
+  const auto before = ActionCache::Clock::now() - 1h;
+  const auto result =
+      project.cache->store_by_files(project.key(), project.scope(), files, before, {{"text", text}}, {});
+  CHECK(result.files.at("text").digest == sha256("text"));
+  CHECK_FALSE(project.cache->lookup_by_files(project.key(), project.scope()));
+  CHECK(RecordingReporter::any_has(project.report.details, "changed while it was read"));
+  CHECK(project.stored("cas").empty());
+}
+
+TEST_CASE("a damaged manifest is a miss that heals") {
+  Project project;
+  project.run_and_store();
+  for (const fs::path& path : project.stored("ac")) {
+    std::string text = read_file(path);
+    text[text.size() / 2] = static_cast<char>(text[text.size() / 2] ^ 1);
+    write_file(path, text);
+  }
+  CHECK_FALSE(project.hits());
+  project.run_and_store();
+  CHECK(project.hits());
+}
+
+TEST_CASE("a manifest keeps the newest sets, one of each, and survives being written") {
+  Manifest manifest;
+  const Digest key = sha256("key");
+  for (int number = 0; number < 40; ++number) {
+    FileSet set;
+    set.files = {{"{tree}/a.cu", sha256("a")}, {"/usr/include/h.h", sha256(std::to_string(number))}};
+    set.earlier = {"/usr/include/early.h"};
+    set.result = FileSet::result_key(key, set);
+    manifest.add(set);
+    manifest.add(set);
+  }
+  CHECK(manifest.sets.size() == Manifest::kMostSets);
+  CHECK(manifest.sets.front().files[1].second == sha256("39"));
+  const auto read = Manifest::from_body(key, manifest.body(key));
+  REQUIRE(read);
+  REQUIRE(read->sets.size() == Manifest::kMostSets);
+  CHECK(read->sets[3].files == manifest.sets[3].files);
+  CHECK(read->sets[3].earlier == manifest.sets[3].earlier);
+  CHECK(read->sets[3].result == manifest.sets[3].result);
+  CHECK_FALSE(Manifest::from_body(sha256("other"), manifest.body(key)));
+}
+
+TEST_CASE("each part of a set of files counts in its result's key") {
+  FileSet set;
+  set.files = {{"a", sha256("1")}};
+  const Digest key = FileSet::result_key(sha256("k"), set);
+  FileSet other = set;
+  other.earlier = {"b"};
+  CHECK(FileSet::result_key(sha256("k"), other) != key);
+  other = set;
+  other.files[0].second = sha256("2");
+  CHECK(FileSet::result_key(sha256("k"), other) != key);
+  other.files = {{"b", sha256("1")}};
+  CHECK(FileSet::result_key(sha256("k"), other) != key);
+  CHECK(FileSet::result_key(sha256("l"), set) != key);
+}
+
+TEST_CASE("digests of old files are remembered, also in the next run, and any change of the file is seen") {
+  const CacheWorld world;
+  const fs::path memory = world.folder / "digests/x";
+  const auto later = [] { return FileDigests::Clock::now() + 1h; };
+  const fs::path path = world.file("header.h", "one");
+  FileDigests digests(memory, later);
+  CHECK(digests.of(path) == sha256("one"));
+  CHECK(digests.of(path) == sha256("one"));
+  CHECK(digests.hashed() == 1);
+  digests.save();
+
+  FileDigests next(memory, later);
+  CHECK(next.of(path) == sha256("one"));
+  CHECK(next.hashed() == 0);
+  // Same inode, size and mtime: only ctime tells.
+  const auto time = fs::last_write_time(path);
+  while (fs::last_write_time(world.file("clock", "tick")) == time) {
+  }
+  std::FILE* file = std::fopen(path.c_str(), "r+b");
+  std::fputs("two", file);
+  std::fclose(file);
+  fs::last_write_time(path, time);
+  CHECK(next.of(path) == sha256("two"));
+  CHECK(next.of_existing(world.work / "absent") == std::nullopt);
+  CHECK_THROWS_MATCHES(next.of(world.work / "absent"), Error, says("cannot read"));
+
+  std::string damaged = read_file(memory);
+  damaged.back() = static_cast<char>(damaged.back() ^ 1);
+  write_file(memory, damaged);
+  FileDigests after_damage(memory, later);
+  CHECK(after_damage.of(path) == sha256("two"));
+  CHECK(after_damage.hashed() == 1);
+}
+
+TEST_CASE("a file as young as the clock can tell, or from the future, is hashed every time") {
+  const CacheWorld world;
+  const fs::path path = world.file("header.h", "one");
+  for (const auto clock_offset : {0h, -24h}) {
+    FileDigests digests(world.folder / "digests/x", [=] { return FileDigests::Clock::now() + clock_offset; });
+    set_age(path, 0s);
+    digests.of(path);
+    digests.of(path);
+    CHECK(digests.hashed() == 2);
+  }
+}
+
+}  // namespace sagebuild
