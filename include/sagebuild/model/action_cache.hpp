@@ -1,0 +1,139 @@
+#pragma once
+// The cache as the engines see it: an action (one cicc run, one link, the finished wheel) is named by a key of all its
+// inputs, and its outputs are kept under that key. Implemented by `cache`, used by whoever makes or runs steps.
+//
+// A step's life:  key -> lookup -> hit:  materialize (false: an output is gone or was corrupt, so go on as for a miss)
+//                               -> miss: run, check, store
+// A hit's digests are known before any byte is copied: the digest of a cached PTX is the input of ptxas's key, so a
+// chain of hits materialises only its last outputs.
+//
+// Nothing here throws for a cache that is broken, full, read-only or away: that is a miss, said once through the
+// Reporter. All calls are thread-safe.
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sagebuild/base/digest.hpp"
+
+namespace sagebuild {
+
+// Part of every key. Raise it when the meaning of a key changes: all older entries then miss.
+inline constexpr int kKeySchema = 1;
+
+// Every input of an action by content. Names and order count; the subject does not, it is for people and for `explain`.
+class ActionKey {
+ public:
+  // kind: "cicc", "ptxas", "link" ... subject: what it is about, without paths of this machine: "sageattention._fused
+  // fused.cu sm_90a". The same source has the same subject in every build.
+  ActionKey(std::string kind, std::string subject);
+
+  ActionKey& add(std::string name, std::string_view value);                 // "arch", "sm_90a"
+  ActionKey& add(std::string name, const std::vector<std::string>& words);  // an argument list
+  ActionKey& add(std::string name, const Digest& content);                  // a file
+
+  const std::string& kind() const { return kind_; }
+  const std::string& subject() const { return subject_; }
+  // In the order added. A long value stands as its start and digest.
+  const std::vector<std::pair<std::string, std::string>>& inputs() const { return inputs_; }
+  // Of schema, kind and all inputs.
+  Digest digest() const;
+
+ private:
+  std::string kind_;
+  std::string subject_;
+  std::vector<std::pair<std::string, std::string>> inputs_;
+};
+
+struct ResultFile {
+  Digest digest;
+  std::uint64_t size = 0;
+  bool executable = false;
+
+  bool operator==(const ResultFile&) const = default;
+};
+
+struct ActionResult {
+  std::map<std::string, ResultFile> files;   // by the action's own name for the output: "ptx", "object"
+  std::map<std::string, std::string> facts;  // small texts that go with it: a digest of text not kept, a chosen mode
+  std::string output;                        // standard output and error: replayed on a hit
+  std::string diagnostics;
+  double cpu_seconds = 0;  // what a hit saves
+  double wall_seconds = 0;
+  std::uint64_t peak_memory = 0;  // bytes
+};
+
+// Where a preprocessor looks, for the direct mode below.
+struct SearchScope {
+  // Folders that lie elsewhere on another machine or in the next build, by a fixed name: {"tree", "/tmp/x/tree"}. A
+  // file below one is known as "{tree}/csrc/a.cu"; the deepest root wins. Others are known by their full path.
+  std::map<std::string, std::filesystem::path> roots;
+  std::vector<std::filesystem::path> include_folders;  // in the order of search, absolute
+};
+
+struct CacheCounters {
+  std::uint64_t hits = 0;  // of lookup and lookup_by_files
+  std::uint64_t misses = 0;
+  std::uint64_t remote_hits = 0;  // of those hits, the ones that the local folder did not have
+  std::uint64_t stored = 0;
+  std::uint64_t corrupt = 0;  // entries found damaged, and removed
+  double cpu_seconds_saved = 0;
+};
+
+class ActionCache {
+ public:
+  using Paths = std::map<std::string, std::filesystem::path>;  // an output's name -> where it is or shall be
+  using Clock = std::chrono::system_clock;
+
+  virtual ~ActionCache() = default;
+
+  virtual std::optional<ActionResult> lookup(const ActionKey& key) = 0;
+  // Copies the named outputs to their places, whole or not at all, each checked against its digest. Names that are not
+  // wanted may be left out. False: at least one is not to be had.
+  virtual bool materialize(const ActionResult& result, const Paths& destinations) = 0;
+  // Only for results that exited 0 and were checked. Fills result.files from `outputs`, and gives it back.
+  virtual ActionResult store(const ActionKey& key, const Paths& outputs, ActionResult result) = 0;
+
+  // Direct mode: `key` holds the options of a preprocessor run, not its text. A hit means: every file that the run read
+  // then has the same content now, and no file has appeared that the search would find before one of them.
+  virtual std::optional<ActionResult> lookup_by_files(const ActionKey& key, const SearchScope& scope) = 0;
+  // `files_read` is what the run read (its .d), `started` a time before it began. A file changed since then is not
+  // trusted: the result is given back but not stored.
+  virtual ActionResult store_by_files(const ActionKey& key, const SearchScope& scope,
+                                      const std::vector<std::filesystem::path>& files_read, Clock::time_point started,
+                                      const Paths& outputs, ActionResult result) = 0;
+
+  // SHA-256 of a file, remembered by device, inode, size, mtime and ctime: for tools and headers. Throws Error{failed}
+  // if it cannot be read.
+  virtual Digest file_digest(const std::filesystem::path& path) = 0;
+
+  // Why `key` missed: which inputs differ from the nearest earlier key of the same kind and subject. One line.
+  virtual std::string explain(const ActionKey& key) = 0;
+
+  // At the end of a build: waits for uploads (with a bound), remembers digests, keeps the folder within its size.
+  virtual void flush() = 0;
+  virtual CacheCounters counters() const = 0;
+};
+
+struct StepCost {
+  double cpu_seconds = 0;
+  double wall_seconds = 0;
+  std::uint64_t peak_memory = 0;  // bytes
+
+  bool operator==(const StepCost&) const = default;
+};
+
+// What steps cost the last time, for the scheduler (design D5).
+class CostHistory {
+ public:
+  virtual ~CostHistory() = default;
+  virtual std::optional<StepCost> get(std::string_view kind, std::string_view subject) const = 0;
+  virtual void put(std::string_view kind, std::string_view subject, const StepCost& cost) = 0;
+};
+
+}  // namespace sagebuild
