@@ -79,7 +79,7 @@ TEST_CASE("losing any one command makes the graph incomplete") {
     CAPTURE(line);
     CHECK(parse_dryrun(replaced(text, line, "")).reason != "");
   }
-  CHECK(commands == 9);
+  CHECK(commands == 10);
 }
 
 TEST_CASE("messages of nvcc are kept to be passed on") {
