@@ -59,10 +59,12 @@ struct ResultFile {
 };
 
 struct ActionResult {
-  std::map<std::string, ResultFile> files;   // by the action's own name for the output: "ptx", "object"
-  std::map<std::string, std::string> facts;  // small texts that go with it: a digest of text not kept, a chosen mode
-  std::string output;                        // standard output and error: replayed on a hit
-  std::string diagnostics;
+  // By the action's own name for the output: "ptx", "object".
+  std::map<std::string, ResultFile> files = {};
+  // Small texts that go with it: the digest of a text that is not kept, a chosen mode.
+  std::map<std::string, std::string> facts = {};
+  std::string output = {};  // standard output and error: replayed on a hit
+  std::string diagnostics = {};
   double cpu_seconds = 0;  // what a hit saves
   double wall_seconds = 0;
   std::uint64_t peak_memory = 0;  // bytes
