@@ -118,13 +118,14 @@ Refusal macro_difference(std::string_view full, std::string_view ours, std::stri
   for (const auto& name : with_ours.undefined)
     if (!with_full.undefined.contains(name))
       return fmt::format("macro '{}' is asked for by the source and not defined by sagebuild's headers", name);
-  for (const auto& [name, body] : with_full.defined) {
-    if (by_design.contains(name)) continue;
-    const auto here = with_ours.defined.find(name);
-    if (here == with_ours.defined.end())
-      return fmt::format("macro '{}' of torch's headers is used by the source and missing in sagebuild's", name);
-    if (here->second != body) return fmt::format("macro '{}' has another value with sagebuild's headers", name);
-  }
+  const auto missing = std::ranges::find_if(with_full.defined, [&](const auto& macro) {
+    return !by_design.contains(macro.first) && !with_ours.defined.contains(macro.first);
+  });
+  if (missing != with_full.defined.end())
+    return fmt::format("macro '{}' of torch's headers is used by the source and missing in sagebuild's", missing->first);
+  for (const auto& [name, body] : with_full.defined)
+    if (!by_design.contains(name) && with_ours.defined.find(name)->second != body)
+      return fmt::format("macro '{}' has another value with sagebuild's headers", name);
   return std::nullopt;
 }
 

@@ -234,6 +234,10 @@ std::string describe(const CompileMode& mode) {
 }
 
 Step compile_step(const PlannedSource& source, const std::string& module, std::shared_ptr<const CompileSettings> settings) {
+  // A missing folder in front of the include path would be no error, only slow.
+  if (!settings->headers.is_absolute() || !fs::exists(settings->headers / "facade"))
+    throw Error(ErrorKind::environment, fmt::format("'{}' does not hold sagebuild's headers", settings->headers.string()), {},
+                "reinstall sagebuild, or point SAGEBUILD_DATA_DIR to its data");
   return std::make_shared<SourceCompile>(source, module, std::move(settings))->step();
 }
 

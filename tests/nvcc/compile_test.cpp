@@ -136,16 +136,9 @@ TEST_CASE("a mismatch between device and host pass is found, and the source comp
     world.compile("bad.cu");
     REQUIRE(world.outcomes.size() == 1);
     CHECK(world.outcomes[0].mode.device != HeaderMode::facade);
+    CAPTURE(world.outcomes[0].reason, world.reporter.details);
     return world.outcomes[0];
   };
-  SECTION("a template kernel that only the host pass instantiates") {
-    // The facade's enumerator is there, but no TORCH_VERSION_MAJOR; the macro check would see that, so plant it by a constant.
-    const auto result = outcome(start +
-                                "#include <ATen/core/Tensor.h>\n"
-                                "void f(int* p) { if constexpr (sizeof(torch::Tensor) == 1) { k<1><<<1, 1>>>(p); } }\n"
-                                "void g(int* p) { k<TORCH_VERSION_MAJOR><<<1, 1>>>(p); }\n");
-    CHECK(result.reason != "");
-  }
   SECTION("another struct layout") {
     const auto result = outcome(start +
                                 "struct Args { int a;\n#ifdef ONLY_FULL\n int b;\n#endif\n int c; };\n"
@@ -159,7 +152,7 @@ TEST_CASE("a mismatch between device and host pass is found, and the source comp
                                 "#if TORCH_VERSION_MAJOR >= 2\n#define STEP 2\n#else\n#define STEP 1\n#endif\n"
                                 "__global__ void take(int* p) { *p = STEP; }\n"
                                 "void f(int* p) { take<<<1, 1>>>(p); }\n");
-    CHECK(result.reason.find("TORCH_VERSION_MAJOR") != std::string::npos);
+  CHECK_THAT(result.reason, Catch::Contains("TORCH_VERSION_MAJOR"));
     CHECK(result.mode == CompileMode{HeaderMode::lean, HeaderMode::lean, false});
   }
   SECTION("a kernel that takes a type of torch's") {
@@ -169,6 +162,24 @@ TEST_CASE("a mismatch between device and host pass is found, and the source comp
     CHECK(result.reason.find("type of torch's") != std::string::npos);
     CHECK(result.mode.device == HeaderMode::full);
   }
+}
+
+TEST_CASE("a kernel that only the host pass launches is found whatever the headers, and left to plain nvcc") {
+  NEEDS_NVCC();
+  NvccWorld world;
+  const std::string start = "#include <torch/extension.h>\ntemplate <int N> __global__ void k(int* p) { *p = N; }\n";
+  world.put(world.tree() / "template.cu", start + "void f(int* p) {\n k<1><<<1, 1>>>(p);\n#ifndef __CUDA_ARCH__\n"
+                                                  " k<2><<<1, 1>>>(p);\n#endif\n}\n");
+  world.compile("template.cu");
+  CHECK(world.outcomes.back().mode.plain);
+  CHECK(world.outcomes.back().reason.find("template kernel that the device pass did not instantiate") != std::string::npos);
+
+  world.put(world.tree() / "plain.cu", start + "#ifndef __CUDA_ARCH__\n__global__ void only(int* p) { *p = 1; }\n"
+                                               "void f(int* p) { only<<<1, 1>>>(p); }\n#endif\n"
+                                               "void g(int* p) { k<1><<<1, 1>>>(p); }\n");
+  world.compile("plain.cu");
+  CHECK(world.outcomes.back().mode.plain);
+  CHECK(world.outcomes.back().reason.find("only(int*)") != std::string::npos);
 }
 
 }  // namespace

@@ -55,7 +55,7 @@ struct CompileSettings {
 };
 
 // The step that makes `source.recorded.object`. Nothing is run or read before its `expand` is asked.
-// Throws Error{usage} if the source is CUDA and has no target.
+// Throws Error{usage} if the source is CUDA and has no target, Error{environment} if our headers are not where they should.
 Step compile_step(const PlannedSource& source, const std::string& module, std::shared_ptr<const CompileSettings> settings);
 
 // "_3fa9c1d2_8_fused_cu_0b7e55aa": for the same source of the same project always the same, in every folder, for every
