@@ -34,6 +34,7 @@ struct RealWorld {
   std::shared_ptr<CompileSettings> settings = world.settings();
 
   explicit RealWorld(const fs::path& tree) {
+    world.flags.clear();
     settings->roots["tree"] = tree;
     settings->roots["site"] = torch.parent_path();
     settings->roots["python"] = python_include();
@@ -99,6 +100,34 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) { m.def("ones", &ones, "ones like", pyb
   CAPTURE(real.world.outcomes.back().reason);
   CHECK(real.world.outcomes.back().mode.host == HeaderMode::binding);
   report(runner, "small source and its binding");
+}
+
+// By hand: SAGEBUILD_TEST_PROJECT (a source tree), _FILES (relative to it, by colons), _ARCHS ("8.9 12.0") and _WORK (private
+// folders and objects are left there, to be held against those of plain nvcc).
+TEST_CASE("a real project's sources", "[.project]") {
+  const auto tree = environment_value("SAGEBUILD_TEST_PROJECT");
+  const auto files = environment_value("SAGEBUILD_TEST_FILES");
+  const auto work = environment_value("SAGEBUILD_TEST_WORK");
+  REQUIRE((tree && files && work));
+  std::vector<Target> targets;
+  for (const auto& request : parse_arch_list(environment_value("SAGEBUILD_TEST_ARCHS").value_or("8.9")))
+    targets.push_back({request.arch, request.arch, request.sass, request.ptx, ""});
+  RealWorld real(*tree);
+  real.settings->work = fs::path(*work) / "private";
+  if (environment_value("SAGEBUILD_TEST_CHECK")) real.settings->choice = HeaderChoice::check;
+  for (const auto file : split(*files, ":")) {
+    auto source = real.source(fs::path(*tree) / file, targets);
+    source.recorded.object = fs::path(*work) / (fs::path(file).filename().string() + ".o");
+    const Words flags = source.recorded.language == Language::cuda
+                            ? Words{"-O3", "--use_fast_math", "-U__CUDA_NO_HALF_OPERATORS__", "-U__CUDA_NO_HALF_CONVERSIONS__",
+                                    "--threads=8", "-Xptxas=-v", "-diag-suppress=174", "-DENABLE_BF16", "-Xcompiler", "-fPIC"}
+                            : Words{"-g", "-O3", "-fopenmp", "-lgomp", "-DENABLE_BF16", "-fPIC"};
+    source.recorded.argv.insert(source.recorded.argv.end(), flags.begin(), flags.end());
+    StepRunner runner(*real.world.cache);
+    runner.run(compile_step(source, "sageattention._ops", real.settings));
+    WARN(file << ": " << describe(real.world.outcomes.back().mode) << " " << real.world.outcomes.back().reason);
+    report(runner, std::string(file));
+  }
 }
 
 }  // namespace
