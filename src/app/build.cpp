@@ -148,14 +148,20 @@ Planned plan_build(const BuildSettings& settings, Reporter& report) {
   return {std::move(state)};
 }
 
-BuildOutcome build(const BuildSettings& settings, Reporter& report) {
+BuildOutcome build(BuildSettings settings, Reporter& report) {
   require_writable_folder(settings.output, "output folder");
+  const auto cache = open_build_cache(std::move(settings.cache), report);
+  const auto history = open_history(action_cache_folder());
   const Planned planned = plan_build(settings, report);
   const PreparedBuild& state = *planned.prepared;
 
   report.stage(fmt::format("compiling {} modules on {} cores", state.plan.modules.size(), settings.limits.jobs));
-  const CompileRoom room{state.project(), state.work.path(), state.logs};
-  const CompileOutcome compiled = compile(state.plan, state.toolchain, state.python, room, settings.limits, report);
+  const CompileRoom room{state.recipe ? state.recipe->package : "", state.project(), state.work.path(),
+                         settings.keep_temp};
+  const ExecSettings execution{settings.limits, state.logs, cache.get(), history.get()};
+  const ModuleOutcome compiled =
+      compile_modules(state.plan, state.toolchain, state.python, room, settings.headers, execution, report);
+  cache->flush();
 
   report.stage("packing the wheel");
   PackSettings pack;
@@ -168,7 +174,7 @@ BuildOutcome build(const BuildSettings& settings, Reporter& report) {
   pack.provenance = {
       program_version(), state.recipe ? state.recipe->name : "", state.tree, state.toolchain, state.python, state.plan};
   const Wheel wheel = pack_wheel(pack);
-  return {wheel, state.plan, compiled.execution};
+  return {wheel, state.plan, compiled.sources, compiled.execution, cache->counters()};
 }
 
 }  // namespace sagebuild

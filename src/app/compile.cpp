@@ -7,35 +7,35 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/env/stubs.hpp"
-#include "sagebuild/plan/plan.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/machine.hpp"
 
 namespace sagebuild {
 namespace {
 
 namespace fs = std::filesystem;
 
-// Seconds and bytes by kind where nothing was recorded: torch's headers cost this much (facts/sageattention.md section
-// 9).
-constexpr double kHostPassSeconds = 25;
-constexpr double kDevicePassSeconds = 45;
-constexpr std::uint64_t kCudaMemory = 3'200'000'000;
-constexpr std::uint64_t kHostMemory = 1'900'000'000;
-
 class GraphMaker {
  public:
-  GraphMaker(const Toolchain& toolchain, const PythonEnv& python, const CompileRoom& room)
-      : toolchain_(toolchain), python_(python), room_(room) {}
+  GraphMaker(const Toolchain& toolchain, const PythonEnv& python, const CompileRoom& room,
+             std::shared_ptr<const CompileSettings> compile)
+      : toolchain_(toolchain), python_(python), room_(room), compile_(std::move(compile)) {}
 
   void add(const PlannedModule& module) {
     std::vector<StepId> objects;
-    for (const PlannedSource& source : module.sources) objects.push_back(add_compile(module, source));
+    for (PlannedSource source : module.sources) {
+      make_folders(source.recorded.object.parent_path());
+      for (const fs::path& folder : toolchain_.include_folders) {
+        source.recorded.argv.insert(source.recorded.argv.end(), {"-isystem", folder.string()});
+      }
+      graph.push_back(compile_step(source, module.name, compile_));
+      objects.push_back(graph.size() - 1);
+    }
     const fs::path linked = room_.work / "linked" / module.output;
     const fs::path stripped = room_.work / "modules" / module.output;
     make_folders(linked.parent_path());
     make_folders(stripped.parent_path());
-    const StepId link = add_link(module, linked, std::move(objects));
-    add_strip(module, linked, stripped, link);
+    add_link(module, linked, stripped, std::move(objects));
     modules_[module.output] = stripped;
   }
 
@@ -43,50 +43,26 @@ class GraphMaker {
   LinkedModules take_modules() { return std::move(modules_); }
 
  private:
-  // What the objects say of folders: the project and the environment by fixed names, whatever they are called here.
-  std::vector<std::string> path_maps() const {
-    return {fmt::format("-ffile-prefix-map={}=.", room_.project.string()),
-            fmt::format("-ffile-prefix-map={}=site-packages", python_.site_packages.string())};
-  }
-
-  std::vector<std::string> compile_argv(const PlannedSource& source) const {
-    const bool is_cuda = source.recorded.language == Language::cuda;
-    std::vector<std::string> argv = source.recorded.argv;
-    if (source.recorded.language != Language::c) argv.push_back("-std=" + source.cxx_standard);
-    for (const std::string& option : path_maps()) {
-      if (is_cuda) argv.push_back("-Xcompiler");
-      argv.push_back(option);
+  // What the linked module depends on: the command without this machine's folders, the objects, the tools, and the
+  // torch whose libraries it is linked to.
+  ActionKey link_key(const PlannedModule& module) const {
+    std::vector<std::string> words;
+    for (const std::string& word : module.link) {
+      std::string text = word;
+      for (const auto& [name, folder] : compile_->roots)
+        text = replaced(std::move(text), folder.string(), "{" + name + "}");
+      words.push_back(std::move(text));
     }
-    for (const fs::path& folder : toolchain_.include_folders) {
-      argv.push_back("-isystem");
-      argv.push_back(folder.string());
+    ActionKey key("link", module.name);
+    key.add("command", words);
+    for (const PlannedSource& source : module.sources) {
+      key.add(source.recorded.source.filename().string(), compile_->cache->file_digest(source.recorded.object));
     }
-    if (is_cuda) {
-      for (std::string& option : gencode_options(source.targets)) argv.push_back(std::move(option));
-    }
-    argv.insert(argv.end(), {"-c", source.recorded.source.string(), "-o", source.recorded.object.string()});
-    return argv;
-  }
-
-  StepId add_compile(const PlannedModule& module, const PlannedSource& source) {
-    const bool is_cuda = source.recorded.language == Language::cuda;
-    const std::string file = source.recorded.source.filename();
-    make_folders(source.recorded.object.parent_path());
-    Step step;
-    step.kind = is_cuda ? "nvcc" : "g++";
-    step.subject = fmt::format("{} {}", module.name, file);
-    step.label = is_cuda ? fmt::format("nvcc {} ({})", file, describe(source.targets)) : fmt::format("g++ {}", file);
-    step.command = [argv = compile_argv(source), cwd = source.recorded.cwd] {
-      return Command{.argv = argv, .cwd = cwd};
-    };
-    step.finish = [object = source.recorded.object] {
-      if (!fs::exists(object))
-        throw Error(ErrorKind::failed, fmt::format("the compiler wrote no '{}'", object.string()));
-    };
-    step.expected_seconds = kHostPassSeconds + kDevicePassSeconds * static_cast<double>(source.targets.size());
-    step.expected_memory = is_cuda ? kCudaMemory : kHostMemory;
-    graph.push_back(std::move(step));
-    return graph.size() - 1;
+    key.add("host compiler", compile_->toolkit->tools.at("host"));
+    key.add("ld", compile_->toolkit->tools.at("ld"));
+    key.add("torch", python_.torch ? python_.torch->version : "");
+    key.add("cuda", toolchain_.nvcc_build);
+    return key;
   }
 
   // The driver's library is not on a build machine: a stub with the same soname stands in.
@@ -102,50 +78,71 @@ class GraphMaker {
     return libcuda_stub(symbols, room_.work / "stubs" / module.name, toolchain_.host_compiler);
   }
 
-  StepId add_link(const PlannedModule& module, const fs::path& output, std::vector<StepId> objects) {
-    Step step;
-    step.kind = "link";
-    step.subject = module.name;
-    step.label = fmt::format("link {}", module.name);
-    step.after = std::move(objects);
-    step.command = [this, &module, output] {
-      Command command{.argv = module.link, .cwd = module.link_cwd};
-      *(std::ranges::find(command.argv, "-o") + 1) = output.string();
-      const auto libcuda = std::ranges::find(command.argv, "-lcuda");
-      if (libcuda != command.argv.end()) command.argv.insert(libcuda, "-L" + cuda_stubs(module).string());
-      return command;
-    };
-    graph.push_back(std::move(step));
-    return graph.size() - 1;
+  Command link_command(const PlannedModule& module, const fs::path& output) const {
+    Command command{.argv = module.link, .cwd = module.link_cwd};
+    *(std::ranges::find(command.argv, "-o") + 1) = output.string();
+    const auto libcuda = std::ranges::find(command.argv, "-lcuda");
+    if (libcuda != command.argv.end()) command.argv.insert(libcuda, "-L" + cuda_stubs(module).string());
+    return command;
   }
 
-  void add_strip(const PlannedModule& module, const fs::path& linked, const fs::path& stripped, StepId link) {
+  // Linked and stripped in one step of two sub-steps, so that only the finished module is kept in the cache.
+  void add_link(const PlannedModule& module, const fs::path& linked, const fs::path& stripped,
+                std::vector<StepId> objects) {
     Step step;
-    step.kind = "strip";
+    step.kind = "module";
     step.subject = module.name;
-    step.label = fmt::format("strip {}", module.name);
-    step.after = {link};
-    step.command = [linked, stripped] {
-      return Command{.argv = {"strip", "--strip-unneeded", "-o", stripped.string(), linked.string()}};
+    step.label = fmt::format("module {}", module.name);
+    step.after = std::move(objects);
+    step.key = [this, &module] { return link_key(module); };
+    step.outputs = {{"module", stripped}};
+    step.expand = [this, &module, linked, stripped](const StepFailure* failure) -> std::optional<StepGraph> {
+      if (failure != nullptr) return std::nullopt;
+      Step link{.kind = "link", .subject = module.name, .label = fmt::format("link {}", module.name)};
+      link.command = [this, &module, linked] { return link_command(module, linked); };
+      Step strip{.kind = "strip", .subject = module.name, .label = fmt::format("strip {}", module.name), .after = {0}};
+      strip.command = [linked, stripped] {
+        return Command{.argv = {"strip", "--strip-unneeded", "-o", stripped.string(), linked.string()}};
+      };
+      return StepGraph{std::move(link), std::move(strip)};
     };
-    step.expected_seconds = 0.2;
     graph.push_back(std::move(step));
   }
 
   const Toolchain& toolchain_;
   const PythonEnv& python_;
   const CompileRoom& room_;
+  std::shared_ptr<const CompileSettings> compile_;
   LinkedModules modules_;
 };
 
 }  // namespace
 
-CompileOutcome compile(const BuildPlan& plan, const Toolchain& toolchain, const PythonEnv& python,
-                       const CompileRoom& room, const Limits& limits, Reporter& report) {
-  GraphMaker maker(toolchain, python, room);
+ModuleOutcome compile_modules(const BuildPlan& plan, const Toolchain& toolchain, const PythonEnv& python,
+                              const CompileRoom& room, HeaderChoice headers, const ExecSettings& execution,
+                              Reporter& report) {
+  ModuleOutcome outcome;
+  auto compile = std::make_shared<CompileSettings>();
+  const Words nvcc = {toolchain.nvcc.string(), "-ccbin", toolchain.host_compiler.string()};
+  compile->toolkit = std::make_shared<Toolkit>(inspect_toolkit(toolchain, nvcc, *execution.cache, report));
+  compile->headers = data_folder() / "patches" / "headers";
+  compile->work = room.work / "compile";
+  compile->roots = {{"tree", room.project},
+                    {"site", python.site_packages},
+                    {"cuda", toolchain.cuda_home},
+                    {"python", python.include}};
+  compile->project = room.name;
+  compile->choice = headers;
+  compile->keep_temporary = room.keep;
+  compile->prepend_flags = environment_value("NVCC_PREPEND_FLAGS").value_or("");
+  compile->append_flags = environment_value("NVCC_APPEND_FLAGS").value_or("");
+  compile->cache = execution.cache;
+  compile->reporter = &report;
+  compile->on_outcome = [&outcome](const CompileOutcome& source) { outcome.sources.push_back(source); };
+
+  GraphMaker maker(toolchain, python, room, compile);
   for (const PlannedModule& module : plan.modules) maker.add(module);
-  CompileOutcome outcome;
-  outcome.execution = execute(std::move(maker.graph), {limits, room.logs}, report);
+  outcome.execution = execute(std::move(maker.graph), execution, report);
   outcome.modules = maker.take_modules();
   return outcome;
 }

@@ -1,9 +1,13 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "sagebuild/app/build.hpp"
+#include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/cli/cache_settings.hpp"
 #include "sagebuild/cli/choices.hpp"
 #include "sagebuild/cli/command.hpp"
 #include "sagebuild/plan/plan.hpp"
@@ -42,6 +46,18 @@ std::vector<SettingSpec> build_specs() {
   return specs;
 }
 
+HeaderChoice header_choice(const Settings& settings) {
+  const std::map<std::string, HeaderChoice> choices = {{"auto", HeaderChoice::automatic},
+                                                       {"facade", HeaderChoice::facade},
+                                                       {"lean", HeaderChoice::lean},
+                                                       {"full", HeaderChoice::full},
+                                                       {"check", HeaderChoice::check}};
+  const auto found = choices.find(settings.text("headers"));
+  if (found != choices.end()) return found->second;
+  throw Error(ErrorKind::usage, fmt::format("'{}' is no header mode", settings.text("headers")), {},
+              "one of auto, facade, lean, full, check");
+}
+
 BuildSettings build_settings(const Settings& settings) {
   BuildSettings build;
   build.source = {settings.text("source"), settings.text("ref"), settings.enabled("offline")};
@@ -56,17 +72,29 @@ BuildSettings build_settings(const Settings& settings) {
   build.keep_temp = settings.enabled("keep-temp");
   build.allow_foreign_owner = settings.enabled("allow-foreign-owner");
   build.output = settings.text("output");
+  build.headers = header_choice(settings);
+  build.cache = cache_choice(settings);
   build.limits.jobs = settings.number("jobs").value_or(available_cores());
   build.limits.memory = settings.size("memory").value_or(available_memory() / 10 * 8);
   return build;
 }
 
+nlohmann::ordered_json json_of_sources(const std::vector<CompileOutcome>& sources) {
+  auto rows = nlohmann::ordered_json::array();
+  for (const CompileOutcome& source : sources) {
+    rows.push_back({{"source", source.label}, {"mode", describe(source.mode)}, {"reason", source.reason}});
+  }
+  return rows;
+}
+
 int run_build(const Cli& cli, const Settings& settings, Reporter& report) {
   const BuildOutcome outcome = build(build_settings(settings), report);
   const ExecOutcome& execution = outcome.execution;
-  report.stage(fmt::format("{} steps, {} of CPU time in {}, at most {} of memory", execution.steps.size(),
-                           human_time(execution.cpu_seconds), human_time(execution.wall_seconds),
-                           human_size(execution.peak_memory)));
+  const auto cached = std::ranges::count_if(execution.steps, &StepRecord::cached);
+  report.stage(
+      fmt::format("{} steps, {} cached; {} of CPU time in {}, at most {} of memory; the cache saved {} of CPU time",
+                  execution.steps.size(), cached, human_time(execution.cpu_seconds), human_time(execution.wall_seconds),
+                  human_size(execution.peak_memory), human_time(outcome.cache.cpu_seconds_saved)));
   if (!cli.global().json) {
     fmt::print("{}\n", outcome.wheel.path.string());
     return 0;
@@ -74,9 +102,12 @@ int run_build(const Cli& cli, const Settings& settings, Reporter& report) {
   nlohmann::ordered_json document = {{"schema", "sagebuild.build/1"},
                                      {"wheel", outcome.wheel.path.string()},
                                      {"steps", execution.steps.size()},
+                                     {"cached", outcome.cache.hits},
+                                     {"cpu_seconds_saved", outcome.cache.cpu_seconds_saved},
                                      {"cpu_seconds", execution.cpu_seconds},
                                      {"wall_seconds", execution.wall_seconds},
                                      {"peak_memory", execution.peak_memory},
+                                     {"sources", json_of_sources(outcome.sources)},
                                      {"plan", nlohmann::ordered_json::parse(json_of(outcome.plan))}};
   fmt::print("{}\n", document.dump(2));
   return 0;

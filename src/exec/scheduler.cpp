@@ -94,7 +94,11 @@ class Scheduler {
       if (settings_.cache != nullptr && step.key) running.key = step.key();
       if (running.key && restored(step, *running.key)) return done(running, true, {});
       if (step.expand) {
-        if (auto graph = step.expand(nullptr)) return nodes_.add(*std::move(graph), id, settings_.history);
+        if (auto graph = step.expand(nullptr)) {
+          nodes_.add(*std::move(graph), id, settings_.history);
+          expanded_.insert_or_assign(id, std::move(running));
+          return;
+        }
       }
       const auto command = step.command ? step.command() : std::nullopt;
       if (!command) return accept(running, {});
@@ -185,13 +189,12 @@ class Scheduler {
     if (parent != kNoNode) children_done(parent);
   }
 
+  // All sub-steps are done, so the step itself is: it has outputs of its own to check and store.
   void children_done(NodeId id) {
     const Step& step = nodes_.at(id).step;
     try {
       if (step.check) step.check();
-      if (settings_.cache != nullptr && step.key) {
-        if (const auto key = step.key()) settings_.cache->store(*key, step.outputs, {});
-      }
+      if (expanded_.at(id).key) store(expanded_.at(id), {});
       if (step.finish) step.finish();
     } catch (const Error& error) {
       return another_way(id, {step.label, "", error.rendered(), ""}, {step.kind, error.message});
@@ -268,6 +271,7 @@ class Scheduler {
   Nodes nodes_;
   std::set<NodeId> alone_;  // killed for memory once
   std::map<Processes::Id, Running> running_;
+  std::map<NodeId, Running> expanded_;
   std::vector<Failure> failures_;
   Processes processes_;
   ExecOutcome outcome_;

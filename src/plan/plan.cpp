@@ -15,25 +15,6 @@ namespace {
 // torch 2.15 refuses C++17 and 2.6 takes 20, so one value serves all and keeps device code equal (design D7).
 constexpr std::string_view kStandard = "c++20";
 
-constexpr std::string_view kOwned[] = {
-    "-gencode", "--generate-code", "-arch", "--gpu-architecture", "-code", "--gpu-code", "--threads",
-    "-t",       "--std",           "-std"};
-
-std::vector<std::string> without_owned(const std::vector<std::string>& argv) {
-  std::vector<std::string> kept;
-  for (std::size_t i = 0; i < argv.size(); ++i) {
-    const std::string_view word = argv[i];
-    const auto* owned = std::ranges::find_if(kOwned, [&](std::string_view name) {
-      return word == name || (word.starts_with(name) && word.size() > name.size() && word[name.size()] == '=');
-    });
-    if (owned == std::end(kOwned))
-      kept.push_back(argv[i]);
-    else if (word == *owned)
-      ++i;  // its value
-  }
-  return kept;
-}
-
 std::string last_part(std::string_view module) {
   const auto dot = module.rfind('.');
   return std::string(dot == std::string_view::npos ? module : module.substr(dot + 1));
@@ -100,7 +81,6 @@ void warn_of_traps(const RecipeModule& module, const std::vector<Target>& target
 
 PlannedSource planned(const RecordedSource& recorded, const std::vector<Target>& targets) {
   PlannedSource source{recorded, std::string(kStandard), {}};
-  source.recorded.argv = without_owned(recorded.argv);
   if (recorded.language == Language::cuda) source.targets = targets;
   return source;
 }
@@ -142,19 +122,6 @@ BuildPlan make_plan(const RecordedBuild& recorded, const std::optional<Recipe>& 
         fmt::format("leave {} out of --arch; `sagebuild plan` shows what each module can serve", dotted(request.arch)));
   }
   return plan;
-}
-
-std::vector<std::string> gencode_options(const std::vector<Target>& targets) {
-  std::vector<std::string> options;
-  for (const Target& target : targets) {
-    const auto add = [&](const std::string& code) {
-      options.push_back("-gencode");
-      options.push_back(fmt::format("arch={},code={}", compute_name(target.virtual_arch), code));
-    };
-    if (target.sass) add(sm_name(target.real));
-    if (target.ptx) add(compute_name(target.virtual_arch));
-  }
-  return options;
 }
 
 std::string describe(const std::vector<Target>& targets) {

@@ -54,7 +54,6 @@ std::string json_of(const BuildPlan& plan) {
       sources.push_back({{"source", source.recorded.source.string()},
                          {"language", source.recorded.language == Language::cuda ? "cuda" : "c++"},
                          {"standard", source.cxx_standard},
-                         {"command", source.recorded.argv},
                          {"targets", targets}});
     }
     modules.push_back(

@@ -7,12 +7,14 @@
 #include <optional>
 #include <string>
 
+#include "sagebuild/app/cache.hpp"
 #include "sagebuild/env/python.hpp"
 #include "sagebuild/env/toolchain.hpp"
 #include "sagebuild/exec/scheduler.hpp"
 #include "sagebuild/model/build_plan.hpp"
 #include "sagebuild/model/source.hpp"
 #include "sagebuild/model/wheel.hpp"
+#include "sagebuild/nvcc/compile.hpp"
 #include "sagebuild/report/reporter.hpp"
 
 namespace sagebuild {
@@ -34,6 +36,8 @@ struct BuildSettings {
   ToolchainChoice toolchain;
   std::filesystem::path output;
   Limits limits;
+  CacheChoice cache;
+  HeaderChoice headers = HeaderChoice::automatic;
   bool patch = true;
   bool keep_temp = false;
   bool allow_foreign_owner = false;
@@ -52,9 +56,11 @@ Planned plan_build(const BuildSettings& settings, Reporter& report);
 struct BuildOutcome {
   Wheel wheel;
   BuildPlan plan;
+  std::vector<CompileOutcome> sources;  // which headers each source was compiled with, and why
   ExecOutcome execution;
+  CacheCounters cache;
 };
 
-BuildOutcome build(const BuildSettings& settings, Reporter& report);
+BuildOutcome build(BuildSettings settings, Reporter& report);
 
 }  // namespace sagebuild

@@ -3,10 +3,13 @@
 
 #include <filesystem>
 #include <map>
+#include <string>
+#include <vector>
 
 #include "sagebuild/exec/scheduler.hpp"
 #include "sagebuild/model/build_plan.hpp"
 #include "sagebuild/model/environment.hpp"
+#include "sagebuild/nvcc/compile.hpp"
 #include "sagebuild/report/reporter.hpp"
 
 namespace sagebuild {
@@ -15,17 +18,20 @@ namespace sagebuild {
 using LinkedModules = std::map<std::filesystem::path, std::filesystem::path>;
 
 struct CompileRoom {
-  std::filesystem::path project;  // folder of setup.py; its name is mapped away in the objects
-  std::filesystem::path work;     // private; modules are linked here
-  std::filesystem::path logs;     // one log per step
+  std::string name;               // of the project: part of every module id
+  std::filesystem::path project;  // folder of setup.py; its place is mapped away in objects and keys
+  std::filesystem::path work;     // private
+  bool keep = false;              // leave the stages' files
 };
 
-struct CompileOutcome {
+struct ModuleOutcome {
   LinkedModules modules;
+  std::vector<CompileOutcome> sources;  // which headers each source was compiled with, and why
   ExecOutcome execution;
 };
 
-CompileOutcome compile(const BuildPlan& plan, const Toolchain& toolchain, const PythonEnv& python,
-                       const CompileRoom& room, const Limits& limits, Reporter& report);
+ModuleOutcome compile_modules(const BuildPlan& plan, const Toolchain& toolchain, const PythonEnv& python,
+                              const CompileRoom& room, HeaderChoice headers, const ExecSettings& execution,
+                              Reporter& report);
 
 }  // namespace sagebuild

@@ -16,8 +16,6 @@ namespace sagebuild {
 // without targets are dropped with their reason. Throws Error{usage} for an architecture that no module serves.
 BuildPlan make_plan(const RecordedBuild& recorded, const std::optional<Recipe>& recipe, const ArchList& archs);
 
-// nvcc's options for a source's targets, sorted: {"-gencode", "arch=compute_80,code=sm_80", ...}.
-std::vector<std::string> gencode_options(const std::vector<Target>& targets);
 // "sm_80 sm_90 sm_120 compute_120", with "sm_90 from compute_89" where they differ.
 std::string describe(const std::vector<Target>& targets);
 // The table of `sagebuild plan`: module, source, targets; then what was dropped and the warnings. Ends with a newline.

@@ -1,0 +1,65 @@
+#pragma once
+// One planned source becomes steps: a .cu taken apart into nvcc's stages with our headers in front, or left to plain nvcc; a
+// .cpp with the binding header. Facts section 9 is the algorithm.
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "sagebuild/model/build_plan.hpp"
+#include "sagebuild/model/step.hpp"
+#include "sagebuild/nvcc/text.hpp"
+#include "sagebuild/nvcc/toolkit.hpp"
+#include "sagebuild/report/reporter.hpp"
+
+namespace sagebuild {
+
+// Which headers stand in front of the include path in one pass.
+enum class HeaderMode { facade, lean, binding, full };
+std::string_view name_of(HeaderMode mode);
+
+// --headers: where to begin. `check` is automatic plus the PTX proof.
+enum class HeaderChoice { automatic, facade, lean, full, check };
+
+// How a source is compiled.
+struct CompileMode {
+  HeaderMode device = HeaderMode::full;
+  HeaderMode host = HeaderMode::full;
+  bool plain = false;  // by nvcc itself, in one piece
+
+  bool operator==(const CompileMode&) const = default;
+};
+std::string describe(const CompileMode& mode);  // "facade device, lean host", "plain nvcc"
+
+struct CompileOutcome {
+  std::string label;  // "sageattention._fused fused.cu"
+  CompileMode mode;
+  std::string reason;  // why not an earlier mode; empty: the first one fitted
+};
+
+// What the compiles of one build share.
+struct CompileSettings {
+  std::shared_ptr<const Toolkit> toolkit;
+  std::filesystem::path headers;  // the folder with facade/, lean/ and binding/
+  std::filesystem::path work;     // private folders are made below it
+  // "tree" (the project), "site" (site-packages of torch), "cuda", "python": nothing of them reaches an object or a key.
+  PathRoots roots;
+  std::string project;  // "sageattention": part of every module id
+  HeaderChoice choice = HeaderChoice::automatic;
+  std::string prepend_flags, append_flags;  // NVCC_PREPEND_FLAGS, NVCC_APPEND_FLAGS as recorded
+  bool keep_temporary = false;              // leave the private folders
+  ActionCache* cache = nullptr;
+  Reporter* reporter = nullptr;
+  std::function<void(const CompileOutcome&)> on_outcome;  // once per source that was compiled; may be empty
+};
+
+// The step that makes `source.recorded.object`. Nothing is run or read before its `expand` is asked.
+// Throws Error{usage} if the source is CUDA and has no target, Error{environment} if our headers are not where they should.
+Step compile_step(const PlannedSource& source, const std::string& module, std::shared_ptr<const CompileSettings> settings);
+
+// "_3fa9c1d2_8_fused_cu_0b7e55aa": for the same source of the same project always the same, in every folder, for every
+// torch and Python. Two sources of one module never share it.
+std::string module_id(const std::filesystem::path& source_in_project, const std::string& project, const std::string& module);
+
+}  // namespace sagebuild

@@ -1,0 +1,153 @@
+#include "sagebuild/nvcc/checks.hpp"
+
+#include <cxxabi.h>
+#include <elf.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <memory>
+
+#include "sagebuild/base/error.hpp"
+#include "sagebuild/base/strings.hpp"
+#include "sagebuild/nvcc/text.hpp"
+#include "sagebuild/sys/files.hpp"
+
+namespace sagebuild {
+namespace {
+
+template <class Type>
+Type value_at(std::string_view bytes, std::uint64_t offset) {
+  Type value;
+  if (offset > bytes.size() || bytes.size() - offset < sizeof value) throw Error(ErrorKind::failed, "the file is cut short");
+  std::memcpy(&value, bytes.data() + offset, sizeof value);
+  return value;
+}
+
+std::string demangled(const std::string& symbol) {
+  int status = 0;
+  const std::unique_ptr<char, void (*)(void*)> text(abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, &status),
+                                                    std::free);
+  return status == 0 ? text.get() : symbol;
+}
+
+// "ns::k" of "ns::k(int*)", "k" of "void k<3>(int*)".
+std::string base_name(const std::string& demangled_symbol) {
+  std::string text = demangled_symbol.substr(0, demangled_symbol.find_first_of("(<"));
+  text = text.substr(text.rfind(' ') + 1);
+  const auto colons = text.rfind("::");
+  return colons == std::string::npos ? text : text.substr(colons + 2);
+}
+
+// What the project's own files asked of the preprocessor.
+struct MacroUse {
+  std::map<std::string, std::string, std::less<>> defined;
+  std::set<std::string, std::less<>> undefined;
+};
+
+MacroUse macro_use(std::string_view text, std::string_view tree) {
+  MacroUse use;
+  bool own = false;
+  for (std::string_view line : lines_of(text)) {
+    if (line.starts_with("# ")) {
+      const auto open = line.find('"');
+      if (open != std::string_view::npos) own = line.substr(open + 1).starts_with(tree);
+      continue;
+    }
+    if (!own) continue;
+    if (take_prefix(line, "#define ")) {
+      const auto end = line.find_first_of(" (");
+      use.defined.emplace(line.substr(0, end), end == std::string_view::npos ? "" : line.substr(end));
+    } else if (take_prefix(line, "#undef ")) {
+      use.undefined.emplace(trimmed(line));
+    }
+  }
+  return use;
+}
+
+}  // namespace
+
+std::vector<std::string> undefined_symbols(const std::filesystem::path& object) {
+  const std::string bytes = read_file(object);
+  const auto header = value_at<Elf64_Ehdr>(bytes, 0);
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64)
+    throw Error(ErrorKind::failed, fmt::format("'{}' is not an ELF object", object.string()));
+  const auto section = [&](std::uint64_t index) {
+    return value_at<Elf64_Shdr>(bytes, header.e_shoff + index * sizeof(Elf64_Shdr));
+  };
+  std::vector<std::string> names;
+  for (std::uint64_t i = 0; i < header.e_shnum; ++i) {
+    const auto table = section(i);
+    if (table.sh_type != SHT_SYMTAB) continue;
+    const auto strings = section(table.sh_link);
+    for (std::uint64_t at = sizeof(Elf64_Sym); at < table.sh_size; at += sizeof(Elf64_Sym)) {
+      const auto symbol = value_at<Elf64_Sym>(bytes, table.sh_offset + at);
+      if (symbol.st_shndx != SHN_UNDEF || symbol.st_name == 0) continue;
+      const auto start = strings.sh_offset + symbol.st_name;
+      if (start < bytes.size()) names.emplace_back(bytes.c_str() + start);
+    }
+  }
+  return names;
+}
+
+Refusal missing_kernels(const std::vector<std::string>& undefined, const std::vector<std::string>& plain_kernels) {
+  for (const auto& symbol : undefined) {
+    if (symbol.find(kMissingKernel) != std::string::npos)
+      return "the host pass launches a template kernel that the device pass did not instantiate";
+    const std::string name = demangled(symbol);
+    if (symbol.find("__device_stub__") != std::string::npos || std::ranges::count(plain_kernels, base_name(name)) > 0)
+      return fmt::format("the host pass launches kernel '{}', which the device pass does not have", name);
+  }
+  return std::nullopt;
+}
+
+Refusal torch_types(const std::vector<std::string>& kernels) {
+  for (const auto& kernel : kernels)
+    for (const std::string_view space : {"N2at", "N3c10", "N5torch"})
+      if (kernel.find(space) != std::string::npos)
+        return fmt::format("kernel '{}' names a type of torch's", demangled(kernel));
+  return std::nullopt;
+}
+
+Refusal macro_difference(std::string_view full, std::string_view ours, std::string_view tree,
+                         const std::set<std::string, std::less<>>& by_design) {
+  const MacroUse with_full = macro_use(full, tree);
+  const MacroUse with_ours = macro_use(ours, tree);
+  for (const auto& name : with_ours.undefined)
+    if (!with_full.undefined.contains(name))
+      return fmt::format("macro '{}' is asked for by the source and not defined by sagebuild's headers", name);
+  const auto missing = std::ranges::find_if(with_full.defined, [&](const auto& macro) {
+    return !by_design.contains(macro.first) && !with_ours.defined.contains(macro.first);
+  });
+  if (missing != with_full.defined.end())
+    return fmt::format("macro '{}' of torch's headers is used by the source and missing in sagebuild's", missing->first);
+  for (const auto& [name, body] : with_full.defined)
+    if (!by_design.contains(name) && with_ours.defined.find(name)->second != body)
+      return fmt::format("macro '{}' has another value with sagebuild's headers", name);
+  return std::nullopt;
+}
+
+std::set<std::string, std::less<>> defined_macros(std::string_view header) {
+  std::set<std::string, std::less<>> names;
+  for (std::string_view line : lines_of(header)) {
+    line = trimmed(line);
+    if (take_prefix(line, "#define ")) names.emplace(line.substr(0, line.find_first_of(" (")));
+  }
+  return names;
+}
+
+Refusal ptx_difference(std::string_view full, std::string_view ours) {
+  const std::string left = without_unreferenced_globals(full);
+  const std::string right = without_unreferenced_globals(ours);
+  const auto left_lines = lines_of(left);
+  const auto right_lines = lines_of(right);
+  const auto [here, there] = std::ranges::mismatch(left_lines, right_lines);
+  if (here == left_lines.end() && there == right_lines.end()) return std::nullopt;
+  const auto text = [](const auto& at, const auto& all) { return at == all.end() ? "its end" : std::string(*at); };
+  return fmt::format("PTX differs from that of full headers at line {}: '{}' is '{}'", here - left_lines.begin() + 1,
+                     text(here, left_lines), text(there, right_lines));
+}
+
+}  // namespace sagebuild

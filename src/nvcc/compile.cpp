@@ -1,0 +1,249 @@
+// Which mode a source is compiled in: tried in order, remembered by content.
+
+#include "sagebuild/nvcc/compile.hpp"
+
+#include <array>
+
+#include "sagebuild/nvcc/keys.hpp"
+#include "source_compile.hpp"
+
+namespace sagebuild {
+namespace {
+
+namespace fs = std::filesystem;
+using nvcc::Job;
+using nvcc::JobPtr;
+
+constexpr std::array<std::string_view, 4> kModeNames = {"facade", "lean", "binding", "full"};
+
+std::string hex8(std::string_view text) { return sha256(text).hex().substr(0, 8); }
+
+std::string as_identifier(std::string text) {
+  for (char& c : text)
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+  return text;
+}
+
+HeaderMode mode_named(const std::string& name) {
+  const auto found = std::ranges::find(kModeNames, name);
+  return found == kModeNames.end() ? HeaderMode::full : static_cast<HeaderMode>(found - kModeNames.begin());
+}
+
+// The next mode to try after `mode` failed in a step of that kind; nothing: there is none.
+std::optional<CompileMode> next_mode(const CompileMode& mode, std::string_view kind) {
+  using enum HeaderMode;
+  if (mode.plain) {
+    if (mode.host == full) return std::nullopt;
+    return CompileMode{full, full, true};
+  }
+  const CompileMode as_given{full, full, true};
+  if (kind == "device preprocess" || kind == "cicc" || kind == "ptxas" || kind == "ptxas check" || kind == "header proof") {
+    if (mode.device == full) return as_given;
+    return CompileMode{mode.device == facade ? lean : full, mode.host, false};
+  }
+  if (kind == "host preprocess" || kind == "cudafe++") {
+    if (mode.host == full) return as_given;
+    return CompileMode{mode.device, full, false};
+  }
+  // Both passes are in it: the host compile, or a check that held them against each other.
+  if (kind == "host compile" || kind == "header check") {
+    if (mode.device == facade) return CompileMode{lean, mode.host, false};
+    if (mode.device != full || mode.host != full) return CompileMode{full, full, false};
+  }
+  return as_given;
+}
+
+class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
+ public:
+  SourceCompile(const PlannedSource& source, const std::string& module, std::shared_ptr<const CompileSettings> settings)
+      : job_(std::make_shared<Job>()) {
+    const fs::path file = relative_source(source, *settings);
+    const auto last_dot = module.rfind('.');
+    job_->source = source;
+    job_->module = module;
+    job_->subject = fmt::format("{} {}", last_dot == std::string::npos ? module : module.substr(last_dot + 1), file.string());
+    job_->id = module_id(file, settings->project, module);
+    job_->folder = settings->work / (as_identifier(source.recorded.source.stem()) + "-" + hex8(module + "\n" + file.string()));
+    job_->settings = std::move(settings);
+    set_arguments();
+  }
+
+  Step step() {
+    Step step = job_->step("compile");
+    auto self = shared_from_this();
+    step.key = [self] { return self->direct("compile"); };
+    step.scope = scope();
+    step.outputs = {{"object", job_->source.recorded.object}};
+    step.files_read = [self] { return self->files_read(); };
+    step.expand = [self](const StepFailure* failure) { return self->expand(failure); };
+    step.finish = [self] { self->finish(); };
+    step.expected_seconds = cuda() ? 40 : 7;
+    return step;
+  }
+
+ private:
+  static fs::path relative_source(const PlannedSource& source, const CompileSettings& settings) {
+    const auto tree = settings.roots.find("tree");
+    if (tree == settings.roots.end()) return source.recorded.source.filename();
+    const fs::path relative = source.recorded.source.lexically_relative(tree->second);
+    return relative.empty() || *relative.begin() == ".." ? source.recorded.source.filename() : relative;
+  }
+
+  bool cuda() const { return job_->source.recorded.language == Language::cuda; }
+
+  void set_arguments() {
+    const auto& settings = *job_->settings;
+    if (!cuda()) {
+      job_->argv = normalise_host(job_->source.recorded.argv);
+    } else {
+      if (job_->source.targets.empty())
+        throw Error(ErrorKind::usage, fmt::format("'{}' has no architecture to be compiled for", job_->subject));
+      const auto arguments = normalise_nvcc(job_->source.recorded.argv, settings.prepend_flags, settings.append_flags);
+      job_->argv = arguments.argv;
+      job_->opaque = arguments.opaque;
+      for (const auto& option : arguments.dropped)
+        settings.reporter->warning(fmt::format("{}: '{}' has no effect, nvcc is taken apart", job_->subject, option));
+      if (job_->opaque.empty()) job_->opaque = settings.toolkit->decompose_off;
+      for (auto& word : gencode_options(job_->source.targets)) job_->argv.push_back(std::move(word));
+    }
+    if (!job_->source.cxx_standard.empty()) job_->argv.push_back("-std=" + job_->source.cxx_standard);
+  }
+
+  ActionKey direct(const std::string& kind) const {
+    const auto& settings = *job_->settings;
+    ActionKey key = direct_key(job_->subject, kind, settings.toolkit->digest(), job_->argv, job_->id, settings.roots);
+    key.add("header choice", std::to_string(static_cast<int>(settings.choice)));
+    key.add("source", job_->mapped(job_->source.recorded.source));
+    return key;
+  }
+
+  SearchScope scope() const {
+    SearchScope scope;
+    scope.roots = job_->settings->roots;
+    for (const auto mode : {HeaderMode::facade, HeaderMode::lean, HeaderMode::binding})
+      scope.include_folders.push_back(job_->settings->headers / name_of(mode));
+    const auto add = [&](const fs::path& folder) {
+      scope.include_folders.push_back(folder.is_absolute() ? folder : job_->source.recorded.cwd / folder);
+    };
+    const Words& argv = job_->argv;
+    for (std::size_t i = 0; i < argv.size(); ++i) {
+      if ((argv[i] == "-I" || argv[i] == "-isystem") && i + 1 < argv.size()) add(argv[i + 1]);
+      else if (argv[i].starts_with("-I")) add(argv[i].substr(2));
+    }
+    if (cuda()) add(job_->settings->toolkit->toolchain.cuda_home / "include");
+    return scope;
+  }
+
+  std::vector<fs::path> files_read() const {
+    std::vector<fs::path> files = {job_->source.recorded.source};
+    for (const auto& depfile : job_->depfiles)
+      for (const auto& file : depfile_inputs(read_file(depfile)))
+        files.push_back((job_->source.recorded.cwd / file).lexically_normal());
+    std::ranges::sort(files);
+    files.erase(std::unique(files.begin(), files.end()), files.end());
+    return files;
+  }
+
+  // Nothing fits: the failure of the last mode is that of the source.
+  std::optional<StepGraph> expand(const StepFailure* failure) {
+    if (failure == nullptr) {
+      started_ = ActionCache::Clock::now();
+      begin();
+    } else {
+      const auto next = cuda() ? next_mode(mode_, failure->kind) : next_cxx_mode();
+      if (!next) return std::nullopt;
+      reason_ = failure->reason;
+      job_->settings->reporter->detail(fmt::format("{}: {} does not fit ({}), trying {}", job_->subject, describe(mode_),
+                                                   failure->reason, describe(*next)));
+      mode_ = *next;
+    }
+    job_->depfiles.clear();
+    fs::remove_all(job_->folder);
+    ran_ = true;
+    if (!cuda()) return nvcc::cxx_steps(job_, mode_.host);
+    return mode_.plain ? nvcc::plain_steps(job_, mode_) : nvcc::decomposed_steps(job_, mode_);
+  }
+
+  std::optional<CompileMode> next_cxx_mode() const {
+    if (mode_.host == HeaderMode::full) return std::nullopt;
+    return CompileMode{HeaderMode::full, HeaderMode::full, false};
+  }
+
+  void begin() {
+    mode_ = first_mode();
+    if (cuda() && job_->opaque.empty()) {
+      const auto [run, reason] = dry_run(job_->argv, job_->source.recorded.source, job_->source.recorded.cwd);
+      auto layout = run ? canonical_layout(*run) : LayoutOutcome{{}, reason};
+      job_->opaque = layout.reason;
+      job_->layout = std::move(layout.layout);
+      job_->path = job_->layout.path;
+      if (run)
+        for (const auto& message : run->messages) job_->settings->reporter->warning(job_->subject + ": " + message);
+    }
+    if (cuda() && !job_->opaque.empty()) {
+      mode_ = {mode_.host, mode_.host, true};
+      reason_ = job_->opaque;
+      job_->settings->reporter->note(fmt::format("{} is compiled by nvcc in one piece: {}", job_->subject, job_->opaque));
+      return;
+    }
+    if (auto known = job_->settings->cache->lookup_by_files(direct("mode"), scope())) {
+      mode_ = {mode_named(known->facts["device"]), mode_named(known->facts["host"]), known->facts["plain"] == "yes"};
+      reason_ = known->facts["reason"];
+    }
+  }
+
+  CompileMode first_mode() const {
+    using enum HeaderMode;
+    const HeaderChoice choice = job_->settings->choice;
+    if (choice == HeaderChoice::full) return {full, full, false};
+    if (!cuda()) return {full, binding, false};
+    if (choice == HeaderChoice::lean || !job_->settings->toolkit->kernel_check_off.empty()) return {lean, lean, false};
+    return {facade, lean, false};
+  }
+
+  void finish() {
+    if (!ran_) return;
+    ActionResult result;
+    result.facts = {{"device", std::string(name_of(mode_.device))},
+                    {"host", std::string(name_of(mode_.host))},
+                    {"plain", mode_.plain ? "yes" : "no"},
+                    {"reason", reason_}};
+    auto& settings = *job_->settings;
+    settings.cache->store_by_files(direct("mode"), scope(), files_read(), started_, {}, result);
+    if (settings.on_outcome) settings.on_outcome({job_->subject, mode_, reason_});
+    std::error_code ignored;
+    if (!settings.keep_temporary) fs::remove_all(job_->folder, ignored);
+  }
+
+  JobPtr job_;
+  CompileMode mode_;
+  std::string reason_;
+  bool ran_ = false;
+  ActionCache::Clock::time_point started_;
+};
+
+}  // namespace
+
+std::string_view name_of(HeaderMode mode) { return kModeNames[static_cast<std::size_t>(mode)]; }
+
+std::string describe(const CompileMode& mode) {
+  if (mode.plain)
+    return mode.host == HeaderMode::full ? "plain nvcc" : fmt::format("plain nvcc with {} headers", name_of(mode.host));
+  if (mode.device == mode.host) return fmt::format("{} headers", name_of(mode.host));
+  return fmt::format("{} device, {} host headers", name_of(mode.device), name_of(mode.host));
+}
+
+Step compile_step(const PlannedSource& source, const std::string& module, std::shared_ptr<const CompileSettings> settings) {
+  // A missing folder in front of the include path would be no error, only slow.
+  if (!settings->headers.is_absolute() || !fs::exists(settings->headers / "facade"))
+    throw Error(ErrorKind::environment, fmt::format("'{}' does not hold sagebuild's headers", settings->headers.string()), {},
+                "reinstall sagebuild, or point SAGEBUILD_DATA_DIR to its data");
+  return std::make_shared<SourceCompile>(source, module, std::move(settings))->step();
+}
+
+std::string module_id(const fs::path& source_in_project, const std::string& project, const std::string& module) {
+  const std::string name = as_identifier(source_in_project.filename());
+  return fmt::format("_{}_{}_{}_{}", hex8(source_in_project.generic_string()), name.size(), name, hex8(project + "\n" + module));
+}
+
+}  // namespace sagebuild

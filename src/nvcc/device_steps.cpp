@@ -1,0 +1,195 @@
+// The device half of a compile taken apart: per virtual architecture preprocess and cicc, per real one ptxas, then fatbinary.
+
+#include <elf.h>
+
+#include <cstring>
+
+#include "sagebuild/nvcc/checks.hpp"
+#include "sagebuild/nvcc/keys.hpp"
+#include "source_compile.hpp"
+
+namespace sagebuild::nvcc {
+namespace {
+
+// A cubin's architecture stands in e_flags: bits 0-7 up to CUDA 12, bits 8-15 in the ELF ABI of CUDA 13.
+void require_cubin(const fs::path& file, std::string_view arch) {
+  const std::string bytes = read_file(file);
+  Elf64_Ehdr header{};
+  if (bytes.size() < sizeof header) refuse(fmt::format("ptxas wrote an empty image for {}", arch));
+  std::memcpy(&header, bytes.data(), sizeof header);
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_machine != 190)
+    refuse(fmt::format("ptxas wrote no GPU image for {}", arch));
+  const auto digits = to_integer(arch.substr(3, arch.find_first_not_of("0123456789", 3) - 3)).value_or(-1);
+  const auto low = static_cast<long long>(header.e_flags & 0xffU);
+  const auto high = static_cast<long long>((header.e_flags >> 8U) & 0xffU);
+  if (low != digits && high != digits) refuse(fmt::format("ptxas wrote an image for another GPU than {}", arch));
+}
+
+// PTX and stub come from one run, so their names must agree; and what a kernel takes must not be torch's.
+void check_cicc(const Job& job, const PassLayout& pass, const CompileMode& mode) {
+  const std::string ptx = read_file(job.pass_folder(pass) / pass.ptx);
+  const std::string wanted = "sm_" + pass.arch.substr(pass.arch.find('_') + 1);
+  if (ptx_target(ptx) != wanted) refuse(fmt::format("cicc wrote PTX for '{}', not {}", ptx_target(ptx), wanted));
+  const auto entries = ptx_entries(ptx);
+  const auto registered = registered_kernels(read_file(job.pass_folder(pass) / pass.stub));
+  for (const auto& kernel : registered)
+    if (std::ranges::count(entries, kernel) == 0) refuse(fmt::format("kernel '{}' is not in the PTX", kernel));
+  if (mode.device != HeaderMode::full) refuse_if(torch_types(registered));
+}
+
+Words mapped_source_options(Words argv, const Job& job) {
+  for (std::size_t i = 0; i + 1 < argv.size(); ++i) {
+    if (argv[i] == "--orig_src_path_name") argv[i + 1] = job.mapped(job.source.recorded.source);
+    if (argv[i] == "--orig_src_file_name") argv[i + 1] = job.source.recorded.source.filename();
+  }
+  for (auto& word : argv)
+    if (word.starts_with("--ident=")) word = "--ident=" + job.mapped(job.source.recorded.source);
+  return argv;
+}
+
+Step preprocess_step(const JobPtr& job, const PassLayout& pass, HeaderMode headers, const fs::path& text) {
+  Step step = job->step("device preprocess", pass.arch);
+  step.command = [job, pass, headers, text] {
+    make_folders(text.parent_path());
+    write_file(text.parent_path() / job->layout.module_id_file, job->id);
+    return job->command(preprocess_command(pass.preprocess, *job, headers, text), job->source.recorded.cwd);
+  };
+  step.finish = [job, text] { map_text(*job, text); };
+  step.expected_seconds = 0.5;
+  return step;
+}
+
+Step cicc_step(const JobPtr& job, const PassLayout& pass, const CompileMode& mode, const fs::path& folder) {
+  Step step = job->step("cicc", pass.arch);
+  const Words argv = mapped_source_options(pass.cicc, *job);
+  step.key = [job, pass, argv, folder] {
+    return cicc_key(job->subject + " " + pass.arch, job->settings->toolkit->tools.at("cicc"), argv, job->id,
+                    read_file(folder / pass.text));
+  };
+  step.outputs = {{"ptx", folder / pass.ptx}, {"stub", folder / pass.stub}};
+  step.command = [job, argv, folder] { return job->command(argv, folder); };
+  if (folder == job->pass_folder(pass)) step.check = [job, pass, mode] { check_cicc(*job, pass, mode); };
+  step.expected_seconds = mode.device == HeaderMode::full ? 35 : 12;
+  step.expected_memory = mode.device == HeaderMode::full ? 3200ULL << 20U : 500ULL << 20U;
+  return step;
+}
+
+Step ptxas_step(const JobPtr& job, const PassLayout& pass, const RealLayout& real) {
+  Step step = job->step(real.cubin.empty() ? "ptxas check" : "ptxas", real.arch);
+  const fs::path folder = job->pass_folder(pass);
+  step.key = [job, pass, real, folder] {
+    return ptxas_key(job->subject + " " + real.arch, job->settings->toolkit->tools.at("ptxas"), real, pass.ptx,
+                     sha256_file(folder / pass.ptx));
+  };
+  step.command = [job, real, folder] { return job->command(real.argv, folder); };
+  if (!real.cubin.empty()) {
+    step.outputs = {{"cubin", folder / real.cubin}};
+    step.check = [real, folder] { require_cubin(folder / real.cubin, real.arch); };
+  }
+  step.expected_seconds = 8;
+  return step;
+}
+
+Step fatbinary_step(const JobPtr& job) {
+  Step step = job->step("fatbinary");
+  const Words argv = mapped_source_options(job->layout.fatbinary, *job);
+  step.key = [job, argv] {
+    std::vector<Image> images;
+    for (const auto& image : job->layout.images)
+      images.push_back({image.kind, image.sm, sha256_file(job->folder / image.file)});
+    return fatbinary_key(job->subject, job->settings->toolkit->tools.at("fatbinary"), argv, images);
+  };
+  step.outputs = {{"fatbin", job->folder / job->layout.fatbin}, {"fatbin.c", job->folder / job->layout.fatbin_c}};
+  step.command = [job, argv] { return job->command(argv, job->folder); };
+  // Its text is 3 times the image; detached, nobody reads it.
+  if (job->settings->toolkit->detach_off.empty()) step.outputs.erase("fatbin.c");
+  step.expected_seconds = 0.1;
+  return step;
+}
+
+// Which macros the project's own files ask for, with full headers and with ours (facts section 5, check 4).
+StepId add_macro_check(StepGraph& graph, const JobPtr& job, const PassLayout& pass, HeaderMode headers) {
+  const fs::path full = job->folder / "macros" / "full.ii";
+  const fs::path ours = job->folder / "macros" / "ours.ii";
+  Step check = job->step("header check", "macros");
+  for (const auto& [mode, text] : {std::pair{HeaderMode::full, full}, std::pair{headers, ours}}) {
+    Step step = preprocess_step(job, pass, mode, text);
+    step.kind = "header check";
+    step.label = job->subject + " macros, " + std::string(name_of(mode)) + " headers";
+    step.command = [job, pass, mode, text] {
+      make_folders(text.parent_path());
+      Words argv = preprocess_command(pass.preprocess, *job, mode, text);
+      argv.push_back("-dU");
+      return job->command(argv, job->source.recorded.cwd);
+    };
+    check.after.push_back(graph.size());
+    graph.push_back(std::move(step));
+  }
+  check.finish = [job, full, ours, headers] {
+    std::set<std::string, std::less<>> by_design;
+    for (const auto& entry : fs::recursive_directory_iterator(job->settings->headers / name_of(headers)))
+      if (entry.is_regular_file()) by_design.merge(defined_macros(read_file(entry.path())));
+    refuse_if(macro_difference(read_file(full), read_file(ours), "/sagebuild/tree/", by_design));
+  };
+  graph.push_back(std::move(check));
+  return graph.size() - 1;
+}
+
+// cicc once more with full headers; the PTX must be the same. The verdict is kept under both texts.
+StepId add_proof(StepGraph& graph, const JobPtr& job, const PassLayout& pass, StepId cicc, StepId preprocess) {
+  const fs::path folder = job->folder / "proof" / pass.arch;
+  Step full = preprocess_step(job, pass, HeaderMode::full, folder / pass.text);
+  graph.push_back(full);
+  Step proof = job->step("header proof", pass.arch);
+  proof.after = {preprocess, cicc, graph.size() - 1};
+  proof.key = [job, pass, folder] {
+    ActionKey key("header proof", job->subject + " " + pass.arch);
+    key.add("cicc", job->settings->toolkit->tools.at("cicc"));
+    key.add("options", options_of(pass.cicc, {"--orig_src_file_name", "--orig_src_path_name", "-o"}));
+    key.add("our text", token_digest(read_file(job->pass_folder(pass) / pass.text)));
+    key.add("full text", token_digest(read_file(folder / pass.text)));
+    return key;
+  };
+  proof.command = [job, pass, folder] { return job->command(mapped_source_options(pass.cicc, *job), folder); };
+  proof.check = [job, pass, folder] {
+    refuse_if(ptx_difference(read_file(folder / pass.ptx), read_file(job->pass_folder(pass) / pass.ptx)));
+  };
+  proof.expected_seconds = 35;
+  proof.expected_memory = 3200ULL << 20U;
+  graph.push_back(std::move(proof));
+  return graph.size() - 1;
+}
+
+}  // namespace
+
+DeviceSteps add_device_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode) {
+  DeviceSteps ids;
+  Step images = fatbinary_step(job);
+  for (const auto& pass : job->layout.passes) {
+    const fs::path folder = job->pass_folder(pass);
+    graph.push_back(preprocess_step(job, pass, mode.device, folder / pass.text));
+    job->depfiles.push_back((folder / pass.text).string() + ".d");
+    const StepId preprocess = graph.size() - 1;
+    Step cicc = cicc_step(job, pass, mode, folder);
+    cicc.after = {preprocess};
+    graph.push_back(std::move(cicc));
+    const StepId cicc_id = graph.size() - 1;
+    ids.cicc.push_back(cicc_id);
+    images.after.push_back(cicc_id);
+    for (const auto& real : pass.real) {
+      Step ptxas = ptxas_step(job, pass, real);
+      ptxas.after = {cicc_id};
+      images.after.push_back(graph.size());
+      graph.push_back(std::move(ptxas));
+    }
+    if (job->settings->choice == HeaderChoice::check && mode.device != HeaderMode::full)
+      ids.checks.push_back(add_proof(graph, job, pass, cicc_id, preprocess));
+  }
+  if (mode.device != HeaderMode::full)
+    ids.checks.push_back(add_macro_check(graph, job, job->layout.passes.front(), mode.device));
+  graph.push_back(std::move(images));
+  ids.fatbinary = graph.size() - 1;
+  return ids;
+}
+
+}  // namespace sagebuild::nvcc

@@ -1,0 +1,69 @@
+#pragma once
+// The state that the steps of one source share, while it goes from mode to mode. Private to the room.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sagebuild/base/error.hpp"
+#include "sagebuild/base/strings.hpp"
+#include "sagebuild/nvcc/arguments.hpp"
+#include "sagebuild/nvcc/compile.hpp"
+#include "sagebuild/nvcc/layout.hpp"
+#include "sagebuild/sys/files.hpp"
+
+namespace sagebuild::nvcc {
+
+namespace fs = std::filesystem;
+
+// One source in one build: what is known before a mode is chosen.
+struct Job {
+  PlannedSource source;
+  std::string module;
+  std::shared_ptr<const CompileSettings> settings;
+  std::string subject;    // "sageattention._fused fused.cu"
+  std::string id;         // module id
+  fs::path folder;        // private
+  Words argv;             // compiler and its normalised options, our architectures and -std among them
+  std::string path;       // PATH of the dry run; empty: ours
+  Layout layout;          // if the dry run was understood
+  std::string opaque;     // why plain nvcc has to do it
+  std::vector<fs::path> depfiles;  // written by the steps of the last attempt
+
+  Command command(Words words, const fs::path& cwd) const;
+  Step step(std::string kind, const std::string& detail = {}) const;
+  fs::path pass_folder(const PassLayout& pass) const { return folder / pass.arch; }
+  std::string mapped(const fs::path& file) const { return mapped_path(file.native(), settings->roots); }
+};
+using JobPtr = std::shared_ptr<Job>;
+
+// A header in front of a preprocess line: "-I" before the first "-I" (facts section 4).
+Words with_headers(const Words& argv, const Job& job, HeaderMode mode);
+// The same line with output, dependency file and prefix maps; its text is mapped in place by map_text.
+Words preprocess_command(const Words& argv, const Job& job, HeaderMode mode, const fs::path& text);
+void map_text(const Job& job, const fs::path& text);
+
+// A step that throws Error{failed} with `reason` in its finish if the check refuses.
+[[noreturn]] void refuse(const std::string& reason);
+inline void refuse_if(const std::optional<std::string>& reason) {
+  if (reason) refuse(*reason);
+}
+
+// The steps of one mode. The last one leaves the object in its place.
+StepGraph decomposed_steps(const JobPtr& job, const CompileMode& mode);
+StepGraph plain_steps(const JobPtr& job, const CompileMode& mode);
+StepGraph cxx_steps(const JobPtr& job, HeaderMode mode);
+
+// Parts of decomposed_steps. Each appends to `graph` and says what later steps wait for.
+struct DeviceSteps {
+  std::vector<StepId> cicc;    // one per pass
+  StepId fatbinary = 0;
+  std::vector<StepId> checks;  // macro check, proof
+};
+DeviceSteps add_device_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode);
+void add_host_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode, const DeviceSteps& device);
+
+}  // namespace sagebuild::nvcc

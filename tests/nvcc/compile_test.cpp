@@ -1,0 +1,186 @@
+#include "sagebuild/nvcc/compile.hpp"
+
+#include "sagebuild/nvcc/checks.hpp"
+#include "support/catch.hpp"
+#include "support/nvcc_world.hpp"
+
+namespace sagebuild {
+namespace {
+
+constexpr CompileMode kFirst{HeaderMode::facade, HeaderMode::lean, false};
+
+constexpr std::string_view kOps = R"(#include <torch/extension.h>
+#include "scale.cuh"
+namespace { __global__ void hidden(int* p) { *p = kScale; } }
+__constant__ int table[4];
+template <class T> __global__ void fill(T* p, T value) { p[threadIdx.x] = value + T(table[0]); }
+void launch(torch::Tensor out) {
+  TORCH_CHECK(out.size(0) > 0, "empty");
+  hidden<<<1, 1>>>(static_cast<int*>(out.data_ptr()));
+  fill<float><<<1, 32>>>(static_cast<float*>(out.data_ptr()), 2.0f);
+}
+)";
+
+#define NEEDS_NVCC()                                   \
+  if (!real_nvcc()) {                                  \
+    WARN("SKIPPED: this machine has no CUDA toolkit"); \
+    return;                                            \
+  }
+
+void put_ops(const NvccWorld& world) {
+  world.put(world.tree() / "csrc/ops.cu", kOps);
+  world.put(world.tree() / "csrc/scale.cuh", "#pragma once\n// how much\nconstexpr int kScale = 2;\n");
+}
+
+TEST_CASE("this machine's toolkit passes its self-test") {
+  NEEDS_NVCC();
+  const auto toolkit = NvccWorld::toolkit();
+  CHECK(toolkit->decompose_off == "");
+  CHECK(toolkit->kernel_check_off == "");
+  CHECK(toolkit->detach_off == "");
+  CHECK(toolkit->split_off == "");
+  for (const auto tool : {"nvcc", "cudafe++", "cicc", "ptxas", "fatbinary", "ld", "host"})
+    CHECK(toolkit->tools.contains(tool));
+}
+
+TEST_CASE("a source is compiled with facade and lean headers, and a second time from the cache") {
+  NEEDS_NVCC();
+  NvccWorld world;
+  put_ops(world);
+  const auto first = world.compile("csrc/ops.cu");
+  REQUIRE(world.outcomes.size() == 1);
+  CHECK(world.outcomes[0].mode == kFirst);
+  CHECK(world.outcomes[0].reason == "");
+  CHECK(first.count("cicc") == 1);
+  for (const auto& symbol : undefined_symbols(world.source("csrc/ops.cu").recorded.object))
+    CHECK(symbol.find("fatbin") == std::string::npos);
+
+  std::filesystem::remove_all(world.tree() / "build");
+  const auto second = world.compile("csrc/ops.cu");
+  REQUIRE(second.runs.size() == 1);
+  CHECK(second.runs[0].hit);
+  CHECK(std::filesystem::exists(world.source("csrc/ops.cu").recorded.object));
+}
+
+TEST_CASE("another folder and another venv give the same bytes, and every stage hits") {
+  NEEDS_NVCC();
+  NvccWorld world;
+  put_ops(world);
+  world.compile("csrc/ops.cu");
+  NvccWorld elsewhere(world.cache);
+  put_ops(elsewhere);
+  const auto runs = elsewhere.compile("csrc/ops.cu");
+  CHECK(runs.runs.size() == 1);  // the whole compile, by its headers
+  CHECK(elsewhere.object("csrc/ops.cu") == world.object("csrc/ops.cu"));
+  // A flag that only the preprocessor reads, and that changes nothing
+  elsewhere.flags.push_back("-DUNUSED");
+  const auto stages = elsewhere.compile("csrc/ops.cu");
+  CHECK(stages.count("cicc") == 0);
+  CHECK(stages.count("ptxas") == 0);
+  CHECK(stages.count("cudafe++") == 0);
+  CHECK(stages.count("host compile") == 0);
+  CHECK(elsewhere.object("csrc/ops.cu") == world.object("csrc/ops.cu"));
+}
+
+TEST_CASE("what a change costs") {
+  NEEDS_NVCC();
+  NvccWorld world;
+  put_ops(world);
+  world.compile("csrc/ops.cu");
+  SECTION("a comment: no stage behind the preprocessor") {
+    world.put(world.tree() / "csrc/scale.cuh", "#pragma once\n// how much, exactly\nconstexpr int kScale = 2;\n");
+    const auto runs = world.compile("csrc/ops.cu");
+    for (const auto stage : {"cicc", "ptxas", "cudafe++", "host compile"}) CHECK(runs.count(stage) == 0);
+  }
+  SECTION("a kernel's body: its device code, and no host compile") {
+    std::string text(kOps);
+    world.put(world.tree() / "csrc/ops.cu", replaced(text, "*p = kScale;", "*p = kScale + 1;"));
+    const auto runs = world.compile("csrc/ops.cu");
+    CHECK(runs.count("cicc") == 1);
+    CHECK(runs.count("ptxas") == 1);
+    CHECK(runs.count("cudafe++") == 1);
+    CHECK(runs.count("host compile") == 0);
+  }
+  SECTION("one more architecture: its own stages") {
+    world.targets.push_back({Arch{12, 0}, Arch{12, 0}, true, true, ""});
+    const auto runs = world.compile("csrc/ops.cu");
+    CHECK(runs.count("cicc") == 1);
+    CHECK(runs.count("ptxas") == 1);
+    CHECK(runs.count("cudafe++") == 0);
+    CHECK(runs.count("host compile") == 0);
+  }
+  SECTION("one more real architecture of the same virtual one: ptxas alone") {
+    world.targets.push_back({Arch{8, 9}, Arch{9, 0}, true, false, ""});
+    const auto runs = world.compile("csrc/ops.cu");
+    CHECK(runs.count("cicc") == 0);
+    CHECK(runs.count("ptxas") == 1);
+    CHECK(runs.count("host compile") == 0);
+  }
+  SECTION("another torch: the host side") {
+    const auto header = world.site() / "torch/include/ATen/core/Tensor.h";
+    world.put(header, read_file(header) + "namespace at { inline int newer() { return 1; } }\n");
+    const auto runs = world.compile("csrc/ops.cu");
+    CHECK(runs.count("cicc") == 0);
+    CHECK(runs.count("ptxas") == 0);
+    CHECK(runs.count("cudafe++") == 1);
+  }
+}
+
+// Each planted mismatch: what the source holds, and what has to be said.
+TEST_CASE("a mismatch between device and host pass is found, and the source compiled with headers that fit") {
+  NEEDS_NVCC();
+  NvccWorld world;
+  const std::string start = "#include <torch/extension.h>\ntemplate <int N> __global__ void k(int* p) { *p = N; }\n";
+  const auto outcome = [&](const std::string& text) {
+    world.put(world.tree() / "bad.cu", text);
+    world.compile("bad.cu");
+    REQUIRE(world.outcomes.size() == 1);
+    CHECK(world.outcomes[0].mode.device != HeaderMode::facade);
+    CAPTURE(world.outcomes[0].reason, world.reporter.details);
+    return world.outcomes[0];
+  };
+  SECTION("another struct layout") {
+    const auto result = outcome(start +
+                                "struct Args { int a;\n#ifdef ONLY_FULL\n int b;\n#endif\n int c; };\n"
+                                "__global__ void take(int* p, Args a) { *p = a.c; }\n"
+                                "void f(int* p) { take<<<1, 1>>>(p, Args{}); }\n");
+    CHECK(result.reason.find("ONLY_FULL") != std::string::npos);
+    CHECK(result.mode == CompileMode{HeaderMode::full, HeaderMode::full, false});
+  }
+  SECTION("a macro that one mode lacks") {
+    const auto result = outcome(start +
+                                "#if TORCH_VERSION_MAJOR >= 2\n#define STEP 2\n#else\n#define STEP 1\n#endif\n"
+                                "__global__ void take(int* p) { *p = STEP; }\n"
+                                "void f(int* p) { take<<<1, 1>>>(p); }\n");
+  CHECK_THAT(result.reason, Catch::Contains("TORCH_VERSION_MAJOR"));
+    CHECK(result.mode == CompileMode{HeaderMode::lean, HeaderMode::lean, false});
+  }
+  SECTION("a kernel that takes a type of torch's") {
+    const auto result = outcome(start +
+                                "template <at::ScalarType S> __global__ void take(int* p) { *p = int(S); }\n"
+                                "void f(int* p) { take<at::ScalarType::Half><<<1, 1>>>(p); }\n");
+    CHECK(result.reason.find("type of torch's") != std::string::npos);
+    CHECK(result.mode.device == HeaderMode::full);
+  }
+}
+
+TEST_CASE("a kernel that only the host pass launches is found whatever the headers, and left to plain nvcc") {
+  NEEDS_NVCC();
+  NvccWorld world;
+  const std::string start = "#include <torch/extension.h>\ntemplate <int N> __global__ void k(int* p) { *p = N; }\n";
+  world.put(world.tree() / "template.cu", start + "void f(int* p) {\n k<1><<<1, 1>>>(p);\n#ifndef __CUDA_ARCH__\n"
+                                                  " k<2><<<1, 1>>>(p);\n#endif\n}\n");
+  world.compile("template.cu");
+  CHECK(world.outcomes.back().mode.plain);
+  CHECK(world.outcomes.back().reason.find("template kernel that the device pass did not instantiate") != std::string::npos);
+
+  world.put(world.tree() / "plain.cu", start + "#ifndef __CUDA_ARCH__\n__global__ void only(int* p) { *p = 1; }\n"
+                                               "void f(int* p) { only<<<1, 1>>>(p); }\n#endif\n"
+                                               "void g(int* p) { k<1><<<1, 1>>>(p); }\n");
+  world.compile("plain.cu");
+  CHECK(world.outcomes.back().mode.plain);
+  CHECK(world.outcomes.back().reason.find("only(int*)") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace sagebuild
