@@ -37,12 +37,11 @@ std::vector<SettingSpec> shared_specs() {
 
 std::vector<SettingSpec> build_specs() {
   std::vector<SettingSpec> specs = shared_specs();
-  specs.insert(specs.end(),
-               {
-                   {"output", "folder for the wheel", "dist"},
-                   {"jobs", "steps at a time; the machine's cores if not given", "", {"MAX_JOBS"}},
-                   {"memory", "memory that steps may take together, such as 16G; 80 % of what there is if not given"},
-               });
+  specs.push_back({"output", "folder for the wheel", "dist"});
+  specs.push_back({"jobs", "steps at a time; the machine's cores if not given", "", {"MAX_JOBS"}});
+  specs.push_back({"memory", "memory that steps may take together, such as 16G; 80 % of what there is if not given"});
+  specs.push_back({"headers", "stand-in headers: auto, facade, lean, full, or check (auto with proof)", "auto"});
+  for (SettingSpec& spec : cache_specs()) specs.push_back(std::move(spec));
   return specs;
 }
 

@@ -71,6 +71,13 @@ void use_real_compiler(std::vector<std::string>& argv, const RecordSettings& set
   for (std::string& word : argv) word = replaced(std::move(word), stand_in, toolchain.host_compiler.string());
 }
 
+// torch writes --compiler-options "'-fPIC'": nvcc hands the value to a shell, which takes the quotes away.
+std::string without_quotes(const std::string& word) {
+  const bool quoted =
+      word.size() > 2 && word.front() == '\'' && word.back() == '\'' && word.find('\'', 1) == word.size() - 1;
+  return quoted ? word.substr(1, word.size() - 2) : word;
+}
+
 // Takes -c, -o, the source and what writes dependency files out of a compile command.
 std::vector<std::string> bare_compile(const std::vector<std::string>& argv, const std::string& source) {
   static const std::set<std::string, std::less<>> kAlone = {"-c", "-MMD", "-MD", "-MP",
@@ -81,7 +88,7 @@ std::vector<std::string> bare_compile(const std::vector<std::string>& argv, cons
     if (kWithValue.contains(argv[i]))
       ++i;
     else if (!kAlone.contains(argv[i]) && argv[i] != source)
-      kept.push_back(argv[i]);
+      kept.push_back(without_quotes(argv[i]));
   }
   return kept;
 }
