@@ -27,10 +27,10 @@ void make_certificates(const fs::path& folder, const std::string& name) {
     command.cwd = folder;
     run_checked(command, "openssl failed");
   };
-  openssl({"req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "2",
-           "-subj", "/CN=test authority"});
-  openssl(
-      {"req", "-newkey", "rsa:2048", "-nodes", "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=" + name});
+  openssl({"req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "ca.key",
+           "-out", "ca.pem", "-days", "2", "-subj", "/CN=test authority"});
+  openssl({"req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "server.key",
+           "-out", "server.csr", "-subj", "/CN=" + name});
   write_file(folder / "server.ext", "subjectAltName=DNS:" + name + "\n");
   openssl({"x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out",
            "server.pem", "-days", "2", "-extfile", "server.ext"});
