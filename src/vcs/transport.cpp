@@ -49,6 +49,20 @@ class Session {
     check(git_remote_update_tips(remote(), &options_.callbacks, 0, GIT_REMOTE_DOWNLOAD_TAGS_NONE, nullptr));
   }
 
+#if SAGEBUILD_LIBGIT2 >= 104
+  // A commit that no branch leads to (a submodule's, an old pull request's), if the server gives such ones away.
+  void download_commit(const std::string& oid) {
+    std::string refspec = fmt::format("+{}:refs/sagebuild/{}", oid, oid);
+    char* pointer = refspec.data();
+    const git_strarray list{&pointer, 1};
+    const int code = git_remote_download(remote(), &list, &options_);
+    // The server has just answered, so unless we were stopped this is its way to say that it has no such commit: what
+    // it says ("early EOF", "not our ref") differs from server to server.
+    hooks_.check_interrupt();
+    if (thrown_ || StallTimer::expired()) check(code);
+  }
+#endif
+
   // Throws for a failed call: what ended it if that was us, else why the network did.
   void check(int code) {
     if (code >= 0) return;
@@ -73,7 +87,7 @@ class Session {
     if (code == GIT_EAUTH || says("401") || says("403") || says("credentials")) {
       return "the repository does not exist or needs credentials: check the address, or use a token or an ssh key";
     }
-    if (says("404")) return "check the address: there is no repository";
+    if (says("404") || says("not exported")) return "check the address: there is no repository";
     return "check the address and the network; --offline uses what an earlier build fetched";
   }
 
@@ -200,6 +214,9 @@ void fetch_from_remote(const Repository& into, const RemoteUrl& remote, const st
   }
   forget_refs_that_went(into, remote_refs);
   session.download(std::move(refspecs));
+#if SAGEBUILD_LIBGIT2 >= 104
+  if (looks_like_commit(ref) && ref.size() == GIT_OID_HEXSZ && !into.has_commit(ref)) session.download_commit(ref);
+#endif
 }
 
 }  // namespace sagebuild

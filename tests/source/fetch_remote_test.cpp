@@ -96,6 +96,19 @@ TEST_CASE("another default branch than main, and pull requests") {
   CHECK_THROWS_MATCHES(world.fetch_from(server.url("bare.git"), "pull/8/head"), Error, says("pull/8/head"));
 }
 
+TEST_CASE("a commit that no branch leads to") {
+  FetchWorld world;
+  const fs::path bare = world.sample.bare("bare.git");
+  const std::string lone = git(bare, {"commit-tree", "-m", "alone", "main^{tree}"});
+  const GitServer server(world.folder.path(), "http");
+  const std::string url = server.url("bare.git");
+  CHECK_THROWS_MATCHES(world.fetch_from(url, lone), Error, says("has no branch, tag or commit '" + lone));
+  git(bare, {"config", "uploadpack.allowAnySHA1InWant", "true"});
+  CHECK(world.fetch_from(url, lone).commit == lone);
+  const std::string absent(40, '1');
+  CHECK_THROWS_MATCHES(world.fetch_from(url, absent), Error, says("has no branch, tag or commit '" + absent));
+}
+
 TEST_CASE("offline uses the kept clone, and says so when it cannot") {
   FetchWorld world;
   world.sample.bare("bare.git");
