@@ -1,8 +1,10 @@
 #include "sagebuild/vcs/transport.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <exception>
 #include <utility>
@@ -74,6 +76,9 @@ class Session {
                   {fmt::format("the server sent nothing for {} s", hooks_.stall_limit.count())},
                   "try again, raise --stall-limit, or use --offline if an earlier build fetched it");
     }
+    if (git_reason().find("No space left") != std::string::npos) {
+      throw Error(ErrorKind::failed, message, {git_reason()}, "the disk is full: make room in the cache folder");
+    }
     throw Error(ErrorKind::network, message, {git_reason()}, hint(code));
   }
 
@@ -81,6 +86,7 @@ class Session {
   std::string hint(int code) const {
     const std::string reason = git_reason();
     const auto says = [&](std::string_view text) { return reason.find(text) != std::string::npos; };
+    if (says("hostkey")) return "if you know the host, add its key to ~/.ssh/known_hosts: ssh-keyscan shows it";
     if (code == GIT_ECERTIFICATE || says("ertificate") || says("x509")) {
       return "the certificate does not prove the server's name: SSL_CERT_FILE names the authorities that are trusted";
     }
@@ -139,16 +145,25 @@ void use_certificates_of_environment() {
   const char* file = value("SSL_CERT_FILE");
   const char* folder = value("SSL_CERT_DIR");
   if (file == nullptr && folder == nullptr) return;
+  for (const char* path : {file, folder}) {
+    if (path != nullptr && ::access(path, R_OK) != 0) {
+      throw Error(ErrorKind::environment, fmt::format("cannot read the certificates of '{}'", path),
+                  {errno_text(errno)},
+                  "SSL_CERT_FILE and SSL_CERT_DIR name the authorities that are trusted: correct or unset them");
+    }
+  }
   check_git(git_libgit2_opts(GIT_OPT_SET_SSL_CERT_LOCATIONS, file, folder),
             fmt::format("cannot read the certificates of '{}' (SSL_CERT_FILE, SSL_CERT_DIR)",
                         file != nullptr ? file : folder));
 }
 
-// The default branch, as far as the server tells.
-void take_over_head(git_remote* remote, git_repository* into) {
-  git_buf name = GIT_BUF_INIT;
+// Makes HEAD the remote's default branch, and gives its full name; empty if the server does not tell.
+std::string take_over_head(git_remote* remote, git_repository* into) {
+  git_buf name{};
   const ScopeExit free_name([&name] { git_buf_dispose(&name); });
-  if (git_remote_default_branch(&name, remote) == 0) git_repository_set_head(into, name.ptr);
+  if (git_remote_default_branch(&name, remote) < 0) return "";
+  check_git(git_repository_set_head(into, name.ptr), fmt::format("cannot make '{}' the head", name.ptr));
+  return name.ptr;
 }
 
 std::vector<std::pair<std::string, std::string>> advertised_refs(Session& session) {
@@ -197,11 +212,12 @@ void fetch_from_remote(const Repository& into, const RemoteUrl& remote, const st
   git_repository* handle = into.state().handle.get();
   Session session(into, remote, hooks);
   session.connect();
-  take_over_head(session.remote(), handle);
+  [[maybe_unused]] const std::string default_branch = take_over_head(session.remote(), handle);
   const auto remote_refs = advertised_refs(session);
 #if SAGEBUILD_LIBGIT2 >= 107
   const bool without_history = into.ref_names().empty() || git_repository_is_shallow(handle) == 1;
-  if (const std::string one = refspec_of_advertised(remote_refs, ref); !one.empty() && without_history) {
+  const std::string& wanted = ref.empty() ? default_branch : ref;
+  if (const std::string one = refspec_of_advertised(remote_refs, wanted); !one.empty() && without_history) {
     session.options().depth = 1;
     session.download({one});
     return;
