@@ -216,6 +216,21 @@ TEST_CASE("an interrupt in the middle of a pack leaves nothing, and the next fet
   CHECK(world.fetch_from(server.url("bare.git")).commit == world.sample.second());
 }
 
+TEST_CASE("an interrupt while the tree is written leaves nothing") {
+  FetchWorld world;
+  const std::string bare = world.sample.bare("bare.git").string();
+  const std::string archive = (world.folder.path() / "x.tar.gz").string();
+  git(world.sample.folder(), {"archive", "-o", archive, "main"});
+  struct Interrupting : RecordingReporter {
+    void stage(std::string_view) override { std::raise(SIGTERM); }
+  } interrupting;
+  for (const std::string& source : {bare, archive, world.sample.folder().string()}) {
+    INFO(source);
+    CHECK(exit_code(in_child([&] { fetch({source, ""}, world.options, interrupting); })) == kInterrupted);
+    CHECK(world.nothing_left());
+  }
+}
+
 TEST_CASE("the second of two fetches of one address waits and says so") {
   FetchWorld world;
   world.sample.bare("bare.git");
