@@ -74,7 +74,7 @@ class Session {
     if (StallTimer::expired()) {
       throw Error(ErrorKind::network, message,
                   {fmt::format("the server sent nothing for {} s", hooks_.stall_limit.count())},
-                  "try again, raise --stall-limit, or use --offline if an earlier build fetched it");
+                  "try again, or use --offline if an earlier build fetched it");
     }
     if (git_reason().find("No space left") != std::string::npos) {
       throw Error(ErrorKind::failed, message, {git_reason()}, "the disk is full: make room in the cache folder");
@@ -157,6 +157,15 @@ void use_certificates_of_environment() {
                         file != nullptr ? file : folder));
 }
 
+// Older ones take any host's key, so that whoever sits in between could hand us a source.
+void require_host_keys_checked(const RemoteUrl& remote) {
+  const int version = libgit2_version();
+  if (remote.scheme != "ssh" || (version >= 10405 && version != 10500)) return;
+  throw Error(ErrorKind::environment, fmt::format("cannot fetch '{}'", remote.url),
+              {"this libgit2 does not check the keys of ssh hosts (1.4.5 and 1.5.1 began to)"},
+              "use the https address of the repository, or clone it with git and give the folder");
+}
+
 // Makes HEAD the remote's default branch, and gives its full name; empty if the server does not tell.
 std::string take_over_head(git_remote* remote, git_repository* into) {
   git_buf name{};
@@ -166,19 +175,20 @@ std::string take_over_head(git_remote* remote, git_repository* into) {
   return name.ptr;
 }
 
-std::vector<std::pair<std::string, std::string>> advertised_refs(Session& session) {
+using RefList = std::vector<std::pair<std::string, std::string>>;  // full name, oid
+
+RefList advertised_refs(Session& session) {
   const git_remote_head** heads = nullptr;
   std::size_t count = 0;
   session.check(git_remote_ls(&heads, &count, session.remote()));
-  std::vector<std::pair<std::string, std::string>> refs;
+  RefList refs;
   for (std::size_t i = 0; i < count; ++i) refs.emplace_back(heads[i]->name, hex_of(heads[i]->oid));
   return refs;
 }
 
 // Before the download, and not with git_remote_prune after it: a new branch "a/b" has no room while the old "a" is
 // there.
-void forget_refs_that_went(const Repository& into,
-                           const std::vector<std::pair<std::string, std::string>>& remote_refs) {
+void forget_refs_that_went(const Repository& into, const RefList& remote_refs) {
   git_repository* handle = into.state().handle.get();
   git_strarray names{};
   check_git(git_reference_list(&names, handle), fmt::format("cannot list the refs of '{}'", into.state().name));
@@ -191,16 +201,41 @@ void forget_refs_that_went(const Repository& into,
 }
 
 #if SAGEBUILD_LIBGIT2 >= 107
-// The refspec that brings what the remote itself calls `ref` (a name, or the commit of some name); empty if it does
-// not.
-std::string refspec_of_advertised(const std::vector<std::pair<std::string, std::string>>& remote_refs,
-                                  const std::string& ref) {
-  for (const auto& [name, oid] : remote_refs) {
+bool has_object(const Repository& repository, const std::string& hex) {
+  git_oid oid;
+  git_odb* odb = nullptr;
+  check_git(git_oid_fromstr(&oid, hex.c_str()), fmt::format("'{}' is no object name", hex));
+  check_git(git_repository_odb(&odb, repository.state().handle.get()), "cannot open the object store");
+  const ScopeExit free_odb([odb] { git_odb_free(odb); });
+  return git_odb_exists(odb, &oid) == 1;
+}
+
+void point_ref(const Repository& repository, const std::string& name, const std::string& hex) {
+  git_oid oid;
+  check_git(git_oid_fromstr(&oid, hex.c_str()), fmt::format("'{}' is no object name", hex));
+  git_reference* raw = nullptr;
+  check_git(git_reference_create(&raw, repository.state().handle.get(), name.c_str(), &oid, 1, nullptr),
+            fmt::format("cannot set '{}'", name));
+  const ReferencePtr reference(raw);
+}
+
+// Brings what the remote itself calls `ref` (a name, or the commit of some name) without its history. False if it has
+// no such.
+bool fetch_tip(Session& session, const Repository& into, const RefList& remote_refs, const std::string& ref) {
+  const auto tip = std::ranges::find_if(remote_refs, [&](const auto& remote_ref) {
+    const auto& [name, oid] = remote_ref;
     const bool is_named = name == ref || name == "refs/heads/" + ref || name == "refs/tags/" + ref;
-    if (name.starts_with("refs/") && !name.ends_with("^{}") && (is_named || oid == ref))
-      return fmt::format("+{}:{}", name, name);
+    return name.starts_with("refs/") && !name.ends_with("^{}") && (is_named || oid == ref);
+  });
+  if (tip == remote_refs.end()) return false;
+  if (has_object(into, tip->second)) {
+    // A shallow fetch would ask for the pack even then.
+    point_ref(into, tip->first, tip->second);
+    return true;
   }
-  return "";
+  session.options().depth = 1;
+  session.download({fmt::format("+{}:{}", tip->first, tip->first)});
+  return true;
 }
 #endif
 
@@ -208,6 +243,7 @@ std::string refspec_of_advertised(const std::vector<std::pair<std::string, std::
 
 void fetch_from_remote(const Repository& into, const RemoteUrl& remote, const std::string& ref,
                        const FetchHooks& hooks) {
+  require_host_keys_checked(remote);
   use_certificates_of_environment();
   git_repository* handle = into.state().handle.get();
   Session session(into, remote, hooks);
@@ -216,12 +252,7 @@ void fetch_from_remote(const Repository& into, const RemoteUrl& remote, const st
   const auto remote_refs = advertised_refs(session);
 #if SAGEBUILD_LIBGIT2 >= 107
   const bool without_history = into.ref_names().empty() || git_repository_is_shallow(handle) == 1;
-  const std::string& wanted = ref.empty() ? default_branch : ref;
-  if (const std::string one = refspec_of_advertised(remote_refs, wanted); !one.empty() && without_history) {
-    session.options().depth = 1;
-    session.download({one});
-    return;
-  }
+  if (without_history && fetch_tip(session, into, remote_refs, ref.empty() ? default_branch : ref)) return;
   if (git_repository_is_shallow(handle) == 1) session.options().depth = GIT_FETCH_DEPTH_UNSHALLOW;
 #endif
   std::vector<std::string> refspecs = {"+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"};

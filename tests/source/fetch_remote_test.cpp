@@ -61,7 +61,7 @@ TEST_CASE("a commit that is there needs no server, a branch no pack") {
 
   const std::string before = server.requests();
   CHECK(world.fetch_from(url, world.sample.second()).commit == world.sample.second());
-  CHECK(world.fetch_from(url, world.sample.first().substr(0, 10)).commit == world.sample.first());
+  CHECK(world.fetch_from(url, world.sample.second().substr(0, 10)).commit == world.sample.second());
   CHECK(server.requests() == before);
   server.stop();
   CHECK(world.fetch_from(url, world.sample.second()).commit == world.sample.second());
@@ -142,6 +142,7 @@ TEST_CASE("offline uses the kept clone, and says so when it cannot") {
                        says("was not fetched before").hints("without --offline"));
   CHECK(server.requests().empty());
   world.fetch_from(url);
+  world.fetch_from(url, "v1");
   const std::string before = server.requests();
   CHECK(world.fetch_from(url, "v1", true).commit == world.sample.first());
   CHECK(world.fetch_from(url, "", true).commit == world.sample.second());
