@@ -30,6 +30,7 @@ void require_inside(std::string_view path) {
   if (path.empty()) refuse(path, "it is empty");
   if (path.starts_with('/')) refuse(path, "it is absolute");
   if (path.find('\0') != std::string_view::npos) refuse(path, "it has a zero byte");
+  if (path.find("//") != std::string_view::npos) refuse(path, "it has an empty part");
   for (const std::string_view part : split(path, "/")) {
     if (part == "..") refuse(path, "it climbs with '..'");
     if (part == ".") refuse(path, "it has '.' as a part");
@@ -112,7 +113,9 @@ void TreeWriter::link(std::string_view path, std::string_view target) {
 void TreeWriter::make_link(const Link& link, const fs::path& tree) const {
   const fs::path place = root_ / link.path;
   const fs::path inside = place.lexically_relative(tree);
-  if (link.target.empty() || link.target.starts_with('/')) refuse(link.path, "it is a link to '" + link.target + "'");
+  if (link.target.empty() || link.target.starts_with('/')) {
+    refuse(link.path, "it is an empty or absolute link, to '" + link.target + "'");
+  }
   if (link.target.find('\0') != std::string::npos) refuse(link.path, "it is a link with a zero byte");
   if (climbs_out(inside, link.target)) refuse(link.path, "it is a link out of the tree, to '" + link.target + "'");
   if (::symlink(link.target.c_str(), place.c_str()) != 0) {

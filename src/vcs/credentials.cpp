@@ -1,5 +1,9 @@
 #include "credentials.hpp"
 
+#if __has_include(<git2/sys/errors.h>)
+#include <git2/sys/errors.h>  // git_error_set_str since libgit2 1.8
+#endif
+
 #include <algorithm>
 #include <cstdlib>
 

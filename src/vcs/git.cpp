@@ -11,6 +11,14 @@ void start_libgit2() {
   if (started < 0) throw Error(ErrorKind::environment, "cannot start libgit2", {git_reason()});
 }
 
+int libgit2_version() {
+  int major = 0;
+  int minor = 0;
+  int revision = 0;
+  git_libgit2_version(&major, &minor, &revision);
+  return major * 10000 + minor * 100 + revision;
+}
+
 std::string git_reason() {
   const git_error* error = git_error_last();
   if (error == nullptr || error->message == nullptr || *error->message == '\0') return "libgit2 gives no reason";

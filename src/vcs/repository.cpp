@@ -91,15 +91,14 @@ std::optional<Repository> Repository::open(const std::filesystem::path& path, co
   relax_checks(options);
   git_repository* raw = nullptr;
   const int code = git_repository_open_ext(&raw, path.c_str(), GIT_REPOSITORY_OPEN_NO_SEARCH, nullptr);
-  if (code == GIT_ENOTFOUND) return std::nullopt;
   if (code < 0) {
-#if SAGEBUILD_LIBGIT2 >= 105
-    const bool owner = code == GIT_EOWNER;
-#else
-    const bool owner = git_reason().find("owne") != std::string::npos;
-#endif
-    throw Error(ErrorKind::failed, fmt::format("cannot open the repository '{}'", path.string()), {git_reason()},
-                owner ? owner_hint(path) : "");
+    // libgit2 1.5 answers "not found" for a foreign owner when no configuration names a safe.directory.
+    const std::string reason = git_reason();
+    const bool foreign =
+        reason.find("is not owned by") != std::string::npos || reason.starts_with("config value 'safe.directory'");
+    if (code == GIT_ENOTFOUND && !foreign) return std::nullopt;
+    throw Error(ErrorKind::failed, fmt::format("cannot open the repository '{}'", path.string()),
+                {foreign ? "it belongs to another user" : reason}, foreign ? owner_hint(path) : "");
   }
   return Repository(
       std::make_unique<State>(State{RepositoryPtr(raw), options.shown_as.empty() ? path.string() : options.shown_as}));

@@ -1,8 +1,10 @@
 #include "sagebuild/vcs/transport.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <exception>
 #include <utility>
@@ -49,6 +51,20 @@ class Session {
     check(git_remote_update_tips(remote(), &options_.callbacks, 0, GIT_REMOTE_DOWNLOAD_TAGS_NONE, nullptr));
   }
 
+#if SAGEBUILD_LIBGIT2 >= 104
+  // A commit that no branch leads to (a submodule's, an old pull request's), if the server gives such ones away.
+  void download_commit(const std::string& oid) {
+    std::string refspec = fmt::format("+{}:refs/sagebuild/{}", oid, oid);
+    char* pointer = refspec.data();
+    const git_strarray list{&pointer, 1};
+    const int code = git_remote_download(remote(), &list, &options_);
+    // The server has just answered, so unless we were stopped this is its way to say that it has no such commit: what
+    // it says ("early EOF", "not our ref") differs from server to server.
+    hooks_.check_interrupt();
+    if (thrown_ || StallTimer::expired()) check(code);
+  }
+#endif
+
   // Throws for a failed call: what ended it if that was us, else why the network did.
   void check(int code) {
     if (code >= 0) return;
@@ -58,7 +74,10 @@ class Session {
     if (StallTimer::expired()) {
       throw Error(ErrorKind::network, message,
                   {fmt::format("the server sent nothing for {} s", hooks_.stall_limit.count())},
-                  "try again, raise --stall-limit, or use --offline if an earlier build fetched it");
+                  "try again, or use --offline if an earlier build fetched it");
+    }
+    if (git_reason().find("No space left") != std::string::npos) {
+      throw Error(ErrorKind::failed, message, {git_reason()}, "the disk is full: make room in the cache folder");
     }
     throw Error(ErrorKind::network, message, {git_reason()}, hint(code));
   }
@@ -67,13 +86,14 @@ class Session {
   std::string hint(int code) const {
     const std::string reason = git_reason();
     const auto says = [&](std::string_view text) { return reason.find(text) != std::string::npos; };
+    if (says("hostkey")) return "if you know the host, add its key to ~/.ssh/known_hosts: ssh-keyscan shows it";
     if (code == GIT_ECERTIFICATE || says("ertificate") || says("x509")) {
       return "the certificate does not prove the server's name: SSL_CERT_FILE names the authorities that are trusted";
     }
     if (code == GIT_EAUTH || says("401") || says("403") || says("credentials")) {
       return "the repository does not exist or needs credentials: check the address, or use a token or an ssh key";
     }
-    if (says("404")) return "check the address: there is no repository";
+    if (says("404") || says("not exported")) return "check the address: there is no repository";
     return "check the address and the network; --offline uses what an earlier build fetched";
   }
 
@@ -125,31 +145,50 @@ void use_certificates_of_environment() {
   const char* file = value("SSL_CERT_FILE");
   const char* folder = value("SSL_CERT_DIR");
   if (file == nullptr && folder == nullptr) return;
+  for (const char* path : {file, folder}) {
+    if (path != nullptr && ::access(path, R_OK) != 0) {
+      throw Error(ErrorKind::environment, fmt::format("cannot read the certificates of '{}'", path),
+                  {errno_text(errno)},
+                  "SSL_CERT_FILE and SSL_CERT_DIR name the authorities that are trusted: correct or unset them");
+    }
+  }
   check_git(git_libgit2_opts(GIT_OPT_SET_SSL_CERT_LOCATIONS, file, folder),
             fmt::format("cannot read the certificates of '{}' (SSL_CERT_FILE, SSL_CERT_DIR)",
                         file != nullptr ? file : folder));
 }
 
-// The default branch, as far as the server tells.
-void take_over_head(git_remote* remote, git_repository* into) {
-  git_buf name = GIT_BUF_INIT;
-  const ScopeExit free_name([&name] { git_buf_dispose(&name); });
-  if (git_remote_default_branch(&name, remote) == 0) git_repository_set_head(into, name.ptr);
+// Older ones take any host's key, so that whoever sits in between could hand us a source.
+void require_host_keys_checked(const RemoteUrl& remote) {
+  const int version = libgit2_version();
+  if (remote.scheme != "ssh" || (version >= 10405 && version != 10500)) return;
+  throw Error(ErrorKind::environment, fmt::format("cannot fetch '{}'", remote.url),
+              {"this libgit2 does not check the keys of ssh hosts (1.4.5 and 1.5.1 began to)"},
+              "use the https address of the repository, or clone it with git and give the folder");
 }
 
-std::vector<std::pair<std::string, std::string>> advertised_refs(Session& session) {
+// Makes HEAD the remote's default branch, and gives its full name; empty if the server does not tell.
+std::string take_over_head(git_remote* remote, git_repository* into) {
+  git_buf name{};
+  const ScopeExit free_name([&name] { git_buf_dispose(&name); });
+  if (git_remote_default_branch(&name, remote) < 0) return "";
+  check_git(git_repository_set_head(into, name.ptr), fmt::format("cannot make '{}' the head", name.ptr));
+  return name.ptr;
+}
+
+using RefList = std::vector<std::pair<std::string, std::string>>;  // full name, oid
+
+RefList advertised_refs(Session& session) {
   const git_remote_head** heads = nullptr;
   std::size_t count = 0;
   session.check(git_remote_ls(&heads, &count, session.remote()));
-  std::vector<std::pair<std::string, std::string>> refs;
+  RefList refs;
   for (std::size_t i = 0; i < count; ++i) refs.emplace_back(heads[i]->name, hex_of(heads[i]->oid));
   return refs;
 }
 
 // Before the download, and not with git_remote_prune after it: a new branch "a/b" has no room while the old "a" is
 // there.
-void forget_refs_that_went(const Repository& into,
-                           const std::vector<std::pair<std::string, std::string>>& remote_refs) {
+void forget_refs_that_went(const Repository& into, const RefList& remote_refs) {
   git_repository* handle = into.state().handle.get();
   git_strarray names{};
   check_git(git_reference_list(&names, handle), fmt::format("cannot list the refs of '{}'", into.state().name));
@@ -162,16 +201,41 @@ void forget_refs_that_went(const Repository& into,
 }
 
 #if SAGEBUILD_LIBGIT2 >= 107
-// The refspec that brings what the remote itself calls `ref` (a name, or the commit of some name); empty if it does
-// not.
-std::string refspec_of_advertised(const std::vector<std::pair<std::string, std::string>>& remote_refs,
-                                  const std::string& ref) {
-  for (const auto& [name, oid] : remote_refs) {
+bool has_object(const Repository& repository, const std::string& hex) {
+  git_oid oid;
+  git_odb* odb = nullptr;
+  check_git(git_oid_fromstr(&oid, hex.c_str()), fmt::format("'{}' is no object name", hex));
+  check_git(git_repository_odb(&odb, repository.state().handle.get()), "cannot open the object store");
+  const ScopeExit free_odb([odb] { git_odb_free(odb); });
+  return git_odb_exists(odb, &oid) == 1;
+}
+
+void point_ref(const Repository& repository, const std::string& name, const std::string& hex) {
+  git_oid oid;
+  check_git(git_oid_fromstr(&oid, hex.c_str()), fmt::format("'{}' is no object name", hex));
+  git_reference* raw = nullptr;
+  check_git(git_reference_create(&raw, repository.state().handle.get(), name.c_str(), &oid, 1, nullptr),
+            fmt::format("cannot set '{}'", name));
+  const ReferencePtr reference(raw);
+}
+
+// Brings what the remote itself calls `ref` (a name, or the commit of some name) without its history. False if it has
+// no such.
+bool fetch_tip(Session& session, const Repository& into, const RefList& remote_refs, const std::string& ref) {
+  const auto tip = std::ranges::find_if(remote_refs, [&](const auto& remote_ref) {
+    const auto& [name, oid] = remote_ref;
     const bool is_named = name == ref || name == "refs/heads/" + ref || name == "refs/tags/" + ref;
-    if (name.starts_with("refs/") && !name.ends_with("^{}") && (is_named || oid == ref))
-      return fmt::format("+{}:{}", name, name);
+    return name.starts_with("refs/") && !name.ends_with("^{}") && (is_named || oid == ref);
+  });
+  if (tip == remote_refs.end()) return false;
+  if (has_object(into, tip->second)) {
+    // A shallow fetch would ask for the pack even then.
+    point_ref(into, tip->first, tip->second);
+    return true;
   }
-  return "";
+  session.options().depth = 1;
+  session.download({fmt::format("+{}:{}", tip->first, tip->first)});
+  return true;
 }
 #endif
 
@@ -179,19 +243,16 @@ std::string refspec_of_advertised(const std::vector<std::pair<std::string, std::
 
 void fetch_from_remote(const Repository& into, const RemoteUrl& remote, const std::string& ref,
                        const FetchHooks& hooks) {
+  require_host_keys_checked(remote);
   use_certificates_of_environment();
   git_repository* handle = into.state().handle.get();
   Session session(into, remote, hooks);
   session.connect();
-  take_over_head(session.remote(), handle);
+  [[maybe_unused]] const std::string default_branch = take_over_head(session.remote(), handle);
   const auto remote_refs = advertised_refs(session);
 #if SAGEBUILD_LIBGIT2 >= 107
   const bool without_history = into.ref_names().empty() || git_repository_is_shallow(handle) == 1;
-  if (const std::string one = refspec_of_advertised(remote_refs, ref); !one.empty() && without_history) {
-    session.options().depth = 1;
-    session.download({one});
-    return;
-  }
+  if (without_history && fetch_tip(session, into, remote_refs, ref.empty() ? default_branch : ref)) return;
   if (git_repository_is_shallow(handle) == 1) session.options().depth = GIT_FETCH_DEPTH_UNSHALLOW;
 #endif
   std::vector<std::string> refspecs = {"+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"};
@@ -200,6 +261,9 @@ void fetch_from_remote(const Repository& into, const RemoteUrl& remote, const st
   }
   forget_refs_that_went(into, remote_refs);
   session.download(std::move(refspecs));
+#if SAGEBUILD_LIBGIT2 >= 104
+  if (looks_like_commit(ref) && ref.size() == GIT_OID_HEXSZ && !into.has_commit(ref)) session.download_commit(ref);
+#endif
 }
 
 }  // namespace sagebuild

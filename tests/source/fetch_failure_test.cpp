@@ -27,10 +27,10 @@ void make_certificates(const fs::path& folder, const std::string& name) {
     command.cwd = folder;
     run_checked(command, "openssl failed");
   };
-  openssl({"req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "2",
-           "-subj", "/CN=test authority"});
-  openssl(
-      {"req", "-newkey", "rsa:2048", "-nodes", "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=" + name});
+  openssl({"req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "ca.key",
+           "-out", "ca.pem", "-days", "2", "-subj", "/CN=test authority"});
+  openssl({"req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "server.key",
+           "-out", "server.csr", "-subj", "/CN=" + name});
   write_file(folder / "server.ext", "subjectAltName=DNS:" + name + "\n");
   openssl({"x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out",
            "server.pem", "-days", "2", "-extfile", "server.ext"});
@@ -127,7 +127,7 @@ TEST_CASE("a server that never answers ends at the stall limit") {
     INFO(scheme);
     const auto begin = steady_clock::now();
     CHECK_THROWS_MATCHES(world.fetch_from(scheme + "://127.0.0.1:" + server.port() + "/x"), Error,
-                         says("the server sent nothing for 1 s").hints("--stall-limit"));
+                         says("the server sent nothing for 1 s").hints("--offline"));
     CHECK(steady_clock::now() - begin < seconds(8));
   }
 }
@@ -214,6 +214,21 @@ TEST_CASE("an interrupt in the middle of a pack leaves nothing, and the next fet
     CHECK(entry.path().filename().string().find("pack_git2_") == std::string::npos);
   }
   CHECK(world.fetch_from(server.url("bare.git")).commit == world.sample.second());
+}
+
+TEST_CASE("an interrupt while the tree is written leaves nothing") {
+  FetchWorld world;
+  const std::string bare = world.sample.bare("bare.git").string();
+  const std::string archive = (world.folder.path() / "x.tar.gz").string();
+  git(world.sample.folder(), {"archive", "-o", archive, "main"});
+  struct Interrupting : RecordingReporter {
+    void stage(std::string_view) override { std::raise(SIGTERM); }
+  } interrupting;
+  for (const std::string& source : {bare, archive, world.sample.folder().string()}) {
+    INFO(source);
+    CHECK(exit_code(in_child([&] { fetch({source, ""}, world.options, interrupting); })) == kInterrupted);
+    CHECK(world.nothing_left());
+  }
 }
 
 TEST_CASE("the second of two fetches of one address waits and says so") {

@@ -1,7 +1,7 @@
 """Git's own servers on a free loopback port, for tests. Writes the port to a FIFO when it listens, logs each request, and ends
 with the process that started it.
 
-git_server.py git|http|https|proxy|silent --ready FIFO [--root DIR] [--log FILE] [--cert FILE --key FILE]
+git_server.py git|http|https|ssh|proxy|silent --ready FIFO [--root DIR] [--log FILE] [--cert FILE --key FILE]
     [--password WORD] [--stall-after BYTES]
 """
 
@@ -10,6 +10,7 @@ import base64
 import ctypes
 import http.server
 import os
+import shlex
 import signal
 import socket
 import socketserver
@@ -131,6 +132,58 @@ class HttpBackend(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Ssh(socketserver.BaseRequestHandler):
+    """Any key is let in; the one command is git-upload-pack. Needs paramiko."""
+
+    def handle(self):
+        import paramiko
+
+        class Policy(paramiko.ServerInterface):
+            command, asked = b"", threading.Event()
+
+            def check_channel_request(self, kind, chanid):
+                return paramiko.OPEN_SUCCEEDED
+
+            def get_allowed_auths(self, username):
+                return "publickey"
+
+            def check_auth_publickey(self, username, key):
+                log(f"key {key.get_name()} of {username}")
+                return paramiko.AUTH_SUCCESSFUL
+
+            def check_channel_exec_request(self, channel, command):
+                self.command = command
+                self.asked.set()
+                return True
+
+        transport = paramiko.Transport(self.request)
+        transport.add_server_key(paramiko.ECDSAKey.from_private_key_file(options.key))
+        policy = Policy()
+        transport.start_server(server=policy)
+        channel = transport.accept(20)
+        if channel is None or not policy.asked.wait(20):
+            return
+        program, path = shlex.split(policy.command.decode())
+        log(f"{program} {path}")
+        command = ["git", "upload-pack", options.root + path]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+            threading.Thread(target=self.feed, args=(channel, child.stdin), daemon=True).start()
+            while data := child.stdout.read1(65536):
+                channel.sendall(data)
+            channel.send_exit_status(child.wait())
+        channel.close()
+        transport.join(20)  # until the client has read it all and goes
+
+    def feed(self, channel, sink):
+        try:
+            while data := channel.recv(65536):
+                sink.write(data)
+                sink.flush()
+            sink.close()
+        except OSError:
+            pass
+
+
 class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
@@ -142,7 +195,7 @@ class Server(socketserver.ThreadingTCPServer):
 def main():
     global options
     parser = argparse.ArgumentParser()
-    parser.add_argument("mode", choices=["git", "http", "https", "proxy", "silent"])
+    parser.add_argument("mode", choices=["git", "http", "https", "ssh", "proxy", "silent"])
     parser.add_argument("--ready", required=True)
     parser.add_argument("--root", default="/nonexistent")
     parser.add_argument("--log", default=os.devnull)
@@ -153,7 +206,7 @@ def main():
     options = parser.parse_args()
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
-    handler = {"git": GitDaemon, "silent": Silent, "proxy": Proxy}.get(options.mode, HttpBackend)
+    handler = {"git": GitDaemon, "ssh": Ssh, "silent": Silent, "proxy": Proxy}.get(options.mode, HttpBackend)
     with Server(("127.0.0.1", 0), handler) as server:
         if options.mode == "https":
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -75,6 +75,10 @@ class Repository {
   std::unique_ptr<State> state_;
 };
 
+// Of the library that runs: 10501 is 1.5.1. Before 1.4 no owner is checked and no lone commit fetched, from 1.7 on
+// first fetches are shallow.
+int libgit2_version();
+
 // True for "4 to 40 hex digits".
 bool looks_like_commit(std::string_view text);
 
