@@ -143,6 +143,10 @@ Planned plan_build(const BuildSettings& settings, Reporter& report) {
   report.stage("recording what setup.py would build");
   const RecordSettings recording{build.project(), recording_archs(build.recipe, archs), build.work.path() / "record"};
   build.recorded = record_setup(recording, build.python, build.toolchain, report);
+  if (build.recorded.modules.empty()) {
+    throw Error(ErrorKind::failed, "setup.py of the project compiles no extension module", {},
+                "sagebuild is for packages with CUDA extensions; for others `pip wheel` is enough");
+  }
   build.plan = make_plan(build.recorded, build.recipe, archs);
   for (const std::string& warning : build.plan.warnings) report.warning(warning);
   return {std::move(state)};

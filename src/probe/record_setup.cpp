@@ -41,6 +41,7 @@ Command setup_command(const RecordSettings& settings, const PythonEnv& python, c
   const fs::path bin = settings.work / "bin";
   make_folders(bin);
   make_folders(settings.work / "records");
+  make_folders(settings.work / "tmp");
   for (const char* name : {"ninja", "g++"}) fs::create_symlink(running_binary(), bin / name);
 
   Command command{
@@ -56,6 +57,7 @@ Command setup_command(const RecordSettings& settings, const PythonEnv& python, c
   command.env["TORCH_CUDA_ARCH_LIST"] = settings.archs;
   command.env["TORCH_EXTENSION_SKIP_NVCC_GEN_DEPENDENCIES"] = "1";
   command.env["MAX_JOBS"] = "1";
+  command.env["TMPDIR"] = settings.work / "tmp";  // what an interrupted setup.py leaves there goes with the folder
   command.log = settings.work / "setup.log";
   return command;
 }

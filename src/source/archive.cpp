@@ -27,6 +27,11 @@ std::string reason_of(archive* handle) {
   return text == nullptr ? "libarchive gives no reason" : text;
 }
 
+[[noreturn]] void refuse(const std::filesystem::path& path, const std::string& reason) {
+  throw Error(ErrorKind::usage, fmt::format("'{}' is not a source archive", path.string()), {reason},
+              "give a .tar.gz, .tar.xz or .zip, a folder, or a git URL");
+}
+
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& reason) {
   throw Error(ErrorKind::failed, fmt::format("cannot unpack '{}'", path.string()), {reason},
               "the archive is damaged or incomplete: get it again");
@@ -89,8 +94,12 @@ void unpack_archive(const std::filesystem::path& path, TreeWriter& tree) {
   archive_read_support_filter_zstd(handle.get());
   archive_read_support_format_tar(handle.get());
   archive_read_support_format_zip(handle.get());
-  if (archive_read_open_filename(handle.get(), path.c_str(), kBlockSize) != ARCHIVE_OK)
-    fail(path, reason_of(handle.get()));
+  if (archive_read_open_filename(handle.get(), path.c_str(), kBlockSize) != ARCHIVE_OK) {
+    // What no format claims is refused here, what looks like one and is none at the first member.
+    const std::string reason = reason_of(handle.get());
+    if (reason.starts_with("Unrecognized archive format")) refuse(path, reason);
+    fail(path, reason);
+  }
 
   std::size_t members = 0;
   while (true) {
@@ -98,10 +107,7 @@ void unpack_archive(const std::filesystem::path& path, TreeWriter& tree) {
     archive_entry* entry = nullptr;
     const int code = archive_read_next_header(handle.get(), &entry);
     if (code == ARCHIVE_EOF) break;
-    if (code < ARCHIVE_WARN && members == 0) {
-      throw Error(ErrorKind::usage, fmt::format("'{}' is not a source archive", path.string()),
-                  {reason_of(handle.get())}, "give a .tar.gz, .tar.xz or .zip, a folder, or a git URL");
-    }
+    if (code < ARCHIVE_WARN && members == 0) refuse(path, reason_of(handle.get()));
     if (code < ARCHIVE_WARN) fail(path, reason_of(handle.get()));
     ++members;
     unpack_member(handle.get(), entry, path, tree);

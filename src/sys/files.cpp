@@ -27,6 +27,8 @@ namespace fs = std::filesystem;
                        path.parent_path().string());
   } else if (number == EACCES || number == EPERM || number == EROFS) {
     hint = "check the permissions of that folder, or choose another one";
+  } else if (number == ENOTDIR || number == EEXIST) {
+    hint = "something that is no folder has that name: move it away, or choose another name";
   }
   throw Error(ErrorKind::failed, fmt::format("cannot {} '{}'", what, path.string()), {errno_text(number)}, hint);
 }

@@ -9,7 +9,7 @@
 
 namespace sagebuild {
 
-Credentials::Credentials(const RemoteUrl& remote) : remote_(remote) {
+GitCredentials::GitCredentials(const RemoteUrl& remote) : remote_(remote) {
   const char* home = std::getenv("HOME");
   if (remote.scheme != "ssh" || home == nullptr) return;
   for (const char* name : {"id_ed25519", "id_ecdsa", "id_rsa"}) {
@@ -19,7 +19,7 @@ Credentials::Credentials(const RemoteUrl& remote) : remote_(remote) {
   }
 }
 
-int Credentials::next(git_credential** out, const char* user_from_url, unsigned allowed) {
+int GitCredentials::next(git_credential** out, const char* user_from_url, unsigned allowed) {
   const std::string user = !remote_.user.empty() ? remote_.user : user_from_url != nullptr ? user_from_url : "git";
   if ((allowed & GIT_CREDENTIAL_USERNAME) != 0) return git_credential_username_new(out, user.c_str());
   if ((allowed & GIT_CREDENTIAL_USERPASS_PLAINTEXT) != 0 && !remote_.password.empty() && !password_tried_) {

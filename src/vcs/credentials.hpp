@@ -11,9 +11,9 @@
 
 namespace sagebuild {
 
-class Credentials {
+class GitCredentials {
  public:
-  explicit Credentials(const RemoteUrl& remote);
+  explicit GitCredentials(const RemoteUrl& remote);
   // The next thing to try of a kind that the server allows. GIT_EAUTH when there is nothing left: each is tried once.
   int next(git_credential** out, const char* user_from_url, unsigned allowed);
 

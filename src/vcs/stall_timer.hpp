@@ -10,7 +10,8 @@
 namespace sagebuild {
 
 // While it lives SIGALRM is its own (one at a time): its handler has no SA_RESTART, so a blocked recv() returns. After
-// the limit it fires each second, so that a signal which came just before the call blocked is not the last one.
+// the limit it fires each second, and soon after INT, TERM, HUP or QUIT (whose handlers it calls first), so that a
+// signal which came just before the call blocked is not the last one.
 class StallTimer {
  public:
   explicit StallTimer(std::chrono::seconds limit);

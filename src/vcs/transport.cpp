@@ -129,7 +129,7 @@ class Session {
 
   const RemoteUrl& url_;
   const FetchHooks& hooks_;
-  Credentials credentials_;
+  GitCredentials credentials_;
   StallTimer timer_;
   RemotePtr remote_;
   git_fetch_options options_ = GIT_FETCH_OPTIONS_INIT;

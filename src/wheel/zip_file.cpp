@@ -20,7 +20,12 @@ constexpr std::int64_t kZipEpoch = 315532800;  // 1980-01-01T00:00:00Z
 constexpr int kLevel = 6;
 
 [[noreturn]] void fail(const std::filesystem::path& path, std::string_view what, std::string_view why) {
-  throw Error(ErrorKind::failed, fmt::format("cannot {} the wheel '{}'", what, path.string()), {std::string(why)});
+  std::string hint = "--keep-temp keeps what would have gone into it";
+  if (why.find("No space left") != std::string_view::npos)
+    hint = fmt::format("the disk that holds '{}' is full: free some space, or choose another folder with --output",
+                       path.parent_path().string());
+  throw Error(ErrorKind::failed, fmt::format("cannot {} the wheel '{}'", what, path.string()), {std::string(why)},
+              std::move(hint));
 }
 
 zip_t* open_zip(const std::filesystem::path& path, int flags, std::string_view what) {

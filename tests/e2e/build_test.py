@@ -23,10 +23,20 @@ class Build(support.EndToEnd):
         folder = self.world / "venv"
         subprocess.run([support.torch_python(), "-m", "venv", folder], check=True)
         packages = next((folder / "lib").glob("python3*")) / "site-packages"
-        (packages / "torch-environment.pth").write_text(f"{support.toolkit().parent.parent}\n")
+        (packages / "torch-environment.pth").write_text(f"{support.torch_packages()}\n")
         return folder / "bin" / "python"
 
-    def test_stdout_is_the_wheels_path_alone(self):
+    def assert_imports(self, python):
+        program = "import torch, tiny; print(tiny.answer(), bool(tiny.launcher()))"
+        answer = subprocess.run([python, "-c", program], capture_output=True, text=True)
+        self.assertEqual(answer.stdout, "42 True\n", answer.stderr)
+
+    def unpacked(self, wheel):
+        subprocess.run([support.torch_python(), "-m", "wheel", "unpack", "--dest", self.world / "unpacked", wheel], check=True,
+                       stdout=subprocess.DEVNULL)
+        return self.world / "unpacked"
+
+    def test_stdout_is_the_wheels_path_and_installers_take_it(self):
         outcome = self.build(self.package)
         self.assertEqual(outcome.code, 0, outcome)
         wheel = pathlib.Path(outcome.stdout.rstrip("\n"))
@@ -34,32 +44,29 @@ class Build(support.EndToEnd):
         self.assertEqual(list(self.out.iterdir()), [self.out / wheel.name])
         commit = support.git(self.package, "rev-parse", "HEAD")
         self.assertRegex(wheel.name, rf"^tiny-1\.0\+cu13\d?torch2\.\d+\.g{commit[:7]}-cp3\d+-cp3\d+-linux_x86_64\.whl$")
+        self.assertEqual(support.git(self.package, "status", "--porcelain", "--ignored"), "", "the source changed")
 
-    def test_pip_installs_checks_and_imports_it(self):
-        wheel, python = self.built(), self.environment_with_torch()
+        metadata = next(self.unpacked(wheel).rglob("METADATA")).read_text()
+        self.assertRegex(metadata, r"(?m)^Requires-Dist: torch==2\.\d+\.\*$")
+
+        python = self.environment_with_torch()
         subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-index", wheel], check=True)
         subprocess.run([python, "-m", "pip", "check"], check=True, stdout=subprocess.DEVNULL)
-        answer = subprocess.run([python, "-c", "import torch, tiny; print(tiny.answer(), bool(tiny.launcher()))"], capture_output=True,
-                                text=True)
-        self.assertEqual(answer.stdout, "42 True\n", answer.stderr)
-
-    def test_uv_installs_it(self):
-        wheel, python = self.built(), self.environment_with_torch()
+        self.assert_imports(python)
+        subprocess.run([python, "-m", "pip", "uninstall", "--quiet", "--yes", "tiny"], check=True)
         subprocess.run(["uv", "pip", "install", "--quiet", "--no-index", "--no-deps", "--python", python, wheel], check=True)
-        subprocess.run([python, "-c", "import torch, tiny; assert tiny.answer() == 42"], check=True)
-
-    def test_wheel_unpacks_it(self):
-        wheel = self.built()
-        subprocess.run([support.torch_python(), "-m", "wheel", "unpack", "--dest", self.world / "unpacked", wheel], check=True,
-                       stdout=subprocess.DEVNULL)
-        metadata = next((self.world / "unpacked").rglob("METADATA")).read_text()
-        self.assertRegex(metadata, r"(?m)^Requires-Dist: torch==2\.\d+\.\*$")
+        self.assert_imports(python)
 
     def test_json_is_one_document(self):
         outcome = self.build(self.package, "--json")
         self.assertEqual(outcome.code, 0, outcome)
         document = json.loads(outcome.stdout)
-        self.assertIn("schema", document)
+        self.assertEqual(document["schema"], "sagebuild.build/1")
+        self.assertTrue(pathlib.Path(document["wheel"]).exists())
+
+    def test_json_on_failure(self):
+        outcome = self.build(self.package, "--json", arch="9.9")
+        self.assertEqual(json.loads(outcome.stdout)["error"]["exit_code"], outcome.code)
 
     def test_a_plain_folder_and_a_second_build(self):
         """No repository: no commit in the name. And the same command again works and says the same."""
@@ -69,20 +76,14 @@ class Build(support.EndToEnd):
 
     def test_architectures_in_the_module(self):
         wheel = self.built(arch="8.0 9.0 12.0+PTX")
-        subprocess.run([support.torch_python(), "-m", "wheel", "unpack", "--dest", self.world / "unpacked", wheel], check=True,
-                       stdout=subprocess.DEVNULL)
-        module = next((self.world / "unpacked").rglob("_kernel*.so"))
+        module = next(self.unpacked(wheel).rglob("_kernel*.so"))
         self.assertEqual(gpu_images.images(module), {"sm_80", "sm_90", "sm_120", "compute_120"})
-
-    def test_the_source_tree_stays_as_it_was(self):
-        self.built()
-        self.assertEqual(support.git(self.package, "status", "--porcelain", "--ignored"), "")
 
     def test_plan_builds_nothing(self):
         arguments = ["plan" if part == "build" else part for part in self.build_arguments(self.package)]
         outcome = self.run_sagebuild(*arguments)
         self.assertEqual(outcome.code, 0, outcome)
-        for part in ("_kernel", "kernel.cu", "binding.cpp", "8.9"):
+        for part in ("_kernel", "kernel.cu", "binding.cpp", "sm_89"):
             self.assertIn(part, outcome.stdout)
         self.assertEqual(list(self.out.iterdir()), [])
 

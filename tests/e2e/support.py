@@ -32,11 +32,11 @@ def torch_python():
     return named or (CACHE / "torch-python").read_text().strip()
 
 
-def toolkit():
-    """torch's own CUDA packages, which serve as CUDA_HOME."""
+def torch_packages():
+    """The site-packages folder with torch, and with a CUDA compiler in nvidia/cu13."""
     found = subprocess.run([torch_python(), "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"],
                            check=True, capture_output=True, text=True).stdout.strip()
-    return pathlib.Path(found) / "nvidia" / "cu13"
+    return pathlib.Path(found)
 
 
 def git(folder, *arguments):
@@ -93,10 +93,11 @@ class Running:
             reader.start()
 
     def _read(self, stream, lines):
-        for line in stream:
-            with self._changed:
-                lines.append(line)
-                self._changed.notify_all()
+        with stream:
+            for line in stream:
+                with self._changed:
+                    lines.append(line)
+                    self._changed.notify_all()
 
     def wait_for_line(self, part, limit=LIMIT):
         with self._changed:
@@ -195,8 +196,7 @@ class EndToEnd(unittest.TestCase):
         return self.start(*arguments, prefix=prefix, **variables).finish()
 
     def build_arguments(self, source, *more, arch="8.9"):
-        return ["build", "--source", source, "--arch", arch, "--python", torch_python(), "--cuda-home", toolkit(),
-                "--output", self.out, *more]
+        return ["build", "--source", source, "--arch", arch, "--python", torch_python(), "--output", self.out, *more]
 
     def build(self, source, *more, arch="8.9", prefix=(), **variables):
         return self.run_sagebuild(*self.build_arguments(source, *more, arch=arch), prefix=prefix, **variables)
