@@ -1,0 +1,223 @@
+#include "sagebuild/exec/scheduler.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "sagebuild/base/strings.hpp"
+#include "sagebuild/sys/files.hpp"
+#include "support/catch.hpp"
+#include "support/recording_reporter.hpp"
+
+namespace sagebuild {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A world of its own: a folder for logs and marks, and a reporter that keeps what it hears.
+struct World {
+  TempDir folder;
+  RecordingReporter report;
+  ExecSettings settings{{2, 0}, folder.path() / "logs"};
+
+  Step shell(std::string label, std::string script, std::vector<StepId> after = {}) const {
+    Step step{.kind = "sh", .subject = label, .label = label, .after = std::move(after)};
+    step.command = [script = std::move(script), cwd = folder.path()] {
+      return Command{.argv = {"sh", "-c", script}, .cwd = cwd};
+    };
+    return step;
+  }
+  ExecOutcome run(StepGraph graph) { return execute(std::move(graph), settings, report); }
+  std::string text(const char* file) const { return read_file_if_exists(folder.path() / file).value_or(""); }
+};
+
+// A cache in memory: keys to results, contents by digest.
+class MemoryCache : public ActionCache {
+ public:
+  std::map<Digest, ActionResult> results;
+  std::map<Digest, std::string> contents;
+  int by_files = 0;
+
+  std::optional<ActionResult> lookup(const ActionKey& key) override {
+    const auto found = results.find(key.digest());
+    if (found == results.end()) return std::nullopt;
+    return found->second;
+  }
+  bool materialize(const ActionResult& result, const Paths& destinations) override {
+    for (const auto& [name, path] : destinations) write_file(path, contents.at(result.files.at(name).digest));
+    return true;
+  }
+  ActionResult store(const ActionKey& key, const Paths& outputs, ActionResult result) override {
+    for (const auto& [name, path] : outputs) {
+      const std::string text = read_file(path);
+      contents[sha256(text)] = text;
+      result.files[name] = {sha256(text), text.size(), false};
+    }
+    return results[key.digest()] = result;
+  }
+  std::optional<ActionResult> lookup_by_files(const ActionKey& key, const SearchScope&) override { return lookup(key); }
+  ActionResult store_by_files(const ActionKey& key, const SearchScope&, const std::vector<fs::path>& files, Clock::time_point,
+                              const Paths& outputs, ActionResult result) override {
+    by_files += static_cast<int>(files.size());
+    return store(key, outputs, std::move(result));
+  }
+  Digest file_digest(const fs::path& path) override { return sha256_file(path); }
+  std::string explain(const ActionKey&) override { return ""; }
+  void flush() override {}
+  CacheCounters counters() const override { return {}; }
+};
+
+}  // namespace
+
+TEST_CASE("steps run after what they wait for, the longest chain first") {
+  World world;
+  world.settings.limits.jobs = 1;
+  StepGraph graph;
+  graph.push_back(world.shell("short", "echo short >> order"));
+  graph.push_back(world.shell("long", "echo long >> order"));
+  graph.push_back(world.shell("end", "echo end >> order", {1}));
+  graph[2].expected_seconds = 100;
+  const ExecOutcome outcome = world.run(std::move(graph));
+  CHECK(world.text("order") == "long\nend\nshort\n");
+  CHECK(outcome.steps.size() == 3);
+  CHECK(world.report.finished.size() == 3);
+}
+
+TEST_CASE("the critical path is the longest chain to the end, and a circle is refused") {
+  StepGraph graph(3);
+  graph[0].expected_seconds = 5;
+  graph[1].expected_seconds = 2;
+  graph[1].after = {0};
+  graph[2].expected_seconds = 7;
+  graph[2].after = {0};
+  CHECK(critical_path(graph) == std::vector<double>{12, 2, 7});
+  graph[0].after = {2};
+  CHECK_THROWS_MATCHES(critical_path(graph), Error, says("circle"));
+}
+
+TEST_CASE("no more runs at once than cores and memory allow") {
+  World world;
+  // Each notes itself, waits for a moment in which others could come, and says how many it saw.
+  const std::string script = "touch r.$$; sleep 0.1; ls r.* | wc -l >> seen; rm r.$$";
+  const auto most_seen = [&](Limits limits, std::uint64_t memory) {
+    fs::remove(world.folder.path() / "seen");
+    world.settings.limits = limits;
+    StepGraph graph;
+    for (int i = 0; i < 6; ++i) {
+      graph.push_back(world.shell("step", script));
+      graph.back().expected_memory = memory;
+    }
+    world.run(std::move(graph));
+    int most = 0;
+    for (const auto line : lines_of(world.text("seen"))) most = std::max(most, std::stoi(std::string(trimmed(line))));
+    return most;
+  };
+  CHECK(most_seen({3, 0}, 1) <= 3);
+  CHECK(most_seen({4, 1000}, 600) == 1);
+  CHECK(most_seen({4, 100}, 600) == 1);  // one always runs
+}
+
+TEST_CASE("a failure starts nothing new, what runs ends, and all failures are told with their output") {
+  World world;
+  StepGraph graph;
+  graph.push_back(world.shell("bad", "echo reason of bad; exit 3"));
+  graph.push_back(world.shell("other", "sleep 0.3; echo done > other; echo too; exit 4"));
+  graph.push_back(world.shell("never", "echo x > never", {0}));
+  CHECK_THROWS_MATCHES(world.run(std::move(graph)), Error, says("2 steps of the build failed"));
+  CHECK(world.text("other") == "done\n");
+  CHECK(world.text("never").empty());
+  REQUIRE(world.report.failures.size() == 2);
+  CHECK(world.report.failures[0].find("reason of bad\nexit status 3") != std::string::npos);
+}
+
+TEST_CASE("a step killed for memory is run once more, alone, and then fails") {
+  World world;
+  StepGraph graph;
+  graph.push_back(world.shell("hungry", "if test -e tried; then echo fed > result; else touch tried; kill -9 $$; fi"));
+  graph.push_back(world.shell("always hungry", "kill -9 $$"));
+  CHECK_THROWS_MATCHES(world.run(std::move(graph)), Error, says("'always hungry' failed"));
+  CHECK(world.text("result") == "fed\n");
+  CHECK(std::ranges::count_if(world.report.warnings, [](const auto& text) { return text.find("run again, alone") != std::string::npos; }) == 2);
+}
+
+TEST_CASE("a cached step is restored without its process; direct mode hands over the files read") {
+  World world;
+  MemoryCache cache;
+  world.settings.cache = &cache;
+  const auto graph = [&](bool direct) {
+    Step step = world.shell("compile", "echo ran >> runs; echo content > out");
+    step.key = [direct] { return ActionKey("sh", direct ? "direct" : "plain"); };
+    step.outputs = {{"out", world.folder.path() / "out"}};
+    if (direct) step.scope = SearchScope{};
+    step.files_read = [&] { return std::vector<fs::path>{world.folder.path() / "runs"}; };
+    StepGraph steps;
+    steps.push_back(std::move(step));
+    return steps;
+  };
+  for (const bool direct : {false, true}) {
+    fs::remove(world.folder.path() / "runs");
+    CHECK_FALSE(world.run(graph(direct)).steps[0].cached);
+    fs::remove(world.folder.path() / "out");
+    CHECK(world.run(graph(direct)).steps[0].cached);
+    CHECK(world.text("runs") == "ran\n");
+    CHECK(world.text("out") == "content\n");
+  }
+  CHECK(cache.by_files == 1);
+}
+
+TEST_CASE("outputs that a check refuses are not stored") {
+  World world;
+  MemoryCache cache;
+  world.settings.cache = &cache;
+  StepGraph graph;
+  graph.push_back(world.shell("ptxas", "true"));
+  graph[0].key = [] { return ActionKey("ptxas", "x"); };
+  graph[0].check = [] { throw Error(ErrorKind::failed, "the cubin is empty"); };
+  CHECK_THROWS_AS(world.run(std::move(graph)), Error);
+  CHECK(cache.results.empty());
+  CHECK(world.report.failures.at(0).find("the cubin is empty") != std::string::npos);
+}
+
+TEST_CASE("a step expands, and asks for another way when a sub-step fails") {
+  World world;
+  std::vector<std::string> reasons;
+  StepGraph graph;
+  Step whole{.kind = "compile", .subject = "x", .label = "compile x"};
+  whole.expand = [&](const StepFailure* failure) -> std::optional<StepGraph> {
+    StepGraph steps;
+    if (failure == nullptr) {
+      steps.push_back(world.shell("facade", "echo no; exit 1"));
+      steps.push_back(world.shell("beside", "sleep 60; echo x > beside"));
+      return steps;
+    }
+    reasons.push_back(failure->kind + ": " + failure->reason);
+    steps.push_back(world.shell("one", "echo one >> way"));
+    steps.push_back(world.shell("two", "echo two >> way", {0}));
+    return steps;
+  };
+  whole.finish = [&] { write_file(world.folder.path() / "finished", world.text("way")); };
+  graph.push_back(std::move(whole));
+  graph.push_back(world.shell("after", "echo after >> way", {0}));
+  const ExecOutcome outcome = world.run(std::move(graph));
+  CHECK(world.text("way") == "one\ntwo\nafter\n");
+  CHECK(world.text("finished") == "one\ntwo\n");
+  CHECK(reasons == std::vector<std::string>{"sh: exit status 1\nno\n"});
+  CHECK(world.report.failures.empty());
+  CHECK(outcome.wall_seconds < 30);  // "beside" was stopped
+}
+
+TEST_CASE("without another way the sub-step's failure is the one that is told") {
+  World world;
+  StepGraph graph;
+  Step whole{.kind = "compile", .subject = "x", .label = "compile x"};
+  whole.expand = [&](const StepFailure* failure) -> std::optional<StepGraph> {
+    if (failure != nullptr) return std::nullopt;
+    StepGraph steps;
+    steps.push_back(world.shell("cicc x.cu", "echo 'x.cu(3): error: no'; exit 2"));
+    return steps;
+  };
+  graph.push_back(std::move(whole));
+  CHECK_THROWS_MATCHES(world.run(std::move(graph)), Error, says("'cicc x.cu' failed"));
+  CHECK(world.report.failures.at(0).find("x.cu(3): error: no") != std::string::npos);
+}
+
+}  // namespace sagebuild

@@ -1,0 +1,142 @@
+#include "sagebuild/probe/ninja_file.hpp"
+#include "sagebuild/probe/record_setup.hpp"
+#include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/process.hpp"
+#include "support/catch.hpp"
+#include "support/recording_reporter.hpp"
+
+namespace sagebuild {
+namespace {
+
+namespace fs = std::filesystem;
+
+// As torch.utils.cpp_extension writes it, with the escapes that odd paths get.
+constexpr std::string_view kTorchNinja = R"(ninja_required_version = 1.3
+cxx = c++
+nvcc = /opt/cuda/bin/nvcc
+
+cflags = -pthread -B /x/compiler$ dir -DA="b c" -fPIC
+post_cflags = -O3 -DTORCH_EXTENSION_NAME=_fused
+cuda_cflags = -I/tree/include
+cuda_post_cflags = -O3 -gencode arch=compute_80,code=sm_80
+ldflags =
+
+rule compile
+  command = $cxx -MMD -MF $out.d $cflags -c $in -o $out $post_cflags
+  depfile = $out.d
+  deps = gcc
+
+rule cuda_compile
+  depfile = $out.d
+  deps = gcc
+  command = ${nvcc} --generate-dependencies-with-compile --dependency-output $out.d $cuda_cflags -c $in -o $out $
+      $cuda_post_cflags
+
+build /tree/my$ build/bind.o: compile /tree/my$ src/bind.cpp
+build /tree/o/cost$$.o: cuda_compile /tree/cost$$.cu
+
+default /tree/o/cost$$.o
+)";
+
+}  // namespace
+
+TEST_CASE("the ninja files that torch writes are read into commands") {
+  const auto builds = parse_ninja(kTorchNinja, "build.ninja");
+  REQUIRE(builds.size() == 2);
+  CHECK(builds[0].inputs == std::vector<std::string>{"/tree/my src/bind.cpp"});
+  CHECK(builds[0].command ==
+        "c++ -MMD -MF '/tree/my build/bind.o'.d -pthread -B /x/compiler dir -DA=\"b c\" -fPIC -c '/tree/my src/bind.cpp' -o "
+        "'/tree/my build/bind.o' -O3 -DTORCH_EXTENSION_NAME=_fused");
+  CHECK(builds[1].outputs == std::vector<std::string>{"/tree/o/cost$.o"});
+  CHECK(builds[1].command.starts_with("/opt/cuda/bin/nvcc --generate-dependencies-with-compile"));
+  CHECK(builds[1].command.ends_with("-c '/tree/cost$.cu' -o '/tree/o/cost$.o' -O3 -gencode arch=compute_80,code=sm_80"));
+}
+
+TEST_CASE("what a ninja file may not hold is named with its line") {
+  CHECK_THROWS_MATCHES(parse_ninja("rule a\n  command = x\nbuild o: b i\n", "n"), Error, says("n:3: unknown rule 'b'"));
+  CHECK_THROWS_MATCHES(parse_ninja("subninja other.ninja\n", "n"), Error, says("n:1: not understood"));
+  CHECK_THROWS_MATCHES(parse_ninja("  stray = 1\n", "n"), Error, says("n:1: an indented line"));
+  CHECK_THROWS_MATCHES(parse_ninja("rule a\n  command = $b\n  b = $b\nbuild o: a i\n  b = $b\n", "n"), Error, says("refers to itself"));
+}
+
+namespace {
+
+// A project whose setup.py does what it is told, with a stand-in for torch's part: it writes a build.ninja, runs ninja and links.
+struct Project {
+  TempDir folder;
+  PythonEnv python;
+  Toolchain toolchain;
+  RecordingReporter report;
+
+  Project() {
+    python.executable = *find_program("python3");
+    toolchain.host_compiler = *find_program("g++");
+    toolchain.nvcc = "/opt/cuda/bin/nvcc";
+    toolchain.cuda_home = "/opt/cuda";
+  }
+  RecordedBuild record(std::string_view setup_py) {
+    write_file(folder.path() / "p" / "setup.py", setup_py);
+    fs::remove_all(folder.path() / "work");
+    return record_setup({folder.path() / "p", "8.0;9.0", folder.path() / "work"}, python, toolchain, report);
+  }
+};
+
+constexpr std::string_view kSetup = R"(
+import os, subprocess, sys
+here = os.getcwd()
+wheel = sys.argv[sys.argv.index("--dist-dir") + 1]
+os.makedirs("build/temp"); os.makedirs("build/lib.linux-x86_64-cpython-311/pkg"); os.makedirs(wheel)
+open("build/temp/build.ninja", "w").write(f"""
+rule cuda_compile
+  command = /opt/cuda/bin/nvcc --dependency-output $out.d -ccbin {os.environ['CC']} '-Xcompiler' "'-fPIC'" -c $in -o $out -O3 -gencode arch=compute_80,code=sm_80
+build {here}/build/temp/a.o: cuda_compile {here}/a.cu
+""")
+assert os.environ["TORCH_CUDA_ARCH_LIST"] == "8.0;9.0"
+subprocess.check_call(["ninja", "--version"])
+subprocess.check_call(["ninja", "-v"], cwd="build/temp")
+subprocess.check_call([os.environ["CXX"], "-dumpfullversion"])
+so = "build/lib.linux-x86_64-cpython-311/pkg/_a.cpython-311-x86_64-linux-gnu.so"
+subprocess.check_call([os.environ["CXX"], "-shared", "build/temp/a.o", "-L/lib", "-lc10", "-o", so])
+assert os.path.getsize(so) == 0
+open(wheel + "/pkg-1.0-cp311-cp311-linux_x86_64.whl", "w").close()
+)";
+
+}  // namespace
+
+TEST_CASE("setup.py is recorded: sources, flags, link line and wheel, with the real compiler in place of the stand-in") {
+  Project project;
+  const RecordedBuild build = project.record(kSetup);
+  REQUIRE(build.modules.size() == 1);
+  const RecordedModule& module = build.modules[0];
+  CHECK(module.name == "pkg._a");
+  CHECK(module.output == "pkg/_a.cpython-311-x86_64-linux-gnu.so");
+  CHECK(module.link.front() == project.toolchain.host_compiler);
+  REQUIRE(module.sources.size() == 1);
+  CHECK(module.sources[0].language == Language::cuda);
+  CHECK(module.sources[0].source == fs::canonical(project.folder.path()) / "p/a.cu");
+  CHECK(module.sources[0].argv == std::vector<std::string>{"/opt/cuda/bin/nvcc", "-ccbin", project.toolchain.host_compiler.string(),
+                                                           "-Xcompiler", "-fPIC", "-O3", "-gencode", "arch=compute_80,code=sm_80"});
+  CHECK(build.wheel.filename() == "pkg-1.0-cp311-cp311-linux_x86_64.whl");
+}
+
+TEST_CASE("a setup.py that is missing, fails, or builds in another way is told plainly") {
+  Project project;
+  CHECK_THROWS_MATCHES(project.record("import nothing_of_that_name\n"), Error, says("No module named 'nothing_of_that_name'"));
+  CHECK_THROWS_MATCHES(project.record("def (\n"), Error, says("SyntaxError"));
+  CHECK_THROWS_MATCHES(project.record("pass\n"), Error, says("setup.py made 0 wheels"));
+  const std::string other = R"(
+import os, subprocess, sys
+wheel = sys.argv[sys.argv.index("--dist-dir") + 1]
+os.makedirs(wheel)
+open("a.c", "w").write("int x;")
+subprocess.check_call([os.environ["CC"], "-c", "a.c", "-o", "a.o"])
+subprocess.check_call([os.environ["CC"], "-shared", "a.o", "-o", "_a.so"])
+open(wheel + "/pkg-1.0-cp311-cp311-linux_x86_64.whl", "w").close()
+)";
+  CHECK_THROWS_MATCHES(project.record(other), Error, says("in a way that sagebuild does not understand").hints("ninja"));
+  fs::remove(project.folder.path() / "p" / "setup.py");
+  const RecordSettings settings{project.folder.path() / "p", "8.0", project.folder.path() / "w2"};
+  CHECK_THROWS_MATCHES(record_setup(settings, project.python, project.toolchain, project.report), Error, says("there is no setup.py"));
+}
+
+}  // namespace sagebuild
