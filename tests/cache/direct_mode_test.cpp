@@ -78,6 +78,24 @@ TEST_CASE("a preprocessor run hits while its files are the same, and a set of fi
   CHECK(project.cache->explain(project.key()).find("beside.h' is gone") != std::string::npos);
 }
 
+TEST_CASE("with --explain each miss of a known subject says why, and a cold build says nothing") {
+  Project project;
+  CacheSettings settings{project.folder};
+  settings.explain = true;
+  project.cache = open_cache(std::move(settings), project.report);
+  CHECK_FALSE(project.hits());
+  CHECK_FALSE(project.cache->lookup(key_of("a")));
+  CHECK(project.report.notes.empty());
+  project.run_and_store();
+  store_text(*project.cache, project.work, "a");
+  write_file(project.root / "src/beside.h", "// other\n");
+  CHECK_FALSE(project.hits());
+  CHECK_FALSE(project.cache->lookup(key_of("b")));
+  REQUIRE(project.report.notes.size() == 2);
+  CHECK(project.report.notes[0] == "preprocess a.cu: file '{tree}/src/beside.h' changed");
+  CHECK(project.report.notes[1].find("ptxas demo a.cu sm_90a: ptx: sha256:") == 0);
+}
+
 TEST_CASE("a new file that would be found earlier is a change, one that would not is none") {
   Project project;
   project.run_and_store();
