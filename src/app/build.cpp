@@ -165,8 +165,14 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
   const CompileRoom room{state.recipe ? state.recipe->package : "", state.project(), state.work.path(),
                          settings.keep_temp};
   const ExecSettings execution{settings.limits, state.logs, cache.get(), history.get()};
-  const ModuleOutcome compiled =
-      compile_modules(state.plan, state.toolchain, state.python, room, settings.headers, execution, report);
+  const ModuleOutcome compiled = [&] {
+    try {
+      return compile_modules(state.plan, state.toolchain, state.python, room, settings.headers, execution, report);
+    } catch (const Error&) {
+      cache->flush();  // what was done before the failure is worth keeping, for others too
+      throw;
+    }
+  }();
   cache->flush();
   if (!settings.timeline.empty()) write_file(settings.timeline, chrome_trace(compiled.execution.steps));
 

@@ -23,7 +23,7 @@ using SteadyClock = std::chrono::steady_clock;
 
 constexpr int kMostFailures = 3;               // in a row: refusals, broken answers
 constexpr int kSlowAnswers = 8;                // so many answers tell what is slow
-constexpr int kSlowShare = 5;                  // their mean is above this part of the patience
+constexpr int kSlowShare = 20;                 // their mean is above this part of the patience
 constexpr std::uint64_t kSlowest = 1'000'000;  // bytes per second of a download
 constexpr int kTooLarge = 413;
 

@@ -111,6 +111,20 @@ TEST_CASE("a miss is explained by the input that changed against the nearest ear
   CHECK(cache_explain(world.folder, "b.cu").empty());
 }
 
+TEST_CASE("of one subject the twenty newest keys are described") {
+  CacheWorld world;
+  for (int i = 0; i < 30; ++i) {
+    const ActionKey key = ActionKey("cicc", "a.cu").add("round", std::to_string(i));
+    world.cache->store(key, {}, {});
+    for (const fs::path& path : world.stored("keys")) {
+      if (path.filename() == key.digest().hex()) set_age(path, std::chrono::seconds(1000 - i));
+    }
+  }
+  CHECK(world.stored("keys").size() == 20);
+  const std::string text = world.cache->explain(ActionKey("cicc", "a.cu").add("round", "29").add("more", "x"));
+  CHECK(text == "cicc a.cu: more: new input x");
+}
+
 TEST_CASE("costs of steps are remembered by kind and subject, and the last one counts") {
   const CacheWorld world;
   const auto history = open_history(world.folder);
