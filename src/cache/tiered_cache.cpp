@@ -156,6 +156,11 @@ bool TieredCache::materialize(const ActionResult& result, const Paths& destinati
     const auto file = result.files.find(wanted.first);
     return file != result.files.end() && bring(file->second, wanted.second);
   });
+  if (!all && counters_.hits > 0) {  // so it was no hit after all
+    --counters_.hits;
+    ++counters_.misses;
+    counters_.cpu_seconds_saved -= result.cpu_seconds;
+  }
   pass_on_complaints();
   return all;
 }
