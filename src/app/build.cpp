@@ -10,6 +10,7 @@
 #include "sagebuild/app/compile.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/exec/timeline.hpp"
 #include "sagebuild/patch/patch.hpp"
 #include "sagebuild/plan/plan.hpp"
 #include "sagebuild/probe/record_setup.hpp"
@@ -114,7 +115,7 @@ std::string described(const Checkout& checkout) {
 
 const BuildPlan& Planned::plan() const { return prepared->plan; }
 
-Planned plan_build(const BuildSettings& settings, Reporter& report) {
+Planned plan_build(const BuildSettings& settings, ActionCache& cache, Reporter& report) {
   auto state = std::make_shared<PreparedBuild>();
   PreparedBuild& build = *state;
   if (settings.keep_temp) {
@@ -141,7 +142,8 @@ Planned plan_build(const BuildSettings& settings, Reporter& report) {
   if (build.recipe && settings.patch) build.tree = patch_tree(build.tree.checkout, *build.recipe);
 
   report.stage("recording what setup.py would build");
-  const RecordSettings recording{build.project(), recording_archs(build.recipe, archs), build.work.path() / "record"};
+  const RecordSettings recording{build.project(), recording_archs(build.recipe, archs), build.work.path() / "record",
+                                 &cache};
   build.recorded = record_setup(recording, build.python, build.toolchain, report);
   if (build.recorded.modules.empty()) {
     throw Error(ErrorKind::failed, "setup.py of the project compiles no extension module", {},
@@ -156,16 +158,23 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
   require_writable_folder(settings.output, "output folder");
   const auto cache = open_build_cache(std::move(settings.cache), report);
   const auto history = open_history(action_cache_folder());
-  const Planned planned = plan_build(settings, report);
+  const Planned planned = plan_build(settings, *cache, report);
   const PreparedBuild& state = *planned.prepared;
 
   report.stage(fmt::format("compiling {} modules on {} cores", state.plan.modules.size(), settings.limits.jobs));
   const CompileRoom room{state.recipe ? state.recipe->package : "", state.project(), state.work.path(),
                          settings.keep_temp};
   const ExecSettings execution{settings.limits, state.logs, cache.get(), history.get()};
-  const ModuleOutcome compiled =
-      compile_modules(state.plan, state.toolchain, state.python, room, settings.headers, execution, report);
+  const ModuleOutcome compiled = [&] {
+    try {
+      return compile_modules(state.plan, state.toolchain, state.python, room, settings.headers, execution, report);
+    } catch (const Error&) {
+      cache->flush();  // what was done before the failure is worth keeping, for others too
+      throw;
+    }
+  }();
   cache->flush();
+  if (!settings.timeline.empty()) write_file(settings.timeline, chrome_trace(compiled.execution.steps));
 
   report.stage("packing the wheel");
   PackSettings pack;

@@ -49,6 +49,7 @@ std::filesystem::path action_cache_folder() { return cache_folder() / "actions";
 std::unique_ptr<ActionCache> open_build_cache(CacheChoice choice, Reporter& report) {
   if (choice.off) return no_cache();
   CacheSettings settings{action_cache_folder(), choice.limit};
+  settings.explain = choice.explain;
   if (!choice.remote.empty()) settings.remote = remote_of(choice);
   return open_cache(std::move(settings), report);
 }

@@ -87,6 +87,19 @@ void KeyLog::put(const ActionKey& key) const {
   const std::string subject = Sha256().field(key.kind()).field(key.subject()).finish().hex();
   const json body = {{"kind", key.kind()}, {"subject", key.subject()}, {"inputs", key.inputs()}};
   write_file(folder_ / subject / key.digest().hex(), sealed(body.dump(-1, ' ', false, json::error_handler_t::replace)));
+  keep_newest(folder_ / subject);
+}
+
+void KeyLog::keep_newest(const fs::path& folder) {
+  std::vector<std::pair<fs::file_time_type, fs::path>> files;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    files.emplace_back(fs::last_write_time(entry.path(), ignored), entry.path());
+  }
+  if (files.size() <= kMostKeys) return;
+  std::ranges::sort(files);
+  files.resize(files.size() - kMostKeys);
+  for (const auto& [written, path] : files) fs::remove(path, ignored);
 }
 
 std::vector<KeyDescription> KeyLog::of_subject(const std::string& kind, const std::string& subject) const {

@@ -33,6 +33,7 @@ class KeyLog {
   std::vector<std::vector<KeyDescription>> all() const;
 
  private:
+  static void keep_newest(const std::filesystem::path& folder);
   std::vector<KeyDescription> in_folder(const std::filesystem::path& folder) const;
 
   std::filesystem::path folder_;

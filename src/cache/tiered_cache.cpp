@@ -93,7 +93,7 @@ void TieredCache::pass_on_complaints() {
   for (const std::string& text : remote_->take_complaints()) report_.warning(text);
 }
 
-std::optional<ActionResult> TieredCache::counted(std::optional<ActionResult> result) {
+std::optional<ActionResult> TieredCache::counted(const ActionKey& key, std::optional<ActionResult> result) {
   pass_on_complaints();
   if (result) {
     ++counters_.hits;
@@ -101,6 +101,8 @@ std::optional<ActionResult> TieredCache::counted(std::optional<ActionResult> res
     counters_.cpu_seconds_saved += result->cpu_seconds;
   } else {
     ++counters_.misses;
+    const auto reason = settings_.explain ? reason_of_miss(key) : std::nullopt;
+    if (reason) report_.note(fmt::format("{} {}: {}", key.kind(), key.subject(), *reason));
   }
   remote_hit_ = false;
   return result;
@@ -112,7 +114,7 @@ std::optional<ActionResult> TieredCache::lookup(const ActionKey& key) {
   auto result = find_result(digest);
   // So that the next miss of this subject can be explained here, too.
   if (result && remote_hit_) writing([&] { keys_.put(key); });
-  return counted(std::move(result));
+  return counted(key, std::move(result));
 }
 
 std::optional<ActionResult> TieredCache::find_result(const Digest& key) {
@@ -154,6 +156,11 @@ bool TieredCache::materialize(const ActionResult& result, const Paths& destinati
     const auto file = result.files.find(wanted.first);
     return file != result.files.end() && bring(file->second, wanted.second);
   });
+  if (!all && counters_.hits > 0) {  // so it was no hit after all
+    --counters_.hits;
+    ++counters_.misses;
+    counters_.cpu_seconds_saved -= result.cpu_seconds;
+  }
   pass_on_complaints();
   return all;
 }
@@ -204,7 +211,7 @@ std::optional<ActionResult> TieredCache::lookup_by_files(const ActionKey& key, c
       found = match(digest, body, scope);
     }
   }
-  return counted(found ? find_result(*found) : std::nullopt);
+  return counted(key, found ? find_result(*found) : std::nullopt);
 }
 
 std::optional<Digest> TieredCache::match(const Digest& key, const std::optional<std::string>& body,
@@ -265,15 +272,19 @@ Digest TieredCache::file_digest(const fs::path& path) {
 
 std::string TieredCache::explain(const ActionKey& key) {
   const std::lock_guard lock(mutex_);
-  const std::string what = fmt::format("{} {}: ", key.kind(), key.subject());
+  return fmt::format("{} {}: {}", key.kind(), key.subject(), reason_of_miss(key).value_or("never stored before"));
+}
+
+std::optional<std::string> TieredCache::reason_of_miss(const ActionKey& key) const {
   const KeyDescription now = described(key);
-  if (const auto reason = reasons_.find(key.digest()); reason != reasons_.end()) return what + reason->second;
+  if (const auto reason = reasons_.find(key.digest()); reason != reasons_.end()) return reason->second;
   const auto earlier = keys_.of_subject(key.kind(), key.subject());
   if (std::ranges::find(earlier, now.key, &KeyDescription::key) != earlier.end()) {
-    return what + "was stored before, but is evicted or damaged";
+    return "was stored before, but is evicted or damaged";
   }
   const KeyDescription* nearest_one = nearest_earlier(earlier, now);
-  return what + (nearest_one == nullptr ? "never stored before" : difference(*nearest_one, now));
+  if (nearest_one == nullptr) return std::nullopt;
+  return difference(*nearest_one, now);
 }
 
 void TieredCache::flush() {

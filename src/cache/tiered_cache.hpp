@@ -34,7 +34,8 @@ class TieredCache : public ActionCache {
   CacheCounters counters() const override;
 
  private:
-  std::optional<ActionResult> counted(std::optional<ActionResult> result);
+  std::optional<ActionResult> counted(const ActionKey& key, std::optional<ActionResult> result);
+  std::optional<std::string> reason_of_miss(const ActionKey& key) const;
   std::optional<ActionResult> find_result(const Digest& key);
   std::optional<ActionResult> local_result(const Digest& key);
   std::optional<ActionResult> remote_result(const Digest& key);

@@ -41,6 +41,7 @@ std::vector<SettingSpec> build_specs() {
   specs.push_back({"jobs", "steps at a time; the machine's cores if not given", "", {"MAX_JOBS"}});
   specs.push_back({"memory", "memory that steps may take together, such as 16G; 80 % of what there is if not given"});
   specs.push_back({"headers", "stand-in headers: auto, facade, lean, full, or check (auto with proof)", "auto"});
+  specs.push_back({"timeline", "write what ran when to this file, for ui.perfetto.dev or chrome://tracing"});
   for (SettingSpec& spec : cache_specs()) specs.push_back(std::move(spec));
   return specs;
 }
@@ -72,6 +73,7 @@ BuildSettings build_settings(const Settings& settings) {
   build.allow_foreign_owner = settings.enabled("allow-foreign-owner");
   build.output = settings.text("output");
   build.headers = header_choice(settings);
+  build.timeline = settings.text("timeline");
   build.cache = cache_choice(settings);
   build.limits.jobs = settings.number("jobs").value_or(available_cores());
   build.limits.memory = settings.size("memory").value_or(available_memory() / 10 * 8);
@@ -117,7 +119,10 @@ int run_plan(const Cli& cli, const Settings& settings, Reporter& report) {
     fmt::print("{}", settings.table());
     return 0;
   }
-  const Planned planned = plan_build(build_settings(settings), report);
+  BuildSettings build = build_settings(settings);
+  const auto cache = open_build_cache(std::move(build.cache), report);
+  const Planned planned = plan_build(build, *cache, report);
+  cache->flush();
   fmt::print("{}", cli.global().json ? json_of(planned.plan()) : table_of(planned.plan()));
   return 0;
 }

@@ -92,6 +92,7 @@ std::vector<SettingSpec> cache_specs() {
       kLimit,
       {"cache-remote", "URL of a remote cache (Bazel's HTTP layout: nginx with DAV, bazel-remote)"},
       {"cache-remote-read-only", "take results from the remote cache, send none", "", {}, true},
+      {"explain", "say of each step that is not in the cache which of its inputs changed", "", {}, true},
   };
 }
 
@@ -101,6 +102,7 @@ CacheChoice cache_choice(const Settings& settings) {
   choice.off = settings.find("no-cache") && settings.enabled("no-cache");
   choice.remote = settings.text("cache-remote");
   choice.remote_read_only = settings.find("cache-remote-read-only") && settings.enabled("cache-remote-read-only");
+  choice.explain = settings.find("explain") && settings.enabled("explain");
   if (const auto token = environment_value("SAGEBUILD_CACHE_TOKEN")) choice.token = Secret(*token);
   return choice;
 }

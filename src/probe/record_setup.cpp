@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
+#include "record_cache.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/probe/ninja_file.hpp"
@@ -179,20 +181,30 @@ void require_setup_py(const fs::path& project) {
               "sagebuild builds packages that use setuptools with torch's CUDAExtension");
 }
 
+ProcessResult run_setup(const Command& command, Reporter& report) {
+  ProcessResult result = run(command);
+  report.detail(fmt::format("setup.py took {}: {}", human_time(result.wall_seconds), shell_line(command.argv)));
+  if (result.ok()) return result;
+  std::vector<std::string> causes = {result.status_text()};
+  for (const auto line : lines_of(result.diagnostics)) causes.emplace_back(line);
+  if (causes.size() > 16) causes.erase(causes.begin() + 1, causes.end() - 15);
+  throw Error(ErrorKind::failed, "setup.py of the project failed while its build was recorded", std::move(causes),
+              "does `python setup.py --version` work in that folder? --keep-temp keeps it", command.log.string());
+}
+
 }  // namespace
 
 RecordedBuild record_setup(const RecordSettings& settings, const PythonEnv& python, const Toolchain& toolchain,
                            Reporter& report) {
   require_setup_py(settings.project);
   const Command command = setup_command(settings, python, toolchain);
-  const ProcessResult result = run(command);
-  report.detail(fmt::format("setup.py took {}: {}", human_time(result.wall_seconds), shell_line(command.argv)));
-  if (!result.ok()) {
-    std::vector<std::string> causes = {result.status_text()};
-    for (const auto line : lines_of(result.diagnostics)) causes.emplace_back(line);
-    if (causes.size() > 16) causes.erase(causes.begin() + 1, causes.end() - 15);
-    throw Error(ErrorKind::failed, "setup.py of the project failed while its build was recorded", std::move(causes),
-                "does `python setup.py --version` work in that folder? --keep-temp keeps it", command.log.string());
+  std::optional<RecordCache> cache;
+  std::optional<ProcessResult> ran;
+  if (settings.cache != nullptr) cache.emplace(settings, command, python, toolchain, *settings.cache);
+  if (cache && cache->restore()) {
+    report.detail("setup.py was recorded before with the same inputs");
+  } else {
+    ran = run_setup(command, report);
   }
   const Records records = read_records(settings.work / "records");
   RecordedBuild build;
@@ -208,6 +220,7 @@ RecordedBuild record_setup(const RecordSettings& settings, const PythonEnv& pyth
                 {fmt::format("seen: {}", seen)},
                 "torch must compile through ninja (use_ninja=True, and no own build step)");
   }
+  if (cache && ran) cache->keep(*ran, report);
   return build;
 }
 

@@ -47,9 +47,11 @@ TEST_CASE("a result comes back as it was stored, with its texts, costs and modes
   CHECK(read_file(place) == "#!/bin/sh\n");
   CHECK((fs::status(place).permissions() & fs::perms::owner_exec) != fs::perms::none);
   CHECK(fs::file_size(world.work / "e") == 0);
-  CHECK_FALSE(world.cache->materialize(*found, {{"no such output", place}}));
   CHECK(world.cache->counters().hits == 1);
   CHECK(world.cache->counters().cpu_seconds_saved == 2.5);
+  CHECK_FALSE(world.cache->materialize(*found, {{"no such output", place}}));
+  CHECK(world.cache->counters().hits == 0);
+  CHECK(world.cache->counters().cpu_seconds_saved == 0);
 }
 
 TEST_CASE("a materialised file may be changed in place without harm to the cache") {
@@ -109,6 +111,20 @@ TEST_CASE("a miss is explained by the input that changed against the nearest ear
   REQUIRE(differences.size() == 1);
   CHECK(differences[0].text.find("arch: sm_") == 0);
   CHECK(cache_explain(world.folder, "b.cu").empty());
+}
+
+TEST_CASE("of one subject the twenty newest keys are described") {
+  CacheWorld world;
+  for (int i = 0; i < 30; ++i) {
+    const ActionKey key = ActionKey("cicc", "a.cu").add("round", std::to_string(i));
+    world.cache->store(key, {}, {});
+    for (const fs::path& path : world.stored("keys")) {
+      if (path.filename() == key.digest().hex()) set_age(path, std::chrono::seconds(1000 - i));
+    }
+  }
+  CHECK(world.stored("keys").size() == 20);
+  const std::string text = world.cache->explain(ActionKey("cicc", "a.cu").add("round", "29").add("more", "x"));
+  CHECK(text == "cicc a.cu: more: new input x");
 }
 
 TEST_CASE("costs of steps are remembered by kind and subject, and the last one counts") {

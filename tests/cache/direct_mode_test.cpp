@@ -78,6 +78,24 @@ TEST_CASE("a preprocessor run hits while its files are the same, and a set of fi
   CHECK(project.cache->explain(project.key()).find("beside.h' is gone") != std::string::npos);
 }
 
+TEST_CASE("with --explain each miss of a known subject says why, and a cold build says nothing") {
+  Project project;
+  CacheSettings settings{project.folder};
+  settings.explain = true;
+  project.cache = open_cache(std::move(settings), project.report);
+  CHECK_FALSE(project.hits());
+  CHECK_FALSE(project.cache->lookup(key_of("a")));
+  CHECK(project.report.notes.empty());
+  project.run_and_store();
+  store_text(*project.cache, project.work, "a");
+  write_file(project.root / "src/beside.h", "// other\n");
+  CHECK_FALSE(project.hits());
+  CHECK_FALSE(project.cache->lookup(key_of("b")));
+  REQUIRE(project.report.notes.size() == 2);
+  CHECK(project.report.notes[0] == "preprocess a.cu: file '{tree}/src/beside.h' changed");
+  CHECK(project.report.notes[1].find("ptxas demo a.cu sm_90a: ptx: sha256:") == 0);
+}
+
 TEST_CASE("a new file that would be found earlier is a change, one that would not is none") {
   Project project;
   project.run_and_store();
@@ -215,13 +233,22 @@ TEST_CASE("digests of old files are remembered, also in the next run, and any ch
 TEST_CASE("a file as young as the clock can tell, or from the future, is hashed every time") {
   const CacheWorld world;
   const fs::path path = world.file("header.h", "one");
-  for (const auto clock_offset : {0h, -24h}) {
-    FileDigests digests(world.folder / "digests/x", [=] { return FileDigests::Clock::now() + clock_offset; });
-    set_age(path, 0s);
+  set_age(path, 24h);  // mtime says it is old, ctime that it was put here just now
+  struct stat status {};
+  stat(path.c_str(), &status);
+  const FileDigests::Clock::time_point changed{std::chrono::seconds(status.st_ctim.tv_sec) +
+                                               std::chrono::microseconds(status.st_ctim.tv_nsec / 1000)};
+  const auto times_hashed = [&](FileDigests::Clock::duration age) {
+    FileDigests digests(world.folder / "digests/x", [=] { return changed + age; });
     digests.of(path);
     digests.of(path);
-    CHECK(digests.hashed() == 2);
-  }
+    return digests.hashed();
+  };
+  CHECK(times_hashed(10ms) == 2);
+  CHECK(times_hashed(-24h) == 2);
+  CHECK(times_hashed(1h) == 1);
+  set_age(path, -48h);
+  CHECK(times_hashed(1h) == 2);
 }
 
 }  // namespace sagebuild

@@ -38,6 +38,7 @@ struct BuildSettings {
   Limits limits;
   CacheChoice cache;
   HeaderChoice headers = HeaderChoice::automatic;
+  std::filesystem::path timeline;  // a Chrome trace of the steps; empty: none
   bool patch = true;
   bool keep_temp = false;
   bool allow_foreign_owner = false;
@@ -51,7 +52,7 @@ struct Planned {
   const BuildPlan& plan() const;
 };
 
-Planned plan_build(const BuildSettings& settings, Reporter& report);
+Planned plan_build(const BuildSettings& settings, ActionCache& cache, Reporter& report);
 
 struct BuildOutcome {
   Wheel wheel;

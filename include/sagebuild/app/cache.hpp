@@ -18,6 +18,7 @@ struct CacheChoice {
   std::string remote;
   Secret token;  // for a remote that wants a bearer token
   bool remote_read_only = false;
+  bool explain = false;  // say of each miss which input changed
 };
 
 // The folder of the action cache below cache_folder(): also what `sagebuild cache` looks after.

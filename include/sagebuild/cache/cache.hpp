@@ -32,6 +32,7 @@ struct CacheSettings {
   std::filesystem::path folder;          // see cache_folder() in sys/files.hpp
   std::uint64_t limit = 20'000'000'000;  // bytes; the least recently used goes first
   std::optional<RemoteCacheSettings> remote = {};
+  bool explain = false;  // note why each miss missed whose subject was stored before
 };
 
 // Never throws for a folder or server that does not work: such a cache misses, and says so once.

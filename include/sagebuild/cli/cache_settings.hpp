@@ -8,7 +8,7 @@
 
 namespace sagebuild {
 
-// Rows for a command's table: no-cache, cache-limit, cache-remote, cache-remote-read-only.
+// Rows for a command's table: no-cache, cache-limit, cache-remote, cache-remote-read-only, explain.
 std::vector<SettingSpec> cache_specs();
 
 // A bearer token comes from SAGEBUILD_CACHE_TOKEN alone: a flag would show it to every user of the machine.

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <string>
 
+#include "sagebuild/model/action_cache.hpp"
 #include "sagebuild/model/environment.hpp"
 #include "sagebuild/model/recorded_build.hpp"
 #include "sagebuild/report/reporter.hpp"
@@ -15,6 +16,7 @@ struct RecordSettings {
   std::filesystem::path project;  // the folder of setup.py; changed by the run (build/, egg-info)
   std::string archs;              // TORCH_CUDA_ARCH_LIST for the recording, `;` between items
   std::filesystem::path work;     // an empty private folder for records, stand-ins and the wheel
+  ActionCache* cache = nullptr;   // none: setup.py is run in any case
 };
 
 // Throws Error{failed} if setup.py is missing, fails (with its last lines), compiles in a way that is not understood,
