@@ -7,10 +7,15 @@ BUILD := build/release
 WITH_TOOLS = uv=$$(cmake/install-uv.sh build/tools) && PATH="$$uv:$$PATH"
 CTEST = $(WITH_TOOLS) ctest --test-dir $(BUILD) --output-on-failure
 
-.PHONY: all packages demo test test-full bench coverage install clean
+.PHONY: all configured tests packages demo test test-full bench coverage install clean
 
-all: packages
+all: configured
+	@cmake --build --preset release --target sagebuild
+
+configured: packages
 	@cmake --preset release > $(BUILD).log 2>&1 || { cat $(BUILD).log; false; }
+
+tests: configured
 	@cmake --build --preset release
 
 packages:
@@ -23,10 +28,10 @@ demo: all
 	@$(WITH_TOOLS) examples/demo.sh $(BUILD)/sagebuild
 
 # Unit tests, and end-to-end tests with a real compile. test-full adds those that take minutes.
-test: all
+test: tests
 	$(CTEST) --label-exclude full
 
-test-full: all
+test-full: tests
 	$(CTEST)
 
 bench: all

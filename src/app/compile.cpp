@@ -80,6 +80,7 @@ class GraphMaker {
 
   Command link_command(const PlannedModule& module, const fs::path& output) const {
     Command command{.argv = module.link, .cwd = module.link_cwd};
+    command.env["TMPDIR"] = room_.work;
     *(std::ranges::find(command.argv, "-o") + 1) = output.string();
     const auto libcuda = std::ranges::find(command.argv, "-lcuda");
     if (libcuda != command.argv.end()) command.argv.insert(libcuda, "-L" + cuda_stubs(module).string());

@@ -10,6 +10,10 @@ Command Job::command(Words words, const fs::path& cwd) const {
   result.argv = std::move(words);
   result.cwd = cwd;
   if (!path.empty()) result.env["PATH"] = path;
+  // A compiler that is killed leaves its temporary files; here they go with the build's own folder.
+  const fs::path temporary = settings->work / "tmp";
+  make_folders(temporary);
+  result.env["TMPDIR"] = temporary;
   return result;
 }
 

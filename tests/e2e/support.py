@@ -143,10 +143,11 @@ class Gate:
 
     def reached(self, running):
         """Returns when a compiler of this command reads the gate; it goes on reading until the gate opens or it is killed."""
-        self._close()
-        wait_for(self._try_to_write, running)
+        self.close()
+        wait_for(self.read_again, running)
 
-    def _try_to_write(self):
+    def read_again(self):
+        """Whether somebody reads, or waits to read; holds it from now on."""
         try:
             self._writer = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
         except OSError as error:
@@ -154,7 +155,7 @@ class Gate:
                 raise
         return self._writer is not None
 
-    def _close(self):
+    def close(self):
         if self._writer is not None:
             os.close(self._writer)
             self._writer = None
@@ -164,7 +165,7 @@ class Gate:
         plain = self.path.with_suffix(".plain")
         plain.write_text("")
         os.replace(plain, self.path)
-        self._close()
+        self.close()
 
 
 class EndToEnd(unittest.TestCase):
