@@ -20,8 +20,10 @@ std::string plural(const RepoId& repo) { return repo.kind + "s"; }
 std::string_view name_fault(std::string_view part) {
   constexpr std::string_view kAllowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
   if (part.empty()) return "a part is empty";
-  if (part.find_first_not_of(kAllowed) != std::string_view::npos) return "only letters, digits, '.', '_' and '-' may be used";
-  if (part.find("--") != std::string_view::npos || part.find("..") != std::string_view::npos) return "'--' and '..' are not allowed";
+  if (part.find_first_not_of(kAllowed) != std::string_view::npos)
+    return "only letters, digits, '.', '_' and '-' may be used";
+  if (part.find("--") != std::string_view::npos || part.find("..") != std::string_view::npos)
+    return "'--' and '..' are not allowed";
   if (part.ends_with(".git")) return "it may not end in '.git'";
   if (part.front() == '-' || part.front() == '.' || part.back() == '-' || part.back() == '.') {
     return "it may not begin or end with '-' or '.'";
@@ -30,7 +32,8 @@ std::string_view name_fault(std::string_view part) {
 }
 
 bool is_loopback(const std::string& origin) {
-  return origin.starts_with("http://127.") || origin.starts_with("http://localhost:") || origin.starts_with("http://[::1]:");
+  return origin.starts_with("http://127.") || origin.starts_with("http://localhost:") ||
+         origin.starts_with("http://[::1]:");
 }
 
 }  // namespace
@@ -38,8 +41,10 @@ bool is_loopback(const std::string& origin) {
 RepoId parse_repo_id(std::string_view text) {
   RepoId repo;
   std::string_view name = text;
-  if (take_prefix(name, "datasets/")) repo.kind = "dataset";
-  else if (take_prefix(name, "spaces/")) repo.kind = "space";
+  if (take_prefix(name, "datasets/"))
+    repo.kind = "dataset";
+  else if (take_prefix(name, "spaces/"))
+    repo.kind = "space";
   const auto slash = name.find('/');
   std::string_view fault = "it has no '/'";
   if (slash != std::string_view::npos) {
@@ -69,11 +74,12 @@ std::string resolve_url(const std::string& endpoint, const RepoId& repo, std::st
 
 void require_repo_path(std::string_view path) {
   const auto parts = split(path, "/");
-  const bool bad_part = std::ranges::any_of(parts, [](std::string_view part) {
-    return part == "." || part == ".." || part == ".git" || part == ".cache";
-  });
-  const bool control = std::ranges::any_of(path, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-  if (parts.empty() || bad_part || control || path.front() == '/' || path.back() == '/' || path.find("//") != std::string_view::npos) {
+  const bool bad_part = std::ranges::any_of(
+      parts, [](std::string_view part) { return part == "." || part == ".." || part == ".git" || part == ".cache"; });
+  const bool control =
+      std::ranges::any_of(path, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+  if (parts.empty() || bad_part || control || path.front() == '/' || path.back() == '/' ||
+      path.find("//") != std::string_view::npos) {
     throw Error(ErrorKind::usage, fmt::format("'{}' cannot be a path in a repository", path), {},
                 "use relative names without '.', '..', '.git' or '.cache'");
   }
@@ -83,7 +89,8 @@ std::string hub_endpoint() {
   std::string endpoint = environment_value("HF_ENDPOINT").value_or("https://huggingface.co");
   while (endpoint.ends_with('/')) endpoint.pop_back();
   const auto origin = origin_of(endpoint);
-  if (!origin) throw Error(ErrorKind::usage, fmt::format("HF_ENDPOINT '{}' is not an http or https URL", shown_url(endpoint)));
+  if (!origin)
+    throw Error(ErrorKind::usage, fmt::format("HF_ENDPOINT '{}' is not an http or https URL", shown_url(endpoint)));
   if (origin->starts_with("http:") && !is_loopback(*origin)) {
     throw Error(ErrorKind::usage, fmt::format("HF_ENDPOINT '{}' is plain http", shown_url(endpoint)),
                 {"the token would be readable on the way"}, "use https");

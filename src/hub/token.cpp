@@ -36,7 +36,8 @@ std::optional<HubToken> token_from(std::string_view text, std::string origin) {
   const std::string_view value = trimmed(text);
   if (value.empty()) return std::nullopt;
   const bool printable = std::ranges::all_of(value, [](char c) { return c > 0x20 && c < 0x7f; });
-  if (!printable) throw Error(ErrorKind::usage, fmt::format("the token in {} holds blanks or control characters", origin));
+  if (!printable)
+    throw Error(ErrorKind::usage, fmt::format("the token in {} holds blanks or control characters", origin));
   leave_no_core_file();
   return HubToken{Secret(std::string(value)), std::move(origin)};
 }

@@ -48,15 +48,16 @@ std::optional<WheelName> parse_wheel_name(std::string_view file_name) {
   if (has_build && kDigits.find(parts[2].front()) == std::string_view::npos) return std::nullopt;
   if (kDigits.find(parts[1].front()) == std::string_view::npos) return std::nullopt;
   const std::size_t tags = has_build ? 3 : 2;
-  return WheelName{std::string(parts[0]),        std::string(parts[1]),        has_build ? std::string(parts[2]) : "",
-                   std::string(parts[tags]),     std::string(parts[tags + 1]), std::string(parts[tags + 2])};
+  return WheelName{std::string(parts[0]),    std::string(parts[1]),        has_build ? std::string(parts[2]) : "",
+                   std::string(parts[tags]), std::string(parts[tags + 1]), std::string(parts[tags + 2])};
 }
 
 std::vector<std::string> expanded_tags(const WheelName& name) {
   std::vector<std::string> tags;
   for (const auto python : split(name.python, ".")) {
     for (const auto abi : split(name.abi, ".")) {
-      for (const auto platform : split(name.platform, ".")) tags.push_back(fmt::format("{}-{}-{}", python, abi, platform));
+      for (const auto platform : split(name.platform, "."))
+        tags.push_back(fmt::format("{}-{}-{}", python, abi, platform));
     }
   }
   return tags;

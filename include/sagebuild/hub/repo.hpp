@@ -31,8 +31,8 @@ std::string resolve_url(const std::string& endpoint, const RepoId& repo, std::st
 // control characters.
 void require_repo_path(std::string_view path);
 
-// HF_ENDPOINT (a final "/" is dropped) or https://huggingface.co. Throws Error{usage} for what is no URL, and for plain http
-// to another machine: the token would travel in the clear.
+// HF_ENDPOINT (a final "/" is dropped) or https://huggingface.co. Throws Error{usage} for what is no URL, and for plain
+// http to another machine: the token would travel in the clear.
 std::string hub_endpoint();
 
 }  // namespace sagebuild

@@ -15,8 +15,8 @@ struct HubToken {
 };
 
 // `token_file` (--token-file), else HF_TOKEN, HUGGING_FACE_HUB_TOKEN, else the file HF_TOKEN_PATH, $HF_HOME/token,
-// $XDG_CACHE_HOME/huggingface/token or ~/.cache/huggingface/token. Blanks and line ends are stripped, an empty value counts as
-// absent. From the moment a token is found this process leaves no core file and cannot be traced by others.
+// $XDG_CACHE_HOME/huggingface/token or ~/.cache/huggingface/token. Blanks and line ends are stripped, an empty value
+// counts as absent. From the moment a token is found this process leaves no core file and cannot be traced by others.
 // Throws Error{usage} if `token_file` is unreadable or empty, or a token has characters that no header may hold.
 HubToken find_hub_token(const std::optional<std::filesystem::path>& token_file);
 
