@@ -56,6 +56,7 @@ struct Sending {
   std::size_t first = 0;  // its requests in the group
   std::size_t count = 0;
   std::vector<std::uint64_t> done;  // bytes by request
+  bool is_shown = false;            // its end was reported
 };
 
 class Round {
@@ -63,7 +64,7 @@ class Round {
   Round(HubApi& api, Reporter& report) : api_(api), report_(report) {}
 
   void add(const LocalFile& file, const ObjectUpload& upload) {
-    auto sending = std::make_unique<Sending>(Sending{&file, &upload, requests_.size(), 0, {}});
+    auto sending = std::make_unique<Sending>(Sending{&file, &upload, requests_.size(), 0, {}, false});
     const std::uint64_t size = file.id.size;
     const std::uint64_t chunk = upload.chunk == 0 ? std::max<std::uint64_t>(size, 1) : upload.chunk;
     sending->count = upload.chunk == 0 ? 1 : upload.parts.size();
@@ -100,11 +101,20 @@ class Round {
     };
     request.progress = [this, &sending, index](std::uint64_t sent, std::uint64_t) {
       sending.done[index] = sent;
-      report_.transfer({"uploading " + sending.file->path.filename().string(),
-                        std::accumulate(sending.done.begin(), sending.done.end(), std::uint64_t{0}),
-                        sending.file->id.size});
+      show_progress();
     };
     return request;
+  }
+
+  // One file at a time, the first that is not through, although the next may be on their way: so each has its rate.
+  void show_progress() {
+    for (const auto& sending : sendings_) {
+      const auto done = std::accumulate(sending->done.begin(), sending->done.end(), std::uint64_t{0});
+      if (done == sending->file->id.size && sending->is_shown) continue;
+      sending->is_shown = done == sending->file->id.size;
+      report_.transfer({"uploading " + sending->file->path.filename().string(), done, sending->file->id.size});
+      return;
+    }
   }
 
   void finish(const Sending& sending, std::span<const Response> responses) {
