@@ -158,12 +158,19 @@ RemoteTree HubApi::tree(const std::string& commit) {
   throw Error(ErrorKind::network, "cannot " + doing, {fmt::format("it goes on after {} pages", kMostPages)});
 }
 
-std::string HubApi::download(const std::string& commit, const std::string& path) {
+std::string HubApi::download(const std::string& commit, const std::string& path, const RemoteFile& expected) {
   Request asked = request("GET", fmt::format("{}/resolve/{}/{}", web_path(repo_), commit, encoded_path(path)));
   asked.redirects = Redirects::anywhere;  // to the storage, without the token
   asked.also_transient = nullptr;
   Response response = http_.send(asked);
-  if (!response.ok()) throw hub_error(fmt::format("read '{}' of '{}'", path, shown(repo_)), asked, response);
+  const std::string doing = fmt::format("read '{}' of '{}'", path, shown(repo_));
+  if (!response.ok()) throw hub_error(doing, asked, response);
+  const bool is_true =
+      expected.lfs ? sha256(response.body) == *expected.lfs : git_blob_id(response.body) == expected.blob;
+  if (!is_true) {  // it would be written back as the user's own words
+    throw Error(ErrorKind::network, "cannot " + doing,
+                {described(asked, response), "the content is not that of the commit"});
+  }
   return std::move(response.body);
 }
 

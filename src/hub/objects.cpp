@@ -146,6 +146,7 @@ class Round {
   void send_again(const Sending& sending, const Request& request, const Response& response) {
     require_unchanged(*sending.file);  // then the content is what is wrong, and no retry helps
     Error error = hub_error(fmt::format("send '{}'", sending.file->path.filename().string()), request, response);
+    if (response.ok()) error.causes.push_back("the storage acknowledged a part without an ETag");
     const bool is_hub_word = request.method == "POST";
     if (!is_hub_word && !is_worth_new_addresses(response)) throw error;
     if (error.hint.empty() || response.status == 403)

@@ -175,7 +175,8 @@ class Publisher {
           request_.files[i].facts.is_null() ? row_from_name(file.repo_path) : request_.files[i].facts;
     }
     const auto present = [&](const char* path) {
-      return view.tree.contains(path) ? api_.download(view.commit, path) : "";
+      const auto file = view.tree.find(path);
+      return file == view.tree.end() ? std::string() : api_.download(view.commit, path, file->second);
     };
     const std::string readme = present(kReadme);
     const Index index = make_index(wheels, rows, present(kWheelsJson), readme,

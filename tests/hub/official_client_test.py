@@ -47,6 +47,8 @@ assert len(api.get_paths_info(repo, ["big.bin", "nothing"])) == 1
 again = api.upload_folder(repo_id=repo, folder_path=folder)
 assert again.oid == first.oid, "an unchanged folder made a commit"
 pull = api.upload_file(path_or_fileobj=b"hello", path_in_repo="by-pr.txt", repo_id=repo, create_pr=True)
+opened = list(api.get_repo_discussions(repo, discussion_type="pull_request", discussion_status="open"))
+assert [(each.num, each.is_pull_request) for each in opened] == [(1, True)]
 assert pull.pr_num == 1 and not api.file_exists(repo, "by-pr.txt")
 try:
     api.upload_file(path_or_fileobj=b"x", path_in_repo="late.txt", repo_id=repo, parent_commit="0" * 40)

@@ -96,7 +96,8 @@ class HubApi {
   // The commit at the head, or nothing if there is no such revision. Learns the repository's present name.
   std::optional<std::string> head(const std::string& revision);
   RemoteTree tree(const std::string& commit);
-  std::string download(const std::string& commit, const std::string& path);  // small files
+  // A small file. Its content is checked against `expected`, whatever host it came from.
+  std::string download(const std::string& commit, const std::string& path, const RemoteFile& expected);
 
   struct Candidate {
     std::string path;

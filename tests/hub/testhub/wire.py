@@ -29,6 +29,7 @@ class Answer:
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else every answer waits for a delayed ACK
     app = None  # hub.Hub, storage.Storage or control.Control
     timeout = 60
 
@@ -141,7 +142,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.entry["status"] = answer.status
         size = len(answer.body) if answer.file is None else answer.file[2] - answer.file[1]
         self.send_response_only(answer.status)
-        self.send_header("Date", self.date_time_string())
+        answer.headers.setdefault("Date", self.date_time_string())
         for name, value in answer.headers.items():
             self.send_header(name, value)
         if "Content-Length" not in answer.headers and answer.status not in STATUS_WITHOUT_BODY:
