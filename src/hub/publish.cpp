@@ -220,6 +220,7 @@ class Publisher {
   }
 
   CommitAnswer commit(const View& view, const std::vector<Item>& changes) {
+    report_.stage(fmt::format("committing {} files to '{}'", changes.size(), shown(api_.repo())));
     CommitRequest wanted{request_.open_pull ? "main" : request_.branch,
                          view.commit,
                          request_.summary,
@@ -235,7 +236,6 @@ class Publisher {
       wanted.files.push_back(std::move(file));
       if (!item.file.path.empty()) require_unchanged(item.file);
     }
-    report_.stage(fmt::format("committing {} files to '{}'", changes.size(), shown(api_.repo())));
     return api_.commit(wanted);
   }
 

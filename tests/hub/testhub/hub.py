@@ -146,6 +146,7 @@ class Hub:
         for file in asked["files"]:
             sample = base64.b64decode(file["sample"])
             lfs = file["path"].endswith((".whl", ".bin")) or file["size"] >= self.state.lfs_from or b"\0" in sample
+            lfs = lfs and not self.state.never_lfs
             shown = {"path": file["path"], "uploadMode": "lfs" if lfs else "regular", "shouldIgnore": False}
             if wire.odd("ignore"):
                 shown["shouldIgnore"] = True

@@ -89,6 +89,7 @@ class State:
             self.uploads, self.signatures = {}, {}
             self.tokens = options.get("tokens", {"hf_writewritewritewrite": {"name": "user", "role": "write"}})
             self.lfs_from = options.get("lfs_from", 10_000_000)
+            self.never_lfs = options.get("never_lfs", False)
             self.multipart_from = options.get("multipart_from", 5_000_000)
             self.chunk_size = options.get("chunk_size", 2_000_000)
             self.page_size = options.get("page_size", 1000)
