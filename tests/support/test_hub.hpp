@@ -13,6 +13,7 @@
 #include "sagebuild/app/upload.hpp"
 #include "sagebuild/base/digest.hpp"
 #include "sagebuild/net/http.hpp"
+#include "sagebuild/net/url.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "support/catch.hpp"
 #include "support/python_server.hpp"

@@ -45,7 +45,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.token = auth.removeprefix("Bearer ") if auth else None
         self.entry = self.app.log.begin(self, bool(auth))
         self.faults = self.app.faults.next(self.endpoint) if self.app.faults else []
-        self.read = 0
+        self.read, self.begun = 0, time.monotonic()
         try:
             self.exchange()
         except Dropped as dropped:
@@ -140,6 +140,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def send(self, answer):
         self.entry["status"] = answer.status
+        self.entry["seconds"] = time.monotonic() - self.begun
         size = len(answer.body) if answer.file is None else answer.file[2] - answer.file[1]
         self.send_response_only(answer.status)
         answer.headers.setdefault("Date", self.date_time_string())
