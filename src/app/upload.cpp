@@ -106,9 +106,10 @@ PublishedWheel shown_wheel(const PublishedFile& file, const PublishOutcome& publ
   PublishedWheel wheel{file, "", "", "", ""};
   if (published.commit.empty()) return wheel;
   wheel.url = resolve_url(settings.endpoint, parse_repo_id(published.repo), published.commit, file.repo_path);
-  wheel.pip = fmt::format("pip install \"{}\"", wheel.url);
-  wheel.uv = fmt::format("uv pip install \"{}\"", wheel.url);
-  wheel.dockerfile = fmt::format("RUN pip install --no-cache-dir \"{}\"", wheel.url);
+  const std::string checked = wheel.url + "#sha256=" + file.sha256.hex();  // pip and uv hold the download against it
+  wheel.pip = fmt::format("pip install \"{}\"", checked);
+  wheel.uv = fmt::format("uv pip install \"{}\"", checked);
+  wheel.dockerfile = fmt::format("RUN pip install --no-cache-dir \"{}\"", checked);
   return wheel;
 }
 
@@ -141,6 +142,17 @@ void remember_last_build(const std::filesystem::path& folder, const std::vector<
   json names = json::array();
   for (const auto& wheel : wheels) names.push_back(wheel.filename().string());
   write_file(folder / kLastBuild, json{{"schema", "sagebuild.last-build/1"}, {"wheels", names}}.dump(2) + "\n");
+}
+
+void require_upload_access(const UploadSettings& settings, Reporter& report) {
+  refuse_offline();
+  const HubToken token = find_hub_token(settings.token_file);
+  HttpClient http(http_for(settings, report));
+  HubApi api(http, settings.endpoint, token, settings.repo);
+  if (api.may_write() || settings.create) return;
+  throw Error(ErrorKind::failed,
+              fmt::format("there is no repository '{}', or this token may not see it", shown(settings.repo)), {},
+              "check the name, or make it with --create (and --private)");
 }
 
 UploadOutcome upload(const UploadSettings& settings, Reporter& report) {

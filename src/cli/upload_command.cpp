@@ -3,64 +3,16 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "sagebuild/app/upload.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/cli/command.hpp"
+#include "sagebuild/cli/upload_options.hpp"
 
 namespace sagebuild {
 namespace {
 
 using Files = std::vector<std::string>;
 using Result = PublishOutcome::Result;
-
-std::vector<SettingSpec> specs() {
-  return {
-      {"repo", "the repository on the Hub, OWNER/NAME"},
-      {"create", "make the repository if it is missing", "", {}, true},
-      {"private", "with --create: only you and those you let in see it", "", {}, true},
-      {"branch", "commit to this branch; made from main if it is missing", "main"},
-      {"pr", "open a pull request instead of committing", "", {}, true},
-      {"path-in-repo", "folder in the repository"},
-      {"force", "replace a published wheel of the same name that has other content", "", {}, true},
-      {"dry-run", "say what would be sent, and send nothing", "", {}, true},
-      {"token-file", "read the Hub's token from this file; else HF_TOKEN, HF_TOKEN_PATH or the login file"},
-      {"retry-delay-ms", "wait before the first retry; doubled with each", "500"},
-      {"stall-limit-ms", "give up a transfer that moves no byte for so long", "90000"},
-      {"connect-limit-ms", "give up a connection that is not made in this time", "20000"},
-  };
-}
-
-UploadSettings upload_settings(const Settings& settings, const Files& files) {
-  UploadSettings made;
-  const auto repo = settings.optional_text("repo");
-  if (!repo) throw Error(ErrorKind::usage, "--repo is missing", {}, "name the repository: --repo OWNER/NAME");
-  made.repo = parse_repo_id(*repo);
-  made.endpoint = hub_endpoint();
-  made.files.assign(files.begin(), files.end());
-  if (files.empty()) made.files = wheels_of_last_build("dist");
-  made.folder = settings.text("path-in-repo");
-  while (made.folder.ends_with('/')) made.folder.pop_back();
-  if (!made.folder.empty()) require_repo_path(made.folder);
-  made.branch = settings.text("branch");
-  made.open_pull = settings.enabled("pr");
-  made.create = settings.enabled("create");
-  made.is_private = settings.enabled("private");
-  made.force = settings.enabled("force");
-  made.dry_run = settings.enabled("dry-run");
-  if (const auto file = settings.optional_text("token-file")) made.token_file = *file;
-  if (made.open_pull && made.branch != "main") {
-    throw Error(ErrorKind::usage, "--pr and --branch exclude each other", {}, "a pull request is always against main");
-  }
-  if (made.is_private && !made.create) {
-    throw Error(ErrorKind::usage, "--private needs --create", {},
-                "an existing repository is not made private by an upload");
-  }
-  made.http.retry.first = std::chrono::milliseconds(settings.number("retry-delay-ms").value());
-  made.http.stall = std::chrono::milliseconds(settings.number("stall-limit-ms").value());
-  made.http.connect_timeout = std::chrono::milliseconds(settings.number("connect-limit-ms").value());
-  return made;
-}
 
 const char* word_of(Result result) {
   switch (result) {
@@ -76,7 +28,52 @@ const char* word_of(Result result) {
   return "";
 }
 
-nlohmann::ordered_json document_of(const UploadOutcome& outcome) {
+}  // namespace
+
+std::vector<SettingSpec> shared_upload_specs() {
+  return {
+      {"create", "make the repository if it is missing", "", {}, true},
+      {"private", "with --create: only you and those you let in see it", "", {}, true},
+      {"branch", "commit to this branch; made from main if it is missing", "main"},
+      {"pr", "open a pull request instead of committing", "", {}, true},
+      {"path-in-repo", "folder in the repository"},
+      {"force", "replace a published wheel of the same name that has other content", "", {}, true},
+      {"token-file", "read the Hub's token from this file; else HF_TOKEN, HF_TOKEN_PATH or the login file"},
+      {"retry-delay-ms", "wait before the first retry; doubled with each", "500"},
+      {"stall-limit-ms", "give up a transfer that moves no byte for so long", "90000"},
+      {"connect-limit-ms", "give up a connection that is not made in this time", "20000"},
+  };
+}
+
+UploadSettings upload_settings(const Settings& settings, std::string_view repo,
+                               std::vector<std::filesystem::path> files) {
+  UploadSettings made;
+  made.repo = parse_repo_id(repo);
+  made.endpoint = hub_endpoint();
+  made.files = std::move(files);
+  made.folder = settings.text("path-in-repo");
+  while (made.folder.ends_with('/')) made.folder.pop_back();
+  if (!made.folder.empty()) require_repo_path(made.folder);
+  made.branch = settings.text("branch");
+  made.open_pull = settings.enabled("pr");
+  made.create = settings.enabled("create");
+  made.is_private = settings.enabled("private");
+  made.force = settings.enabled("force");
+  if (const auto file = settings.optional_text("token-file")) made.token_file = *file;
+  if (made.open_pull && made.branch != "main") {
+    throw Error(ErrorKind::usage, "--pr and --branch exclude each other", {}, "a pull request is always against main");
+  }
+  if (made.is_private && !made.create) {
+    throw Error(ErrorKind::usage, "--private needs --create", {},
+                "an existing repository is not made private by an upload");
+  }
+  made.http.retry.first = std::chrono::milliseconds(settings.number("retry-delay-ms").value());
+  made.http.stall = std::chrono::milliseconds(settings.number("stall-limit-ms").value());
+  made.http.connect_timeout = std::chrono::milliseconds(settings.number("connect-limit-ms").value());
+  return made;
+}
+
+nlohmann::ordered_json upload_document(const UploadOutcome& outcome) {
   const PublishOutcome& published = outcome.published;
   auto files = nlohmann::ordered_json::array();
   for (const PublishedWheel& wheel : outcome.wheels) {
@@ -94,7 +91,7 @@ nlohmann::ordered_json document_of(const UploadOutcome& outcome) {
           {"index_files", published.index_files}};
 }
 
-void print_text(const UploadOutcome& outcome) {
+void print_upload(const UploadOutcome& outcome) {
   const PublishOutcome& published = outcome.published;
   for (const PublishedWheel& wheel : outcome.wheels) {
     const char* state = wheel.file.was_present                ? "is there already"
@@ -112,20 +109,26 @@ void print_text(const UploadOutcome& outcome) {
   if (!published.pull_url.empty()) fmt::print("pull request: {}\n", published.pull_url);
 }
 
-}  // namespace
-
 void add_upload_command(Cli& cli) {
   const auto files = std::make_shared<Files>();
+  std::vector<SettingSpec> specs = shared_upload_specs();
+  specs.insert(specs.begin(), {"repo", "the repository on the Hub, OWNER/NAME"});
+  specs.push_back({"dry-run", "say what would be sent, and send nothing", "", {}, true});
   const auto run = [&cli, files](const Settings& settings, Reporter& report) {
-    const UploadOutcome outcome = upload(upload_settings(settings, *files), report);
+    const auto repo = settings.optional_text("repo");
+    if (!repo) throw Error(ErrorKind::usage, "--repo is missing", {}, "name the repository: --repo OWNER/NAME");
+    std::vector<std::filesystem::path> wheels(files->begin(), files->end());
+    UploadSettings chosen = upload_settings(settings, *repo, wheels.empty() ? wheels_of_last_build("dist") : wheels);
+    chosen.dry_run = settings.enabled("dry-run");
+    const UploadOutcome outcome = upload(chosen, report);
     if (cli.global().json)
-      fmt::print("{}\n", document_of(outcome).dump(2));
+      fmt::print("{}\n", upload_document(outcome).dump(2));
     else
-      print_text(outcome);
+      print_upload(outcome);
     return 0;
   };
   CLI::App& command =
-      cli.add("upload", "publish wheels on the Hub in one commit", specs(),
+      cli.add("upload", "publish wheels on the Hub in one commit", std::move(specs),
               {"sagebuild upload --repo me/wheels", "sagebuild upload --repo me/wheels --create --private dist/*.whl",
                "sagebuild upload --repo me/wheels --pr --path-in-repo cu130 dist/*.whl"},
               run);

@@ -74,8 +74,8 @@ TEST_CASE("the printed address is pinned to the commit and downloads the right b
           std::string::npos);
     CHECK(wheel.url.find('+') == std::string::npos);
     CHECK(wheel.url.find("%2B") != std::string::npos);
-    CHECK(wheel.pip == "pip install \"" + wheel.url + "\"");
-    CHECK(wheel.uv == "uv pip install \"" + wheel.url + "\"");
+    CHECK(wheel.pip == "pip install \"" + wheel.url + "#sha256=" + wheel.file.sha256.hex() + "\"");
+    CHECK(wheel.uv == "uv " + wheel.pip);
     HttpClient http(HttpSettings{});
     const Response response = http.send({.url = wheel.url, .redirects = Redirects::anywhere});
     CHECK(sha256(response.body) == wheel.file.sha256);
@@ -152,6 +152,19 @@ TEST_CASE("a missing repository is made only when asked, private when asked") {
   world.commits_before = 1;
   world.check_published();
   CHECK(world.hub.call({{"do", "state"}})["repos"]["model/user/new"]["private"] == true);
+}
+
+TEST_CASE("build --upload learns before the build whether it may publish") {
+  UploadWorld world;
+  CHECK_NOTHROW(require_upload_access(world.settings, world.report));
+  world.settings.repo = parse_repo_id("user/new");
+  CHECK_THROWS_MATCHES(require_upload_access(world.settings, world.report), Error, says("there is no repository"));
+  world.settings.create = true;
+  CHECK_NOTHROW(require_upload_access(world.settings, world.report));
+  world.hub.call({{"do", "reset"}, {"tokens", json::object()}});
+  CHECK_THROWS_MATCHES(require_upload_access(world.settings, world.report), Error, says("not valid"));
+  world.settings.endpoint = "http://127.0.0.1:1";
+  CHECK_THROWS_MATCHES(require_upload_access(world.settings, world.report), Error, says("after 6 attempts"));
 }
 
 TEST_CASE("creation that is not allowed says so") {

@@ -48,6 +48,10 @@ std::vector<std::filesystem::path> wheels_of_last_build(const std::filesystem::p
 // Written by build, so that `upload` without a file knows what the last build made.
 void remember_last_build(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& wheels);
 
+// For `build --upload`: throws what an upload would throw for want of a token, of rights or of the repository, hours
+// earlier.
+void require_upload_access(const UploadSettings& settings, Reporter& report);
+
 // Throws what require_sound_wheel, find_hub_token and publish throw.
 UploadOutcome upload(const UploadSettings& settings, Reporter& report);
 
