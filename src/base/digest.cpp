@@ -100,4 +100,17 @@ Digest sha256_file(const std::filesystem::path& path) {
 
 std::string base64(std::string_view bytes) { return encoded(bytes); }
 
+std::string git_blob_id(std::string_view content) {
+  const std::string head = fmt::format("blob {}", content.size()) + '\0';
+  std::array<unsigned char, 20> id{};
+  EVP_MD_CTX* context = EVP_MD_CTX_new();
+  const bool ok = context != nullptr && EVP_DigestInit_ex(context, EVP_sha1(), nullptr) == 1 &&
+                  EVP_DigestUpdate(context, head.data(), head.size()) == 1 &&
+                  EVP_DigestUpdate(context, content.data(), content.size()) == 1 &&
+                  EVP_DigestFinal_ex(context, id.data(), nullptr) == 1;
+  EVP_MD_CTX_free(context);
+  if (!ok) throw Error(ErrorKind::bug, "OpenSSL has no SHA-1");
+  return fmt::format("{:02x}", fmt::join(id, ""));
+}
+
 }  // namespace sagebuild

@@ -10,6 +10,7 @@
 #include "sagebuild/cli/cache_settings.hpp"
 #include "sagebuild/cli/choices.hpp"
 #include "sagebuild/cli/command.hpp"
+#include "sagebuild/cli/upload_options.hpp"
 #include "sagebuild/plan/plan.hpp"
 #include "sagebuild/sys/machine.hpp"
 
@@ -88,8 +89,20 @@ nlohmann::ordered_json json_of_sources(const std::vector<CompileOutcome>& source
   return rows;
 }
 
+UploadOutcome publish_wheel(UploadSettings settings, const Wheel& wheel, Reporter& report) {
+  settings.files = {wheel.path};
+  return upload(settings, report);
+}
+
 int run_build(const Cli& cli, const Settings& settings, Reporter& report) {
+  const auto repo = settings.optional_text("upload");
+  std::optional<UploadSettings> publishing;  // checked before hours of compiling
+  if (repo) {
+    publishing = upload_settings(settings, *repo, {});
+    require_upload_access(*publishing, report);
+  }
   const BuildOutcome outcome = build(build_settings(settings), report);
+  remember_last_build(outcome.wheel.path.parent_path(), {outcome.wheel.path});
   const ExecOutcome& execution = outcome.execution;
   const auto cached = std::ranges::count_if(execution.steps, &StepRecord::cached);
   report.stage(
@@ -98,6 +111,8 @@ int run_build(const Cli& cli, const Settings& settings, Reporter& report) {
                   human_size(execution.peak_memory), human_time(outcome.cache.cpu_seconds_saved)));
   if (!cli.global().json) {
     fmt::print("{}\n", outcome.wheel.path.string());
+    std::fflush(stdout);  // known even if the upload fails
+    if (publishing) print_upload(publish_wheel(*publishing, outcome.wheel, report));
     return 0;
   }
   nlohmann::ordered_json document = {{"schema", "sagebuild.build/1"},
@@ -110,6 +125,7 @@ int run_build(const Cli& cli, const Settings& settings, Reporter& report) {
                                      {"peak_memory", execution.peak_memory},
                                      {"sources", json_of_sources(outcome.sources)},
                                      {"plan", nlohmann::ordered_json::parse(json_of(outcome.plan))}};
+  if (publishing) document["upload"] = upload_document(publish_wheel(*publishing, outcome.wheel, report));
   fmt::print("{}\n", document.dump(2));
   return 0;
 }
@@ -130,7 +146,10 @@ int run_plan(const Cli& cli, const Settings& settings, Reporter& report) {
 }  // namespace
 
 void add_build_commands(Cli& cli) {
-  cli.add("build", "fetch, patch, plan, compile and pack; prints the wheel's path", build_specs(),
+  std::vector<SettingSpec> whole_way = build_specs();
+  whole_way.push_back({"upload", "publish the wheel in this repository on the Hub, OWNER/NAME"});
+  for (SettingSpec& spec : shared_upload_specs()) whole_way.push_back(std::move(spec));
+  cli.add("build", "fetch, patch, plan, compile and pack; prints the wheel's path", std::move(whole_way),
           {"sagebuild build --arch 12.0+PTX",
            "sagebuild build --source https://github.com/thu-ml/SageAttention --ref main --arch \"8.9 9.0\"",
            "sagebuild build --recipe minisage --arch rtx4090 --output wheels"},

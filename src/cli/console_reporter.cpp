@@ -29,6 +29,17 @@ std::string counted(const StepProgress& progress) {
   return fmt::format("[{:>{}}/{}] {}", progress.done, width, progress.total, progress.label);
 }
 
+// Of a transfer that stood at `begin` bytes `seconds` ago; empty while there is nothing to judge by.
+std::string speed(const TransferProgress& progress, double seconds, std::uint64_t begin) {
+  if (seconds < 1 || progress.done <= begin) return "";
+  const double rate = static_cast<double>(progress.done - begin) / seconds;
+  std::string text = fmt::format(", {}/s", human_size(static_cast<unsigned long long>(rate)));
+  if (progress.total > progress.done) {
+    text += fmt::format(", {} left", human_time(static_cast<double>(progress.total - progress.done) / rate));
+  }
+  return text;
+}
+
 std::string left(const StepProgress& progress) {
   if (progress.seconds_left < 0) return "";
   if (progress.seconds_left < 60) return ", under a minute left";
@@ -83,6 +94,7 @@ void ConsoleReporter::transfer(const TransferProgress& progress) {
   const auto now = Clock::now();
   if (progress.what == last_what_ && now - last_transfer_ < (live_ ? kTransferPause : kTransferLine)) return;
   const bool first = progress.what != last_what_;
+  if (first) transfer_begin_ = {now, progress.done};
   last_transfer_ = now;
   last_what_ = progress.what;
   if (first && !live_) return;  // short ones say nothing where a line is for ever
@@ -90,6 +102,7 @@ void ConsoleReporter::transfer(const TransferProgress& progress) {
   if (progress.total > 0) text += fmt::format(" of {}", human_size(progress.total));
   if (progress.objects_total > 0)
     text += fmt::format(", {} of {} objects", progress.objects_done, progress.objects_total);
+  text += speed(progress, std::chrono::duration<double>(now - transfer_begin_.first).count(), transfer_begin_.second);
   if (live_)
     overwrite(text);
   else if (verbosity_ >= 0)

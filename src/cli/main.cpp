@@ -13,5 +13,6 @@ int main(int argc, char** argv) {
   add_build_commands(cli);
   add_env_commands(cli);
   add_cache_commands(cli);
+  add_upload_command(cli);
   return cli.run(words);
 }

@@ -36,6 +36,7 @@ TEST_CASE("digests are those of sha256sum, in both spellings") {
   CHECK(digest.base64url() == "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0");
   CHECK(digest_from_hex(digest.hex()) == digest);
   CHECK_THROWS_AS(digest_from_hex("xyz"), Error);
+  CHECK(git_blob_id("hello\n") == "ce013625030ba8dba906f756967f9e9ca394464a");  // git hash-object
   CHECK(Sha256().field("ab").field("c").finish() != Sha256().field("a").field("bc").finish());
 }
 

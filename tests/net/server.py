@@ -27,6 +27,7 @@ never = threading.Event()
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else every answer waits for a delayed ACK
 
     def log_message(self, *_):
         pass

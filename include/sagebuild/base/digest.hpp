@@ -46,4 +46,7 @@ Digest sha256_file(const std::filesystem::path& path);
 
 std::string base64(std::string_view bytes);  // with padding (RFC 4648)
 
+// git's name of a file's content: SHA-1 over "blob SIZE\0CONTENT", 40 hex digits. An identity, not a protection.
+std::string git_blob_id(std::string_view content);
+
 }  // namespace sagebuild

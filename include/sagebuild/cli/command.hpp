@@ -58,5 +58,6 @@ class Cli {
 void add_build_commands(Cli& cli);  // build and plan
 void add_env_commands(Cli& cli);    // env create, ls, rm; doctor; version
 void add_cache_commands(Cli& cli);  // cache stat, gc, clear, verify, explain
+void add_upload_command(Cli& cli);
 
 }  // namespace sagebuild

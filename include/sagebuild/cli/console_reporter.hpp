@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <string>
+#include <utility>
 
 #include "sagebuild/report/reporter.hpp"
 
@@ -36,6 +37,7 @@ class ConsoleReporter : public Reporter {
   bool color_;
   bool has_live_line_ = false;
   Clock::time_point last_transfer_{};
+  std::pair<Clock::time_point, std::uint64_t> transfer_begin_{};  // of `last_what_`, with the bytes it began at
   Clock::time_point last_line_ = Clock::now();
   std::string last_what_;
 };

@@ -1,0 +1,58 @@
+#pragma once
+// Files become one commit, or nothing happens. The Hub is the only state: a second run sees what is there and sends the
+// rest.
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "sagebuild/hub/api.hpp"
+#include "sagebuild/report/reporter.hpp"
+
+namespace sagebuild {
+
+struct PublishFile {
+  std::filesystem::path path;
+  std::string repo_path;
+  nlohmann::json facts;  // a wheel's row for wheels.json; null: what its name says
+};
+
+struct PublishRequest {
+  std::vector<PublishFile> files;
+  std::string branch = "main";  // made from main if it is missing
+  bool open_pull = false;       // a pull request against main instead of a commit
+  bool create = false;          // make the repository if it is missing
+  bool is_private = false;
+  bool force = false;    // replace a file that has other content
+  bool dry_run = false;  // read, compare, and stop
+  std::string summary;
+  std::string description;
+};
+
+struct PublishedFile {
+  std::string repo_path;
+  Digest sha256;
+  std::uint64_t size = 0;
+  bool was_present = false;  // with the same content, before this run
+};
+
+struct PublishOutcome {
+  enum class Result { committed, pull_request, unchanged, dry_run };
+  Result result = Result::unchanged;
+  std::string commit;    // that holds all files; empty after a dry run
+  std::string pull_url;  // of a pull request
+  std::string repo;      // its name now: it may have been renamed
+  std::vector<PublishedFile> files;
+  std::vector<std::string> index_files;  // wheels.json and its kin, where the commit changes them
+};
+
+// Checks access, hashes, compares with the head, sends what is missing, commits with the head as the parent, and reads
+// the commit back. If the head moved meanwhile, or the answer got lost, it looks at the new head and goes on from
+// there: no commit is made twice, and content that somebody else put there meanwhile is not replaced without `force`.
+// With a wheel among the files, wheels.json, SHA256SUMS and the table in README.md are part of the commit.
+// Throws Error and leaves the repository as it was, or, after the commit, says that it was made.
+PublishOutcome publish(HubApi& api, const PublishRequest& request, Reporter& report);
+
+}  // namespace sagebuild

@@ -1,0 +1,73 @@
+#pragma once
+// Reads a wheel (PEP 427) and says whether it is sound. Entries stream; nothing is unpacked to disk.
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sagebuild/model/wheel_name.hpp"
+
+namespace sagebuild {
+
+struct WheelEntry {
+  std::string name;
+  std::uint64_t size = 0;  // unpacked
+  std::uint32_t mode = 0;  // Unix mode bits, 0 if the archive was not made on Unix
+};
+
+// One line of RECORD. `sha256` is in URL-safe base64 without padding; empty for RECORD itself.
+struct RecordLine {
+  std::string name;
+  std::string sha256;
+  std::optional<std::uint64_t> size;
+};
+
+class WheelReader {
+ public:
+  // Throws Error{failed} if the file cannot be read or is no intact zip archive (local and central directory agree).
+  explicit WheelReader(std::filesystem::path path);
+  ~WheelReader();
+  WheelReader(const WheelReader&) = delete;
+  WheelReader& operator=(const WheelReader&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  const std::vector<WheelEntry>& entries() const { return entries_; }  // in the archive's order
+  bool has(std::string_view name) const;
+  // The folder "NAME-VERSION.dist-info". Throws Error{failed} unless there is exactly one.
+  std::string dist_info() const;
+  // The whole entry; its CRC is checked. Throws Error{failed} if it is missing, damaged, or larger than `limit` bytes.
+  std::string read(std::string_view name, std::uint64_t limit = std::uint64_t{16} << 20) const;
+  // The same in pieces, for entries of any size.
+  void stream(std::size_t index, const std::function<void(std::string_view)>& take) const;
+
+ private:
+  struct Archive;
+  std::filesystem::path path_;
+  std::unique_ptr<Archive> archive_;
+  std::vector<WheelEntry> entries_;
+};
+
+// The value of the first `key:` line of a METADATA or WHEEL file's head; keys compare without case.
+std::optional<std::string> metadata_field(std::string_view text, std::string_view key);
+std::vector<std::string> metadata_fields(std::string_view text, std::string_view key);
+// Reads CSV with quotes. Lines without three fields are left out.
+std::vector<RecordLine> parse_record(std::string_view text);
+
+struct SoundWheel {
+  WheelName name;
+  std::string metadata;                   // METADATA
+  std::optional<std::string> provenance;  // sagebuild.json, where sagebuild made the wheel
+};
+
+// Everything that PyPI, pip or uv would trip over, all at once: the file name; an intact archive without doubled,
+// absolute or upward names; one .dist-info folder that fits; METADATA's name and version and WHEEL's tags are those of
+// the file name; RECORD lists every file with its true hash and size, and nothing else. Throws Error{failed} "'x.whl'
+// is not a sound wheel" with every fault as a cause. `tick` is called often and may throw.
+SoundWheel require_sound_wheel(const std::filesystem::path& path, const std::function<void()>& tick = nullptr);
+
+}  // namespace sagebuild
