@@ -203,6 +203,7 @@ PatchReport patch_files(const PatchSettings& settings, Reporter& report) {
   list_other_rules(subject, rules, result);
   require_patched(result.outcomes);
   for (const PatchOutcome& outcome : result.outcomes) {
+    if (!outcome.note.empty()) report.note(outcome.note);
     if (outcome.changed()) check_syntax(outcome, settings, report);
     result.diff += unified_diff(outcome.file, outcome.before, outcome.after);
   }

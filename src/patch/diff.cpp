@@ -161,7 +161,7 @@ std::string unified_diff(std::string_view file, std::string_view before, std::st
     }
     const std::size_t begin = at - std::min(at - counted, kContext);
     std::size_t end = at + 1;  // behind the last change of this hunk
-    for (std::size_t next = at; next < ops.size() && next - end <= 2 * kContext; ++next) {
+    for (std::size_t next = at; next < ops.size() && next <= end + 2 * kContext; ++next) {
       if (ops[next].kind != ' ') end = next + 1;
     }
     const std::size_t stop = std::min(end + kContext, ops.size());

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <set>
 
 #include "patch/python_text.hpp"
@@ -165,21 +166,32 @@ std::string nearest_place(const Rule& rule, std::string_view text) {
                      best_line.size() > kShown ? "..." : "");
 }
 
-std::string failure(const Rule& rule, std::string_view reason, std::string_view text) {
-  return fmt::format("rule '{}' {} in '{}'; {} (why the rule: {})", rule.id, reason, rule.file, nearest_place(rule, text),
-                     rule.why);
+std::string failure(const Rule& rule, std::string_view reason, std::string_view place) {
+  return fmt::format("rule '{}' {} in '{}'; {} (why the rule: {})", rule.id, reason, rule.file, place, rule.why);
 }
 
-bool in_code(const Pattern& pattern, const PythonText& python, std::string_view text) {
+// "it matches on lines 37, 52", for a rule that matches too often.
+std::string matched_lines(const std::vector<Edit>& edits, const std::string& text) {
+  constexpr std::size_t kShown = 5;
+  const PythonText python(text);
+  std::string lines;
+  for (std::size_t index = 0; index < std::min(edits.size(), kShown); ++index) {
+    lines += fmt::format("{}{}", index == 0 ? "" : ", ", python.line_of(edits[index].begin) + 1);
+  }
+  return "it matches on lines " + lines + (edits.size() > kShown ? " ..." : "");
+}
+
+// Where the pattern is found outside of strings and comments.
+std::optional<std::size_t> find_in_code(const Pattern& pattern, const PythonText& python, std::string_view text) {
   const re2::StringPiece all(text.data(), text.size());
   re2::StringPiece match;
   for (std::size_t at = 0; at <= text.size();) {
-    if (!pattern->Match(all, at, text.size(), RE2::UNANCHORED, &match, 1)) return false;
+    if (!pattern->Match(all, at, text.size(), RE2::UNANCHORED, &match, 1)) break;
     const std::size_t begin = offset_in(text, match);
-    if (python.is_code(begin)) return true;
+    if (python.is_code(begin)) return begin;
     at = begin + std::max<std::size_t>(match.size(), 1);
   }
-  return false;
+  return std::nullopt;
 }
 
 bool holds(const std::vector<Pattern>& when, const std::vector<Pattern>& unless, std::string_view text) {
@@ -215,12 +227,15 @@ void apply_rule(const Rule& rule, const Values& values, std::string& text, Patch
   const std::size_t count = work.edits().size();
   AppliedRule applied{rule.id, rule.file, rule.why, static_cast<int>(count), count == 0};
   if (!rule.count.fits(count)) {
-    outcome.failures.push_back(failure(rule, fmt::format("expects {} and found {}", rule.count.text(), count), file.plain()));
+    const bool too_many = count > rule.count.most;
+    outcome.failures.push_back(
+        failure(rule, fmt::format("expects {} and found {}", rule.count.text(), count),
+                too_many ? matched_lines(work.edits(), file.plain()) : nearest_place(rule, file.plain())));
     return;
   } else if (rule.every && work.scopes_without_match() > 0) {
     outcome.failures.push_back(failure(
         rule, fmt::format("fits only {} of {} places", work.scopes() - work.scopes_without_match(), work.scopes()),
-        file.plain()));
+        nearest_place(rule, file.plain())));
     return;
   } else {
     text = file.edited(work.edits());
@@ -233,11 +248,16 @@ void check_result(const Rule& rule, std::string_view text, PatchOutcome& outcome
   const PythonText python(file.plain());
   for (const Pattern& wanted : rule.after) {
     if (found_in(wanted, file.plain())) continue;
-    outcome.failures.push_back(failure(rule, fmt::format("leaves no '{}'", wanted->pattern()), file.plain()));
+    outcome.failures.push_back(failure(rule, fmt::format("leaves no '{}'", wanted->pattern()), nearest_place(rule, file.plain())));
   }
   for (const Pattern& unwanted : rule.gone) {
-    if (!in_code(unwanted, python, file.plain())) continue;
-    outcome.failures.push_back(failure(rule, fmt::format("leaves '{}' behind", unwanted->pattern()), file.plain()));
+    const auto found = find_in_code(unwanted, python, file.plain());
+    if (!found) continue;
+    const std::size_t line = python.line_of(*found);
+    const TextRange range = python.lines()[line].range;
+    const std::string text_there(trimmed(std::string_view(file.plain()).substr(range.begin, range.end - range.begin)));
+    outcome.failures.push_back(failure(rule, fmt::format("leaves '{}' behind", unwanted->pattern()),
+                                       fmt::format("line {} of the result: {}", line + 1, text_there)));
   }
 }
 
@@ -245,6 +265,7 @@ void check_result(const Rule& rule, std::string_view text, PatchOutcome& outcome
 std::string find_shape(const RuleSet& rules, std::string_view text, PatchOutcome& outcome) {
   for (const Shape& shape : rules.shapes) {
     if (!holds(shape.when, shape.unless, text)) continue;
+    outcome.note = shape.note;
     if (!shape.refuse.empty()) outcome.failures.push_back(fmt::format("'{}' {}", outcome.file, shape.refuse));
     return shape.name;
   }

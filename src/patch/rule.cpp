@@ -64,6 +64,7 @@ void check_replacement(const TomlTable& table, const Rule& rule, const std::map<
   for (const std::string& name : value_names(rule.replacement)) {
     if (!values.contains(name)) table.fail(fmt::format("'replace' uses {{{{{}}}}}, which [insert] does not have", name));
   }
+  (void)with_values(rule.replacement, values);  // throws for inserts that name each other in a circle
 }
 
 Rule read_rule(const TomlTable& table, const std::map<std::string, std::string>& values) {
@@ -104,6 +105,7 @@ Shape read_shape(const TomlTable& table) {
   shape.when = patterns_at(table, "when");
   shape.unless = patterns_at(table, "unless");
   shape.refuse = table.text("refuse").value_or("");
+  shape.note = table.text("note").value_or("");
   table.finish();
   return shape;
 }

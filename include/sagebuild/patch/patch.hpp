@@ -14,6 +14,7 @@ namespace sagebuild {
 struct PatchOutcome {
   std::string file;   // relative to the folder of setup.py
   std::string shape;  // of setup.py; empty for other files
+  std::string note;   // what the user must know of that shape
   std::string before;
   std::string after;
   std::vector<AppliedRule> rules;

@@ -63,6 +63,7 @@ struct Shape {
   std::vector<Pattern> when;
   std::vector<Pattern> unless;
   std::string refuse;  // not empty: why this shape cannot be patched
+  std::string note;    // what the user must know of it even so
 };
 
 struct RuleSet {
