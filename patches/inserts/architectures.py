@@ -46,4 +46,3 @@ def gencode(module):
     return [flag for virtual, code in pairs for flag in ("-gencode", f"arch=compute_{virtual},code={code}")]
 
 wanted_archs = requested_archs()
-compute_capabilities = list(wanted_archs)

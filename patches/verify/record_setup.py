@@ -77,6 +77,7 @@ def run_nothing():
     """No setup.py starts a program here: nvcc answers with its version, anything else (a git clone) with nothing."""
     answer = f"Cuda compilation tools, release {NVCC_VERSION}, V{NVCC_VERSION}.88\n"
     subprocess.check_output = lambda *args, **options: answer
+    subprocess.check_call = lambda *args, **options: 0
     subprocess.run = lambda *args, **options: types.SimpleNamespace(returncode=0, stdout=answer, stderr="")
     os.system = lambda command: 0
     os.mkdir = lambda *args, **options: None
@@ -93,7 +94,7 @@ def run_nothing():
 
 def targets(flags):
     """["sm_90a", "compute_120"] of nvcc's -gencode flags."""
-    joined = " ".join(flags).replace("-gencode=", "-gencode ")
+    joined = " ".join(map(str, flags)).replace("-gencode=", "-gencode ")
     return [part.split("code=")[1] for part in joined.split() if "code=" in part]
 
 
