@@ -125,4 +125,24 @@ TEST_CASE("minisage's own setup.py is patched, and builds as its table says") {
   CHECK(built_for(text, {"8.0 8.9 12.0+PTX"}).at(0) == "_fused: sm_80 compute_80 | _qattn_sm80: sm_80 compute_80");
 }
 
+TEST_CASE("the FP4 subproject is built for what is asked instead of for the local GPU") {
+  const PatchOutcome outcome = patch_text(shipped_rules("sageattention3"), "setup.py", shape_text("sageattention3"));
+  INFO(join(outcome.failures, "\n"));
+  REQUIRE(outcome.failures.empty());
+  const auto rows = built_for(outcome.after, {"10.0 12.0;sm_121", "12.0+PTX", "8.9"});
+  CHECK(rows[0] == "fp4attn_cuda: sm_100a sm_120a sm_121a | fp4quant_cuda: sm_100a sm_120a sm_121a");
+  CHECK(rows[1] == "fp4attn_cuda: sm_120a | fp4quant_cuda: sm_120a");
+  CHECK(rows[2].find("unknown architecture '8.9': this version serves 10.0, 12.0, 12.1") != std::string::npos);
+}
+
+TEST_CASE("SpargeAttn takes 12.0 and +PTX, and says why 9.0 is not for the patched file") {
+  const PatchOutcome outcome = patch_text(shipped_rules("spargeattn"), "setup.py", shape_text("spargeattn"));
+  INFO(join(outcome.failures, "\n"));
+  REQUIRE(outcome.failures.empty());
+  const auto rows = built_for(outcome.after, {"8.0 8.9 12.0+PTX", "9.0"});
+  CHECK(rows[0] == "_fused: sm_80 sm_89 sm_120 compute_120 | _qattn: sm_80 sm_89 sm_120 compute_120");
+  CHECK(rows[1].find("unknown architecture '9.0'") != std::string::npos);
+  CHECK(outcome.note.find("H100") != std::string::npos);
+}
+
 }  // namespace sagebuild
