@@ -5,7 +5,9 @@ MODULE_ARCHS = {
 
 def requested_archs():
     """{"12.0": (machine code, PTX)} from TORCH_CUDA_ARCH_LIST in any usual spelling, else from the local GPUs."""
+    import os
     import re
+    import warnings
     needed = [archs for module, archs in MODULE_ARCHS.items() if module in {{always_built}}]
     served = [arch for arch in needed[0] if all(arch in archs for archs in needed)]
     items = [item for item in re.split(r"[\s,;]+", os.getenv("TORCH_CUDA_ARCH_LIST", "")) if item]
