@@ -20,8 +20,19 @@ namespace {
 namespace fs = std::filesystem;
 
 const std::vector<std::string> kVerifyLists = {
-    "8.0", "8.6", "8.9", "9.0", "12.0", "12.1", "8.0 8.6 8.9 9.0 12.0+PTX", "8.0;8.6,9.0 12.0+PTX",
-    "compute_80;sm_80;compute_86;sm_86;compute_90;sm_90;compute_120;sm_120", "sm_120", "120", "12.0a", "9.9",
+    "8.0",
+    "8.6",
+    "8.9",
+    "9.0",
+    "12.0",
+    "12.1",
+    "8.0 8.6 8.9 9.0 12.0+PTX",
+    "8.0;8.6,9.0 12.0+PTX",
+    "compute_80;sm_80;compute_86;sm_86;compute_90;sm_90;compute_120;sm_120",
+    "sm_120",
+    "120",
+    "12.0a",
+    "9.9",
 };
 
 // What is patched: one file of a project, or all of them.
@@ -108,11 +119,16 @@ Subject file_subject(const PatchSettings& settings, const Recipes& recipes, std:
 void check_syntax(const PatchOutcome& outcome, const PatchSettings& settings, Reporter& report) {
   if (!outcome.file.ends_with(".py")) return;
   Command command;
-  command.argv = {settings.python, "-I", "-S", "-c",
-                  "import sys; compile(sys.stdin.buffer.read(), sys.argv[1], 'exec', dont_inherit=True)", outcome.file};
+  command.argv = {settings.python,
+                  "-I",
+                  "-S",
+                  "-c",
+                  "import sys; compile(sys.stdin.buffer.read(), sys.argv[1], 'exec', dont_inherit=True)",
+                  outcome.file};
   command.input = outcome.after;
   if (settings.python.find('/') == std::string::npos && !find_program(settings.python)) {
-    report.warning(fmt::format("'{}' is not on PATH, so the syntax of '{}' was not checked", settings.python, outcome.file));
+    report.warning(
+        fmt::format("'{}' is not on PATH, so the syntax of '{}' was not checked", settings.python, outcome.file));
     return;
   }
   const ProcessResult result = run(command);
@@ -139,7 +155,8 @@ void require_writable(const fs::path& path) {
 void check_flags(const PatchSettings& settings) {
   const bool folder = settings.target != "-" && fs::is_directory(settings.target);
   if (folder && settings.output) throw Error(ErrorKind::usage, "--output is for a single file, not for a folder");
-  const int shown = (settings.check ? 1 : 0) + (settings.diff ? 1 : 0) + (settings.verify ? 1 : 0) + (settings.output ? 1 : 0);
+  const int shown =
+      (settings.check ? 1 : 0) + (settings.diff ? 1 : 0) + (settings.verify ? 1 : 0) + (settings.output ? 1 : 0);
   if (shown > 1) throw Error(ErrorKind::usage, "--check, --diff, --verify and --output do not go together");
 }
 
@@ -151,7 +168,8 @@ std::vector<PatchOutcome> outcomes_of(const Subject& subject, const RuleSet& rul
 void list_other_rules(const Subject& subject, const RuleSet& rules, PatchReport& result) {
   if (subject.file.empty()) return;
   for (const Rule& rule : rules.rules) {
-    if (rule.file != subject.file) result.not_applied.push_back(fmt::format("rule '{}' is for '{}'", rule.id, rule.file));
+    if (rule.file != subject.file)
+      result.not_applied.push_back(fmt::format("rule '{}' is for '{}'", rule.id, rule.file));
   }
 }
 
@@ -159,7 +177,8 @@ void require_patched_already(const PatchReport& result, const std::string& shown
   std::vector<std::string> causes;
   for (const PatchOutcome& outcome : result.outcomes) {
     for (const AppliedRule& rule : outcome.rules) {
-      if (!rule.already_done) causes.push_back(fmt::format("'{}' needs rule '{}': {}", outcome.file, rule.id, rule.why));
+      if (!rule.already_done)
+        causes.push_back(fmt::format("'{}' needs rule '{}': {}", outcome.file, rule.id, rule.why));
     }
   }
   if (causes.empty()) return;
@@ -235,7 +254,8 @@ std::vector<std::string> lint_recipes(const fs::path& data, const std::optional<
 std::vector<GencodeRow> gencode_table(std::string_view setup_py, const fs::path& folder,
                                       const std::vector<std::string>& lists, const PatchSettings& settings) {
   Command command;
-  command.argv = {settings.python, "-I", "-S", (settings.data / "patches/verify/record_setup.py").string(), folder.string()};
+  command.argv = {settings.python, "-I", "-S", (settings.data / "patches/verify/record_setup.py").string(),
+                  folder.string()};
   command.argv.insert(command.argv.end(), lists.begin(), lists.end());
   command.input = setup_py;
   command.deadline = std::chrono::seconds(60);

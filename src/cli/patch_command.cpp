@@ -55,7 +55,8 @@ std::string table_text(const std::vector<GencodeRow>& table) {
     text += fmt::format("TORCH_CUDA_ARCH_LIST=\"{}\"\n", row.list);
     if (!row.error.empty()) text += fmt::format("  {}\n", row.error);
     for (const auto& [module, targets] : row.modules) {
-      text += fmt::format("  {:<28} {}\n", module, targets.empty() ? "(none given: torch decides)" : join(targets, " "));
+      text +=
+          fmt::format("  {:<28} {}\n", module, targets.empty() ? "(none given: torch decides)" : join(targets, " "));
     }
   }
   return text;
@@ -68,14 +69,15 @@ Json json_of(const PatchReport& result) {
     for (const AppliedRule& rule : outcome.rules) {
       rules.push_back({{"id", rule.id}, {"count", rule.count}, {"already_done", rule.already_done}, {"why", rule.why}});
     }
-    files.push_back({{"file", outcome.file}, {"shape", outcome.shape}, {"changed", outcome.changed()}, {"rules", rules}});
+    files.push_back(
+        {{"file", outcome.file}, {"shape", outcome.shape}, {"changed", outcome.changed()}, {"rules", rules}});
   }
   Json table = Json::array();
   for (const GencodeRow& row : result.table) {
     table.push_back({{"list", row.list}, {"error", row.error}, {"modules", row.modules}});
   }
-  Json document = {{"schema", "sagebuild.patch/1"}, {"recipe", result.recipe},    {"files", files},
-                   {"not_applied", result.not_applied}, {"diff", result.diff}, {"table", table}};
+  Json document = {{"schema", "sagebuild.patch/1"},     {"recipe", result.recipe}, {"files", files},
+                   {"not_applied", result.not_applied}, {"diff", result.diff},     {"table", table}};
   if (!result.text.empty()) document["text"] = result.text;
   return document;
 }
@@ -102,7 +104,8 @@ int run_patch(const Cli& cli, const Settings& settings, const std::string& targe
     fmt::print("{}\n", join(lint_recipes(data_folder(), extra), "\n"));
     return 0;
   }
-  if (target.empty()) throw Error(ErrorKind::usage, "no file to patch", {}, "give a setup.py, a project's folder, or -");
+  if (target.empty())
+    throw Error(ErrorKind::usage, "no file to patch", {}, "give a setup.py, a project's folder, or -");
   const PatchSettings patch = patch_settings(settings, target);
   const PatchReport result = patch_files(patch, report);
   tell(result, report);
@@ -122,14 +125,12 @@ int run_patch(const Cli& cli, const Settings& settings, const std::string& targe
 
 void add_patch_command(Cli& cli) {
   const auto target = std::make_shared<std::string>();
-  CLI::App& command =
-      cli.add("patch", "patch a setup.py, or all files of a project, so that plain setuptools builds it right too",
-              patch_specs(),
-              {"sagebuild patch setup.py", "sagebuild patch --diff SageAttention | less", "sagebuild patch --check setup.py",
-               "sagebuild patch --verify --arch \"8.0 8.9 12.0+PTX\" setup.py", "sagebuild patch - < setup.py > patched.py"},
-              [&cli, target](const Settings& settings, Reporter& report) {
-                return run_patch(cli, settings, *target, report);
-              });
+  CLI::App& command = cli.add(
+      "patch", "patch a setup.py, or all files of a project, so that plain setuptools builds it right too",
+      patch_specs(),
+      {"sagebuild patch setup.py", "sagebuild patch --diff SageAttention | less", "sagebuild patch --check setup.py",
+       "sagebuild patch --verify --arch \"8.0 8.9 12.0+PTX\" setup.py", "sagebuild patch - < setup.py > patched.py"},
+      [&cli, target](const Settings& settings, Reporter& report) { return run_patch(cli, settings, *target, report); });
   command.add_option("target", *target, "setup.py, a project's folder, or - for standard input")->type_name("FILE|DIR");
 }
 

@@ -133,7 +133,8 @@ std::string range(std::size_t first, std::size_t count) {
 }
 
 // One hunk: ops [begin, end), whose first line has these numbers.
-std::string hunk(const std::vector<Op>& ops, std::size_t begin, std::size_t end, std::size_t line_a, std::size_t line_b) {
+std::string hunk(const std::vector<Op>& ops, std::size_t begin, std::size_t end, std::size_t line_a,
+                 std::size_t line_b) {
   std::size_t count_a = 0;
   std::size_t count_b = 0;
   std::string body;

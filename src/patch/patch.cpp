@@ -99,7 +99,8 @@ class Application {
     const std::size_t before = edits_.size();
     Submatches groups;
     for (std::size_t at = 0; at <= text.size();) {
-      if (!rule_.pattern->Match(text, at, text.size(), RE2::UNANCHORED, groups.data(), static_cast<int>(kCaptures))) break;
+      if (!rule_.pattern->Match(text, at, text.size(), RE2::UNANCHORED, groups.data(), static_cast<int>(kCaptures)))
+        break;
       const std::size_t begin = offset_in(text_, groups[0]);
       if (rule_.prose || is_code(begin, groups[0].size())) edits_.push_back(make_edit(begin, groups));
       at = begin - scope.begin + std::max<std::size_t>(groups[0].size(), 1);
@@ -248,7 +249,8 @@ void check_result(const Rule& rule, std::string_view text, PatchOutcome& outcome
   const PythonText python(file.plain());
   for (const Pattern& wanted : rule.after) {
     if (found_in(wanted, file.plain())) continue;
-    outcome.failures.push_back(failure(rule, fmt::format("leaves no '{}'", wanted->pattern()), nearest_place(rule, file.plain())));
+    outcome.failures.push_back(
+        failure(rule, fmt::format("leaves no '{}'", wanted->pattern()), nearest_place(rule, file.plain())));
   }
   for (const Pattern& unwanted : rule.gone) {
     const auto found = find_in_code(unwanted, python, file.plain());
@@ -272,8 +274,8 @@ std::string find_shape(const RuleSet& rules, std::string_view text, PatchOutcome
   if (!rules.shapes.empty()) {
     std::vector<std::string> names;
     for (const Shape& shape : rules.shapes) names.push_back(shape.name);
-    outcome.failures.push_back(fmt::format("'{}' has no shape that recipe '{}' knows: {}", outcome.file, rules.recipe,
-                                           join(names, "; ")));
+    outcome.failures.push_back(
+        fmt::format("'{}' has no shape that recipe '{}' knows: {}", outcome.file, rules.recipe, join(names, "; ")));
   }
   return "";
 }
@@ -319,7 +321,8 @@ PatchOutcome patch_text(const RuleSet& rules, std::string_view file, std::string
     std::string twice = outcome.after;
     run_rules(rules, outcome.after, twice, again);
     for (const std::string& line : again.failures) outcome.failures.push_back("applied again: " + line);
-    if (twice != outcome.after) outcome.failures.push_back(fmt::format("the rules change '{}' again when applied twice", file));
+    if (twice != outcome.after)
+      outcome.failures.push_back(fmt::format("the rules change '{}' again when applied twice", file));
   }
   if (!outcome.failures.empty()) outcome.after = outcome.before;
   return outcome;
@@ -352,7 +355,8 @@ void require_patched(const std::vector<PatchOutcome>& outcomes) {
     failures.insert(failures.end(), outcome.failures.begin(), outcome.failures.end());
   }
   if (failures.empty()) return;
-  throw Error(ErrorKind::failed, "cannot patch " + files, failures, "nothing was written; `--recipe FILE` takes rules of your own");
+  throw Error(ErrorKind::failed, "cannot patch " + files, failures,
+              "nothing was written; `--recipe FILE` takes rules of your own");
 }
 
 PatchedTree patch_tree(const Checkout& checkout, const Recipe& recipe) {

@@ -88,7 +88,8 @@ TEST_CASE("a file is patched in place, keeps its mode, and a link to it stays a 
   CHECK(read_file(world.file).find("requested_archs") != std::string::npos);
   CHECK(fs::is_symlink(link));
   CHECK((fs::status(world.file).permissions() & fs::perms::all) == fs::perms(0750));
-  CHECK(RecordingReporter::any_has(result.not_applied, "rule 'hopper-fake-name' is for 'sageattention/sm90_compile.py'"));
+  CHECK(
+      RecordingReporter::any_has(result.not_applied, "rule 'hopper-fake-name' is for 'sageattention/sm90_compile.py'"));
 }
 
 TEST_CASE("--check, --diff and --verify write nothing; --output writes elsewhere") {
@@ -138,7 +139,8 @@ TEST_CASE("a folder is patched as a whole: dispatch, version, the Hopper fix") {
   const std::string sm90 = read_file(world.dir.path() / "sageattention/sm90_compile.py");
   CHECK(sm90.find("register_fake(\"sageattention_sm90::qk_int8_sv_f8_accum_f32_fuse_v_scale_attn_inst_buf\")\n"
                   "def qk_int8_sv_f8_accum_f32_fuse_v_scale_attn_inst_buf_fake_impl(") != std::string::npos);
-  CHECK(sm90.find("def qk_int8_sv_f8_accum_f32_fuse_v_scale_attn_inst_buf(query):\n    return real") != std::string::npos);
+  CHECK(sm90.find("def qk_int8_sv_f8_accum_f32_fuse_v_scale_attn_inst_buf(query):\n    return real") !=
+        std::string::npos);
   world.settings.check = true;
   CHECK_NOTHROW(patch_files(world.settings, world.report));
 
@@ -207,7 +209,8 @@ TEST_CASE("a recipe of one's own is taken, and its mistakes are found by --lint"
   CHECK(read_file(world.file) == "# mine\nvalue = 2\n");
   CHECK(lint_recipes(source_folder(), world.settings.recipe_file).size() == 5);
   write_file(*world.settings.recipe_file, "name = 'mine'\ndetect = ['mine']\n[[rule]]\nid = 'v'\n");
-  CHECK_THROWS_MATCHES(lint_recipes(source_folder(), world.settings.recipe_file), Error, says("mine.toml:3: 'why' is missing"));
+  CHECK_THROWS_MATCHES(lint_recipes(source_folder(), world.settings.recipe_file), Error,
+                       says("mine.toml:3: 'why' is missing"));
 }
 
 TEST_CASE("the binary: streams, exit codes, one JSON document") {

@@ -57,12 +57,15 @@ TEST_CASE("random edits make the round trip") {
   const auto pick = [&](std::size_t below) { return std::uniform_int_distribution<std::size_t>(0, below - 1)(random); };
   for (int round = 0; round < 40; ++round) {
     std::vector<std::string> lines;
-    for (std::size_t count = pick(40) + 1; count > 0; --count) lines.push_back(std::string(1, static_cast<char>('a' + pick(4))));
+    for (std::size_t count = pick(40) + 1; count > 0; --count)
+      lines.push_back(std::string(1, static_cast<char>('a' + pick(4))));
     std::vector<std::string> changed = lines;
     for (std::size_t edits = pick(8) + 1; edits > 0 && !changed.empty(); --edits) {
       const auto place = changed.begin() + static_cast<std::ptrdiff_t>(pick(changed.size()));
-      if (pick(2) == 0) changed.erase(place);
-      else changed.insert(place, "new" + std::to_string(pick(3)));
+      if (pick(2) == 0)
+        changed.erase(place);
+      else
+        changed.insert(place, "new" + std::to_string(pick(3)));
     }
     const std::string before = join(lines, "\n") + (pick(2) == 0 ? "\n" : "");
     const std::string after = join(changed, "\n") + (pick(2) == 0 ? "\n" : "");

@@ -21,13 +21,16 @@ RuleSet rules_of(const std::string& text) {
 
 std::string rule_text(const std::string& keys) { return "[[rule]]\nid = 'r'\nwhy = 'sage#1'\n" + keys; }
 
-PatchOutcome applied(const std::string& keys, std::string_view text) { return patch_text(rules_of(rule_text(keys)), "setup.py", text); }
+PatchOutcome applied(const std::string& keys, std::string_view text) {
+  return patch_text(rules_of(rule_text(keys)), "setup.py", text);
+}
 
 }  // namespace
 
 TEST_CASE("blocks end by indentation, calls by their bracket, whatever strings and comments hold") {
   const std::string text =
-      "if a:\n    b('#)', \"\"\"\nx\n\"\"\")  # (\n\n    # about c\n    c = [1,\n2]\n# about d\nd = f(')', {')': (1)})\n";
+      "if a:\n    b('#)', \"\"\"\nx\n\"\"\")  # (\n\n    # about c\n    c = [1,\n2]\n# about d\nd = f(')', {')': "
+      "(1)})\n";
   const PythonText python(text);
   CHECK(python.block_at(0).end == text.find("# about d"));
   const std::size_t call = text.find("f(')'");
@@ -52,9 +55,10 @@ TEST_CASE("a rule changes what it matches, once, and is already done the second 
 }
 
 TEST_CASE("a rule that does not match as often as it says stops everything, with the nearest place") {
-  const std::string two = rule_text("pattern = 'alpha = (\\d)'\nreplace = 'alpha = 9'\ndone = 'alpha = 9'\n") +
-                          "[[rule]]\nid = 's'\nwhy = 'sage#2'\npattern = 'beta = 1'\nreplace = 'beta = 2'\ndone = 'beta = 2'\n"
-                          "count = '2+'\n";
+  const std::string two =
+      rule_text("pattern = 'alpha = (\\d)'\nreplace = 'alpha = 9'\ndone = 'alpha = 9'\n") +
+      "[[rule]]\nid = 's'\nwhy = 'sage#2'\npattern = 'beta = 1'\nreplace = 'beta = 2'\ndone = 'beta = 2'\n"
+      "count = '2+'\n";
   const PatchOutcome outcome = patch_text(rules_of(two), "setup.py", "x\nalpha = ready\nbeta = 1\n");
   CHECK_FALSE(outcome.changed());
   REQUIRE(outcome.failures.size() == 2);
@@ -69,7 +73,8 @@ TEST_CASE("a rule that does not match as often as it says stops everything, with
 }
 
 TEST_CASE("a half-done file is refused, not finished") {
-  const std::string keys = "pattern = 'old\\(\\)'\nreplace = 'new()'\ncount = '2'\ndone = 'new\\('\ngone = ['old\\(']\n";
+  const std::string keys =
+      "pattern = 'old\\(\\)'\nreplace = 'new()'\ncount = '2'\ndone = 'new\\('\ngone = ['old\\(']\n";
   CHECK(applied(keys, "old()\nold()\n").after == "new()\nnew()\n");
   const PatchOutcome half = applied(keys, "new()\nold()\n");
   REQUIRE(half.failures.size() == 1);
@@ -118,7 +123,8 @@ TEST_CASE("what is wrong in the rules is named with its line") {
   const auto broken = [](const std::string& keys) { return rules_of(rule_text(keys)); };
   const std::string good = "pattern = '(a)'\nreplace = '\\1'\ndone = 'b'\n";
   CHECK_NOTHROW(broken(good));
-  CHECK_THROWS_MATCHES(broken("pattern = '('\nreplace = ''\ndone = 'b'\n"), Error, says("x.toml:3: 'pattern' is not a valid"));
+  CHECK_THROWS_MATCHES(broken("pattern = '('\nreplace = ''\ndone = 'b'\n"), Error,
+                       says("x.toml:3: 'pattern' is not a valid"));
   CHECK_THROWS_MATCHES(broken("pattern = 'a'\nreplace = '\\2'\ndone = 'b'\n"), Error, says("has 0 captures"));
   CHECK_THROWS_MATCHES(broken("pattern = 'a'\nreplace = '{{nothing}}'\ndone = 'b'\n"), Error, says("{{nothing}}"));
   CHECK_THROWS_MATCHES(broken("pattern = 'a'\nreplace = ''\n"), Error, says("'done' is missing"));
@@ -129,14 +135,16 @@ TEST_CASE("what is wrong in the rules is named with its line") {
   CHECK_THROWS_MATCHES(broken(good + "file = '../x'\n"), Error, says("inside the tree"));
   CHECK_THROWS_MATCHES(broken(good + "cuont = '1'\n"), Error, says("unknown key 'cuont'").hints("count"));
   CHECK_THROWS_MATCHES(rules_of(rule_text(good) + rule_text(good)), Error, says("rule 'r' occurs twice"));
-  CHECK_THROWS_MATCHES(rules_of("[insert]\na = '{{b}}'\nb = '{{a}}'\n" + rule_text("pattern = 'a'\nreplace = '{{a}}'\ndone = 'b'\n")),
-                       Error, says("in a circle"));
+  CHECK_THROWS_MATCHES(
+      rules_of("[insert]\na = '{{b}}'\nb = '{{a}}'\n" + rule_text("pattern = 'a'\nreplace = '{{a}}'\ndone = 'b'\n")),
+      Error, says("in a circle"));
 }
 
 TEST_CASE("time grows with the size of the file, not with its square") {
   const std::string keys = "scope = 'call'\nstart = 'F\\('\npattern = 'zz'\nreplace = 'y'\ncount = '0+'\n";
-  const RuleSet rules = rules_of(rule_text(keys) + "[[rule]]\nid = 'b'\nwhy = 'w'\nscope = 'block'\nstart = '^if a'\n"
-                                                   "pattern = 'never'\nreplace = ''\ncount = '0+'\n");
+  const RuleSet rules = rules_of(rule_text(keys) +
+                                 "[[rule]]\nid = 'b'\nwhy = 'w'\nscope = 'block'\nstart = '^if a'\n"
+                                 "pattern = 'never'\nreplace = ''\ncount = '0+'\n");
   const auto seconds_for = [&](std::size_t bytes) {
     std::string text;
     while (text.size() < bytes) text += "F(F(a, '(' # )\nif a:\n    F(\n";

@@ -28,16 +28,24 @@ class Mutator {
     const std::size_t at = pick(lines.size() - kHead) + kHead;
     std::string& line = lines[at];
     switch (pick(6)) {
-      case 0: lines.insert(lines.begin() + offset(at), ""); break;
-      case 1: lines.insert(lines.begin() + offset(at), indent_of(line) + "# NVCC_FLAGS = compute_capabilities.add(HAS_SM90"); break;
+      case 0:
+        lines.insert(lines.begin() + offset(at), "");
+        break;
+      case 1:
+        lines.insert(lines.begin() + offset(at), indent_of(line) + "# NVCC_FLAGS = compute_capabilities.add(HAS_SM90");
+        break;
       case 2:
         if (!line.empty()) line += "  # CUDAExtension(";
         break;
       case 3:
         if (line.find('\'') == std::string::npos) line = replaced(line, "\"", "'");
         break;
-      case 4: rename(lines); break;
-      default: swap_flags(lines); break;
+      case 4:
+        rename(lines);
+        break;
+      default:
+        swap_flags(lines);
+        break;
     }
   }
 
@@ -45,17 +53,27 @@ class Mutator {
   void damage(Lines& lines) {
     const std::size_t at = pick(lines.size() - kHead) + kHead;
     switch (pick(4)) {
-      case 0: lines.erase(lines.begin() + offset(at)); break;
-      case 1: lines.insert(lines.begin() + offset(at), lines[at]); break;
-      case 2: std::swap(lines[at], lines[pick(lines.size() - kHead) + kHead]); break;
-      default: lines[at] = replaced(lines[at], "_", "__"); break;
+      case 0:
+        lines.erase(lines.begin() + offset(at));
+        break;
+      case 1:
+        lines.insert(lines.begin() + offset(at), lines[at]);
+        break;
+      case 2:
+        std::swap(lines[at], lines[pick(lines.size() - kHead) + kHead]);
+        break;
+      default:
+        lines[at] = replaced(lines[at], "_", "__");
+        break;
     }
   }
 
  private:
   static constexpr std::size_t kHead = 2;  // the docstring
   static std::ptrdiff_t offset(std::size_t at) { return static_cast<std::ptrdiff_t>(at); }
-  static std::string indent_of(const std::string& line) { return line.substr(0, std::min(line.find_first_not_of(' '), line.size())); }
+  static std::string indent_of(const std::string& line) {
+    return line.substr(0, std::min(line.find_first_not_of(' '), line.size()));
+  }
 
   void rename(Lines& lines) {
     static const std::vector<std::pair<std::string, std::string>> names = {
@@ -69,7 +87,9 @@ class Mutator {
   // Two neighbouring HAS_SM lines change places.
   void swap_flags(Lines& lines) {
     for (std::size_t at = kHead; at + 1 < lines.size(); ++at) {
-      const auto is_flag = [](const std::string& line) { return trimmed(line).starts_with("HAS_SM") && line.find(" = False") != std::string::npos; };
+      const auto is_flag = [](const std::string& line) {
+        return trimmed(line).starts_with("HAS_SM") && line.find(" = False") != std::string::npos;
+      };
       if (is_flag(lines[at]) && is_flag(lines[at + 1]) && pick(2) == 0) return std::swap(lines[at], lines[at + 1]);
     }
   }
@@ -88,9 +108,15 @@ std::vector<bool> valid_python(const std::vector<std::string>& texts) {
   std::string input;
   for (const std::string& text : texts) input += text + '\0';
   Command command;
-  command.argv = {"python3", "-I", "-S", "-W", "ignore", "-c",
-                  "import sys\nfor t in sys.stdin.read().split('\\0')[:-1]:\n try:\n  compile(t, 'x', 'exec'); print(1)\n"
-                  " except (SyntaxError, ValueError):\n  print(0)\n"};
+  command.argv = {
+      "python3",
+      "-I",
+      "-S",
+      "-W",
+      "ignore",
+      "-c",
+      "import sys\nfor t in sys.stdin.read().split('\\0')[:-1]:\n try:\n  compile(t, 'x', 'exec'); print(1)\n"
+      " except (SyntaxError, ValueError):\n  print(0)\n"};
   command.input = input;
   const ProcessResult result = run_checked(command, "cannot check syntax");
   std::vector<bool> valid;

@@ -41,13 +41,14 @@ inline std::string row_text(const GencodeRow& row) {
 
 inline std::vector<std::string> built_for(std::string_view setup_py, const std::vector<std::string>& lists) {
   std::vector<std::string> rows;
-  for (const GencodeRow& row : gencode_table(setup_py, std::filesystem::temp_directory_path(), lists, plain_settings())) {
+  for (const GencodeRow& row :
+       gencode_table(setup_py, std::filesystem::temp_directory_path(), lists, plain_settings())) {
     rows.push_back(row_text(row));
   }
   return rows;
 }
 
-inline const std::vector<std::string> kSageShapes = {"v2_0",      "v2_1_0", "v2_1_1",          "v2_2_july",
-                                                     "v2_2_0",    "simple", "v2_2_november",   "v2_2_main"};
+inline const std::vector<std::string> kSageShapes = {"v2_0",   "v2_1_0", "v2_1_1",        "v2_2_july",
+                                                     "v2_2_0", "simple", "v2_2_november", "v2_2_main"};
 
 }  // namespace sagebuild

@@ -47,14 +47,14 @@ TEST_CASE("every shape is patched so that plain setuptools builds what the table
 
 TEST_CASE("every spelling of one architecture means the same, and an unknown one is named") {
   const PatchOutcome outcome = patch_text(shipped_rules("sageattention"), "setup.py", shape_text("v2_2_main"));
-  const std::vector<std::string> same = {"12.0", "120", "sm_120", "SM_120", "12.0a", "12.0f", "120a", " 12.0 ; ", "12.0,12.0"};
+  const std::vector<std::string> same = {"12.0",  "120",  "sm_120",   "SM_120",   "12.0a",
+                                         "12.0f", "120a", " 12.0 ; ", "12.0,12.0"};
   for (const std::string& row : built_for(outcome.after, same)) {
     CHECK(row == "_fused: sm_120 | _qattn_sm80: sm_120 | _qattn_sm89: sm_120");
   }
   const std::vector<std::string> ptx = {"12.0+PTX", "12.0+ptx", "compute_120;sm_120", "sm_120 compute_120", "120+PTX"};
   for (const std::string& row : built_for(outcome.after, ptx)) {
-    CHECK(row ==
-          "_fused: sm_120 compute_120 | _qattn_sm80: sm_120 compute_120 | _qattn_sm89: sm_120 compute_120");
+    CHECK(row == "_fused: sm_120 compute_120 | _qattn_sm80: sm_120 compute_120 | _qattn_sm89: sm_120 compute_120");
   }
   for (const std::string bad : {"9.9", "rtx5090", "Ada", "all", "8.0a", "9.0f", "8.0 sm_121x", "11.0"}) {
     INFO(bad);
@@ -67,7 +67,8 @@ TEST_CASE("every spelling of one architecture means the same, and an unknown one
 
 TEST_CASE("unpatched, the same list gives the known wrong builds") {
   // This is what the rules are for; when it fails, the fixture is no longer upstream's shape.
-  CHECK(built_for(shape_text("v2_2_main"), {kGuideList}).at(0) == "_fused: sm_80 compute_80 | _qattn_sm80: sm_80 compute_80");
+  CHECK(built_for(shape_text("v2_2_main"), {kGuideList}).at(0) ==
+        "_fused: sm_80 compute_80 | _qattn_sm80: sm_80 compute_80");
   CHECK(built_for(shape_text("v2_2_0"), {"9.0;12.0"}).at(0).find("_qattn_sm90: sm_") != std::string::npos);
   CHECK(built_for(shape_text("v2_1_1"), {"8.9"}).at(0).find("nothing to build for") != std::string::npos);
 }

@@ -44,13 +44,17 @@ Result result_of(const RuleSet& rules, const std::string& text, const std::strin
   for (const AppliedRule& rule : outcome.rules) {
     if (!rule.already_done) ids.push_back(rule.id);
   }
-  return {outcome.shape, join(ids, " "), outcome.changed() ? "patched" : "unchanged", built_for(outcome.after, {list}).at(0)};
+  return {outcome.shape, join(ids, " "), outcome.changed() ? "patched" : "unchanged",
+          built_for(outcome.after, {list}).at(0)};
 }
 
-std::string table_of(const std::string& directory, const std::string& path, const RuleSet& rules, const std::string& list) {
-  std::string table = "| commit | date | shape | result | rules | gencodes for `" + list + "` |\n|---|---|---|---|---|---|\n";
+std::string table_of(const std::string& directory, const std::string& path, const RuleSet& rules,
+                     const std::string& list) {
+  std::string table =
+      "| commit | date | shape | result | rules | gencodes for `" + list + "` |\n|---|---|---|---|---|---|\n";
   std::map<std::string, Result> by_blob;
-  const std::string commits = git(directory, {"log", "--all", "--reverse", "--date=short", "--format=%h %ad", "--", path});
+  const std::string commits =
+      git(directory, {"log", "--all", "--reverse", "--date=short", "--format=%h %ad", "--", path});
   for (const std::string_view line : lines_of(commits)) {
     const std::string commit(line.substr(0, line.find(' ')));
     const std::string listing = git(directory, {"ls-tree", commit, "--", path});

@@ -23,8 +23,9 @@ struct PatchOutcome {
   bool changed() const { return before != after; }
 };
 
-// Applies the rules for `file`. Line ends, byte-order mark, tabs and a missing last newline stay as they are. Time is linear
-// in the text. Never throws for what the text holds: failures are in the outcome, whose `after` then equals `before`.
+// Applies the rules for `file`. Line ends, byte-order mark, tabs and a missing last newline stay as they are. Time is
+// linear in the text. Never throws for what the text holds: failures are in the outcome, whose `after` then equals
+// `before`.
 PatchOutcome patch_text(const RuleSet& rules, std::string_view file, std::string_view text);
 
 // All files of the tree that rules are for, relative to `folder` (where setup.py is). Reads, writes nothing.
