@@ -97,7 +97,7 @@ Subject file_subject(const PatchSettings& settings, const Recipes& recipes, std:
   auto recipe = recipe_by_name(settings, recipes);
   // Not a setup.py: the project is told by the setup.py that lies where the rules for such a file expect it.
   for (const Recipe& candidate : recipes.all()) {
-    if (recipe) break;
+    if (recipe || path.filename() == "setup.py") break;
     const std::string place = place_in_project(path, load_rules(candidate));
     if (place == "setup.py") continue;
     const fs::path folder = without_tail(fs::absolute(path).lexically_normal(), place);

@@ -1,5 +1,10 @@
 #include "patch/shapes.hpp"
 
+#include <algorithm>
+#include <random>
+#include <set>
+
+#include "sagebuild/plan/plan.hpp"
 #include "support/catch.hpp"
 
 namespace sagebuild {
@@ -144,6 +149,53 @@ TEST_CASE("SpargeAttn takes 12.0 and +PTX, and says why 9.0 is not for the patch
   CHECK(rows[0] == "_fused: sm_80 sm_89 sm_120 compute_120 | _qattn: sm_80 sm_89 sm_120 compute_120");
   CHECK(rows[1].find("unknown architecture '9.0'") != std::string::npos);
   CHECK(outcome.note.find("H100") != std::string::npos);
+}
+
+TEST_CASE("the plan and a patched setup.py give every module the same targets, for any list") {
+  const Recipe recipe = load_recipes(source_folder() / "patches").named("sageattention");
+  const std::string setup = patch_text(shipped_rules("sageattention"), "setup.py", shape_text("v2_2_main")).after;
+  RecordedBuild recorded;
+  for (const std::string name : {"_fused", "_qattn_sm80", "_qattn_sm89", "_qattn_sm90"}) {
+    RecordedModule module;
+    module.name = "sageattention." + name;
+    module.sources = {{"x.cu", "x.o", Language::cuda, {}, {}}};
+    recorded.modules.push_back(module);
+  }
+  std::mt19937 random(89);
+  const std::vector<std::string> items = {"8.0", "8.6", "8.7", "8.9", "9.0", "9.0a", "10.0", "10.3", "12.0", "12.1"};
+  std::vector<std::string> lists;
+  std::vector<std::string> planned;
+  while (lists.size() < 60) {
+    std::vector<std::string> list;
+    for (const std::string& item : items) {
+      if (random() % 3 == 0) list.push_back(item + (random() % 3 == 0 ? "+PTX" : ""));
+    }
+    if (list.empty()) continue;
+    std::ranges::shuffle(list, random);
+    lists.push_back(join(list, " "));
+    std::vector<std::string> cells;
+    for (const PlannedModule& module : make_plan(recorded, recipe, parse_arch_list(lists.back())).modules) {
+      std::set<std::string> targets;
+      for (const Target& target : module.sources.at(0).targets) {
+        if (target.sass) targets.insert(sm_name(target.real));
+        if (target.ptx) targets.insert(compute_name(target.virtual_arch));
+      }
+      cells.push_back(module.name.substr(module.name.find('.') + 1) + ": " +
+                      join({targets.begin(), targets.end()}, " "));
+    }
+    planned.push_back(join(cells, " | "));
+  }
+  const std::vector<GencodeRow> table =
+      gencode_table(setup, std::filesystem::temp_directory_path(), lists, plain_settings());
+  for (std::size_t index = 0; index < lists.size(); ++index) {
+    std::vector<std::string> cells;
+    for (const auto& [module, targets] : table[index].modules) {
+      const std::set<std::string> sorted(targets.begin(), targets.end());
+      cells.push_back(module.substr(module.find('.') + 1) + ": " + join({sorted.begin(), sorted.end()}, " "));
+    }
+    INFO(lists[index] << " " << table[index].error);
+    CHECK(join(cells, " | ") == planned[index]);
+  }
 }
 
 }  // namespace sagebuild
