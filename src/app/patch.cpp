@@ -43,6 +43,11 @@ struct Subject {
   Recipe recipe;
 };
 
+bool is_folder(const fs::path& path) {
+  std::error_code ignored;  // what cannot be looked at fails when it is read, with its name
+  return fs::is_directory(path, ignored);
+}
+
 Recipes recipes_of(const PatchSettings& settings) {
   return load_recipes(settings.data / "patches", settings.recipe_file);
 }
@@ -85,7 +90,7 @@ Subject folder_subject(const PatchSettings& settings, const Recipes& recipes) {
   if (!recipe) no_recipe(settings.target, recipes);
   subject.recipe = *recipe;
   // A named subproject, given the whole project's folder.
-  if (!recipe->subfolder.empty() && fs::is_directory(subject.folder / recipe->subfolder)) {
+  if (!recipe->subfolder.empty() && is_folder(subject.folder / recipe->subfolder)) {
     subject.folder /= recipe->subfolder;
   }
   return subject;
@@ -93,7 +98,8 @@ Subject folder_subject(const PatchSettings& settings, const Recipes& recipes) {
 
 Subject file_subject(const PatchSettings& settings, const Recipes& recipes, std::string_view text) {
   const fs::path path = settings.target == "-" ? fs::path("setup.py") : fs::path(settings.target);
-  Subject subject{fs::absolute(path).parent_path(), "setup.py", path.string(), {}};
+  Subject subject{
+      fs::absolute(path).parent_path(), "setup.py", settings.target == "-" ? "standard input" : path.string(), {}};
   auto recipe = recipe_by_name(settings, recipes);
   // Not a setup.py: the project is told by the setup.py that lies where the rules for such a file expect it.
   for (const Recipe& candidate : recipes.all()) {
@@ -153,7 +159,7 @@ void require_writable(const fs::path& path) {
 }
 
 void check_flags(const PatchSettings& settings) {
-  const bool folder = settings.target != "-" && fs::is_directory(settings.target);
+  const bool folder = settings.target != "-" && is_folder(settings.target);
   if (folder && settings.output) throw Error(ErrorKind::usage, "--output is for a single file, not for a folder");
   const int shown =
       (settings.check ? 1 : 0) + (settings.diff ? 1 : 0) + (settings.verify ? 1 : 0) + (settings.output ? 1 : 0);
@@ -173,7 +179,7 @@ void list_other_rules(const Subject& subject, const RuleSet& rules, PatchReport&
   }
 }
 
-void require_patched_already(const PatchReport& result, const std::string& shown) {
+void require_patched_already(const PatchReport& result, const Subject& subject, const std::string& target) {
   std::vector<std::string> causes;
   for (const PatchOutcome& outcome : result.outcomes) {
     for (const AppliedRule& rule : outcome.rules) {
@@ -182,8 +188,8 @@ void require_patched_already(const PatchReport& result, const std::string& shown
     }
   }
   if (causes.empty()) return;
-  throw Error(ErrorKind::patch_needed, fmt::format("'{}' needs a patch", shown), causes,
-              fmt::format("run `sagebuild patch {}`", shell_quoted(shown)));
+  throw Error(ErrorKind::patch_needed, fmt::format("'{}' needs a patch", subject.shown), causes,
+              fmt::format("run `sagebuild patch {}`", shell_quoted(target)));
 }
 
 void write_outcomes(const PatchSettings& settings, const Subject& subject, const PatchReport& result) {
@@ -210,10 +216,10 @@ const PatchOutcome& setup_of(const PatchReport& result) {
 PatchReport patch_files(const PatchSettings& settings, Reporter& report) {
   check_flags(settings);
   const Recipes recipes = recipes_of(settings);
-  const bool is_folder = settings.target != "-" && fs::is_directory(settings.target);
+  const bool whole = settings.target != "-" && is_folder(settings.target);
   std::string text = settings.input;
-  if (!is_folder && settings.target != "-") text = read_file(settings.target);
-  const Subject subject = is_folder ? folder_subject(settings, recipes) : file_subject(settings, recipes, text);
+  if (!whole && settings.target != "-") text = read_file(settings.target);
+  const Subject subject = whole ? folder_subject(settings, recipes) : file_subject(settings, recipes, text);
   const RuleSet rules = load_rules(subject.recipe);
 
   PatchReport result;
@@ -230,7 +236,7 @@ PatchReport patch_files(const PatchSettings& settings, Reporter& report) {
     result.table = gencode_table(setup_of(result).after, subject.folder,
                                  settings.verify_lists.empty() ? kVerifyLists : settings.verify_lists, settings);
   }
-  if (settings.check) require_patched_already(result, subject.shown);
+  if (settings.check) require_patched_already(result, subject, settings.target);
   const bool shows_only = settings.check || settings.diff || settings.verify;
   if (!shows_only && settings.target == "-" && !settings.output) {
     result.text = result.outcomes.front().after;
