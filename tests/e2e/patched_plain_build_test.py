@@ -32,7 +32,7 @@ class PatchedPlainBuild(support.EndToEnd):
         if "SAGEBUILD_TEST_ARCHS" not in os.environ:
             self.assertEqual(expected, FULL)
 
-        toolkit = support.toolkit()
+        toolkit = support.torch_packages() / "nvidia" / "cu13"
         stubs = self.world / "stubs"  # torch's packages hold no libcuda to link with
         stubs.mkdir()
         function = "int cuTensorMapEncodeTiled() { return 1; }"
