@@ -5,7 +5,9 @@ MODULE_ARCHS = {
 
 def requested_archs():
     """{"12.0": (machine code, PTX)} from TORCH_CUDA_ARCH_LIST in any usual spelling, else from the local GPUs."""
+    import os
     import re
+    import warnings
     needed = [archs for module, archs in MODULE_ARCHS.items() if module in {{always_built}}]
     served = [arch for arch in needed[0] if all(arch in archs for archs in needed)]
     items = [item for item in re.split(r"[\s,;]+", os.getenv("TORCH_CUDA_ARCH_LIST", "")) if item]
@@ -46,4 +48,3 @@ def gencode(module):
     return [flag for virtual, code in pairs for flag in ("-gencode", f"arch=compute_{virtual},code={code}")]
 
 wanted_archs = requested_archs()
-compute_capabilities = list(wanted_archs)

@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
   install_signal_handlers();
   Cli cli;
   add_build_commands(cli);
+  add_patch_command(cli);
   add_env_commands(cli);
   add_cache_commands(cli);
   add_upload_command(cli);

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
+#include <optional>
 #include <set>
 
 #include "patch/python_text.hpp"
@@ -31,12 +33,26 @@ std::size_t offset_in(std::string_view text, const re2::StringPiece& part) {
   return static_cast<std::size_t>(part.data() - text.data());
 }
 
+// A text and its syntax, worked out once for all rules that leave it as it is. Stays where it is: `python` looks into
+// `file`.
+struct Current {
+  TextFile file;
+  PythonText python;
+
+  explicit Current(std::string_view text) : file(text), python(file.plain()) {}
+  Current(const Current&) = delete;
+  Current& operator=(const Current&) = delete;
+};
+
 // One rule at work on one text.
 class Application {
  public:
-  Application(const Rule& rule, const TextFile& file, const Values& values)
-      : rule_(rule), text_(file.plain()), python_(text_), replacement_(with_values(rule.replacement, values)) {
-    if (file.uses_tabs()) replacement_ = with_tabs(replacement_);
+  Application(const Rule& rule, const Current& current, const Values& values)
+      : rule_(rule),
+        text_(current.file.plain()),
+        python_(current.python),
+        replacement_(with_values(rule.replacement, values)) {
+    if (current.file.uses_tabs()) replacement_ = with_tabs(replacement_);
     const std::vector<TextRange> scopes = find_scopes();
     scopes_ = scopes.size();
     for (const TextRange& scope : scopes) edit_scope(scope);
@@ -98,7 +114,8 @@ class Application {
     const std::size_t before = edits_.size();
     Submatches groups;
     for (std::size_t at = 0; at <= text.size();) {
-      if (!rule_.pattern->Match(text, at, text.size(), RE2::UNANCHORED, groups.data(), static_cast<int>(kCaptures))) break;
+      if (!rule_.pattern->Match(text, at, text.size(), RE2::UNANCHORED, groups.data(), static_cast<int>(kCaptures)))
+        break;
       const std::size_t begin = offset_in(text_, groups[0]);
       if (rule_.prose || is_code(begin, groups[0].size())) edits_.push_back(make_edit(begin, groups));
       at = begin - scope.begin + std::max<std::size_t>(groups[0].size(), 1);
@@ -117,7 +134,7 @@ class Application {
 
   const Rule& rule_;
   std::string_view text_;
-  PythonText python_;
+  const PythonText& python_;
   std::string replacement_;
   std::vector<Edit> edits_;
   std::size_t scopes_ = 0;
@@ -165,21 +182,31 @@ std::string nearest_place(const Rule& rule, std::string_view text) {
                      best_line.size() > kShown ? "..." : "");
 }
 
-std::string failure(const Rule& rule, std::string_view reason, std::string_view text) {
-  return fmt::format("rule '{}' {} in '{}'; {} (why the rule: {})", rule.id, reason, rule.file, nearest_place(rule, text),
-                     rule.why);
+std::string failure(const Rule& rule, std::string_view reason, std::string_view place) {
+  return fmt::format("rule '{}' {} in '{}'; {} (why the rule: {})", rule.id, reason, rule.file, place, rule.why);
 }
 
-bool in_code(const Pattern& pattern, const PythonText& python, std::string_view text) {
+// "it matches on lines 37, 52", for a rule that matches too often.
+std::string matched_lines(const std::vector<Edit>& edits, const PythonText& python) {
+  constexpr std::size_t kShown = 5;
+  std::string lines;
+  for (std::size_t index = 0; index < std::min(edits.size(), kShown); ++index) {
+    lines += fmt::format("{}{}", index == 0 ? "" : ", ", python.line_of(edits[index].begin) + 1);
+  }
+  return "it matches on lines " + lines + (edits.size() > kShown ? " ..." : "");
+}
+
+// Where the pattern is found outside of strings and comments.
+std::optional<std::size_t> find_in_code(const Pattern& pattern, const PythonText& python, std::string_view text) {
   const re2::StringPiece all(text.data(), text.size());
   re2::StringPiece match;
   for (std::size_t at = 0; at <= text.size();) {
-    if (!pattern->Match(all, at, text.size(), RE2::UNANCHORED, &match, 1)) return false;
+    if (!pattern->Match(all, at, text.size(), RE2::UNANCHORED, &match, 1)) break;
     const std::size_t begin = offset_in(text, match);
-    if (python.is_code(begin)) return true;
+    if (python.is_code(begin)) return begin;
     at = begin + std::max<std::size_t>(match.size(), 1);
   }
-  return false;
+  return std::nullopt;
 }
 
 bool holds(const std::vector<Pattern>& when, const std::vector<Pattern>& unless, std::string_view text) {
@@ -208,36 +235,37 @@ std::vector<RecipeModule> named_modules(const std::vector<RecipeModule>& modules
   return named;
 }
 
-// One rule: `text` becomes its result, or a failure is noted.
-void apply_rule(const Rule& rule, const Values& values, std::string& text, PatchOutcome& outcome) {
-  const TextFile file(text);
-  const Application work(rule, file, values);
+// What keeps a rule from being applied; empty: nothing.
+std::string reason_against(const Rule& rule, const Application& work, const Current& current) {
   const std::size_t count = work.edits().size();
-  AppliedRule applied{rule.id, rule.file, rule.why, static_cast<int>(count), count == 0};
   if (!rule.count.fits(count)) {
-    outcome.failures.push_back(failure(rule, fmt::format("expects {} and found {}", rule.count.text(), count), file.plain()));
-    return;
-  } else if (rule.every && work.scopes_without_match() > 0) {
-    outcome.failures.push_back(failure(
-        rule, fmt::format("fits only {} of {} places", work.scopes() - work.scopes_without_match(), work.scopes()),
-        file.plain()));
-    return;
-  } else {
-    text = file.edited(work.edits());
+    const bool too_many = count > rule.count.most;
+    return failure(rule, fmt::format("expects {} and found {}", rule.count.text(), count),
+                   too_many ? matched_lines(work.edits(), current.python) : nearest_place(rule, current.file.plain()));
   }
-  outcome.rules.push_back(std::move(applied));
+  if (rule.every && work.scopes_without_match() > 0) {
+    return failure(rule,
+                   fmt::format("fits only {} of {} places", work.scopes() - work.scopes_without_match(), work.scopes()),
+                   nearest_place(rule, current.file.plain()));
+  }
+  return "";
 }
 
-void check_result(const Rule& rule, std::string_view text, PatchOutcome& outcome) {
-  const TextFile file(text);
-  const PythonText python(file.plain());
+void check_result(const Rule& rule, const Current& result, PatchOutcome& outcome) {
+  const std::string& text = result.file.plain();
   for (const Pattern& wanted : rule.after) {
-    if (found_in(wanted, file.plain())) continue;
-    outcome.failures.push_back(failure(rule, fmt::format("leaves no '{}'", wanted->pattern()), file.plain()));
+    if (found_in(wanted, text)) continue;
+    outcome.failures.push_back(
+        failure(rule, fmt::format("leaves no '{}'", wanted->pattern()), nearest_place(rule, text)));
   }
   for (const Pattern& unwanted : rule.gone) {
-    if (!in_code(unwanted, python, file.plain())) continue;
-    outcome.failures.push_back(failure(rule, fmt::format("leaves '{}' behind", unwanted->pattern()), file.plain()));
+    const auto found = find_in_code(unwanted, result.python, text);
+    if (!found) continue;
+    const std::size_t line = result.python.line_of(*found);
+    const TextRange range = result.python.lines()[line].range;
+    const std::string text_there(trimmed(std::string_view(text).substr(range.begin, range.end - range.begin)));
+    outcome.failures.push_back(failure(rule, fmt::format("leaves '{}' behind", unwanted->pattern()),
+                                       fmt::format("line {} of the result: {}", line + 1, text_there)));
   }
 }
 
@@ -245,35 +273,50 @@ void check_result(const Rule& rule, std::string_view text, PatchOutcome& outcome
 std::string find_shape(const RuleSet& rules, std::string_view text, PatchOutcome& outcome) {
   for (const Shape& shape : rules.shapes) {
     if (!holds(shape.when, shape.unless, text)) continue;
+    outcome.note = shape.note;
     if (!shape.refuse.empty()) outcome.failures.push_back(fmt::format("'{}' {}", outcome.file, shape.refuse));
     return shape.name;
   }
   if (!rules.shapes.empty()) {
     std::vector<std::string> names;
     for (const Shape& shape : rules.shapes) names.push_back(shape.name);
-    outcome.failures.push_back(fmt::format("'{}' has no shape that recipe '{}' knows: {}", outcome.file, rules.recipe,
-                                           join(names, "; ")));
+    outcome.failures.push_back(
+        fmt::format("'{}' has no shape that recipe '{}' knows: {}", outcome.file, rules.recipe, join(names, "; ")));
   }
   return "";
 }
 
-// Every rule once, in order.
-void run_rules(const RuleSet& rules, const std::string& start, std::string& text, PatchOutcome& outcome) {
+// Every rule once, in order. Gives the result's bytes.
+std::string run_rules(const RuleSet& rules, const std::string& start, PatchOutcome& outcome) {
   Values values = rules.values;
   values["module_table"] = module_table(named_modules(rules.modules, start));
+  auto current = std::make_unique<Current>(start);
+  const std::string original = current->file.plain();
   std::vector<const Rule*> used;
   for (const Rule& rule : rules.rules) {
-    if (applies(rule, outcome.file, outcome.shape, start)) used.push_back(&rule);
+    if (applies(rule, outcome.file, outcome.shape, original)) used.push_back(&rule);
   }
-  const TextFile original(start);
+  std::string text = start;
   for (const Rule* rule : used) {
     // What is done is left alone; a file where it is half done fails the rule's `gone` below.
-    const bool done = rule->done && found_in(rule->done, original.plain());
-    if (done) outcome.rules.push_back({rule->id, rule->file, rule->why, 0, true});
-    if (!done) apply_rule(*rule, values, text, outcome);
+    if (rule->done && found_in(rule->done, original)) {
+      outcome.rules.push_back({rule->id, rule->file, rule->why, 0, true});
+      continue;
+    }
+    const Application work(*rule, *current, values);
+    if (const std::string reason = reason_against(*rule, work, *current); !reason.empty()) {
+      outcome.failures.push_back(reason);
+      continue;
+    }
+    const std::size_t count = work.edits().size();
+    outcome.rules.push_back({rule->id, rule->file, rule->why, static_cast<int>(count), count == 0});
+    if (count == 0) continue;
+    text = current->file.edited(work.edits());
+    current = std::make_unique<Current>(text);
   }
-  if (!outcome.failures.empty()) return;
-  for (const Rule* rule : used) check_result(*rule, text, outcome);
+  if (!outcome.failures.empty()) return text;
+  for (const Rule* rule : used) check_result(*rule, *current, outcome);
+  return text;
 }
 
 }  // namespace
@@ -290,15 +333,15 @@ PatchOutcome patch_text(const RuleSet& rules, std::string_view file, std::string
   if (file == "setup.py") outcome.shape = find_shape(rules, text, outcome);
   if (!outcome.failures.empty()) return outcome;
 
-  run_rules(rules, outcome.before, outcome.after, outcome);
+  outcome.after = run_rules(rules, outcome.before, outcome);
   if (outcome.failures.empty() && outcome.changed()) {
     // Patching twice must equal patching once; a recipe that breaks this is found here, not by its users.
     PatchOutcome again = outcome;
     again.rules.clear();
-    std::string twice = outcome.after;
-    run_rules(rules, outcome.after, twice, again);
+    const std::string twice = run_rules(rules, outcome.after, again);
     for (const std::string& line : again.failures) outcome.failures.push_back("applied again: " + line);
-    if (twice != outcome.after) outcome.failures.push_back(fmt::format("the rules change '{}' again when applied twice", file));
+    if (twice != outcome.after)
+      outcome.failures.push_back(fmt::format("the rules change '{}' again when applied twice", file));
   }
   if (!outcome.failures.empty()) outcome.after = outcome.before;
   return outcome;
@@ -331,7 +374,8 @@ void require_patched(const std::vector<PatchOutcome>& outcomes) {
     failures.insert(failures.end(), outcome.failures.begin(), outcome.failures.end());
   }
   if (failures.empty()) return;
-  throw Error(ErrorKind::failed, "cannot patch " + files, failures, "nothing was written; `--recipe FILE` takes rules of your own");
+  throw Error(ErrorKind::failed, "cannot patch " + files, failures,
+              "nothing was written; `--recipe FILE` takes rules of your own");
 }
 
 PatchedTree patch_tree(const Checkout& checkout, const Recipe& recipe) {

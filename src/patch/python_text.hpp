@@ -23,17 +23,18 @@ class PythonText {
   bool is_code(std::size_t offset) const { return offset >= kinds_.size() || kinds_[offset] == Kind::code; }
 
   struct Line {
-    TextRange range;           // with its newline
-    std::size_t indent = 0;    // leading blanks, in bytes
-    bool continues = false;    // begins inside a string or bracket, or after a backslash
-    bool has_code = false;     // something besides blanks and comment
+    TextRange range;         // with its newline
+    std::size_t indent = 0;  // leading blanks, in bytes
+    bool continues = false;  // begins inside a string or bracket, or after a backslash
+    bool has_code = false;   // something besides blanks and comment
   };
   const std::vector<Line>& lines() const { return lines_; }
   std::size_t line_of(std::size_t offset) const;  // index
 
   // From the start of that line to the end of what is indented under it, without blank lines and comments behind.
   TextRange block_at(std::size_t line) const;
-  // From `begin` to the bracket that closes the first one opened in [begin, limit). Nothing if there is none or it stays open.
+  // From `begin` to the bracket that closes the first one opened in [begin, limit). Nothing if there is none or it
+  // stays open.
   std::optional<TextRange> call_at(std::size_t begin, std::size_t limit) const;
 
  private:

@@ -50,7 +50,8 @@ MatchCount count_at(const TomlTable& table) {
   const bool open_end = text->ends_with('+');
   const auto least = to_integer(text->substr(0, open_end ? text->size() - 1 : dash));
   const auto most = dash == std::string::npos ? least : to_integer(text->substr(dash + 1));
-  if (!least || !most || *least < 0 || *most < *least || (*most == 0 && !open_end)) table.fail("'count' is like \"1\", \"1+\" or \"0-1\"");
+  if (!least || !most || *least < 0 || *most < *least || (*most == 0 && !open_end))
+    table.fail("'count' is like \"1\", \"1+\" or \"0-1\"");
   MatchCount count{static_cast<std::size_t>(*least), static_cast<std::size_t>(*most)};
   if (open_end) count.most = std::numeric_limits<std::size_t>::max();
   return count;
@@ -62,8 +63,10 @@ void check_replacement(const TomlTable& table, const Rule& rule, const std::map<
     table.fail(fmt::format("'replace' uses \\{} but 'pattern' has {} captures", highest, captures));
   }
   for (const std::string& name : value_names(rule.replacement)) {
-    if (!values.contains(name)) table.fail(fmt::format("'replace' uses {{{{{}}}}}, which [insert] does not have", name));
+    if (!values.contains(name))
+      table.fail(fmt::format("'replace' uses {{{{{}}}}}, which [insert] does not have", name));
   }
+  (void)with_values(rule.replacement, values);  // throws for inserts that name each other in a circle
 }
 
 Rule read_rule(const TomlTable& table, const std::map<std::string, std::string>& values) {
@@ -89,7 +92,8 @@ Rule read_rule(const TomlTable& table, const std::map<std::string, std::string>&
   rule.gone = patterns_at(table, "gone");
   table.finish();
   const bool needs_start = rule.scope == Scope::block || rule.scope == Scope::call;
-  if (needs_start != (rule.start != nullptr)) table.fail("'start' belongs to the scopes block and call, and to no other");
+  if (needs_start != (rule.start != nullptr))
+    table.fail("'start' belongs to the scopes block and call, and to no other");
   if (rule.count.least > 0 && !rule.done) table.fail("'done' is missing: what shows that the rule was applied");
   if (rule.file.empty() || rule.file.front() == '/' || rule.file.find("..") != std::string::npos) {
     table.fail("'file' must be a relative path inside the tree");
@@ -104,6 +108,7 @@ Shape read_shape(const TomlTable& table) {
   shape.when = patterns_at(table, "when");
   shape.unless = patterns_at(table, "unless");
   shape.refuse = table.text("refuse").value_or("");
+  shape.note = table.text("note").value_or("");
   table.finish();
   return shape;
 }
@@ -128,7 +133,8 @@ void check_names(const TomlTable& table, const RuleSet& set) {
 }  // namespace
 
 std::string MatchCount::text() const {
-  if (most == std::numeric_limits<std::size_t>::max()) return fmt::format("at least {} match{}", least, least == 1 ? "" : "es");
+  if (most == std::numeric_limits<std::size_t>::max())
+    return fmt::format("at least {} match{}", least, least == 1 ? "" : "es");
   if (least != most) return fmt::format("{} to {} matches", least, most);
   return fmt::format("{} match{}", least, least == 1 ? "" : "es");
 }
@@ -149,7 +155,8 @@ RuleSet load_rules(const Recipe& recipe) {
   }
   for (const auto& [name, value] : set.values) {
     for (const std::string& used : value_names(value)) {
-      if (!set.values.contains(used)) table.fail(fmt::format("insert '{}' uses {{{{{}}}}}, which does not exist", name, used));
+      if (!set.values.contains(used))
+        table.fail(fmt::format("insert '{}' uses {{{{{}}}}}, which does not exist", name, used));
     }
   }
   for (const TomlTable& shape : table.tables("shape")) set.shapes.push_back(read_shape(shape));
@@ -166,8 +173,9 @@ std::string module_table(const std::vector<RecipeModule>& modules) {
     std::string line = head;
     text += fmt::format("# {}\n", module.reason);
     for (const RecipeTarget& target : module.targets) {
-      const std::string cell = fmt::format("\"{}\": (\"{}\", \"{}\", {}),", dotted(target.request), digits(target.virtual_arch),
-                                           digits(target.real), target.ptx_allowed ? "True" : "False");
+      const std::string cell =
+          fmt::format("\"{}\": (\"{}\", \"{}\", {}),", dotted(target.request), digits(target.virtual_arch),
+                      digits(target.real), target.ptx_allowed ? "True" : "False");
       if (line.size() + cell.size() > kWidth) {
         text += line + "\n";
         line = std::string(head.size() - 1, ' ');

@@ -23,7 +23,10 @@ struct Placeholder {
 Placeholder next_placeholder(std::string_view text, std::size_t from) {
   for (std::size_t begin = text.find("{{", from); begin != std::string_view::npos; begin = text.find("{{", begin + 1)) {
     std::size_t end = begin + 2;
-    while (end < text.size() && (std::islower(static_cast<unsigned char>(text[end])) != 0 || text[end] == '_')) ++end;
+    while (end < text.size() &&
+           (std::islower(static_cast<unsigned char>(text[end])) != 0 || is_digit(text[end]) || text[end] == '_')) {
+      ++end;
+    }
     if (end > begin + 2 && text.substr(end, 2) == "}}") {
       return {begin, end + 2, std::string(text.substr(begin + 2, end - begin - 2))};
     }

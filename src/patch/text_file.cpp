@@ -11,14 +11,16 @@ constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 // Whether the first indented line is indented with a tab.
 bool indents_with_tabs(std::string_view text) {
-  for (std::size_t at = text.find('\n'); at != std::string_view::npos && at + 1 < text.size(); at = text.find('\n', at + 1)) {
+  for (std::size_t at = text.find('\n'); at != std::string_view::npos && at + 1 < text.size();
+       at = text.find('\n', at + 1)) {
     if (text[at + 1] == '\t') return true;
     if (text[at + 1] == ' ') return false;
   }
   return false;
 }
 
-// Length of the valid UTF-8 sequence at `at`, or 0 (RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF).
+// Length of the valid UTF-8 sequence at `at`, or 0 (RFC 3629: no overlong forms, no surrogates, nothing above
+// U+10FFFF).
 std::size_t sequence_length(std::string_view bytes, std::size_t at) {
   const auto byte = [&](std::size_t index) { return static_cast<unsigned char>(bytes[index]); };
   const unsigned char first = byte(at);

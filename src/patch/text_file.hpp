@@ -23,7 +23,8 @@ class TextFile {
   const std::string& plain() const { return plain_; }
   bool uses_tabs() const { return tabs_; }
 
-  // The bytes after sorted edits that do not overlap. What no edit touches stays as it is; new lines end as most lines do.
+  // The bytes after sorted edits that do not overlap. What no edit touches stays as it is; new lines end as most lines
+  // do.
   std::string edited(const std::vector<Edit>& edits) const;
 
  private:
@@ -31,8 +32,8 @@ class TextFile {
 
   std::string bytes_;
   std::string plain_;
-  std::size_t skipped_ = 0;               // length of the byte-order mark
-  std::vector<std::size_t> removed_;      // offsets into plain_ of the "\n" that had a "\r" before them
+  std::size_t skipped_ = 0;           // length of the byte-order mark
+  std::vector<std::size_t> removed_;  // offsets into plain_ of the "\n" that had a "\r" before them
   bool crlf_ = false;
   bool tabs_ = false;
 };

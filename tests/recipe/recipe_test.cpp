@@ -92,9 +92,8 @@ TEST_CASE("what is wrong in a recipe is named with its line") {
   CHECK_THROWS_MATCHES(
       from_text(head + "[[module]]\nname = 'm'\ntargets = [{request = '9.0', virtual = '9.0a', ptx = true}]\n"), Error,
       says("no other GPU can take it"));
-  CHECK_THROWS_MATCHES(
-      from_text(head + "[[module]]\nname = 'm'\ntargets = [{request = '8.0'}, {request = '8.0'}]\n"), Error,
-      says("'8.0' has two targets"));
+  CHECK_THROWS_MATCHES(from_text(head + "[[module]]\nname = 'm'\ntargets = [{request = '8.0'}, {request = '8.0'}]\n"),
+                       Error, says("'8.0' has two targets"));
 }
 
 TEST_CASE("an extra recipe replaces the shipped one of its name, and unknown names get the nearest") {

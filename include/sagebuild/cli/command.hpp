@@ -56,6 +56,7 @@ class Cli {
 
 // Registered by main's table, in the order of --help.
 void add_build_commands(Cli& cli);  // build and plan
+void add_patch_command(Cli& cli);
 void add_env_commands(Cli& cli);    // env create, ls, rm; doctor; version
 void add_cache_commands(Cli& cli);  // cache stat, gc, clear, verify, explain
 void add_upload_command(Cli& cli);

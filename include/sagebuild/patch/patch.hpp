@@ -14,6 +14,7 @@ namespace sagebuild {
 struct PatchOutcome {
   std::string file;   // relative to the folder of setup.py
   std::string shape;  // of setup.py; empty for other files
+  std::string note;   // what the user must know of that shape
   std::string before;
   std::string after;
   std::vector<AppliedRule> rules;
@@ -22,8 +23,9 @@ struct PatchOutcome {
   bool changed() const { return before != after; }
 };
 
-// Applies the rules for `file`. Line ends, byte-order mark, tabs and a missing last newline stay as they are. Time is linear
-// in the text. Never throws for what the text holds: failures are in the outcome, whose `after` then equals `before`.
+// Applies the rules for `file`. Line ends, byte-order mark, tabs and a missing last newline stay as they are. Time is
+// linear in the text. Never throws for what the text holds: failures are in the outcome, whose `after` then equals
+// `before`.
 PatchOutcome patch_text(const RuleSet& rules, std::string_view file, std::string_view text);
 
 // All files of the tree that rules are for, relative to `folder` (where setup.py is). Reads, writes nothing.

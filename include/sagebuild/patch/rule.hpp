@@ -1,6 +1,6 @@
 #pragma once
-// Patch rules as data: the [[shape]], [[rule]] and [insert] parts of patches/NAME.toml. Patterns are RE2; a rule also has a
-// scope, because RE2 has neither lookahead nor backreferences (design D6).
+// Patch rules as data: the [[shape]], [[rule]] and [insert] parts of patches/NAME.toml. Patterns are RE2; a rule also
+// has a scope, because RE2 has neither lookahead nor backreferences (design D6).
 
 #include <cstddef>
 #include <filesystem>
@@ -45,16 +45,16 @@ struct Rule {
   std::vector<Pattern> when;        // all must be in the file, else the rule is not for it
   std::vector<Pattern> unless;      // none may be
   Scope scope = Scope::line;
-  Pattern start;                    // block and call only
+  Pattern start;  // block and call only
   Pattern pattern;
-  std::string replacement;          // \0..\9 are captures, {{name}} an insert or a value
+  std::string replacement;  // \0..\9 are captures, {{name}} an insert or a value
   MatchCount count;
-  bool prose = false;               // a match may begin inside a comment or string
-  bool every = false;               // every scope found must match
-  bool optional_file = false;       // no such file: the rule is not for this tree
-  Pattern done;                     // is in the file once the rule was applied, or where upstream fixed it
-  std::vector<Pattern> after;       // must be in the result
-  std::vector<Pattern> gone;        // must not be in the result's code
+  bool prose = false;          // a match may begin inside a comment or string
+  bool every = false;          // every scope found must match
+  bool optional_file = false;  // no such file: the rule is not for this tree
+  Pattern done;                // is in the file once the rule was applied, or where upstream fixed it
+  std::vector<Pattern> after;  // must be in the result
+  std::vector<Pattern> gone;   // must not be in the result's code
 };
 
 // One way in which upstream wrote setup.py.
@@ -63,6 +63,7 @@ struct Shape {
   std::vector<Pattern> when;
   std::vector<Pattern> unless;
   std::string refuse;  // not empty: why this shape cannot be patched
+  std::string note;    // what the user must know of it even so
 };
 
 struct RuleSet {
@@ -73,12 +74,12 @@ struct RuleSet {
   std::vector<RecipeModule> modules;          // {{module_table}} is made of those that the file names
 };
 
-// Reads the rules of a recipe's file. Throws Error{usage} with file and line for a pattern that does not compile, a capture or
-// a {{name}} that does not exist, an unknown scope, a second rule of the same id, a rule without a reason.
+// Reads the rules of a recipe's file. Throws Error{usage} with file and line for a pattern that does not compile, a
+// capture or a {{name}} that does not exist, an unknown scope, a second rule of the same id, a rule without a reason.
 RuleSet load_rules(const Recipe& recipe);
 
-// The value `module_table`: lines of a Python dictionary, `"_fused": {"8.0": ("80", "80", False), ...},`, so that the plan and
-// a patched setup.py have one truth.
+// The value `module_table`: lines of a Python dictionary, `"_fused": {"8.0": ("80", "80", False), ...},`, so that the
+// plan and a patched setup.py have one truth.
 std::string module_table(const std::vector<RecipeModule>& modules);
 
 }  // namespace sagebuild

@@ -1,5 +1,6 @@
 #pragma once
-// Recipes: what sagebuild knows of each project, read from patches/NAME.toml. The rules in the same files belong to patch.
+// Recipes: what sagebuild knows of each project, read from patches/NAME.toml. The rules in the same files belong to
+// patch.
 
 #include <filesystem>
 #include <optional>
@@ -19,9 +20,9 @@ class Recipes {
   const Recipe& named(std::string_view name) const;
   const std::vector<Recipe>& all() const { return recipes_; }
 
-  // The recipe whose detect texts are all in the tree's setup.py; a project in a subfolder (sageattention3) is taken only
-  // if none fits the top. Nothing: no recipe fits, so the project is built as it is. Throws Error{failed} if the tree has
-  // no setup.py at all.
+  // The recipe whose detect texts are all in the tree's setup.py; a project in a subfolder (sageattention3) is taken
+  // only if none fits the top. Nothing: no recipe fits, so the project is built as it is. Throws Error{failed} if the
+  // tree has no setup.py at all.
   std::optional<Recipe> match(const std::filesystem::path& root) const;
   // The same for the text of one setup.py.
   std::optional<Recipe> match_text(std::string_view setup_py) const;
