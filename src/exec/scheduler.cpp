@@ -182,6 +182,9 @@ class Scheduler {
     if (step.finish) step.finish();
     outcome_.steps.push_back({step.kind, step.subject, step.label, cached, running.started, now(), running.lane,
                               result.cpu_seconds, result.peak_memory});
+    for (NodeId above = nodes_.at(running.node).parent; above != kNoNode; above = nodes_.at(above).parent) {
+      cpu_below_[above] += result.cpu_seconds;
+    }
     const NodeId parent = nodes_.done(running.node);
     StepProgress event = progress(cached ? step.label + " (cached)" : step.label);
     event.seconds = now() - running.started;
@@ -194,7 +197,9 @@ class Scheduler {
     const Step& step = nodes_.at(id).step;
     try {
       if (step.check) step.check();
-      if (expanded_.at(id).key) store(expanded_.at(id), {});
+      ProcessResult together;  // what a later hit saves is all that ran below
+      together.cpu_seconds = cpu_below_[id];
+      if (expanded_.at(id).key) store(expanded_.at(id), together);
       if (step.finish) step.finish();
     } catch (const Error& error) {
       return another_way(id, {step.label, "", error.rendered(), ""}, {step.kind, error.message});
@@ -272,6 +277,7 @@ class Scheduler {
   std::set<NodeId> alone_;  // killed for memory once
   std::map<Processes::Id, Running> running_;
   std::map<NodeId, Running> expanded_;
+  std::map<NodeId, double> cpu_below_;  // seconds of the sub-steps that were run
   std::vector<Failure> failures_;
   Processes processes_;
   ExecOutcome outcome_;
