@@ -20,7 +20,14 @@ wheel=$("$sagebuild" build --source examples/minisage --arch '8.0 8.9 12.0+PTX' 
 echo "$wheel"
 
 step "what is inside"
-python3 -m zipfile -l "$wheel"
+if "$sagebuild" inspect --help > /dev/null 2>&1; then
+  "$sagebuild" inspect "$wheel"
+else
+  rm -rf build/demo/unpacked
+  python3 -m zipfile -e "$wheel" build/demo/unpacked
+  python3 -m zipfile -l "$wheel"
+  (cd build/demo/unpacked && python3 ../../../tests/e2e/gpu_images.py minisage/*.so)
+fi
 
 step "installed into the environment and imported"
 uv pip install --quiet --reinstall --no-deps --python "$python" "$wheel"

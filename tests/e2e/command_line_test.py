@@ -5,7 +5,8 @@ import subprocess
 
 import support
 
-COMMANDS = (["build"], ["plan"], ["env", "create"], ["env", "ls"], ["env", "rm"], ["doctor"], ["version"])
+COMMANDS = (["build"], ["plan"], ["env", "create"], ["env", "ls"], ["env", "rm"], ["doctor"], ["version"], ["patch"], ["upload"],
+            ["cache", "stat"])
 
 
 class CommandLine(support.EndToEnd):

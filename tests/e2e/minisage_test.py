@@ -16,7 +16,8 @@ EXPECTED = {
 
 class Minisage(support.EndToEnd):
     def test_modules_images_and_import(self):
-        outcome = self.build(support.SOURCE / "examples" / "minisage", arch="8.0 8.9 9.0 12.0+PTX")
+        arguments = self.build_arguments(support.SOURCE / "examples" / "minisage", arch="8.0 8.9 9.0 12.0+PTX")
+        outcome = self.start(*arguments).finish(3000)
         self.assertEqual(outcome.code, 0, outcome)
         tree = self.world / "tree"
         subprocess.run([support.torch_python(), "-m", "zipfile", "-e", outcome.stdout.rstrip("\n"), tree], check=True)

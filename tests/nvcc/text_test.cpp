@@ -53,6 +53,17 @@ TEST_CASE("template kernels' bodies are marked, one for each") {
   CHECK(text.find(std::string(kMissingKernel) + "();}") != std::string::npos);
 }
 
+TEST_CASE("template kernels in a namespace are counted too") {
+  // As nvcc 13.0 writes them, with and without a name (examples/minisage has the second kind).
+  const std::string text =
+      "namespace outer {template< int N> static void tk(float *p) "
+      "{::outer::__wrapper__device_stub_tk<N>(p);return;}}\n"
+      "namespace {template< int N> static void k1(float *p) "
+      "{::_GLOBAL__N__0b9f0c64_4_a_cu__Z2goPfb::__wrapper__device_stub_k1<N>(p);return;}}\n"
+      "template< int N> static void __wrapper__device_stub_k1(float *&p) { }\n";
+  CHECK(template_kernels(text) == 2);
+}
+
 TEST_CASE("plain kernels are found by the body that cudafe++ took away") {
   CHECK(plain_kernels("# 11\n__attribute__((visibility(\"hidden\"))) void only(int *p) ;\n#if 0\n# 11\n{ } \n#endif\n"
                       "void host(int *); \nvoid old(int (*f)(int)) ;\n#if 0\n{ }\n#endif\nint f() { return 1; }\n") ==
