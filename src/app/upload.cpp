@@ -150,9 +150,7 @@ void require_upload_access(const UploadSettings& settings, Reporter& report) {
   HttpClient http(http_for(settings, report));
   HubApi api(http, settings.endpoint, token, settings.repo);
   if (api.may_write() || settings.create) return;
-  throw Error(ErrorKind::failed,
-              fmt::format("there is no repository '{}', or this token may not see it", shown(settings.repo)), {},
-              "check the name, or make it with --create (and --private)");
+  throw no_repository(settings.repo);
 }
 
 UploadOutcome upload(const UploadSettings& settings, Reporter& report) {

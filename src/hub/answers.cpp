@@ -89,4 +89,9 @@ Error hub_error(std::string_view doing, const Request& request, const Response& 
                hint_for(response));
 }
 
+Error no_repository(const RepoId& repo) {
+  return Error(ErrorKind::failed, fmt::format("there is no repository '{}', or this token may not see it", shown(repo)),
+               {}, "check the name, or make it with --create (and --private)");
+}
+
 }  // namespace sagebuild

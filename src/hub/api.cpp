@@ -67,7 +67,8 @@ json HubApi::read_json(const Request& request, std::string_view doing) {
 }
 
 bool HubApi::may_write() {
-  const Request asked = request("GET", api_path(repo_) + "/auth-check/write");
+  Request asked = request("GET", api_path(repo_) + "/auth-check/write");
+  asked.also_transient = nullptr;  // only the status matters
   const Response response = http_.send(asked);
   if (response.ok()) return true;
   // Without a token the Hub says 401 for a missing repository as well, and a token is needed either way.

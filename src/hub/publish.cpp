@@ -93,11 +93,7 @@ class Publisher {
   bool prepare_repository() {
     report_.stage(fmt::format("checking access to '{}'", shown(api_.repo())));
     if (api_.may_write()) return true;
-    if (!request_.create) {
-      throw Error(ErrorKind::failed,
-                  fmt::format("there is no repository '{}', or this token may not see it", shown(api_.repo())), {},
-                  "check the name, or make it with --create (and --private)");
-    }
+    if (!request_.create) throw no_repository(api_.repo());
     report_.note(fmt::format("{} '{}'", request_.dry_run ? "would create" : "creating", shown(api_.repo())));
     if (request_.dry_run) return false;
     api_.create(request_.is_private);
@@ -195,7 +191,7 @@ class Publisher {
     std::vector<HubApi::Candidate> candidates;
     for (const Item& item : changes) candidates.push_back({item.file.repo_path, sample_of(item), item.file.id.size});
     const auto modes = api_.upload_modes(revision, candidates, request_.open_pull);
-    TempDir made_files("sagebuild-upload");
+    std::optional<TempDir> made_files;
     std::vector<const LocalFile*> to_send;
     for (std::size_t i = 0; i < changes.size(); ++i) {
       Item& item = changes[i];
@@ -206,7 +202,8 @@ class Publisher {
       item.lfs = modes[i].lfs;
       if (!item.lfs) continue;
       if (item.file.path.empty()) {  // the repository keeps even JSON in LFS
-        const auto path = made_files.path() / std::to_string(i);
+        if (!made_files) made_files.emplace("sagebuild-upload");
+        const auto path = made_files->path() / std::to_string(i);
         write_file(path, item.content);
         item.file = read_local_file(path, item.file.repo_path, nullptr);
       }

@@ -1,7 +1,8 @@
 """Measures one large upload against `curl -T` to the same storage, both timed by the server from the request's first byte to the answer.
 
-usage: throughput.py SAGEBUILD [GIGABYTES] [ROUNDS]. Not part of the test suite: it takes minutes and disk. The file's content check
-in the storage is off for both, so that the wire is measured and not Python's SHA-256.
+usage: throughput.py SAGEBUILD [GIGABYTES] [ROUNDS]. Not part of the test suite: it takes minutes and disk. The storage
+neither checks nor keeps what it gets, so that the wire is measured and not Python's SHA-256 or the disk. Take the best of the rounds on
+a machine with other work.
 """
 
 import base64
@@ -12,6 +13,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 import zipfile
 
@@ -49,13 +51,19 @@ def put_seconds(address: dict) -> float:
 
 
 def run(command: list, environment: dict) -> int:
-    """Runs it, gives its peak memory in bytes."""
-    child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    errors = child.stderr.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    if status != 0:
-        raise SystemExit(errors.decode())
-    return usage.ru_maxrss * 1024
+    """Runs it, gives its peak memory in bytes. Asked of /proc, because wait4's figure holds Python's own memory before the exec."""
+    child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    peak = 0
+    while child.poll() is None:
+        try:
+            status = pathlib.Path(f"/proc/{child.pid}/status").read_text()
+            peak = max([peak, *(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))])
+        except OSError:
+            pass
+        time.sleep(0.02)
+    if child.returncode != 0:
+        raise SystemExit(f"{command} ended with {child.returncode}")
+    return peak * 1024
 
 
 def main() -> None:
@@ -68,8 +76,9 @@ def main() -> None:
         wheel = pathlib.Path(folder) / NAME
         make_wheel(wheel, int(gigabytes * 1e9))
         size = wheel.stat().st_size
+        best = [float("inf"), float("inf")]
         for number in range(rounds):
-            plain = {"check_storage_hash": False, "multipart_from": 1 << 60}
+            plain = {"check_storage_hash": False, "discard": True, "multipart_from": 1 << 60}
             call(address["control"], do="reset", **plain)
             signed = call(address["control"], do="sign", oid="0" * 64)["query"]
             curl_memory = run(["curl", "-sf", "-T", str(wheel), f"{address['storage']}/lfs/{'0' * 64}?{signed}"], environment)
@@ -77,11 +86,10 @@ def main() -> None:
             call(address["control"], do="reset", **plain)
             memory = run([sagebuild, "upload", "--repo", "user/wheels", "--create", str(wheel)], environment)
             ours = put_seconds(address)
-            call(address["control"], do="reset", check_storage_hash=False, multipart_from=1, chunk_size=16_000_000)
-            parts_memory = run([sagebuild, "upload", "--repo", "user/wheels", "--create", str(wheel)], environment)
             print(f"round {number + 1}: {size / 1e9:.2f} GB, curl -T {size / curl / 1e6:.0f} MB/s ({curl_memory / 1e6:.0f} MB), "
-                  f"sagebuild {size / ours / 1e6:.0f} MB/s ({memory / 1e6:.0f} MB), ratio {curl / ours:.2f}; "
-                  f"in {-(-size // 16_000_000)} parts {parts_memory / 1e6:.0f} MB", flush=True)
+                  f"sagebuild {size / ours / 1e6:.0f} MB/s ({memory / 1e6:.0f} MB), ratio {curl / ours:.2f}", flush=True)
+            best = [min(best[0], curl), min(best[1], ours)]
+        print(f"best of each: ratio {best[0] / best[1]:.2f}")
     server.stdin.close()
     server.wait()
 

@@ -134,5 +134,6 @@ class HubApi {
 std::string server_message(const Response& response);
 // The Error for an answer that ends the command. `doing` is "commit to 'user/wheels'".
 Error hub_error(std::string_view doing, const Request& request, const Response& response);
+Error no_repository(const RepoId& repo);
 
 }  // namespace sagebuild
