@@ -29,6 +29,14 @@ HeaderMode mode_named(const std::string& name) {
   return found == kModeNames.end() ? HeaderMode::full : static_cast<HeaderMode>(found - kModeNames.begin());
 }
 
+// A failed command's reason is its whole output: the first line that says error, else the first line at all.
+std::string first_complaint(const StepFailure& failure) {
+  const auto lines = lines_of(failure.reason);
+  if (lines.empty()) return failure.kind + " failed";
+  const auto error = std::ranges::find_if(lines, [](auto line) { return line.find("error") != std::string_view::npos; });
+  return std::string(trimmed(error == lines.end() ? lines.front() : *error));
+}
+
 // The next mode to try after `mode` failed in a step of that kind; nothing: there is none.
 std::optional<CompileMode> next_mode(const CompileMode& mode, std::string_view kind) {
   using enum HeaderMode;
@@ -61,7 +69,8 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     const auto last_dot = module.rfind('.');
     job_->source = source;
     job_->module = module;
-    job_->subject = fmt::format("{} {}", last_dot == std::string::npos ? module : module.substr(last_dot + 1), file.string());
+    job_->subject = fmt::format("{} {}", module, file.string());
+    job_->file = fmt::format("{} {}", last_dot == std::string::npos ? module : module.substr(last_dot + 1), file.filename().string());
     job_->id = module_id(file, settings->project, module);
     job_->folder = settings->work / (as_identifier(source.recorded.source.stem()) + "-" + hex8(module + "\n" + file.string()));
     job_->settings = std::move(settings);
@@ -152,9 +161,9 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     } else {
       const auto next = cuda() ? next_mode(mode_, failure->kind) : next_cxx_mode();
       if (!next) return std::nullopt;
-      reason_ = failure->reason;
-      job_->settings->reporter->detail(fmt::format("{}: {} does not fit ({}), trying {}", job_->subject, describe(mode_),
-                                                   failure->reason, describe(*next)));
+      reason_ = first_complaint(*failure);
+      job_->settings->reporter->detail(fmt::format("{}: {} do not fit ({}), trying {}", job_->subject, describe(mode_),
+                                                   reason_, describe(*next)));
       mode_ = *next;
     }
     job_->depfiles.clear();
@@ -238,7 +247,9 @@ Step compile_step(const PlannedSource& source, const std::string& module, std::s
   if (!settings->headers.is_absolute() || !fs::exists(settings->headers / "facade"))
     throw Error(ErrorKind::environment, fmt::format("'{}' does not hold sagebuild's headers", settings->headers.string()), {},
                 "reinstall sagebuild, or point SAGEBUILD_DATA_DIR to its data");
-  return std::make_shared<SourceCompile>(source, module, std::move(settings))->step();
+  auto with_headers = std::make_shared<CompileSettings>(*settings);
+  with_headers->roots["headers"] = settings->headers;  // where we are installed is in no key either
+  return std::make_shared<SourceCompile>(source, module, std::move(with_headers))->step();
 }
 
 std::string module_id(const fs::path& source_in_project, const std::string& project, const std::string& module) {

@@ -15,7 +15,8 @@ Command Job::command(Words words, const fs::path& cwd) const {
 
 Step Job::step(std::string kind, const std::string& detail) const {
   Step result;
-  result.label = detail.empty() ? fmt::format("{} {}", kind, subject) : fmt::format("{} {} {}", kind, detail, subject);
+  result.subject = detail.empty() ? subject : fmt::format("{} {}", subject, detail);
+  result.label = detail.empty() ? fmt::format("{} {}", kind, file) : fmt::format("{} {} {}", kind, detail, file);
   result.kind = std::move(kind);
   return result;
 }

@@ -25,6 +25,7 @@ struct Job {
   std::string module;
   std::shared_ptr<const CompileSettings> settings;
   std::string subject;    // "sageattention._fused fused.cu"
+  std::string file;       // "_fused fused.cu": for labels
   std::string id;         // module id
   fs::path folder;        // private
   Words argv;             // compiler and its normalised options, our architectures and -std among them
@@ -36,7 +37,7 @@ struct Job {
   Command command(Words words, const fs::path& cwd) const;
   Step step(std::string kind, const std::string& detail = {}) const;
   fs::path pass_folder(const PassLayout& pass) const { return folder / pass.arch; }
-  std::string mapped(const fs::path& file) const { return mapped_path(file.native(), settings->roots); }
+  std::string mapped(const fs::path& path_here) const { return mapped_path(path_here.native(), settings->roots); }
 };
 using JobPtr = std::shared_ptr<Job>;
 
