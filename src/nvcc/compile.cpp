@@ -3,6 +3,7 @@
 #include "sagebuild/nvcc/compile.hpp"
 
 #include <array>
+#include <set>
 
 #include "sagebuild/nvcc/keys.hpp"
 #include "source_compile.hpp"
@@ -61,6 +62,20 @@ std::optional<CompileMode> next_mode(const CompileMode& mode, std::string_view k
   return as_given;
 }
 
+// An options file may hold architectures that normalise_nvcc does not see: what nvcc prints must be what was asked for.
+std::string other_architectures(const Layout& layout, const std::vector<Target>& targets) {
+  std::set<std::string> asked, printed;
+  for (const auto& target : targets) {
+    if (target.sass) asked.insert(compute_name(target.virtual_arch) + " " + sm_name(target.real));
+    if (target.ptx) asked.insert(compute_name(target.virtual_arch) + " ptx");
+  }
+  for (const auto& image : layout.images) {
+    const std::string folder = image.file.substr(0, image.file.find('/'));
+    printed.insert(image.kind == "ptx" ? folder + " ptx" : folder + " sm_" + image.sm);
+  }
+  return asked == printed ? "" : "nvcc compiles for other architectures than the plan's";
+}
+
 class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
  public:
   SourceCompile(const PlannedSource& source, const std::string& module, std::shared_ptr<const CompileSettings> settings)
@@ -88,6 +103,14 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     step.finish = [self] { self->finish(); };
     step.expected_seconds = cuda() ? 40 : 7;
     return step;
+  }
+
+  Foresight foresee() {
+    Foresight result;
+    result.cached = job_->settings->cache->lookup_by_files(direct("compile"), scope()).has_value();
+    begin();
+    result.outcome = {job_->subject, mode_, reason_};
+    return result;
   }
 
  private:
@@ -158,6 +181,8 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     if (failure == nullptr) {
       started_ = ActionCache::Clock::now();
       begin();
+      if (!job_->opaque.empty())
+        job_->settings->reporter->note(fmt::format("{} is compiled by nvcc in one piece: {}", job_->subject, job_->opaque));
     } else {
       const auto next = cuda() ? next_mode(mode_, failure->kind) : next_cxx_mode();
       if (!next) return std::nullopt;
@@ -186,13 +211,13 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
       job_->opaque = layout.reason;
       job_->layout = std::move(layout.layout);
       job_->path = job_->layout.path;
+      if (job_->opaque.empty()) job_->opaque = other_architectures(job_->layout, job_->source.targets);
       if (run)
-        for (const auto& message : run->messages) job_->settings->reporter->warning(job_->subject + ": " + message);
+        for (const auto& message : run->messages) job_->settings->reporter->detail(job_->subject + ": " + message);
     }
     if (cuda() && !job_->opaque.empty()) {
       mode_ = {mode_.host, mode_.host, true};
       reason_ = job_->opaque;
-      job_->settings->reporter->note(fmt::format("{} is compiled by nvcc in one piece: {}", job_->subject, job_->opaque));
       return;
     }
     if (auto known = job_->settings->cache->lookup_by_files(direct("mode"), scope())) {
@@ -242,14 +267,27 @@ std::string describe(const CompileMode& mode) {
   return fmt::format("{} device, {} host headers", name_of(mode.device), name_of(mode.host));
 }
 
-Step compile_step(const PlannedSource& source, const std::string& module, std::shared_ptr<const CompileSettings> settings) {
+namespace {
+
+std::shared_ptr<SourceCompile> source_compile(const PlannedSource& source, const std::string& module,
+                                              const CompileSettings& settings) {
   // A missing folder in front of the include path would be no error, only slow.
-  if (!settings->headers.is_absolute() || !fs::exists(settings->headers / "facade"))
-    throw Error(ErrorKind::environment, fmt::format("'{}' does not hold sagebuild's headers", settings->headers.string()), {},
+  if (!settings.headers.is_absolute() || !fs::exists(settings.headers / "facade"))
+    throw Error(ErrorKind::environment, fmt::format("'{}' does not hold sagebuild's headers", settings.headers.string()), {},
                 "reinstall sagebuild, or point SAGEBUILD_DATA_DIR to its data");
-  auto with_headers = std::make_shared<CompileSettings>(*settings);
-  with_headers->roots["headers"] = settings->headers;  // where we are installed is in no key either
-  return std::make_shared<SourceCompile>(source, module, std::move(with_headers))->step();
+  auto with_headers = std::make_shared<CompileSettings>(settings);
+  with_headers->roots["headers"] = settings.headers;  // where we are installed is in no key either
+  return std::make_shared<SourceCompile>(source, module, std::move(with_headers));
+}
+
+}  // namespace
+
+Step compile_step(const PlannedSource& source, const std::string& module, std::shared_ptr<const CompileSettings> settings) {
+  return source_compile(source, module, *settings)->step();
+}
+
+Foresight foresee_compile(const PlannedSource& source, const std::string& module, const CompileSettings& settings) {
+  return source_compile(source, module, settings)->foresee();
 }
 
 std::string module_id(const fs::path& source_in_project, const std::string& project, const std::string& module) {

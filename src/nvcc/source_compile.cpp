@@ -67,7 +67,18 @@ StepGraph plain_steps(const JobPtr& job, const CompileMode& mode) {
   };
   step.expected_seconds = 60;
   step.expected_memory = mode.host == HeaderMode::full ? 3200ULL << 20U : 1100ULL << 20U;
-  return {std::move(step)};
+  StepGraph graph;
+  // Both passes see the same headers here, so macros are all that can go wrong silently.
+  if (mode.host != HeaderMode::full) {
+    step.after = {add_macro_check(graph, job, mode.host, [job](HeaderMode headers, const fs::path& text) {
+      Words words = with_headers(job->argv, *job, headers);
+      std::erase_if(words, [](const auto& word) { return word.starts_with("-gencode"); });
+      words.insert(words.end(), {"-E", "-Xcompiler", "-dU", job->source.recorded.source, "-o", text});
+      return words;
+    })};
+  }
+  graph.push_back(std::move(step));
+  return graph;
 }
 
 StepGraph cxx_steps(const JobPtr& job, HeaderMode mode) {

@@ -58,6 +58,11 @@ StepGraph decomposed_steps(const JobPtr& job, const CompileMode& mode);
 StepGraph plain_steps(const JobPtr& job, const CompileMode& mode);
 StepGraph cxx_steps(const JobPtr& job, HeaderMode mode);
 
+// Which macros the project's own files ask for, with full headers and with ours (facts section 5, check 4). `preprocess` gives
+// the command that writes `text`, -dU among its options. Refused as kind "header check".
+StepId add_macro_check(StepGraph& graph, const JobPtr& job, HeaderMode headers,
+                       std::function<Words(HeaderMode, const fs::path& text)> preprocess);
+
 // Parts of decomposed_steps. Each appends to `graph` and says what later steps wait for.
 struct DeviceSteps {
   std::vector<StepId> cicc;    // one per pass

@@ -26,8 +26,37 @@ TEST_CASE("an option that changes the shape goes to plain nvcc, with a reason") 
   CHECK(world.outcomes.back().reason.find("device link") != std::string::npos);
   CHECK(RecordingReporter::any_has(world.reporter.notes, "in one piece"));
   CHECK(world.object("a.cu").size() > 0);
+  CHECK(world.outcomes.back().mode.host == HeaderMode::lean);
   std::filesystem::remove_all(world.tree() / "build");
   CHECK(world.compile("a.cu").runs.front().hit);
+
+  SECTION("with full headers, if the source asks for a macro that lean ones lack") {
+    world.put(world.tree() / "b.cu", kSmall + "#ifdef ONLY_FULL\nint more;\n#endif\n");
+    world.compile("b.cu");
+    CHECK(world.outcomes.back().mode == CompileMode{HeaderMode::full, HeaderMode::full, true});
+  }
+}
+
+TEST_CASE("architectures hidden in an options file are not the plan's, so plain nvcc gets them") {
+  NEEDS_NVCC();
+  NvccWorld world;
+  world.put(world.tree() / "a.cu", kSmall);
+  world.put(world.tree() / "more.txt", "-gencode=arch=compute_90,code=sm_90");
+  world.flags = {"-O1", "--options-file", "more.txt"};
+  const auto foreseen = foresee_compile(world.source("a.cu"), "mini._ops", *world.settings());
+  CHECK(foreseen.outcome.mode.plain);
+  CHECK(foreseen.outcome.reason.find("other architectures") != std::string::npos);
+}
+
+TEST_CASE("plan foresees mode and cache") {
+  NEEDS_NVCC();
+  NvccWorld world;
+  world.put(world.tree() / "a.cu", kSmall);
+  const auto before = foresee_compile(world.source("a.cu"), "mini._ops", *world.settings());
+  CHECK(before.outcome.mode == CompileMode{HeaderMode::facade, HeaderMode::lean, false});
+  CHECK_FALSE(before.cached);
+  world.compile("a.cu");
+  CHECK(foresee_compile(world.source("a.cu"), "mini._ops", *world.settings()).cached);
 }
 
 TEST_CASE("what the facade does not have is taken from lean headers, what lean lacks from full ones") {

@@ -58,6 +58,13 @@ struct CompileSettings {
 // Throws Error{usage} if the source is CUDA and has no target, Error{environment} if our headers are not where they should.
 Step compile_step(const PlannedSource& source, const std::string& module, std::shared_ptr<const CompileSettings> settings);
 
+// For `plan`: what would be done, without doing it (one dry run, 10 ms). Throws as compile_step.
+struct Foresight {
+  CompileOutcome outcome;  // the mode that fitted last time, else the first that will be tried; why if it is plain nvcc
+  bool cached = false;     // the object is in the cache
+};
+Foresight foresee_compile(const PlannedSource& source, const std::string& module, const CompileSettings& settings);
+
 // "_3fa9c1d2_8_fused_cu_0b7e55aa": for the same source of the same project always the same, in every folder, for every
 // torch and Python. Two sources of one module never share it.
 std::string module_id(const std::filesystem::path& source_in_project, const std::string& project, const std::string& module);
