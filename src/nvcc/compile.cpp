@@ -34,7 +34,8 @@ HeaderMode mode_named(const std::string& name) {
 std::string first_complaint(const StepFailure& failure) {
   const auto lines = lines_of(failure.reason);
   if (lines.empty()) return failure.kind + " failed";
-  const auto error = std::ranges::find_if(lines, [](auto line) { return line.find("error") != std::string_view::npos; });
+  const auto error =
+      std::ranges::find_if(lines, [](auto line) { return line.find("error") != std::string_view::npos; });
   return std::string(trimmed(error == lines.end() ? lines.front() : *error));
 }
 
@@ -46,7 +47,8 @@ std::optional<CompileMode> next_mode(const CompileMode& mode, std::string_view k
     return CompileMode{full, full, true};
   }
   const CompileMode as_given{full, full, true};
-  if (kind == "device preprocess" || kind == "cicc" || kind == "ptxas" || kind == "ptxas check" || kind == "header proof") {
+  if (kind == "device preprocess" || kind == "cicc" || kind == "ptxas" || kind == "ptxas check" ||
+      kind == "header proof") {
     if (mode.device == full) return as_given;
     return CompileMode{mode.device == facade ? lean : full, mode.host, false};
   }
@@ -85,9 +87,11 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     job_->source = source;
     job_->module = module;
     job_->subject = fmt::format("{} {}", module, file.string());
-    job_->file = fmt::format("{} {}", last_dot == std::string::npos ? module : module.substr(last_dot + 1), file.filename().string());
+    job_->file = fmt::format("{} {}", last_dot == std::string::npos ? module : module.substr(last_dot + 1),
+                             file.filename().string());
     job_->id = module_id(file, settings->project, module);
-    job_->folder = settings->work / (as_identifier(source.recorded.source.stem()) + "-" + hex8(module + "\n" + file.string()));
+    job_->folder =
+        settings->work / (as_identifier(source.recorded.source.stem()) + "-" + hex8(module + "\n" + file.string()));
     job_->settings = std::move(settings);
     set_arguments();
   }
@@ -159,8 +163,10 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     };
     const Words& argv = job_->argv;
     for (std::size_t i = 0; i < argv.size(); ++i) {
-      if ((argv[i] == "-I" || argv[i] == "-isystem") && i + 1 < argv.size()) add(argv[i + 1]);
-      else if (argv[i].starts_with("-I")) add(argv[i].substr(2));
+      if ((argv[i] == "-I" || argv[i] == "-isystem") && i + 1 < argv.size())
+        add(argv[i + 1]);
+      else if (argv[i].starts_with("-I"))
+        add(argv[i].substr(2));
     }
     if (cuda()) add(job_->settings->toolkit->toolchain.cuda_home / "include");
     return scope;
@@ -182,13 +188,14 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
       started_ = ActionCache::Clock::now();
       begin();
       if (!job_->opaque.empty())
-        job_->settings->reporter->note(fmt::format("{} is compiled by nvcc in one piece: {}", job_->subject, job_->opaque));
+        job_->settings->reporter->note(
+            fmt::format("{} is compiled by nvcc in one piece: {}", job_->subject, job_->opaque));
     } else {
       const auto next = cuda() ? next_mode(mode_, failure->kind) : next_cxx_mode();
       if (!next) return std::nullopt;
       reason_ = first_complaint(*failure);
-      job_->settings->reporter->detail(fmt::format("{}: {} do not fit ({}), trying {}", job_->subject, describe(mode_),
-                                                   reason_, describe(*next)));
+      job_->settings->reporter->detail(
+          fmt::format("{}: {} do not fit ({}), trying {}", job_->subject, describe(mode_), reason_, describe(*next)));
       mode_ = *next;
     }
     job_->depfiles.clear();
@@ -273,7 +280,8 @@ std::shared_ptr<SourceCompile> source_compile(const PlannedSource& source, const
                                               const CompileSettings& settings) {
   // A missing folder in front of the include path would be no error, only slow.
   if (!settings.headers.is_absolute() || !fs::exists(settings.headers / "facade"))
-    throw Error(ErrorKind::environment, fmt::format("'{}' does not hold sagebuild's headers", settings.headers.string()), {},
+    throw Error(ErrorKind::environment,
+                fmt::format("'{}' does not hold sagebuild's headers", settings.headers.string()), {},
                 "reinstall sagebuild, or point SAGEBUILD_DATA_DIR to its data");
   auto with_headers = std::make_shared<CompileSettings>(settings);
   with_headers->roots["headers"] = settings.headers;  // where we are installed is in no key either
@@ -282,7 +290,8 @@ std::shared_ptr<SourceCompile> source_compile(const PlannedSource& source, const
 
 }  // namespace
 
-Step compile_step(const PlannedSource& source, const std::string& module, std::shared_ptr<const CompileSettings> settings) {
+Step compile_step(const PlannedSource& source, const std::string& module,
+                  std::shared_ptr<const CompileSettings> settings) {
   return source_compile(source, module, *settings)->step();
 }
 
@@ -292,7 +301,8 @@ Foresight foresee_compile(const PlannedSource& source, const std::string& module
 
 std::string module_id(const fs::path& source_in_project, const std::string& project, const std::string& module) {
   const std::string name = as_identifier(source_in_project.filename());
-  return fmt::format("_{}_{}_{}_{}", hex8(source_in_project.generic_string()), name.size(), name, hex8(project + "\n" + module));
+  return fmt::format("_{}_{}_{}_{}", hex8(source_in_project.generic_string()), name.size(), name,
+                     hex8(project + "\n" + module));
 }
 
 }  // namespace sagebuild

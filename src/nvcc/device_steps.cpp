@@ -1,4 +1,5 @@
-// The device half of a compile taken apart: per virtual architecture preprocess and cicc, per real one ptxas, then fatbinary.
+// The device half of a compile taken apart: per virtual architecture preprocess and cicc, per real one ptxas, then
+// fatbinary.
 
 #include <elf.h>
 

@@ -48,8 +48,8 @@ Step cudafe_step(const JobPtr& job, HeaderMode headers) {
   return step;
 }
 
-// One stub serves the host side; nvcc takes that of its last architecture. A difference means kernels that exist for some
-// architectures only, and then plain nvcc shall decide.
+// One stub serves the host side; nvcc takes that of its last architecture. A difference means kernels that exist for
+// some architectures only, and then plain nvcc shall decide.
 Step stub_step(const JobPtr& job) {
   Step step = job->step("stub");
   step.finish = [job] {
@@ -69,10 +69,10 @@ Step host_compile_step(const JobPtr& job, HeaderMode headers) {
   Step step = job->step("host compile");
   const Layout& layout = job->layout;
   step.key = [job, &layout] {
-    return host_compile_key(job->subject, job->settings->toolkit->tools.at("host"),
-                            job->settings->toolkit->runtime_headers, layout.host_compile,
-                            read_file(job->folder / layout.cudafe_text),
-                            read_file(job->folder / layout.passes.front().stub), sha256_file(job->folder / layout.fatbin_c));
+    return host_compile_key(
+        job->subject, job->settings->toolkit->tools.at("host"), job->settings->toolkit->runtime_headers,
+        layout.host_compile, read_file(job->folder / layout.cudafe_text),
+        read_file(job->folder / layout.passes.front().stub), sha256_file(job->folder / layout.fatbin_c));
   };
   step.outputs = {{"object", job->folder / layout.object}};
   step.command = [job, &layout] { return job->command(layout.host_compile, job->folder); };
@@ -105,7 +105,9 @@ Step image_step(const JobPtr& job) {
 Step join_step(const JobPtr& job) {
   Step step = job->step("join");
   if (detached(*job)) {
-    step.command = [job] { return job->command({"ld", "-r", job->layout.object, "image.o", "-o", "whole.o"}, job->folder); };
+    step.command = [job] {
+      return job->command({"ld", "-r", job->layout.object, "image.o", "-o", "whole.o"}, job->folder);
+    };
   }
   step.finish = [job] {
     const fs::path object = job->folder / (detached(*job) ? "whole.o" : job->layout.object);

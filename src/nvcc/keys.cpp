@@ -28,8 +28,10 @@ Words without_preprocessor_options(const Words& argv) {
 Words options_of(const Words& argv, const std::vector<std::string>& with_value, const std::vector<std::string>& words) {
   Words kept;
   for (std::size_t i = 1; i < argv.size(); ++i) {
-    if (has(with_value, argv[i])) ++i;
-    else if (!has(words, argv[i])) kept.push_back(argv[i]);
+    if (has(with_value, argv[i]))
+      ++i;
+    else if (!has(words, argv[i]))
+      kept.push_back(argv[i]);
   }
   return kept;
 }

@@ -1,7 +1,7 @@
 #include "source_compile.hpp"
 
-#include "sagebuild/nvcc/keys.hpp"
 #include "sagebuild/nvcc/checks.hpp"
+#include "sagebuild/nvcc/keys.hpp"
 
 namespace sagebuild::nvcc {
 
@@ -83,7 +83,8 @@ StepGraph plain_steps(const JobPtr& job, const CompileMode& mode) {
 
 StepGraph cxx_steps(const JobPtr& job, HeaderMode mode) {
   const auto& recorded = job->source.recorded;
-  const fs::path text = job->folder / (recorded.source.stem().string() + (recorded.language == Language::c ? ".i" : ".ii"));
+  const fs::path text =
+      job->folder / (recorded.source.stem().string() + (recorded.language == Language::c ? ".i" : ".ii"));
   const fs::path object = job->folder / "whole.o";
   Step preprocess = job->step("preprocess");
   preprocess.command = [job, mode, text] {

@@ -129,16 +129,18 @@ TEST_CASE("nothing of this machine's folders is in an object") {
 TEST_CASE("two sources of one name in one module do not collide") {
   NEEDS_NVCC();
   NvccWorld world;
-  const std::string text = "namespace { __global__ void k(int* p) { *p = NUMBER; } }\nvoid FUNCTION(int* p) { k<<<1, 1>>>(p); }\n";
+  const std::string text =
+      "namespace { __global__ void k(int* p) { *p = NUMBER; } }\nvoid FUNCTION(int* p) { k<<<1, 1>>>(p); }\n";
   for (const std::string folder : {"one", "two"}) {
     world.put(world.tree() / folder / "k.cu", "#define FUNCTION " + folder + "\n#define NUMBER 1\n" + text);
     world.compile(folder + "/k.cu");
   }
-  run_checked({{"ld", "-r", world.source("one/k.cu").recorded.object, world.source("two/k.cu").recorded.object, "-o", "/dev/null"}},
+  run_checked({{"ld", "-r", world.source("one/k.cu").recorded.object, world.source("two/k.cu").recorded.object, "-o",
+                "/dev/null"}},
               "cannot link both");
   CHECK(module_id("one/k.cu", "p", "m") != module_id("two/k.cu", "p", "m"));
   CHECK(module_id("k.cu", "p", "m1") != module_id("k.cu", "p", "m2"));
-  CHECK(module_id("csrc/fused.cu", "p", "m").substr(9) .starts_with("_8_fused_cu_"));
+  CHECK(module_id("csrc/fused.cu", "p", "m").substr(9).starts_with("_8_fused_cu_"));
 }
 
 TEST_CASE("headers full and headers check") {
@@ -160,10 +162,11 @@ TEST_CASE("headers full and headers check") {
   SECTION("check: other device code without any macro is found by the proof alone") {
     const auto header = world.site() / "torch/include/torch/extension.h";
     world.put(header, read_file(header) + "__host__ __device__ constexpr int step(long) { return 2; }\n");
-    world.put(world.tree() / "b.cu", kSmall.substr(0, kSmall.find('\n') + 1) +
-                                         "template <class... T> __host__ __device__ constexpr int step(T...) { return 1; }\n"
-                                         "__global__ void k(int* p) { constexpr int n = step(1L); *p = n; }\n"
-                                         "void f(int* p) { k<<<1, 1>>>(p); }\n");
+    world.put(world.tree() / "b.cu",
+              kSmall.substr(0, kSmall.find('\n') + 1) +
+                  "template <class... T> __host__ __device__ constexpr int step(T...) { return 1; }\n"
+                  "__global__ void k(int* p) { constexpr int n = step(1L); *p = n; }\n"
+                  "void f(int* p) { k<<<1, 1>>>(p); }\n");
     world.choice = HeaderChoice::check;
     world.compile("b.cu");
     CHECK(world.outcomes.back().mode.device == HeaderMode::full);
@@ -177,12 +180,14 @@ TEST_CASE("a binding is compiled without debug information, with the binding hea
     WARN("SKIPPED: this machine has no CUDA toolkit");
     return;
   }
-  world.put(world.tree() / "bind.cpp", "#include <torch/extension.h>\nint f(torch::Tensor& t) { return t.size(0) > 1; }\n");
+  world.put(world.tree() / "bind.cpp",
+            "#include <torch/extension.h>\nint f(torch::Tensor& t) { return t.size(0) > 1; }\n");
   world.flags = {"-g", "-O1", "-fPIC"};
   world.compile("bind.cpp");
   CHECK(world.outcomes.back().mode.host == HeaderMode::binding);
   CHECK(world.object("bind.cpp").find(".debug_info") == std::string::npos);
-  world.put(world.tree() / "bind.cpp", "#include <torch/extension.h>\n// said twice\nint f(torch::Tensor& t) { return t.size(0) > 1; }\n");
+  world.put(world.tree() / "bind.cpp",
+            "#include <torch/extension.h>\n// said twice\nint f(torch::Tensor& t) { return t.size(0) > 1; }\n");
   const auto runs = world.compile("bind.cpp");
   CHECK(runs.count("preprocess") == 1);
   CHECK(runs.count("g++") == 0);

@@ -27,7 +27,8 @@ class StepRunner {
   std::vector<StepRun> runs;  // of what had a command or a hit
 
   void run(const Step& step) {
-    if (auto failure = try_step(step)) throw Error(ErrorKind::failed, step.label + ": " + failure->reason, {failure->reason});
+    if (auto failure = try_step(step))
+      throw Error(ErrorKind::failed, step.label + ": " + failure->reason, {failure->reason});
   }
 
   // How many processes of that kind ran.
@@ -56,8 +57,10 @@ class StepRunner {
     }
     try {
       if (step.check) step.check();
-      if (key && step.scope) cache_.store_by_files(*key, *step.scope, step.files_read(), started, step.outputs, result);
-      else if (key) cache_.store(*key, step.outputs, result);
+      if (key && step.scope)
+        cache_.store_by_files(*key, *step.scope, step.files_read(), started, step.outputs, result);
+      else if (key)
+        cache_.store(*key, step.outputs, result);
     } catch (const Error& error) {
       return StepFailure{step.kind, error.rendered()};
     }
