@@ -155,6 +155,11 @@ TEST_CASE("a mismatch between device and host pass is found, and the source comp
     CHECK_THAT(result.reason, Catch::Contains("TORCH_VERSION_MAJOR"));
     CHECK(result.mode == CompileMode{HeaderMode::lean, HeaderMode::lean, false});
   }
+  SECTION("a host text that differs with the list of architectures") {
+    const auto result = outcome(start + "int list[] = {__CUDA_ARCH_LIST__};\n");
+    CHECK_THAT(result.reason, Catch::Contains("__CUDA_ARCH_LIST__"));
+    CHECK(result.mode == CompileMode{HeaderMode::lean, HeaderMode::lean, false});
+  }
   SECTION("a kernel that takes a type of torch's") {
     const auto result = outcome(start +
                                 "template <at::ScalarType S> __global__ void take(int* p) { *p = int(S); }\n"

@@ -175,6 +175,17 @@ TEST_CASE("key of the host compile") {
          false);
 }
 
+TEST_CASE("with debug information places count on the host side too") {
+  Inputs in;
+  const KeyOf cxx = [](const Inputs& i) { return cxx_key(i.subject, i.tool, i.argv, i.text).digest(); };
+  const KeyOf host = [](const Inputs& i) {
+    return host_compile_key(i.subject, i.tool, i.headers, i.argv, i.text, i.stub, i.content).digest();
+  };
+  in.argv = {"g++", "-g", "-O3"};
+  expect(cxx, in, {kMarkers}, true);
+  expect(host, in, {kMarkers}, true);
+}
+
 TEST_CASE("key of a .cpp") {
   const KeyOf key = [](const Inputs& in) { return cxx_key(in.subject, in.tool, in.argv, in.text).digest(); };
   Inputs in;

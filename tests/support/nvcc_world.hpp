@@ -48,6 +48,8 @@ class NvccWorld {
         "namespace c10 { enum class ScalarType : int8_t { Byte, Char, Short, Int, Long, Half, Float, Double, Bool = 11,"
         " BFloat16 = 15 };\ntemplate <class T> struct ArrayRef { ArrayRef(const std::vector<T>&); };\n"
         "using IntArrayRef = ArrayRef<int64_t>; struct Scale { float value; }; }\n"
+        "#ifdef __CUDA_ARCH_LIST__\ntemplate <int...> struct Archs {}; using TheseArchs = "
+        "Archs<__CUDA_ARCH_LIST__>;\n#endif\n"
         "namespace at { using c10::ScalarType; using c10::IntArrayRef; using c10::Scale;\n"
         "class Tensor { public: void* data_ptr() const; int64_t size(int64_t) const; ScalarType scalar_type() const; "
         "};\n"
