@@ -22,39 +22,41 @@ struct Option {
 const std::map<std::string_view, Option>& options() {
   static const std::map<std::string_view, Option> table = [] {
     std::map<std::string_view, Option> all;
-    const auto add = [&](Option option, std::initializer_list<std::string_view> names) {
-      for (const auto name : names) all[name] = option;
+    const auto add = [&](Option option, std::string_view names) {
+      for (const auto name : split(names, " ")) all[name] = option;
     };
     add({true, Act::keep},
-        {"define-macro", "D", "undefine-macro", "U", "include-path", "I", "system-include", "isystem", "pre-include", "include",
-         "compiler-options", "Xcompiler", "ptxas-options", "Xptxas", "Xcudafe", "archive-options", "Xarchive", "linker-options",
-         "Xlinker", "nvlink-options", "Xnvlink", "library", "l", "library-path", "L", "optimize", "O", "maxrregcount", "ftz",
-         "prec-div", "prec-sqrt", "fmad", "compiler-bindir", "ccbin", "default-stream", "Werror", "diag-suppress", "diag-error",
-         "diag-warn", "machine", "m", "compress-mode", "cudart", "cudadevrt", "x", "Ofast-compile", "Ofc", "dopt",
-         "static-global-template-stub", "device-entity-has-hidden-visibility", "options-file", "optf", "frandom-seed"});
+        "define-macro D undefine-macro U include-path I system-include isystem pre-include include "
+        "compiler-options Xcompiler ptxas-options Xptxas Xcudafe archive-options Xarchive linker-options "
+        "Xlinker nvlink-options Xnvlink library l library-path L optimize O maxrregcount ftz prec-div "
+        "prec-sqrt fmad compiler-bindir ccbin default-stream Werror diag-suppress diag-error diag-warn "
+        "machine m compress-mode cudart cudadevrt x Ofast-compile Ofc dopt static-global-template-stub "
+        "device-entity-has-hidden-visibility options-file optf frandom-seed");
     add({false, Act::keep},
-        {"generate-line-info", "lineinfo", "use_fast_math", "extra-device-vectorization", "expt-relaxed-constexpr",
-         "expt-extended-lambda", "extended-lambda", "allow-unsupported-compiler", "allow-unsupported-libcxx", "m64",
-         "display-error-number", "no-display-error-number", "disable-warnings", "w", "restrict", "no-compress",
-         "forward-unknown-to-host-compiler", "forward-unknown-opts", "brief-diagnostics", "Wno-deprecated-gpu-targets",
-         "Wno-deprecated-declarations", "Wreorder", "Wdefault-stream-launch", "Wext-lambda-captures-this", "no-exceptions",
-         "profile", "pg", "no-host-device-initializer-list", "no-host-device-move-forward", "disable-optimizer-constants",
-         "disopt-consts", "extensible-whole-program", "ewp", "simt-only"});
+        "generate-line-info lineinfo use_fast_math extra-device-vectorization expt-relaxed-constexpr "
+        "expt-extended-lambda extended-lambda allow-unsupported-compiler allow-unsupported-libcxx m64 "
+        "display-error-number no-display-error-number disable-warnings w restrict no-compress "
+        "forward-unknown-to-host-compiler forward-unknown-opts brief-diagnostics "
+        "Wno-deprecated-gpu-targets Wno-deprecated-declarations Wreorder Wdefault-stream-launch "
+        "Wext-lambda-captures-this no-exceptions profile pg no-host-device-initializer-list "
+        "no-host-device-move-forward disable-optimizer-constants disopt-consts "
+        "simt-only");
     // One scheduler over everything replaces these; the debug information of host code is stripped from modules anyway.
     add({true, Act::strip},
-        {"threads", "t", "dependency-output", "MF", "dependency-target-name", "MT", "MQ", "keep-dir", "generate-code", "gencode",
-         "gpu-architecture", "arch", "gpu-code", "code", "std", "objdir-as-tempdir-name", "split-compile"});
+        "threads t dependency-output MF dependency-target-name MT MQ keep-dir generate-code gencode "
+        "gpu-architecture arch gpu-code code std objdir-as-tempdir-name split-compile");
     add({false, Act::strip},
-        {"generate-dependencies-with-compile", "MD", "generate-nonsystem-dependencies-with-compile", "MMD",
-         "generate-dependency-targets", "MP", "keep", "save-temps", "verbose", "v", "jobserver", "debug", "g", "ggdb",
-         "objdir-as-tempdir", "objtemp", "clean-targets", "compile", "c"});
-    add({true, Act::note}, {"time", "fdevice-time-trace"});
-    add({true, Act::opaque}, {"relocatable-device-code", "rdc", "device-debug-level", "split-compile-extended", "run-args",
-                              "gen-opt-lto", "lto-arch", "target-directory", "input-drive-prefix", "dependency-drive-prefix"});
+        "generate-dependencies-with-compile MD generate-nonsystem-dependencies-with-compile MMD "
+        "generate-dependency-targets MP keep save-temps verbose v jobserver debug g ggdb objdir-as-tempdir "
+        "objtemp clean-targets compile c");
+    add({true, Act::note}, "time fdevice-time-trace");
+    add({true, Act::opaque},
+        "relocatable-device-code rdc device-debug-level split-compile-extended run-args gen-opt-lto "
+        "lto-arch target-directory input-drive-prefix dependency-drive-prefix");
     add({false, Act::opaque},
-        {"device-debug", "G", "device-c", "dc", "device-w", "dw", "device-link", "dlink", "dlink-time-opt", "dlto", "ptx",
-         "cubin", "fatbin", "optix-ir", "ltoir", "preprocess", "E", "generate-dependencies", "M", "cuda", "lib", "link", "run",
-         "shared", "resource-usage", "res-usage", "source-in-ptx", "src-in-ptx", "dryrun", "use-local-env"});
+        "device-debug G device-c dc device-w dw device-link dlink dlink-time-opt dlto ptx cubin fatbin "
+        "optix-ir ltoir preprocess E generate-dependencies M cuda lib link run shared resource-usage "
+        "res-usage source-in-ptx src-in-ptx dryrun use-local-env extensible-whole-program ewp");
     return all;
   }();
   return table;
@@ -94,8 +96,10 @@ Found find_option(std::string_view word) {
 std::string without_reports(std::string_view values, bool& removed) {
   std::vector<std::string> kept;
   for (const auto value : split(values, ",")) {
-    if (value == "-v" || value == "--verbose") removed = true;
-    else kept.emplace_back(value);
+    if (value == "-v" || value == "--verbose")
+      removed = true;
+    else
+      kept.emplace_back(value);
   }
   return join(kept, ",");
 }
@@ -131,10 +135,15 @@ class Normaliser {
       return;
     }
     switch (found.option->act) {
-      case Act::keep: return keep(found, taken);
-      case Act::strip: return;
-      case Act::note: result_.dropped.push_back(join(taken, " ")); return;
-      case Act::opaque: return refuse(fmt::format("'{}' changes the shape of the compile", join(taken, " ")));
+      case Act::keep:
+        return keep(found, taken);
+      case Act::strip:
+        return;
+      case Act::note:
+        result_.dropped.push_back(join(taken, " "));
+        return;
+      case Act::opaque:
+        return refuse(fmt::format("'{}' changes the shape of the compile", join(taken, " ")));
     }
   }
 
@@ -201,8 +210,10 @@ Words normalise_host(const Words& argv) {
   static const std::set<std::string_view> alone = {"-MD", "-MMD", "-MP", "-c", "-g", "-g1", "-g2", "-g3", "-ggdb"};
   Words result;
   for (std::size_t i = 0; i < argv.size(); ++i) {
-    if (with_value.contains(argv[i])) ++i;
-    else if (!alone.contains(argv[i])) result.push_back(argv[i]);
+    if (with_value.contains(argv[i]))
+      ++i;
+    else if (!alone.contains(argv[i]))
+      result.push_back(argv[i]);
   }
   return result;
 }

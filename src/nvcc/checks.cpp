@@ -21,7 +21,8 @@ namespace {
 template <class Type>
 Type value_at(std::string_view bytes, std::uint64_t offset) {
   Type value;
-  if (offset > bytes.size() || bytes.size() - offset < sizeof value) throw Error(ErrorKind::failed, "the file is cut short");
+  if (offset > bytes.size() || bytes.size() - offset < sizeof value)
+    throw Error(ErrorKind::failed, "the file is cut short");
   std::memcpy(&value, bytes.data() + offset, sizeof value);
   return value;
 }
@@ -122,7 +123,8 @@ Refusal macro_difference(std::string_view full, std::string_view ours, std::stri
     return !by_design.contains(macro.first) && !with_ours.defined.contains(macro.first);
   });
   if (missing != with_full.defined.end())
-    return fmt::format("macro '{}' of torch's headers is used by the source and missing in sagebuild's", missing->first);
+    return fmt::format("macro '{}' of torch's headers is used by the source and missing in sagebuild's",
+                       missing->first);
   for (const auto& [name, body] : with_full.defined)
     if (!by_design.contains(name) && with_ours.defined.find(name)->second != body)
       return fmt::format("macro '{}' has another value with sagebuild's headers", name);

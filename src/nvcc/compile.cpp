@@ -3,6 +3,7 @@
 #include "sagebuild/nvcc/compile.hpp"
 
 #include <array>
+#include <set>
 
 #include "sagebuild/nvcc/keys.hpp"
 #include "source_compile.hpp"
@@ -29,6 +30,15 @@ HeaderMode mode_named(const std::string& name) {
   return found == kModeNames.end() ? HeaderMode::full : static_cast<HeaderMode>(found - kModeNames.begin());
 }
 
+// A failed command's reason is its whole output: the first line that says error, else the first line at all.
+std::string first_complaint(const StepFailure& failure) {
+  const auto lines = lines_of(failure.reason);
+  if (lines.empty()) return failure.kind + " failed";
+  const auto error =
+      std::ranges::find_if(lines, [](auto line) { return line.find("error") != std::string_view::npos; });
+  return std::string(trimmed(error == lines.end() ? lines.front() : *error));
+}
+
 // The next mode to try after `mode` failed in a step of that kind; nothing: there is none.
 std::optional<CompileMode> next_mode(const CompileMode& mode, std::string_view kind) {
   using enum HeaderMode;
@@ -37,7 +47,8 @@ std::optional<CompileMode> next_mode(const CompileMode& mode, std::string_view k
     return CompileMode{full, full, true};
   }
   const CompileMode as_given{full, full, true};
-  if (kind == "device preprocess" || kind == "cicc" || kind == "ptxas" || kind == "ptxas check" || kind == "header proof") {
+  if (kind == "device preprocess" || kind == "cicc" || kind == "ptxas" || kind == "ptxas check" ||
+      kind == "header proof") {
     if (mode.device == full) return as_given;
     return CompileMode{mode.device == facade ? lean : full, mode.host, false};
   }
@@ -53,6 +64,20 @@ std::optional<CompileMode> next_mode(const CompileMode& mode, std::string_view k
   return as_given;
 }
 
+// An options file may hold architectures that normalise_nvcc does not see: what nvcc prints must be what was asked for.
+std::string other_architectures(const Layout& layout, const std::vector<Target>& targets) {
+  std::set<std::string> asked, printed;
+  for (const auto& target : targets) {
+    if (target.sass) asked.insert(compute_name(target.virtual_arch) + " " + sm_name(target.real));
+    if (target.ptx) asked.insert(compute_name(target.virtual_arch) + " ptx");
+  }
+  for (const auto& image : layout.images) {
+    const std::string folder = image.file.substr(0, image.file.find('/'));
+    printed.insert(image.kind == "ptx" ? folder + " ptx" : folder + " sm_" + image.sm);
+  }
+  return asked == printed ? "" : "nvcc compiles for other architectures than the plan's";
+}
+
 class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
  public:
   SourceCompile(const PlannedSource& source, const std::string& module, std::shared_ptr<const CompileSettings> settings)
@@ -61,9 +86,12 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     const auto last_dot = module.rfind('.');
     job_->source = source;
     job_->module = module;
-    job_->subject = fmt::format("{} {}", last_dot == std::string::npos ? module : module.substr(last_dot + 1), file.string());
+    job_->subject = fmt::format("{} {}", module, file.string());
+    job_->file = fmt::format("{} {}", last_dot == std::string::npos ? module : module.substr(last_dot + 1),
+                             file.filename().string());
     job_->id = module_id(file, settings->project, module);
-    job_->folder = settings->work / (as_identifier(source.recorded.source.stem()) + "-" + hex8(module + "\n" + file.string()));
+    job_->folder =
+        settings->work / (as_identifier(source.recorded.source.stem()) + "-" + hex8(module + "\n" + file.string()));
     job_->settings = std::move(settings);
     set_arguments();
   }
@@ -79,6 +107,14 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     step.finish = [self] { self->finish(); };
     step.expected_seconds = cuda() ? 40 : 7;
     return step;
+  }
+
+  Foresight foresee() {
+    Foresight result;
+    result.cached = job_->settings->cache->lookup_by_files(direct("compile"), scope()).has_value();
+    begin();
+    result.outcome = {job_->subject, mode_, reason_};
+    return result;
   }
 
  private:
@@ -127,8 +163,10 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     };
     const Words& argv = job_->argv;
     for (std::size_t i = 0; i < argv.size(); ++i) {
-      if ((argv[i] == "-I" || argv[i] == "-isystem") && i + 1 < argv.size()) add(argv[i + 1]);
-      else if (argv[i].starts_with("-I")) add(argv[i].substr(2));
+      if ((argv[i] == "-I" || argv[i] == "-isystem") && i + 1 < argv.size())
+        add(argv[i + 1]);
+      else if (argv[i].starts_with("-I"))
+        add(argv[i].substr(2));
     }
     if (cuda()) add(job_->settings->toolkit->toolchain.cuda_home / "include");
     return scope;
@@ -149,12 +187,15 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     if (failure == nullptr) {
       started_ = ActionCache::Clock::now();
       begin();
+      if (!job_->opaque.empty())
+        job_->settings->reporter->note(
+            fmt::format("{} is compiled by nvcc in one piece: {}", job_->subject, job_->opaque));
     } else {
       const auto next = cuda() ? next_mode(mode_, failure->kind) : next_cxx_mode();
       if (!next) return std::nullopt;
-      reason_ = failure->reason;
-      job_->settings->reporter->detail(fmt::format("{}: {} does not fit ({}), trying {}", job_->subject, describe(mode_),
-                                                   failure->reason, describe(*next)));
+      reason_ = first_complaint(*failure);
+      job_->settings->reporter->detail(
+          fmt::format("{}: {} do not fit ({}), trying {}", job_->subject, describe(mode_), reason_, describe(*next)));
       mode_ = *next;
     }
     job_->depfiles.clear();
@@ -177,13 +218,13 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
       job_->opaque = layout.reason;
       job_->layout = std::move(layout.layout);
       job_->path = job_->layout.path;
+      if (job_->opaque.empty()) job_->opaque = other_architectures(job_->layout, job_->source.targets);
       if (run)
-        for (const auto& message : run->messages) job_->settings->reporter->warning(job_->subject + ": " + message);
+        for (const auto& message : run->messages) job_->settings->reporter->detail(job_->subject + ": " + message);
     }
     if (cuda() && !job_->opaque.empty()) {
       mode_ = {mode_.host, mode_.host, true};
       reason_ = job_->opaque;
-      job_->settings->reporter->note(fmt::format("{} is compiled by nvcc in one piece: {}", job_->subject, job_->opaque));
       return;
     }
     if (auto known = job_->settings->cache->lookup_by_files(direct("mode"), scope())) {
@@ -233,17 +274,35 @@ std::string describe(const CompileMode& mode) {
   return fmt::format("{} device, {} host headers", name_of(mode.device), name_of(mode.host));
 }
 
-Step compile_step(const PlannedSource& source, const std::string& module, std::shared_ptr<const CompileSettings> settings) {
+namespace {
+
+std::shared_ptr<SourceCompile> source_compile(const PlannedSource& source, const std::string& module,
+                                              const CompileSettings& settings) {
   // A missing folder in front of the include path would be no error, only slow.
-  if (!settings->headers.is_absolute() || !fs::exists(settings->headers / "facade"))
-    throw Error(ErrorKind::environment, fmt::format("'{}' does not hold sagebuild's headers", settings->headers.string()), {},
+  if (!settings.headers.is_absolute() || !fs::exists(settings.headers / "facade"))
+    throw Error(ErrorKind::environment,
+                fmt::format("'{}' does not hold sagebuild's headers", settings.headers.string()), {},
                 "reinstall sagebuild, or point SAGEBUILD_DATA_DIR to its data");
-  return std::make_shared<SourceCompile>(source, module, std::move(settings))->step();
+  auto with_headers = std::make_shared<CompileSettings>(settings);
+  with_headers->roots["headers"] = settings.headers;  // where we are installed is in no key either
+  return std::make_shared<SourceCompile>(source, module, std::move(with_headers));
+}
+
+}  // namespace
+
+Step compile_step(const PlannedSource& source, const std::string& module,
+                  std::shared_ptr<const CompileSettings> settings) {
+  return source_compile(source, module, *settings)->step();
+}
+
+Foresight foresee_compile(const PlannedSource& source, const std::string& module, const CompileSettings& settings) {
+  return source_compile(source, module, settings)->foresee();
 }
 
 std::string module_id(const fs::path& source_in_project, const std::string& project, const std::string& module) {
   const std::string name = as_identifier(source_in_project.filename());
-  return fmt::format("_{}_{}_{}_{}", hex8(source_in_project.generic_string()), name.size(), name, hex8(project + "\n" + module));
+  return fmt::format("_{}_{}_{}_{}", hex8(source_in_project.generic_string()), name.size(), name,
+                     hex8(project + "\n" + module));
 }
 
 }  // namespace sagebuild

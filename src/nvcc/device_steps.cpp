@@ -1,4 +1,5 @@
-// The device half of a compile taken apart: per virtual architecture preprocess and cicc, per real one ptxas, then fatbinary.
+// The device half of a compile taken apart: per virtual architecture preprocess and cicc, per real one ptxas, then
+// fatbinary.
 
 #include <elf.h>
 
@@ -107,34 +108,6 @@ Step fatbinary_step(const JobPtr& job) {
   return step;
 }
 
-// Which macros the project's own files ask for, with full headers and with ours (facts section 5, check 4).
-StepId add_macro_check(StepGraph& graph, const JobPtr& job, const PassLayout& pass, HeaderMode headers) {
-  const fs::path full = job->folder / "macros" / "full.ii";
-  const fs::path ours = job->folder / "macros" / "ours.ii";
-  Step check = job->step("header check", "macros");
-  for (const auto& [mode, text] : {std::pair{HeaderMode::full, full}, std::pair{headers, ours}}) {
-    Step step = preprocess_step(job, pass, mode, text);
-    step.kind = "header check";
-    step.label = job->subject + " macros, " + std::string(name_of(mode)) + " headers";
-    step.command = [job, pass, mode, text] {
-      make_folders(text.parent_path());
-      Words argv = preprocess_command(pass.preprocess, *job, mode, text);
-      argv.push_back("-dU");
-      return job->command(argv, job->source.recorded.cwd);
-    };
-    check.after.push_back(graph.size());
-    graph.push_back(std::move(step));
-  }
-  check.finish = [job, full, ours, headers] {
-    std::set<std::string, std::less<>> by_design;
-    for (const auto& entry : fs::recursive_directory_iterator(job->settings->headers / name_of(headers)))
-      if (entry.is_regular_file()) by_design.merge(defined_macros(read_file(entry.path())));
-    refuse_if(macro_difference(read_file(full), read_file(ours), "/sagebuild/tree/", by_design));
-  };
-  graph.push_back(std::move(check));
-  return graph.size() - 1;
-}
-
 // cicc once more with full headers; the PTX must be the same. The verdict is kept under both texts.
 StepId add_proof(StepGraph& graph, const JobPtr& job, const PassLayout& pass, StepId cicc, StepId preprocess) {
   const fs::path folder = job->folder / "proof" / pass.arch;
@@ -162,6 +135,32 @@ StepId add_proof(StepGraph& graph, const JobPtr& job, const PassLayout& pass, St
 
 }  // namespace
 
+StepId add_macro_check(StepGraph& graph, const JobPtr& job, HeaderMode headers,
+                       std::function<Words(HeaderMode, const fs::path& text)> preprocess) {
+  const fs::path full = job->folder / "macros" / "full.ii";
+  const fs::path ours = job->folder / "macros" / "ours.ii";
+  Step check = job->step("header check", "macros");
+  for (const auto& [mode, text] : {std::pair{HeaderMode::full, full}, std::pair{headers, ours}}) {
+    Step step = job->step("header check", fmt::format("macros of {} headers", name_of(mode)));
+    step.command = [job, mode, text, preprocess] {
+      make_folders(text.parent_path());
+      return job->command(preprocess(mode, text), job->source.recorded.cwd);
+    };
+    step.finish = [job, text] { map_text(*job, text); };
+    check.after.push_back(graph.size());
+    graph.push_back(std::move(step));
+  }
+  check.finish = [job, full, ours, headers] {
+    std::set<std::string, std::less<>> by_design;
+    for (const auto& entry : fs::recursive_directory_iterator(job->settings->headers / name_of(headers)))
+      if (entry.is_regular_file()) by_design.merge(defined_macros(read_file(entry.path())));
+    refuse_if(macro_difference(read_file(full), read_file(ours), "/sagebuild/tree/", by_design));
+  };
+  check.expected_seconds = 0;
+  graph.push_back(std::move(check));
+  return graph.size() - 1;
+}
+
 DeviceSteps add_device_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode) {
   DeviceSteps ids;
   Step images = fatbinary_step(job);
@@ -186,7 +185,11 @@ DeviceSteps add_device_steps(StepGraph& graph, const JobPtr& job, const CompileM
       ids.checks.push_back(add_proof(graph, job, pass, cicc_id, preprocess));
   }
   if (mode.device != HeaderMode::full)
-    ids.checks.push_back(add_macro_check(graph, job, job->layout.passes.front(), mode.device));
+    ids.checks.push_back(add_macro_check(graph, job, mode.device, [job](HeaderMode headers, const fs::path& text) {
+      Words argv = preprocess_command(job->layout.passes.front().preprocess, *job, headers, text);
+      argv.push_back("-dU");
+      return argv;
+    }));
   graph.push_back(std::move(images));
   ids.fatbinary = graph.size() - 1;
   return ids;

@@ -54,7 +54,8 @@ struct Printed {
 
 std::vector<std::string> words_of_line(std::string_view line, const std::string& cicc_path) {
   const std::string text = replaced(std::string(line), "$CICC_PATH", cicc_path);
-  if (text.find_first_of("$`") != std::string::npos) give_up("a path or flag holds '$' or a backquote, which nvcc misquotes");
+  if (text.find_first_of("$`") != std::string::npos)
+    give_up("a path or flag holds '$' or a backquote, which nvcc misquotes");
   if (text.find('\'') != std::string::npos) give_up("a path or flag holds a single quote, which nvcc misquotes");
   try {
     return shell_words(text);
@@ -72,18 +73,27 @@ void take(DryRun& run, Printed& printed, Words argv) {
   if (std::ranges::any_of(argv, [](const auto& word) { return word.starts_with(">") || word.starts_with("2>"); }))
     give_up("nvcc printed a redirected command");
   switch (role_of(argv)) {
-    case Role::host_preprocess: return take_once(run.host_preprocess, std::move(argv), "a host preprocess");
-    case Role::cudafe: return take_once(run.cudafe, std::move(argv), "cudafe++");
-    case Role::fatbinary: return take_once(run.fatbinary, std::move(argv), "fatbinary");
-    case Role::host_compile: return take_once(run.host_compile, std::move(argv), "a host compile");
+    case Role::host_preprocess:
+      return take_once(run.host_preprocess, std::move(argv), "a host preprocess");
+    case Role::cudafe:
+      return take_once(run.cudafe, std::move(argv), "cudafe++");
+    case Role::fatbinary:
+      return take_once(run.fatbinary, std::move(argv), "fatbinary");
+    case Role::host_compile:
+      return take_once(run.host_compile, std::move(argv), "a host compile");
     case Role::device_preprocess: {
       const auto output = required(argv, "-o");
       take_once(printed.device_preprocess[output], std::move(argv), "a device preprocess of one architecture");
       return;
     }
-    case Role::cicc: printed.cicc.push_back(std::move(argv)); return;
-    case Role::ptxas: printed.ptxas.push_back(std::move(argv)); return;
-    case Role::unknown: give_up(fmt::format("nvcc printed a command that is not known here: {}", argv.front()));
+    case Role::cicc:
+      printed.cicc.push_back(std::move(argv));
+      return;
+    case Role::ptxas:
+      printed.ptxas.push_back(std::move(argv));
+      return;
+    case Role::unknown:
+      give_up(fmt::format("nvcc printed a command that is not known here: {}", argv.front()));
   }
 }
 
@@ -131,8 +141,8 @@ void require_whole(const DryRun& run) {
 bool is_assignment(std::string_view line) {
   const auto equals = line.find('=');
   return equals != std::string_view::npos && equals > 0 && std::ranges::all_of(line.substr(0, equals), [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
-  });
+           return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+         });
 }
 
 DryRun parse(std::string_view text) {
@@ -145,8 +155,10 @@ DryRun parse(std::string_view text) {
       continue;
     }
     if (is_assignment(line)) {
-      if (take_prefix(line, "CICC_PATH=")) cicc_path = line;
-      else if (take_prefix(line, "PATH=")) run.path = line;
+      if (take_prefix(line, "CICC_PATH="))
+        cicc_path = line;
+      else if (take_prefix(line, "PATH="))
+        run.path = line;
       continue;
     }
     if (line.starts_with("-- Filter Dependencies --")) continue;
@@ -175,8 +187,8 @@ DryRunOutcome dry_run(const Words& argv, const std::filesystem::path& source, co
   command.cwd = cwd;
   const ProcessResult result = run(command);
   if (!result.ok()) {
-    return {std::nullopt, fmt::format("nvcc --dryrun ended with {}: {}", result.status_text(),
-                                      trimmed(result.diagnostics))};
+    return {std::nullopt,
+            fmt::format("nvcc --dryrun ended with {}: {}", result.status_text(), trimmed(result.diagnostics))};
   }
   return parse_dryrun(result.diagnostics);
 }

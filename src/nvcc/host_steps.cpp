@@ -9,16 +9,40 @@ namespace {
 
 bool detached(const Job& job) { return job.settings->toolkit->detach_off.empty(); }
 
-Step preprocess_step(const JobPtr& job, HeaderMode headers) {
+// torch's host headers read Thrust's, which name a namespace after the list of architectures; so each list would have a
+// host text of its own. With facade headers no kernel is named so, and one that the project brings (CUB) is found: its
+// stub does not compile. So the host text gets one list for all.
+bool hides_arch_list(const CompileMode& mode) { return mode.device == HeaderMode::facade; }
+
+Step preprocess_step(const JobPtr& job, const CompileMode& mode) {
   Step step = job->step("host preprocess");
   const fs::path text = job->folder / job->layout.host_text;
-  step.command = [job, headers, text] {
+  Words argv = job->layout.host_preprocess;
+  for (auto& word : argv)
+    if (hides_arch_list(mode) && word.starts_with("-D__CUDA_ARCH_LIST__=")) word = "-D__CUDA_ARCH_LIST__=0";
+  step.command = [job, mode, text, argv] {
     make_folders(job->folder);
     write_file(job->folder / job->layout.module_id_file, job->id);
-    return job->command(preprocess_command(job->layout.host_preprocess, *job, headers, text), job->source.recorded.cwd);
+    return job->command(preprocess_command(argv, *job, mode.host, text), job->source.recorded.cwd);
   };
   step.finish = [job, text] { map_text(*job, text); };
   step.expected_seconds = 1;
+  return step;
+}
+
+// The project's own files may ask for the list.
+Step arch_list_check_step(const JobPtr& job) {
+  Step step = job->step("header check", "architecture list");
+  step.finish = [job] {
+    const std::string depfile = (job->folder / job->layout.host_text).string() + ".d";
+    for (const auto& name : depfile_inputs(read_file(depfile))) {
+      const fs::path file = (job->source.recorded.cwd / name).lexically_normal();
+      if (job->mapped(file).starts_with("/sagebuild/tree/") &&
+          read_file(file).find("__CUDA_ARCH_LIST__") != std::string::npos)
+        refuse("the source reads __CUDA_ARCH_LIST__");
+    }
+  };
+  step.expected_seconds = 0;
   return step;
 }
 
@@ -48,8 +72,8 @@ Step cudafe_step(const JobPtr& job, HeaderMode headers) {
   return step;
 }
 
-// One stub serves the host side; nvcc takes that of its last architecture. A difference means kernels that exist for some
-// architectures only, and then plain nvcc shall decide.
+// One stub serves the host side; nvcc takes that of its last architecture. A difference means kernels that exist for
+// some architectures only, and then plain nvcc shall decide.
 Step stub_step(const JobPtr& job) {
   Step step = job->step("stub");
   step.finish = [job] {
@@ -69,10 +93,10 @@ Step host_compile_step(const JobPtr& job, HeaderMode headers) {
   Step step = job->step("host compile");
   const Layout& layout = job->layout;
   step.key = [job, &layout] {
-    return host_compile_key(job->subject, job->settings->toolkit->tools.at("host"),
-                            job->settings->toolkit->runtime_headers, layout.host_compile,
-                            read_file(job->folder / layout.cudafe_text),
-                            read_file(job->folder / layout.passes.front().stub), sha256_file(job->folder / layout.fatbin_c));
+    return host_compile_key(
+        job->subject, job->settings->toolkit->tools.at("host"), job->settings->toolkit->runtime_headers,
+        layout.host_compile, read_file(job->folder / layout.cudafe_text),
+        read_file(job->folder / layout.passes.front().stub), sha256_file(job->folder / layout.fatbin_c));
   };
   step.outputs = {{"object", job->folder / layout.object}};
   step.command = [job, &layout] { return job->command(layout.host_compile, job->folder); };
@@ -105,7 +129,9 @@ Step image_step(const JobPtr& job) {
 Step join_step(const JobPtr& job) {
   Step step = job->step("join");
   if (detached(*job)) {
-    step.command = [job] { return job->command({"ld", "-r", job->layout.object, "image.o", "-o", "whole.o"}, job->folder); };
+    step.command = [job] {
+      return job->command({"ld", "-r", job->layout.object, "image.o", "-o", "whole.o"}, job->folder);
+    };
   }
   step.finish = [job] {
     const fs::path object = job->folder / (detached(*job) ? "whole.o" : job->layout.object);
@@ -124,7 +150,7 @@ void add_host_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode
     graph.push_back(std::move(step));
     return graph.size() - 1;
   };
-  const StepId preprocess = add(preprocess_step(job, mode.host), {});
+  const StepId preprocess = add(preprocess_step(job, mode), {});
   job->depfiles.push_back((job->folder / job->layout.host_text).string() + ".d");
   const StepId cudafe = add(cudafe_step(job, mode.host), {preprocess});
   const StepId stub = add(stub_step(job), device.cicc);
@@ -133,6 +159,7 @@ void add_host_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode
   const StepId compile = add(host_compile_step(job, mode.host), before_compile);
   std::vector<StepId> before_join = device.checks;
   before_join.push_back(add(kernel_check_step(job), {compile}));
+  if (hides_arch_list(mode)) before_join.push_back(add(arch_list_check_step(job), {preprocess}));
   before_join.push_back(detached(*job) ? add(image_step(job), {device.fatbinary, stub}) : device.fatbinary);
   add(join_step(job), before_join);
 }

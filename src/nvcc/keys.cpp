@@ -23,13 +23,21 @@ Words without_preprocessor_options(const Words& argv) {
   return kept;
 }
 
+// Debug information holds places, which the digest of tokens does not see.
+Digest text_digest(const Words& argv, std::string_view text, Digest (*without_places)(std::string_view)) {
+  const bool places_count = std::ranges::any_of(argv, [](const auto& word) { return word.starts_with("-g"); });
+  return places_count ? sha256(text) : without_places(text);
+}
+
 }  // namespace
 
 Words options_of(const Words& argv, const std::vector<std::string>& with_value, const std::vector<std::string>& words) {
   Words kept;
   for (std::size_t i = 1; i < argv.size(); ++i) {
-    if (has(with_value, argv[i])) ++i;
-    else if (!has(words, argv[i])) kept.push_back(argv[i]);
+    if (has(with_value, argv[i]))
+      ++i;
+    else if (!has(words, argv[i]))
+      kept.push_back(argv[i]);
   }
   return kept;
 }
@@ -87,7 +95,7 @@ ActionKey host_compile_key(const std::string& subject, const Digest& tool, const
   key.add("host compiler", tool);
   key.add("CUDA runtime headers", runtime_headers);
   key.add("options", without_preprocessor_options(host_compile));
-  key.add("host text", host_text_digest(cudafe_text));
+  key.add("host text", text_digest(host_compile, cudafe_text, host_text_digest));
   key.add("stub", token_digest(stub));
   key.add("image", image);
   return key;
@@ -97,7 +105,7 @@ ActionKey cxx_key(const std::string& subject, const Digest& tool, const Words& c
   ActionKey key("g++", subject);
   key.add("host compiler", tool);
   key.add("options", without_preprocessor_options(compile));
-  key.add("host text", token_digest(text));
+  key.add("host text", text_digest(compile, text, token_digest));
   return key;
 }
 

@@ -68,10 +68,14 @@ ImageLayout image_of(std::string_view word) {
   for (const auto part : split(word, ",")) {
     const auto equals = part.find('=');
     const auto text = std::string(part.substr(equals + 1));
-    if (part.starts_with("kind=")) image.kind = text;
-    else if (part.starts_with("sm=")) image.sm = text;
-    else if (part.starts_with("file=")) image.file = text;
-    else throw Problem{fmt::format("fatbinary's image has a part that is not known here: {}", part)};
+    if (part.starts_with("kind="))
+      image.kind = text;
+    else if (part.starts_with("sm="))
+      image.sm = text;
+    else if (part.starts_with("file="))
+      image.file = text;
+    else
+      throw Problem{fmt::format("fatbinary's image has a part that is not known here: {}", part)};
   }
   return image;
 }
@@ -114,7 +118,8 @@ void require_canonical(const Layout& layout) {
   const auto check = [](const Words& argv) {
     for (const auto& word : argv)
       if (word.find(".compute_") != std::string::npos)
-        throw Problem{fmt::format("'{}' in a command of nvcc's is a file name in a place that is not known here", word)};
+        throw Problem{
+            fmt::format("'{}' in a command of nvcc's is a file name in a place that is not known here", word)};
   };
   check(layout.cudafe);
   check(layout.fatbinary);

@@ -1,7 +1,7 @@
 #include "source_compile.hpp"
 
-#include "sagebuild/nvcc/keys.hpp"
 #include "sagebuild/nvcc/checks.hpp"
+#include "sagebuild/nvcc/keys.hpp"
 
 namespace sagebuild::nvcc {
 
@@ -19,7 +19,8 @@ Command Job::command(Words words, const fs::path& cwd) const {
 
 Step Job::step(std::string kind, const std::string& detail) const {
   Step result;
-  result.label = detail.empty() ? fmt::format("{} {}", kind, subject) : fmt::format("{} {} {}", kind, detail, subject);
+  result.subject = detail.empty() ? subject : fmt::format("{} {}", subject, detail);
+  result.label = detail.empty() ? fmt::format("{} {}", kind, file) : fmt::format("{} {} {}", kind, detail, file);
   result.kind = std::move(kind);
   return result;
 }
@@ -70,12 +71,24 @@ StepGraph plain_steps(const JobPtr& job, const CompileMode& mode) {
   };
   step.expected_seconds = 60;
   step.expected_memory = mode.host == HeaderMode::full ? 3200ULL << 20U : 1100ULL << 20U;
-  return {std::move(step)};
+  StepGraph graph;
+  // Both passes see the same headers here, so macros are all that can go wrong silently.
+  if (mode.host != HeaderMode::full) {
+    step.after = {add_macro_check(graph, job, mode.host, [job](HeaderMode headers, const fs::path& text) {
+      Words words = with_headers(job->argv, *job, headers);
+      std::erase_if(words, [](const auto& word) { return word.starts_with("-gencode"); });
+      words.insert(words.end(), {"-E", "-Xcompiler", "-dU", job->source.recorded.source, "-o", text});
+      return words;
+    })};
+  }
+  graph.push_back(std::move(step));
+  return graph;
 }
 
 StepGraph cxx_steps(const JobPtr& job, HeaderMode mode) {
   const auto& recorded = job->source.recorded;
-  const fs::path text = job->folder / (recorded.source.stem().string() + (recorded.language == Language::c ? ".i" : ".ii"));
+  const fs::path text =
+      job->folder / (recorded.source.stem().string() + (recorded.language == Language::c ? ".i" : ".ii"));
   const fs::path object = job->folder / "whole.o";
   Step preprocess = job->step("preprocess");
   preprocess.command = [job, mode, text] {

@@ -24,19 +24,20 @@ struct Job {
   PlannedSource source;
   std::string module;
   std::shared_ptr<const CompileSettings> settings;
-  std::string subject;    // "sageattention._fused fused.cu"
-  std::string id;         // module id
-  fs::path folder;        // private
-  Words argv;             // compiler and its normalised options, our architectures and -std among them
-  std::string path;       // PATH of the dry run; empty: ours
-  Layout layout;          // if the dry run was understood
-  std::string opaque;     // why plain nvcc has to do it
+  std::string subject;             // "sageattention._fused fused.cu"
+  std::string file;                // "_fused fused.cu": for labels
+  std::string id;                  // module id
+  fs::path folder;                 // private
+  Words argv;                      // compiler and its normalised options, our architectures and -std among them
+  std::string path;                // PATH of the dry run; empty: ours
+  Layout layout;                   // if the dry run was understood
+  std::string opaque;              // why plain nvcc has to do it
   std::vector<fs::path> depfiles;  // written by the steps of the last attempt
 
   Command command(Words words, const fs::path& cwd) const;
   Step step(std::string kind, const std::string& detail = {}) const;
   fs::path pass_folder(const PassLayout& pass) const { return folder / pass.arch; }
-  std::string mapped(const fs::path& file) const { return mapped_path(file.native(), settings->roots); }
+  std::string mapped(const fs::path& path_here) const { return mapped_path(path_here.native(), settings->roots); }
 };
 using JobPtr = std::shared_ptr<Job>;
 
@@ -57,9 +58,14 @@ StepGraph decomposed_steps(const JobPtr& job, const CompileMode& mode);
 StepGraph plain_steps(const JobPtr& job, const CompileMode& mode);
 StepGraph cxx_steps(const JobPtr& job, HeaderMode mode);
 
+// Which macros the project's own files ask for, with full headers and with ours (facts section 5, check 4).
+// `preprocess` gives the command that writes `text`, -dU among its options. Refused as kind "header check".
+StepId add_macro_check(StepGraph& graph, const JobPtr& job, HeaderMode headers,
+                       std::function<Words(HeaderMode, const fs::path& text)> preprocess);
+
 // Parts of decomposed_steps. Each appends to `graph` and says what later steps wait for.
 struct DeviceSteps {
-  std::vector<StepId> cicc;    // one per pass
+  std::vector<StepId> cicc;  // one per pass
   StepId fatbinary = 0;
   std::vector<StepId> checks;  // macro check, proof
 };

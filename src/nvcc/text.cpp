@@ -56,7 +56,8 @@ std::string escaped(std::string_view plain) {
 
 bool asks_for_its_place(std::string_view text) {
   // The declaration in <source_location> is in every text that includes it; a use needs current().
-  return text.find("__builtin_FILE") != std::string_view::npos || text.find("__builtin_LINE") != std::string_view::npos ||
+  return text.find("__builtin_FILE") != std::string_view::npos ||
+         text.find("__builtin_LINE") != std::string_view::npos ||
          text.find("source_location::current") != std::string_view::npos;
 }
 
@@ -105,7 +106,8 @@ std::vector<std::string> macro_prefix_maps(const PathRoots& roots) {
     if (!root.empty()) sorted.emplace_back(root.native(), name);
   std::ranges::sort(sorted, {}, [](const auto& one) { return one.first.size(); });
   std::vector<std::string> options;
-  for (const auto& [root, name] : sorted) options.push_back(fmt::format("-fmacro-prefix-map={}=/sagebuild/{}", root, name));
+  for (const auto& [root, name] : sorted)
+    options.push_back(fmt::format("-fmacro-prefix-map={}=/sagebuild/{}", root, name));
   return options;
 }
 
@@ -143,8 +145,10 @@ Digest host_text_digest(std::string_view cudafe_text) {
   int depth = 0;  // of conditionals inside an `#if 0`
   each_line(cudafe_text, [&](std::string_view line) {
     if (depth > 0) {
-      if (line.starts_with("#if")) ++depth;
-      else if (line.starts_with("#endif")) --depth;
+      if (line.starts_with("#if"))
+        ++depth;
+      else if (line.starts_with("#endif"))
+        --depth;
       return;
     }
     if (line == "#if 0\n") {
@@ -257,18 +261,25 @@ std::vector<std::filesystem::path> depfile_inputs(std::string_view text) {
   bool in_target = true;
   const auto finish_word = [&] {
     if (word.empty()) return;
-    if (in_target && word.ends_with(":")) in_target = false;
-    else if (!in_target) files.emplace_back(word);
+    if (in_target && word.ends_with(":"))
+      in_target = false;
+    else if (!in_target)
+      files.emplace_back(word);
     word.clear();
   };
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     const char next = i + 1 < text.size() ? text[i + 1] : '\0';
-    if (c == '\\' && (next == ' ' || next == '#' || next == '\\')) word += text[++i];
-    else if (c == '$' && next == '$') word += text[++i];
-    else if (c == '\\' && next == '\n') ++i, finish_word();
-    else if (c == ' ' || c == '\n') finish_word();
-    else word += c;
+    if (c == '\\' && (next == ' ' || next == '#' || next == '\\'))
+      word += text[++i];
+    else if (c == '$' && next == '$')
+      word += text[++i];
+    else if (c == '\\' && next == '\n')
+      ++i, finish_word();
+    else if (c == ' ' || c == '\n')
+      finish_word();
+    else
+      word += c;
   }
   finish_word();
   return files;
@@ -288,7 +299,8 @@ static const __fatBinC_Wrapper_t __fatDeviceText __attribute__((aligned(8), sect
 
 std::string detached_image(std::string_view id, std::string_view fatbin_file) {
   return fmt::format(
-      ".section .nv_fatbin,\"a\",@progbits\n.balign 8\n.globl fatbin{0}\n.hidden fatbin{0}\nfatbin{0}:\n.incbin \"{1}\"\n"
+      ".section .nv_fatbin,\"a\",@progbits\n.balign 8\n.globl fatbin{0}\n.hidden fatbin{0}\nfatbin{0}:\n.incbin "
+      "\"{1}\"\n"
       ".section .note.GNU-stack,\"\",@progbits\n",
       id, fatbin_file);
 }
@@ -300,7 +312,8 @@ bool knows_fatbin_text(std::string_view fatbin_c) {
   constexpr std::array<std::string_view, 5> kParts = {
       "#include\"fatbinary_section.h\"", "#define__CUDAFATBINSECTION\".nvFatBinSegment\"",
       "\".section.nv_fatbin,\\\"a\\\"\\n\"\".align8\\n\"\"fatbinData:\\n\"",
-      "staticconst__fatBinC_Wrapper_t__fatDeviceText__attribute__((aligned(8)))__attribute__((section(__CUDAFATBINSECTION)))="
+      "staticconst__fatBinC_Wrapper_t__fatDeviceText__attribute__((aligned(8)))__attribute__((section(__"
+      "CUDAFATBINSECTION)))="
       "{0x466243b1,1,fatbinData,0};",
       "#define__CUDAFATBINDATASECTION\".nv_fatbin\""};
   return std::ranges::all_of(kParts, [&](auto part) { return squeezed.find(part) != std::string::npos; });

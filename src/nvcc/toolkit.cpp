@@ -43,7 +43,8 @@ struct Bench {
     command.argv = argv;
     command.cwd = where;
     if (!path.empty()) command.env["PATH"] = path;
-    run_checked(command, fmt::format("the toolkit's self-test failed at '{}'", fs::path(argv.front()).filename().string()));
+    run_checked(command,
+                fmt::format("the toolkit's self-test failed at '{}'", fs::path(argv.front()).filename().string()));
   }
 };
 

@@ -20,11 +20,25 @@ std::string reason(Words argv) {
 
 TEST_CASE("what steers one nvcc run is taken out, in every spelling") {
   const std::vector<Words> stripped = {
-      {"-t", "8"},         {"-t8"},          {"--threads=8"},      {"--threads", "8"},
-      {"-MD"},             {"-MF", "x.d"},   {"--keep"},           {"--generate-dependencies-with-compile"},
-      {"-v"},              {"--jobserver"},  {"-arch=sm_90"},      {"-gencode", "arch=compute_90,code=sm_90"},
-      {"-code", "sm_90"},  {"-std=c++17"},   {"--std", "c++17"},   {"--split-compile=0"},
-      {"-g"},              {"-rdc=false"},   {"-gencode=arch=compute_90,code=[sm_90,compute_90]"},
+      {"-t", "8"},
+      {"-t8"},
+      {"--threads=8"},
+      {"--threads", "8"},
+      {"-MD"},
+      {"-MF", "x.d"},
+      {"--keep"},
+      {"--generate-dependencies-with-compile"},
+      {"-v"},
+      {"--jobserver"},
+      {"-arch=sm_90"},
+      {"-gencode", "arch=compute_90,code=sm_90"},
+      {"-code", "sm_90"},
+      {"-std=c++17"},
+      {"--std", "c++17"},
+      {"--split-compile=0"},
+      {"-g"},
+      {"-rdc=false"},
+      {"-gencode=arch=compute_90,code=[sm_90,compute_90]"},
       {"--gpu-architecture=sm_90"},
   };
   for (Words words : stripped) {
@@ -35,8 +49,20 @@ TEST_CASE("what steers one nvcc run is taken out, in every spelling") {
 }
 
 TEST_CASE("all else stays, in its order") {
-  const Words words = {"-DA=1", "-D", "B", "-Iinclude dir", "--use_fast_math", "-Xcompiler", "-fPIC,-O2", "-ccbin", "g++-12",
-                       "--expt-relaxed-constexpr", "-diag-suppress=174", "-lineinfo", "-maxrregcount=64", "-m64"};
+  const Words words = {"-DA=1",
+                       "-D",
+                       "B",
+                       "-Iinclude dir",
+                       "--use_fast_math",
+                       "-Xcompiler",
+                       "-fPIC,-O2",
+                       "-ccbin",
+                       "g++-12",
+                       "--expt-relaxed-constexpr",
+                       "-diag-suppress=174",
+                       "-lineinfo",
+                       "-maxrregcount=64",
+                       "-m64"};
   CHECK(kept(words) == words);
 }
 
@@ -47,8 +73,15 @@ TEST_CASE("register reports are taken out of ptxas' options and remembered") {
 }
 
 TEST_CASE("options that change the shape, or that nobody knows, go to plain nvcc by name") {
-  for (const Words& words : std::vector<Words>{{"-rdc=true"}, {"-dc"}, {"-dlto"}, {"-ptx"}, {"-cubin"}, {"-G"}, {"-E"},
-                                               {"--brand-new-option"}, {"second.cu"}}) {
+  for (const Words& words : std::vector<Words>{{"-rdc=true"},
+                                               {"-dc"},
+                                               {"-dlto"},
+                                               {"-ptx"},
+                                               {"-cubin"},
+                                               {"-G"},
+                                               {"-E"},
+                                               {"--brand-new-option"},
+                                               {"second.cu"}}) {
     CAPTURE(words);
     CHECK(reason(words) != "");
   }
@@ -67,9 +100,10 @@ TEST_CASE("NVCC_*_FLAGS are folded in once") {
 
 TEST_CASE("architectures are one option per virtual one, sorted, whatever the order of targets") {
   const Arch a89{8, 9}, a90{9, 0}, a120{12, 0};
-  const std::vector<Target> targets = {{a120, a120, true, true, ""}, {a89, a90, true, false, ""}, {a89, a89, true, false, ""}};
-  CHECK(gencode_options(targets) == Words{"-gencode=arch=compute_89,code=[sm_89,sm_90]",
-                                          "-gencode=arch=compute_120,code=[sm_120,compute_120]"});
+  const std::vector<Target> targets = {
+      {a120, a120, true, true, ""}, {a89, a90, true, false, ""}, {a89, a89, true, false, ""}};
+  CHECK(gencode_options(targets) ==
+        Words{"-gencode=arch=compute_89,code=[sm_89,sm_90]", "-gencode=arch=compute_120,code=[sm_120,compute_120]"});
   CHECK(gencode_options({{a89, a89, false, true, ""}}) == Words{"-gencode=arch=compute_89,code=compute_89"});
 }
 

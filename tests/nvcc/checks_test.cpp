@@ -27,8 +27,9 @@ TEST_CASE("missing kernels: the marker, a stub, a kernel's own name, and nothing
 
 TEST_CASE("the marker's mangled name is the one that the compiler makes") {
   const TempDir folder("checks");
-  std::string text = "extern \"C\" int cudaLaunchKernel(...);\ntemplate <class T> void f() { ::cudaLaunchKernel(0, 0, 0, 0, 0, 0);}\n"
-                     "void g() { f<int>(); }\n";
+  std::string text =
+      "extern \"C\" int cudaLaunchKernel(...);\ntemplate <class T> void f() { ::cudaLaunchKernel(0, 0, 0, 0, 0, 0);}\n"
+      "void g() { f<int>(); }\n";
   REQUIRE(mark_missing_kernels(text) == 1);
   write_file(folder.path() / "a.cpp", text);
   run_checked({{"g++", "-c", "a.cpp", "-o", "a.o"}, folder.path()}, "cannot compile");
@@ -43,18 +44,21 @@ TEST_CASE("types of torch's in a kernel's name") {
 
 TEST_CASE("macros that the project's files ask for") {
   const std::string full =
-      "# 1 \"/site/torch.h\"\n#define INNER 1\n# 1 \"/tree/a.cu\" 1\n#define VERSION 2\n#define TORCH_CHECK(x) real(x)\n"
+      "# 1 \"/site/torch.h\"\n#define INNER 1\n# 1 \"/tree/a.cu\" 1\n#define VERSION 2\n#define TORCH_CHECK(x) "
+      "real(x)\n"
       "#undef NEVER\n#define SAME 1\n";
   const auto ours = [](const std::string& text) { return "# 1 \"/tree/a.cu\"\n" + text; };
   const std::string same = "#define VERSION 2\n#define TORCH_CHECK(x) other(x)\n#undef NEVER\n#define SAME 1\n";
   const std::set<std::string, std::less<>> by_design = {"TORCH_CHECK"};
   CHECK_FALSE(macro_difference(full, ours(same), "/tree/", by_design));
   CHECK(macro_difference(full, ours(same), "/tree/", {})->find("TORCH_CHECK") != std::string::npos);
-  CHECK(macro_difference(full, ours("#undef VERSION\n#define SAME 1\n"), "/tree/", by_design)->find("VERSION") != std::string::npos);
+  CHECK(macro_difference(full, ours("#undef VERSION\n#define SAME 1\n"), "/tree/", by_design)->find("VERSION") !=
+        std::string::npos);
   CHECK(macro_difference(full, ours("#define VERSION 1\n#define SAME 1\n"), "/tree/", by_design)->find("VERSION") !=
         std::string::npos);
   CHECK(macro_difference(full, ours("#define VERSION 2\n"), "/tree/", by_design)->find("SAME") != std::string::npos);
-  CHECK(defined_macros("#define A 1\n  #define B(x) x\n// #define C\n") == std::set<std::string, std::less<>>{"A", "B"});
+  CHECK(defined_macros("#define A 1\n  #define B(x) x\n// #define C\n") ==
+        std::set<std::string, std::less<>>{"A", "B"});
 }
 
 TEST_CASE("the proof: PTX equal but for globals that nothing refers to") {

@@ -152,7 +152,12 @@ TEST_CASE("a mismatch between device and host pass is found, and the source comp
                                 "#if TORCH_VERSION_MAJOR >= 2\n#define STEP 2\n#else\n#define STEP 1\n#endif\n"
                                 "__global__ void take(int* p) { *p = STEP; }\n"
                                 "void f(int* p) { take<<<1, 1>>>(p); }\n");
-  CHECK_THAT(result.reason, Catch::Contains("TORCH_VERSION_MAJOR"));
+    CHECK_THAT(result.reason, Catch::Contains("TORCH_VERSION_MAJOR"));
+    CHECK(result.mode == CompileMode{HeaderMode::lean, HeaderMode::lean, false});
+  }
+  SECTION("a host text that differs with the list of architectures") {
+    const auto result = outcome(start + "int list[] = {__CUDA_ARCH_LIST__};\n");
+    CHECK_THAT(result.reason, Catch::Contains("__CUDA_ARCH_LIST__"));
     CHECK(result.mode == CompileMode{HeaderMode::lean, HeaderMode::lean, false});
   }
   SECTION("a kernel that takes a type of torch's") {
@@ -168,15 +173,18 @@ TEST_CASE("a kernel that only the host pass launches is found whatever the heade
   NEEDS_NVCC();
   NvccWorld world;
   const std::string start = "#include <torch/extension.h>\ntemplate <int N> __global__ void k(int* p) { *p = N; }\n";
-  world.put(world.tree() / "template.cu", start + "void f(int* p) {\n k<1><<<1, 1>>>(p);\n#ifndef __CUDA_ARCH__\n"
-                                                  " k<2><<<1, 1>>>(p);\n#endif\n}\n");
+  world.put(world.tree() / "template.cu", start +
+                                              "void f(int* p) {\n k<1><<<1, 1>>>(p);\n#ifndef __CUDA_ARCH__\n"
+                                              " k<2><<<1, 1>>>(p);\n#endif\n}\n");
   world.compile("template.cu");
   CHECK(world.outcomes.back().mode.plain);
-  CHECK(world.outcomes.back().reason.find("template kernel that the device pass did not instantiate") != std::string::npos);
+  CHECK(world.outcomes.back().reason.find("template kernel that the device pass did not instantiate") !=
+        std::string::npos);
 
-  world.put(world.tree() / "plain.cu", start + "#ifndef __CUDA_ARCH__\n__global__ void only(int* p) { *p = 1; }\n"
-                                               "void f(int* p) { only<<<1, 1>>>(p); }\n#endif\n"
-                                               "void g(int* p) { k<1><<<1, 1>>>(p); }\n");
+  world.put(world.tree() / "plain.cu", start +
+                                           "#ifndef __CUDA_ARCH__\n__global__ void only(int* p) { *p = 1; }\n"
+                                           "void f(int* p) { only<<<1, 1>>>(p); }\n#endif\n"
+                                           "void g(int* p) { k<1><<<1, 1>>>(p); }\n");
   world.compile("plain.cu");
   CHECK(world.outcomes.back().mode.plain);
   CHECK(world.outcomes.back().reason.find("only(int*)") != std::string::npos);

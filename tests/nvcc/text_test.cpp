@@ -78,7 +78,8 @@ TEST_CASE("a stub names its kernels") {
 
 TEST_CASE("PTX: target, kernels, and globals that nothing refers to") {
   const std::string ptx =
-      "//\n.version 9.0\n.target sm_89, debug\n.address_size 64\n.global .align 1 .b8 a[1];\n.global .align 4 .u32 used;\n"
+      "//\n.version 9.0\n.target sm_89, debug\n.address_size 64\n.global .align 1 .b8 a[1];\n.global .align 4 .u32 "
+      "used;\n"
       ".visible .entry _Z1kPi(\n.param .u64 p\n)\n{\nld.global.u32 %r1, [used];\n}\n.entry two(\n";
   CHECK(ptx_target(ptx) == "sm_89");
   CHECK(ptx_entries(ptx) == std::vector<std::string>{"_Z1kPi", "two"});

@@ -1,4 +1,5 @@
-// The real torch's headers, and optionally a real project's sources, through the engine. Skipped, loudly, where they are not.
+// The real torch's headers, and optionally a real project's sources, through the engine. Skipped, loudly, where they
+// are not.
 
 #include <algorithm>
 
@@ -16,7 +17,8 @@ namespace fs = std::filesystem;
 std::optional<fs::path> real_torch() {
   if (auto named = environment_value("SAGEBUILD_TEST_TORCH")) return *named;
   if (auto python = find_program("python3")) {
-    const auto result = run({{*python, "-c", "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0])"}});
+    const auto result =
+        run({{*python, "-c", "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0])"}});
     if (result.ok()) return std::string(trimmed(result.output));
   }
   return std::nullopt;
@@ -45,8 +47,9 @@ struct RealWorld {
     result.recorded.source = file;
     result.recorded.cwd = file.parent_path();
     result.recorded.argv.pop_back();
-    const Words flags = {"-I" + (torch / "include").string(), "-I" + (torch / "include/torch/csrc/api/include").string(),
-                         "-I" + python_include(), "-D_GLIBCXX_USE_CXX11_ABI=1", "-DTORCH_EXTENSION_NAME=_ops"};
+    const Words flags = {"-I" + (torch / "include").string(),
+                         "-I" + (torch / "include/torch/csrc/api/include").string(), "-I" + python_include(),
+                         "-D_GLIBCXX_USE_CXX11_ABI=1", "-DTORCH_EXTENSION_NAME=_ops"};
     result.recorded.argv.insert(result.recorded.argv.end(), flags.begin(), flags.end());
     result.targets = targets;
     result.cxx_standard = "c++20";
@@ -90,7 +93,8 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) { m.def("ones", &ones, "ones like", pyb
 )");
   RealWorld real(tree.path());
   StepRunner runner(*real.world.cache);
-  runner.run(compile_step(real.source(tree.path() / "ops.cu", {{Arch{8, 9}, Arch{8, 9}, true, false, ""}}), "m._ops", real.settings));
+  runner.run(compile_step(real.source(tree.path() / "ops.cu", {{Arch{8, 9}, Arch{8, 9}, true, false, ""}}), "m._ops",
+                          real.settings));
   REQUIRE(real.world.outcomes.size() == 1);
   CAPTURE(real.world.outcomes[0].reason);
   CHECK(real.world.outcomes[0].mode == CompileMode{HeaderMode::facade, HeaderMode::lean, false});
@@ -102,8 +106,8 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) { m.def("ones", &ones, "ones like", pyb
   report(runner, "small source and its binding");
 }
 
-// By hand: SAGEBUILD_TEST_PROJECT (a source tree), _FILES (relative to it, by colons), _ARCHS ("8.9 12.0") and _WORK (private
-// folders and objects are left there, to be held against those of plain nvcc).
+// By hand: SAGEBUILD_TEST_PROJECT (a source tree), _FILES (relative to it, by colons), _ARCHS ("8.9 12.0") and _WORK
+// (private folders and objects are left there, to be held against those of plain nvcc).
 TEST_CASE("a real project's sources", "[.project]") {
   const auto tree = environment_value("SAGEBUILD_TEST_PROJECT");
   const auto files = environment_value("SAGEBUILD_TEST_FILES");
@@ -119,8 +123,16 @@ TEST_CASE("a real project's sources", "[.project]") {
     auto source = real.source(fs::path(*tree) / file, targets);
     source.recorded.object = fs::path(*work) / (fs::path(file).filename().string() + ".o");
     const Words flags = source.recorded.language == Language::cuda
-                            ? Words{"-O3", "--use_fast_math", "-U__CUDA_NO_HALF_OPERATORS__", "-U__CUDA_NO_HALF_CONVERSIONS__",
-                                    "--threads=8", "-Xptxas=-v", "-diag-suppress=174", "-DENABLE_BF16", "-Xcompiler", "-fPIC"}
+                            ? Words{"-O3",
+                                    "--use_fast_math",
+                                    "-U__CUDA_NO_HALF_OPERATORS__",
+                                    "-U__CUDA_NO_HALF_CONVERSIONS__",
+                                    "--threads=8",
+                                    "-Xptxas=-v",
+                                    "-diag-suppress=174",
+                                    "-DENABLE_BF16",
+                                    "-Xcompiler",
+                                    "-fPIC"}
                             : Words{"-g", "-O3", "-fopenmp", "-lgomp", "-DENABLE_BF16", "-fPIC"};
     source.recorded.argv.insert(source.recorded.argv.end(), flags.begin(), flags.end());
     StepRunner runner(*real.world.cache);

@@ -56,7 +56,8 @@ class MemoryCache : public ActionCache {
 
   static std::string name_of(const std::filesystem::path& file, const SearchScope& scope) {
     for (const auto& [name, root] : scope.roots)
-      if (file.native().starts_with(root.native() + "/")) return "{" + name + "}" + file.native().substr(root.native().size());
+      if (file.native().starts_with(root.native() + "/"))
+        return "{" + name + "}" + file.native().substr(root.native().size());
     return file;
   }
 

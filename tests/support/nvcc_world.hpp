@@ -3,8 +3,8 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <optional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "sagebuild/nvcc/compile.hpp"
@@ -32,8 +32,8 @@ inline std::optional<std::filesystem::path> real_nvcc() {
   return std::nullopt;
 }
 
-// A project and a torch of a few lines, and everything a compile of it needs. The torch has what our lean and binding headers
-// include, and a torch/extension.h that brings more.
+// A project and a torch of a few lines, and everything a compile of it needs. The torch has what our lean and binding
+// headers include, and a torch/extension.h that brings more.
 class NvccWorld {
  public:
   NvccWorld() : NvccWorld(std::make_shared<MemoryCache>()) {}
@@ -43,14 +43,20 @@ class NvccWorld {
     const std::string torch = (site() / "torch" / "include").string() + "/";
     put(torch + "torch/version.h", "#pragma once\n#define TORCH_VERSION_MAJOR 2\n");
     put(torch + "ATen/core/Tensor.h",
-        "#pragma once\n#include <cstdint>\n#include <stdexcept>\n#include <vector>\n#define C10_HOST_DEVICE __host__ __device__\n"
+        "#pragma once\n#include <cstdint>\n#include <stdexcept>\n#include <vector>\n#define C10_HOST_DEVICE __host__ "
+        "__device__\n"
         "namespace c10 { enum class ScalarType : int8_t { Byte, Char, Short, Int, Long, Half, Float, Double, Bool = 11,"
         " BFloat16 = 15 };\ntemplate <class T> struct ArrayRef { ArrayRef(const std::vector<T>&); };\n"
         "using IntArrayRef = ArrayRef<int64_t>; struct Scale { float value; }; }\n"
+        "#ifdef __CUDA_ARCH_LIST__\ntemplate <int...> struct Archs {}; using TheseArchs = "
+        "Archs<__CUDA_ARCH_LIST__>;\n#endif\n"
         "namespace at { using c10::ScalarType; using c10::IntArrayRef; using c10::Scale;\n"
-        "class Tensor { public: void* data_ptr() const; int64_t size(int64_t) const; ScalarType scalar_type() const; };\n"
-        "constexpr auto kByte = ScalarType::Byte; constexpr auto kChar = ScalarType::Char; constexpr auto kShort = ScalarType::Short;\n"
-        "constexpr auto kInt = ScalarType::Int; constexpr auto kLong = ScalarType::Long; constexpr auto kHalf = ScalarType::Half;\n"
+        "class Tensor { public: void* data_ptr() const; int64_t size(int64_t) const; ScalarType scalar_type() const; "
+        "};\n"
+        "constexpr auto kByte = ScalarType::Byte; constexpr auto kChar = ScalarType::Char; constexpr auto kShort = "
+        "ScalarType::Short;\n"
+        "constexpr auto kInt = ScalarType::Int; constexpr auto kLong = ScalarType::Long; constexpr auto kHalf = "
+        "ScalarType::Half;\n"
         "constexpr auto kFloat = ScalarType::Float; constexpr auto kDouble = ScalarType::Double; }\n");
     put(torch + "c10/core/ScalarType.h", "#pragma once\n#include <ATen/core/Tensor.h>\n");
     put(torch + "c10/util/Exception.h",
@@ -62,7 +68,8 @@ class NvccWorld {
         "#pragma once\n#include <ATen/core/Tensor.h>\n#include <c10/util/Exception.h>\n#include <torch/version.h>\n"
         "#include <torch/csrc/utils/pybind.h>\n#include <torch/csrc/autograd/generated/variable_factories.h>\n"
         "#define ONLY_FULL 1\n#define FULL_HEADERS 1\n"
-        "namespace torch { using namespace at; constexpr auto kInt32 = at::kInt; constexpr auto kFloat32 = at::kFloat; }\n");
+        "namespace torch { using namespace at; constexpr auto kInt32 = at::kInt; constexpr auto kFloat32 = at::kFloat; "
+        "}\n");
   }
 
   std::shared_ptr<MemoryCache> cache;
@@ -94,7 +101,8 @@ class NvccWorld {
     static const auto shared = [] {
       MemoryCache cache;
       RecordingReporter reporter;
-      return std::make_shared<const Toolkit>(inspect_toolkit(toolchain(), {toolchain().nvcc.string()}, cache, reporter));
+      return std::make_shared<const Toolkit>(
+          inspect_toolkit(toolchain(), {toolchain().nvcc.string()}, cache, reporter));
     }();
     return shared;
   }

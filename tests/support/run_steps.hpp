@@ -27,7 +27,8 @@ class StepRunner {
   std::vector<StepRun> runs;  // of what had a command or a hit
 
   void run(const Step& step) {
-    if (auto failure = try_step(step)) throw Error(ErrorKind::failed, step.label, {failure->reason});
+    if (auto failure = try_step(step))
+      throw Error(ErrorKind::failed, step.label + ": " + failure->reason, {failure->reason});
   }
 
   // How many processes of that kind ran.
@@ -56,10 +57,12 @@ class StepRunner {
     }
     try {
       if (step.check) step.check();
-      if (key && step.scope) cache_.store_by_files(*key, *step.scope, step.files_read(), started, step.outputs, result);
-      else if (key) cache_.store(*key, step.outputs, result);
+      if (key && step.scope)
+        cache_.store_by_files(*key, *step.scope, step.files_read(), started, step.outputs, result);
+      else if (key)
+        cache_.store(*key, step.outputs, result);
     } catch (const Error& error) {
-      return StepFailure{step.kind, error.message};
+      return StepFailure{step.kind, error.rendered()};
     }
     return finished(step);
   }
@@ -73,7 +76,7 @@ class StepRunner {
     try {
       if (step.finish) step.finish();
     } catch (const Error& error) {
-      return StepFailure{step.kind, error.message};
+      return StepFailure{step.kind, error.rendered()};
     }
     return std::nullopt;
   }

@@ -1,6 +1,7 @@
 #pragma once
-// nvcc's options, brought into one form: what steers a single nvcc run (threads, dependencies, kept files) is taken out, the
-// architectures are replaced by the plan's, and what this engine does not know is named, so that plain nvcc gets it.
+// nvcc's options, brought into one form: what steers a single nvcc run (threads, dependencies, kept files) is taken
+// out, the architectures are replaced by the plan's, and what this engine does not know is named, so that plain nvcc
+// gets it.
 
 #include <string>
 #include <vector>
@@ -11,14 +12,14 @@
 namespace sagebuild {
 
 struct NvccArguments {
-  Words argv;                          // program first; without architectures, -std, -g and what is stripped
-  bool report_registers = false;       // -Xptxas -v was asked for: it would change the cubin's note, so it is taken out
-  std::vector<std::string> dropped;    // "--time x.csv": said to the user, because decomposing loses it
-  std::string opaque;                  // why plain nvcc has to compile it; empty: it can be taken apart
+  Words argv;                        // program first; without architectures, -std, -g and what is stripped
+  bool report_registers = false;     // -Xptxas -v was asked for: it would change the cubin's note, so it is taken out
+  std::vector<std::string> dropped;  // "--time x.csv": said to the user, because decomposing loses it
+  std::string opaque;                // why plain nvcc has to compile it; empty: it can be taken apart
 };
 
-// `prepend` and `append` are NVCC_PREPEND_FLAGS and NVCC_APPEND_FLAGS as the recording saw them. setup.py may have put the
-// appended text into argv already: an append that argv ends with counts once.
+// `prepend` and `append` are NVCC_PREPEND_FLAGS and NVCC_APPEND_FLAGS as the recording saw them. setup.py may have put
+// the appended text into argv already: an append that argv ends with counts once.
 NvccArguments normalise_nvcc(const Words& argv, std::string_view prepend = {}, std::string_view append = {});
 
 // "-gencode=arch=compute_89,code=[sm_89,sm_90,compute_89]": one per virtual architecture, sorted, machine code first.

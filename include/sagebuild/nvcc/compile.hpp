@@ -1,6 +1,6 @@
 #pragma once
-// One planned source becomes steps: a .cu taken apart into nvcc's stages with our headers in front, or left to plain nvcc; a
-// .cpp with the binding header. Facts section 9 is the algorithm.
+// One planned source becomes steps: a .cu taken apart into nvcc's stages with our headers in front, or left to plain
+// nvcc; a .cpp with the binding header. Facts section 9 is the algorithm.
 
 #include <filesystem>
 #include <functional>
@@ -43,7 +43,8 @@ struct CompileSettings {
   std::shared_ptr<const Toolkit> toolkit;
   std::filesystem::path headers;  // the folder with facade/, lean/ and binding/
   std::filesystem::path work;     // private folders are made below it
-  // "tree" (the project), "site" (site-packages of torch), "cuda", "python": nothing of them reaches an object or a key.
+  // "tree" (the project), "site" (site-packages of torch), "cuda", "python": nothing of them reaches an object or a
+  // key.
   PathRoots roots;
   std::string project;  // "sageattention": part of every module id
   HeaderChoice choice = HeaderChoice::automatic;
@@ -55,11 +56,21 @@ struct CompileSettings {
 };
 
 // The step that makes `source.recorded.object`. Nothing is run or read before its `expand` is asked.
-// Throws Error{usage} if the source is CUDA and has no target, Error{environment} if our headers are not where they should.
-Step compile_step(const PlannedSource& source, const std::string& module, std::shared_ptr<const CompileSettings> settings);
+// Throws Error{usage} if the source is CUDA and has no target, Error{environment} if our headers are not where they
+// should.
+Step compile_step(const PlannedSource& source, const std::string& module,
+                  std::shared_ptr<const CompileSettings> settings);
+
+// For `plan`: what would be done, without doing it (one dry run, 10 ms). Throws as compile_step.
+struct Foresight {
+  CompileOutcome outcome;  // the mode that fitted last time, else the first that will be tried; why if it is plain nvcc
+  bool cached = false;     // the object is in the cache
+};
+Foresight foresee_compile(const PlannedSource& source, const std::string& module, const CompileSettings& settings);
 
 // "_3fa9c1d2_8_fused_cu_0b7e55aa": for the same source of the same project always the same, in every folder, for every
 // torch and Python. Two sources of one module never share it.
-std::string module_id(const std::filesystem::path& source_in_project, const std::string& project, const std::string& module);
+std::string module_id(const std::filesystem::path& source_in_project, const std::string& project,
+                      const std::string& module);
 
 }  // namespace sagebuild

@@ -1,7 +1,7 @@
 #pragma once
-// `nvcc --dryrun --keep -c` taken apart: what it prints, as a small graph by role. Nothing is positional: a command is known
-// by its program and options, and steps are joined by the file names they share (facts: nvcc prints them in another order
-// with dependencies or threads).
+// `nvcc --dryrun --keep -c` taken apart: what it prints, as a small graph by role. Nothing is positional: a command is
+// known by its program and options, and steps are joined by the file names they share (facts: nvcc prints them in
+// another order with dependencies or threads).
 
 #include <filesystem>
 #include <optional>
@@ -13,8 +13,8 @@ namespace sagebuild {
 
 using Words = std::vector<std::string>;
 
-// One ptxas run. `cubin` is empty for a run that only checks the PTX (nvcc prints it where a virtual architecture has no
-// real one; it finds bad inline PTX).
+// One ptxas run. `cubin` is empty for a run that only checks the PTX (nvcc prints it where a virtual architecture has
+// no real one; it finds bad inline PTX).
 struct RealPass {
   std::string arch;  // "sm_89"
   Words ptxas;

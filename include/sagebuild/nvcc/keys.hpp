@@ -1,6 +1,6 @@
 #pragma once
-// What each stage's result depends on, and nothing else: facts section 6. Paths, file names that the stage does not write
-// into its output, and the order in which things were found never enter a key.
+// What each stage's result depends on, and nothing else: facts section 6. Paths, file names that the stage does not
+// write into its output, and the order in which things were found never enter a key.
 
 #include <string>
 #include <vector>
@@ -13,7 +13,8 @@
 namespace sagebuild {
 
 // Options without the program, without the named options and their values, and without the named words.
-Words options_of(const Words& argv, const std::vector<std::string>& with_value, const std::vector<std::string>& words = {});
+Words options_of(const Words& argv, const std::vector<std::string>& with_value,
+                 const std::vector<std::string>& words = {});
 
 // `text` is the canonical preprocessed text (mapped markers). With line information in the PTX its markers count too.
 ActionKey cicc_key(const std::string& subject, const Digest& tool, const Words& cicc, std::string_view id,

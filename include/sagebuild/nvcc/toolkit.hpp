@@ -28,8 +28,8 @@ struct Toolkit {
   Digest digest() const;
 };
 
-// Finds and hashes the tools, and self-tests them once per digest (some seconds, then remembered by the cache). `nvcc` is
-// the program with the options that choose the host compiler. Throws Error{environment} if a tool is missing.
+// Finds and hashes the tools, and self-tests them once per digest (some seconds, then remembered by the cache). `nvcc`
+// is the program with the options that choose the host compiler. Throws Error{environment} if a tool is missing.
 Toolkit inspect_toolkit(const Toolchain& toolchain, const Words& nvcc, ActionCache& cache, Reporter& reporter);
 
 }  // namespace sagebuild

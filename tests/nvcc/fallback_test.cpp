@@ -1,0 +1,201 @@
+// What does not fit the first mode, and what nobody should notice.
+#include "sagebuild/nvcc/compile.hpp"
+#include "support/catch.hpp"
+#include "support/nvcc_world.hpp"
+
+namespace sagebuild {
+namespace {
+
+#define NEEDS_NVCC()                                   \
+  if (!real_nvcc()) {                                  \
+    WARN("SKIPPED: this machine has no CUDA toolkit"); \
+    return;                                            \
+  }
+
+const std::string kSmall =
+    "#include <torch/extension.h>\n__global__ void k(int* p) { *p = 1; }\nvoid f(torch::Tensor t) { "
+    "k<<<1, 1>>>(static_cast<int*>(t.data_ptr())); }\n";
+
+TEST_CASE("an option that changes the shape goes to plain nvcc, with a reason") {
+  NEEDS_NVCC();
+  NvccWorld world;
+  world.put(world.tree() / "a.cu", kSmall);
+  world.flags = {"-O1", "-rdc=true"};
+  world.compile("a.cu");
+  CHECK(world.outcomes.back().mode.plain);
+  CHECK(world.outcomes.back().reason.find("device link") != std::string::npos);
+  CHECK(RecordingReporter::any_has(world.reporter.notes, "in one piece"));
+  CHECK(world.object("a.cu").size() > 0);
+  CHECK(world.outcomes.back().mode.host == HeaderMode::lean);
+  std::filesystem::remove_all(world.tree() / "build");
+  CHECK(world.compile("a.cu").runs.front().hit);
+
+  SECTION("with full headers, if the source asks for a macro that lean ones lack") {
+    world.put(world.tree() / "b.cu", kSmall + "#ifdef ONLY_FULL\nint more;\n#endif\n");
+    world.compile("b.cu");
+    CHECK(world.outcomes.back().mode == CompileMode{HeaderMode::full, HeaderMode::full, true});
+  }
+}
+
+TEST_CASE("architectures hidden in an options file are not the plan's, so plain nvcc gets them") {
+  NEEDS_NVCC();
+  NvccWorld world;
+  world.put(world.tree() / "a.cu", kSmall);
+  world.put(world.tree() / "more.txt", "-gencode=arch=compute_90,code=sm_90");
+  world.flags = {"-O1", "--options-file", "more.txt"};
+  const auto foreseen = foresee_compile(world.source("a.cu"), "mini._ops", *world.settings());
+  CHECK(foreseen.outcome.mode.plain);
+  CHECK(foreseen.outcome.reason.find("other architectures") != std::string::npos);
+}
+
+TEST_CASE("plan foresees mode and cache") {
+  NEEDS_NVCC();
+  NvccWorld world;
+  world.put(world.tree() / "a.cu", kSmall);
+  const auto before = foresee_compile(world.source("a.cu"), "mini._ops", *world.settings());
+  CHECK(before.outcome.mode == CompileMode{HeaderMode::facade, HeaderMode::lean, false});
+  CHECK_FALSE(before.cached);
+  world.compile("a.cu");
+  CHECK(foresee_compile(world.source("a.cu"), "mini._ops", *world.settings()).cached);
+}
+
+TEST_CASE("what the facade does not have is taken from lean headers, what lean lacks from full ones") {
+  NEEDS_NVCC();
+  NvccWorld world;
+  world.put(world.site() / "torch/include/ATen/core/Tensor.h",
+            read_file(world.site() / "torch/include/ATen/core/Tensor.h") + "namespace at { void only_in_torch(); }\n");
+  world.put(world.tree() / "lean.cu", kSmall + "void g() { at::only_in_torch(); }\n");
+  world.compile("lean.cu");
+  CHECK(world.outcomes.back().mode == CompileMode{HeaderMode::lean, HeaderMode::lean, false});
+
+  world.put(world.tree() / "full.cu", kSmall + "int g() { return ONLY_FULL; }\n");
+  world.compile("full.cu");
+  CHECK(world.outcomes.back().mode.host == HeaderMode::full);
+
+  SECTION("and the next build begins there") {
+    std::filesystem::remove_all(world.tree() / "build");
+    world.flags.push_back("-DUNUSED");
+    world.outcomes.clear();
+    world.compile("full.cu");  // the mode is known for other options only
+    world.flags.back() = "-O1";
+  }
+}
+
+TEST_CASE("a mistake in the source is nvcc's own error in the end") {
+  NEEDS_NVCC();
+  NvccWorld world;
+  world.put(world.tree() / "a.cu", kSmall + "int g() { return no_such_name; }\n");
+  try {
+    world.compile("a.cu");
+    FAIL("it compiled");
+  } catch (const Error& error) {
+    CHECK(error.rendered().find("no_such_name") != std::string::npos);
+  }
+  CHECK_FALSE(std::filesystem::exists(world.source("a.cu").recorded.object));
+}
+
+TEST_CASE("spaces and other letters in paths") {
+  NEEDS_NVCC();
+  NvccWorld world;
+  const std::string name = "my sources/k\xc3\xa4se brot.cu";
+  world.put(world.tree() / name, kSmall);
+  world.compile(name);
+  CHECK(world.outcomes.back().mode == CompileMode{HeaderMode::facade, HeaderMode::lean, false});
+}
+
+TEST_CASE("line information names the project's files, not this machine's folders") {
+  NEEDS_NVCC();
+  NvccWorld world;
+  world.put(world.tree() / "a.cu", kSmall);
+  world.flags = {"-O1", "-lineinfo"};
+  world.compile("a.cu");
+  const auto object = world.object("a.cu");
+  const auto ptx = read_file(world.find_private("a.ptx"));
+  CHECK(ptx.find("/sagebuild/tree/a.cu") != std::string::npos);
+  CHECK(ptx.find(world.tree().string()) == std::string::npos);
+  CHECK(object.find(world.tree().string()) == std::string::npos);
+}
+
+TEST_CASE("nothing of this machine's folders is in an object") {
+  NEEDS_NVCC();
+  NvccWorld world;
+  world.put(world.tree() / "a.cu", kSmall + "void g(int i) { TORCH_CHECK(i > 0, \"\") }\n");
+  world.compile("a.cu");
+  const auto object = world.object("a.cu");
+  CHECK(object.find(world.tree().parent_path().string()) == std::string::npos);
+  CHECK(object.find("/sagebuild/tree/a.cu") != std::string::npos);  // TORCH_CHECK's __FILE__
+}
+
+TEST_CASE("two sources of one name in one module do not collide") {
+  NEEDS_NVCC();
+  NvccWorld world;
+  const std::string text =
+      "namespace { __global__ void k(int* p) { *p = NUMBER; } }\nvoid FUNCTION(int* p) { k<<<1, 1>>>(p); }\n";
+  for (const std::string folder : {"one", "two"}) {
+    world.put(world.tree() / folder / "k.cu", "#define FUNCTION " + folder + "\n#define NUMBER 1\n" + text);
+    world.compile(folder + "/k.cu");
+  }
+  run_checked({{"ld", "-r", world.source("one/k.cu").recorded.object, world.source("two/k.cu").recorded.object, "-o",
+                "/dev/null"}},
+              "cannot link both");
+  CHECK(module_id("one/k.cu", "p", "m") != module_id("two/k.cu", "p", "m"));
+  CHECK(module_id("k.cu", "p", "m1") != module_id("k.cu", "p", "m2"));
+  CHECK(module_id("csrc/fused.cu", "p", "m").substr(9).starts_with("_8_fused_cu_"));
+}
+
+TEST_CASE("headers full and headers check") {
+  NEEDS_NVCC();
+  NvccWorld world;
+  world.put(world.tree() / "a.cu", kSmall);
+  SECTION("full") {
+    world.choice = HeaderChoice::full;
+    world.compile("a.cu");
+    CHECK(world.outcomes.back().mode == CompileMode{HeaderMode::full, HeaderMode::full, false});
+  }
+  SECTION("check: the proof runs once, and its verdict is kept") {
+    world.choice = HeaderChoice::check;
+    CHECK(world.compile("a.cu").count("header proof") == 1);
+    CHECK(world.outcomes.back().mode.device == HeaderMode::facade);
+    world.flags.push_back("-DUNUSED");
+    CHECK(world.compile("a.cu").count("header proof") == 0);
+  }
+  SECTION("check: other device code without any macro is found by the proof alone") {
+    const auto header = world.site() / "torch/include/torch/extension.h";
+    world.put(header, read_file(header) + "__host__ __device__ constexpr int step(long) { return 2; }\n");
+    world.put(world.tree() / "b.cu",
+              kSmall.substr(0, kSmall.find('\n') + 1) +
+                  "template <class... T> __host__ __device__ constexpr int step(T...) { return 1; }\n"
+                  "__global__ void k(int* p) { constexpr int n = step(1L); *p = n; }\n"
+                  "void f(int* p) { k<<<1, 1>>>(p); }\n");
+    world.choice = HeaderChoice::check;
+    world.compile("b.cu");
+    CHECK(world.outcomes.back().mode.device == HeaderMode::full);
+    CHECK(world.outcomes.back().reason.find("PTX differs") != std::string::npos);
+  }
+}
+
+TEST_CASE("a binding is compiled without debug information, with the binding header, and from the cache") {
+  NvccWorld world;
+  if (!real_nvcc()) {
+    WARN("SKIPPED: this machine has no CUDA toolkit");
+    return;
+  }
+  world.put(world.tree() / "bind.cpp",
+            "#include <torch/extension.h>\nint f(torch::Tensor& t) { return t.size(0) > 1; }\n");
+  world.flags = {"-g", "-O1", "-fPIC"};
+  world.compile("bind.cpp");
+  CHECK(world.outcomes.back().mode.host == HeaderMode::binding);
+  CHECK(world.object("bind.cpp").find(".debug_info") == std::string::npos);
+  world.put(world.tree() / "bind.cpp",
+            "#include <torch/extension.h>\n// said twice\nint f(torch::Tensor& t) { return t.size(0) > 1; }\n");
+  const auto runs = world.compile("bind.cpp");
+  CHECK(runs.count("preprocess") == 1);
+  CHECK(runs.count("g++") == 0);
+
+  world.put(world.tree() / "full.cpp", "#include <torch/extension.h>\nint f() { return ONLY_FULL; }\n");
+  world.compile("full.cpp");
+  CHECK(world.outcomes.back().mode.host == HeaderMode::full);
+}
+
+}  // namespace
+}  // namespace sagebuild
