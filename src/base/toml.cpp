@@ -123,6 +123,8 @@ std::string TomlTable::required_text(std::string_view key) const {
   return *value;
 }
 
+std::string TomlTable::place(std::string_view key) const { return place_of(*node_, *node_->table->get(key)); }
+
 std::string TomlTable::place() const { return place_of(*node_, *node_->table); }
 
 void TomlTable::fail(std::string_view reason) const {

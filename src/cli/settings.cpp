@@ -46,7 +46,7 @@ std::optional<SettingValue> first_of(const SettingSpec& spec, const std::map<std
     if (const auto value = variable(env, name)) return SettingValue{*value, name};
   }
   if (file) {
-    if (const auto value = file_value(*file, spec.name, spec.is_switch)) return SettingValue{*value, file->place()};
+    if (const auto value = file_value(*file, spec.name, spec.is_switch)) return SettingValue{*value, file->place(spec.name)};
   }
   if (!spec.fallback.empty()) return SettingValue{std::string(spec.fallback), "default"};
   return std::nullopt;

@@ -55,8 +55,8 @@ class MemoryCache : public ActionCache {
     return results[key.digest()] = result;
   }
   std::optional<ActionResult> lookup_by_files(const ActionKey& key, const SearchScope&) override { return lookup(key); }
-  ActionResult store_by_files(const ActionKey& key, const SearchScope&, const std::vector<fs::path>& files, Clock::time_point,
-                              const Paths& outputs, ActionResult result) override {
+  ActionResult store_by_files(const ActionKey& key, const SearchScope&, const std::vector<fs::path>& files,
+                              Clock::time_point, const Paths& outputs, ActionResult result) override {
     by_files += static_cast<int>(files.size());
     return store(key, outputs, std::move(result));
   }
@@ -136,7 +136,9 @@ TEST_CASE("a step killed for memory is run once more, alone, and then fails") {
   graph.push_back(world.shell("always hungry", "kill -9 $$"));
   CHECK_THROWS_MATCHES(world.run(std::move(graph)), Error, says("'always hungry' failed"));
   CHECK(world.text("result") == "fed\n");
-  CHECK(std::ranges::count_if(world.report.warnings, [](const auto& text) { return text.find("run again, alone") != std::string::npos; }) == 2);
+  CHECK(std::ranges::count_if(world.report.warnings, [](const auto& text) {
+          return text.find("run again, alone") != std::string::npos;
+        }) == 2);
 }
 
 TEST_CASE("a cached step is restored without its process; direct mode hands over the files read") {
@@ -145,7 +147,7 @@ TEST_CASE("a cached step is restored without its process; direct mode hands over
   world.settings.cache = &cache;
   const auto graph = [&](bool direct) {
     Step step = world.shell("compile", "echo ran >> runs; echo content > out");
-    step.key = [direct] { return ActionKey("sh", direct ? "direct" : "plain"); };
+    step.key = [direct] { return ActionKey("sh", "compile").add("mode", direct ? "direct" : "plain"); };
     step.outputs = {{"out", world.folder.path() / "out"}};
     if (direct) step.scope = SearchScope{};
     step.files_read = [&] { return std::vector<fs::path>{world.folder.path() / "runs"}; };

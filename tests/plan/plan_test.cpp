@@ -16,21 +16,36 @@ RecordedModule module(std::string name, std::string source) {
   return recorded;
 }
 
-RecipeTarget native(const char* arch, bool ptx) { return {parse_arch(arch), parse_arch(arch), parse_arch(arch), ptx, "native"}; }
+RecipeTarget native(const char* arch, bool ptx) {
+  return {parse_arch(arch), parse_arch(arch), parse_arch(arch), ptx, "native"};
+}
 
 // The shape of SageAttention: FP8 from 8.9 on, one module for Hopper alone.
 Recipe recipe() {
   Recipe recipe;
   recipe.name = "pkg";
   recipe.modules = {
-      {"pkg._fused", {native("8.0", false), {parse_arch("8.6"), parse_arch("8.0"), parse_arch("8.0"), false, "the 8.0 code serves 8.6"}, native("8.9", true), native("12.0", true)}, "FP8 below 8.9 is a trap"},
-      {"pkg._sm89", {native("8.9", true), {parse_arch("9.0"), parse_arch("8.9"), parse_arch("9.0"), true, "same PTX"}, native("12.0", true)}, "FP8"},
-      {"pkg._sm90", {{parse_arch("9.0"), parse_arch("9.0a"), parse_arch("9.0a"), false, "wgmma"}}, "wgmma exists on 9.0a alone"},
+      {"pkg._fused",
+       {native("8.0", false),
+        {parse_arch("8.6"), parse_arch("8.0"), parse_arch("8.0"), false, "the 8.0 code serves 8.6"},
+        native("8.9", true),
+        native("12.0", true)},
+       "FP8 below 8.9 is a trap"},
+      {"pkg._sm89",
+       {native("8.9", true),
+        {parse_arch("9.0"), parse_arch("8.9"), parse_arch("9.0"), true, "same PTX"},
+        native("12.0", true)},
+       "FP8"},
+      {"pkg._sm90",
+       {{parse_arch("9.0"), parse_arch("9.0a"), parse_arch("9.0a"), false, "wgmma"}},
+       "wgmma exists on 9.0a alone"},
   };
   return recipe;
 }
 
-RecordedBuild recorded() { return {{module("_fused", "fused.cu"), module("_sm89", "q89.cu"), module("_sm90", "q90.cu")}, "/w.whl"}; }
+RecordedBuild recorded() {
+  return {{module("_fused", "fused.cu"), module("_sm89", "q89.cu"), module("_sm90", "q90.cu")}, "/w.whl"};
+}
 
 std::string targets_of(const BuildPlan& plan, std::string_view name) {
   for (const PlannedModule& planned : plan.modules) {
@@ -61,8 +76,10 @@ TEST_CASE("a module without targets is dropped with its reason") {
 
 TEST_CASE("PTX goes only where the recipe says that it is worth something") {
   CHECK(targets_of(make_plan(recorded(), recipe(), parse_arch_list("8.0+PTX 9.0a+PTX")), "pkg._fused") == "sm_80");
-  CHECK(targets_of(make_plan(recorded(), recipe(), parse_arch_list("9.0+PTX")), "pkg._sm89") == "sm_90 (from compute_89), compute_89");
-  CHECK(targets_of(make_plan(recorded(), recipe(), parse_arch_list("8.9 compute_120")), "pkg._fused") == "sm_89, compute_120");
+  CHECK(targets_of(make_plan(recorded(), recipe(), parse_arch_list("9.0+PTX")), "pkg._sm89") ==
+        "sm_90 (from compute_89), compute_89");
+  CHECK(targets_of(make_plan(recorded(), recipe(), parse_arch_list("8.9 compute_120")), "pkg._fused") ==
+        "sm_89, compute_120");
 }
 
 TEST_CASE("a list that leaves a GPU on trap stubs is warned of") {
@@ -72,7 +89,8 @@ TEST_CASE("a list that leaves a GPU on trap stubs is warned of") {
 }
 
 TEST_CASE("an architecture that no module serves is refused; without a recipe all is built for all") {
-  CHECK_THROWS_MATCHES(make_plan(recorded(), recipe(), parse_arch_list("8.9 11.0")), Error, says("can be built for 11.0").hints("leave 11.0 out"));
+  CHECK_THROWS_MATCHES(make_plan(recorded(), recipe(), parse_arch_list("8.9 11.0")), Error,
+                       says("can be built for 11.0").hints("leave 11.0 out"));
   const BuildPlan plan = make_plan(recorded(), std::nullopt, parse_arch_list("11.0+PTX 9.0a"));
   CHECK(targets_of(plan, "pkg._sm90") == "sm_90a, sm_110, compute_110");
 }

@@ -45,23 +45,27 @@ TEST_CASE("the ninja files that torch writes are read into commands") {
   REQUIRE(builds.size() == 2);
   CHECK(builds[0].inputs == std::vector<std::string>{"/tree/my src/bind.cpp"});
   CHECK(builds[0].command ==
-        "c++ -MMD -MF '/tree/my build/bind.o'.d -pthread -B /x/compiler dir -DA=\"b c\" -fPIC -c '/tree/my src/bind.cpp' -o "
+        "c++ -MMD -MF '/tree/my build/bind.o'.d -pthread -B /x/compiler dir -DA=\"b c\" -fPIC -c '/tree/my "
+        "src/bind.cpp' -o "
         "'/tree/my build/bind.o' -O3 -DTORCH_EXTENSION_NAME=_fused");
   CHECK(builds[1].outputs == std::vector<std::string>{"/tree/o/cost$.o"});
   CHECK(builds[1].command.starts_with("/opt/cuda/bin/nvcc --generate-dependencies-with-compile"));
-  CHECK(builds[1].command.ends_with("-c '/tree/cost$.cu' -o '/tree/o/cost$.o' -O3 -gencode arch=compute_80,code=sm_80"));
+  CHECK(
+      builds[1].command.ends_with("-c '/tree/cost$.cu' -o '/tree/o/cost$.o' -O3 -gencode arch=compute_80,code=sm_80"));
 }
 
 TEST_CASE("what a ninja file may not hold is named with its line") {
   CHECK_THROWS_MATCHES(parse_ninja("rule a\n  command = x\nbuild o: b i\n", "n"), Error, says("n:3: unknown rule 'b'"));
   CHECK_THROWS_MATCHES(parse_ninja("subninja other.ninja\n", "n"), Error, says("n:1: not understood"));
   CHECK_THROWS_MATCHES(parse_ninja("  stray = 1\n", "n"), Error, says("n:1: an indented line"));
-  CHECK_THROWS_MATCHES(parse_ninja("rule a\n  command = $b\n  b = $b\nbuild o: a i\n  b = $b\n", "n"), Error, says("refers to itself"));
+  CHECK_THROWS_MATCHES(parse_ninja("rule a\n  command = $b\n  b = $b\nbuild o: a i\n  b = $b\n", "n"), Error,
+                       says("refers to itself"));
 }
 
 namespace {
 
-// A project whose setup.py does what it is told, with a stand-in for torch's part: it writes a build.ninja, runs ninja and links.
+// A project whose setup.py does what it is told, with a stand-in for torch's part: it writes a build.ninja, runs ninja
+// and links.
 struct Project {
   TempDir folder;
   PythonEnv python;
@@ -103,7 +107,8 @@ open(wheel + "/pkg-1.0-cp311-cp311-linux_x86_64.whl", "w").close()
 
 }  // namespace
 
-TEST_CASE("setup.py is recorded: sources, flags, link line and wheel, with the real compiler in place of the stand-in") {
+TEST_CASE(
+    "setup.py is recorded: sources, flags, link line and wheel, with the real compiler in place of the stand-in") {
   Project project;
   const RecordedBuild build = project.record(kSetup);
   REQUIRE(build.modules.size() == 1);
@@ -114,14 +119,16 @@ TEST_CASE("setup.py is recorded: sources, flags, link line and wheel, with the r
   REQUIRE(module.sources.size() == 1);
   CHECK(module.sources[0].language == Language::cuda);
   CHECK(module.sources[0].source == fs::canonical(project.folder.path()) / "p/a.cu");
-  CHECK(module.sources[0].argv == std::vector<std::string>{"/opt/cuda/bin/nvcc", "-ccbin", project.toolchain.host_compiler.string(),
-                                                           "-Xcompiler", "-fPIC", "-O3", "-gencode", "arch=compute_80,code=sm_80"});
+  CHECK(module.sources[0].argv == std::vector<std::string>{"/opt/cuda/bin/nvcc", "-ccbin",
+                                                           project.toolchain.host_compiler.string(), "-Xcompiler",
+                                                           "-fPIC", "-O3", "-gencode", "arch=compute_80,code=sm_80"});
   CHECK(build.wheel.filename() == "pkg-1.0-cp311-cp311-linux_x86_64.whl");
 }
 
 TEST_CASE("a setup.py that is missing, fails, or builds in another way is told plainly") {
   Project project;
-  CHECK_THROWS_MATCHES(project.record("import nothing_of_that_name\n"), Error, says("No module named 'nothing_of_that_name'"));
+  CHECK_THROWS_MATCHES(project.record("import nothing_of_that_name\n"), Error,
+                       says("No module named 'nothing_of_that_name'"));
   CHECK_THROWS_MATCHES(project.record("def (\n"), Error, says("SyntaxError"));
   CHECK_THROWS_MATCHES(project.record("pass\n"), Error, says("setup.py made 0 wheels"));
   const std::string other = R"(
@@ -133,10 +140,12 @@ subprocess.check_call([os.environ["CC"], "-c", "a.c", "-o", "a.o"])
 subprocess.check_call([os.environ["CC"], "-shared", "a.o", "-o", "_a.so"])
 open(wheel + "/pkg-1.0-cp311-cp311-linux_x86_64.whl", "w").close()
 )";
-  CHECK_THROWS_MATCHES(project.record(other), Error, says("in a way that sagebuild does not understand").hints("ninja"));
+  CHECK_THROWS_MATCHES(project.record(other), Error,
+                       says("in a way that sagebuild does not understand").hints("ninja"));
   fs::remove(project.folder.path() / "p" / "setup.py");
   const RecordSettings settings{project.folder.path() / "p", "8.0", project.folder.path() / "w2"};
-  CHECK_THROWS_MATCHES(record_setup(settings, project.python, project.toolchain, project.report), Error, says("there is no setup.py"));
+  CHECK_THROWS_MATCHES(record_setup(settings, project.python, project.toolchain, project.report), Error,
+                       says("there is no setup.py"));
 }
 
 }  // namespace sagebuild

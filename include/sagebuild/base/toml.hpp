@@ -28,6 +28,7 @@ class TomlTable {
   std::vector<std::string> keys() const;                          // in the file's order
   std::string required_text(std::string_view key) const;          // absent: Error{usage}
 
+  std::string place(std::string_view key) const;  // of a key's value, which must be there
   std::string place() const;  // "patches/x.toml:12"
   // Error{usage} at this table, with a reason.
   [[noreturn]] void fail(std::string_view reason) const;

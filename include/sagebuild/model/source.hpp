@@ -15,12 +15,12 @@ struct SourceSpec {
 
 // A private working tree without a .git folder; nothing in it was run.
 struct Checkout {
-  std::filesystem::path root;
-  std::string location;  // as asked for, without credentials
-  std::string ref;
-  std::string commit;                // 40 hex digits; empty for a folder or archive that says none
-  bool dirty = false;                // a plain folder whose files differ from its commit, or that has none
-  std::vector<std::string> missing;  // paths left out because a partial repository lacks them (pictures)
+  std::filesystem::path root{};
+  std::string location{};  // as asked for, without credentials
+  std::string ref{};
+  std::string commit{};                // 40 hex digits; empty for a folder or archive that says none
+  bool dirty = false;                  // a plain folder whose files differ from its commit, or that has none
+  std::vector<std::string> missing{};  // paths left out because a partial repository lacks them (pictures)
 };
 
 struct AppliedRule {

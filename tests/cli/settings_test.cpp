@@ -1,0 +1,68 @@
+#include "sagebuild/cli/settings.hpp"
+
+#include "sagebuild/sys/files.hpp"
+#include "support/catch.hpp"
+
+namespace sagebuild {
+namespace {
+
+const std::vector<SettingSpec> kSpecs = {
+    {"arch", "architectures", "", {"TORCH_CUDA_ARCH_LIST"}},
+    {"output", "folder", "dist"},
+    {"jobs", "steps at a time", "", {"MAX_JOBS"}},
+    {"memory", "memory"},
+    {"offline", "no network", "", {}, true},
+};
+const std::vector<std::string> kKnown = {"arch", "output", "jobs", "memory", "offline", "repo"};
+
+struct File {
+  TempDir folder;
+  std::filesystem::path path = folder.path() / "sagebuild.toml";
+  explicit File(std::string_view text) { write_file(path, text); }
+};
+
+}  // namespace
+
+TEST_CASE("a flag wins over the environment, that over the file, that over the default; each says where it came from") {
+  const File file("arch = ['8.0', '8.6']\noutput = 'wheels'\njobs = 3\noffline = true\n");
+  const Environment env = {{"SAGEBUILD_ARCH", "9.0"}, {"TORCH_CUDA_ARCH_LIST", "7.5"}, {"MAX_JOBS", "5"}};
+  const auto merged = [&](std::map<std::string, std::string> flags, const Environment& variables) {
+    return Settings::merge(kSpecs, flags, variables, file.path, kKnown);
+  };
+  CHECK(merged({{"arch", "12.0"}}, env).find("arch")->origin == "--arch");
+  CHECK(merged({}, env).find("arch")->origin == "SAGEBUILD_ARCH");
+  CHECK(merged({}, {{"TORCH_CUDA_ARCH_LIST", "7.5"}}).find("arch")->origin == "TORCH_CUDA_ARCH_LIST");
+  CHECK(merged({}, {}).text("arch") == "8.0 8.6");
+  CHECK(merged({}, {}).find("arch")->origin == file.path.string() + ":1");
+  CHECK(merged({}, env).number("jobs") == 5U);
+  CHECK(merged({}, {}).number("jobs") == 3U);
+  CHECK(merged({}, {}).find("jobs")->origin == file.path.string() + ":3");
+  CHECK(merged({}, {}).enabled("offline"));
+  CHECK(Settings::merge(kSpecs, {}, {}, std::nullopt, kKnown).text("output") == "dist");
+  CHECK(Settings::merge(kSpecs, {}, {{"SAGEBUILD_OUTPUT", ""}}, std::nullopt, kKnown).text("output") == "dist");
+  CHECK(merged({}, {}).table().find("output   wheels") != std::string::npos);
+}
+
+TEST_CASE("a key of another command is fine in the file, an unknown one is refused with the nearest") {
+  const File other("repo = 'a/b'\n");
+  CHECK_NOTHROW(Settings::merge(kSpecs, {}, {}, other.path, kKnown));
+  const File typo("ouptut = 'x'\n");
+  CHECK_THROWS_MATCHES(Settings::merge(kSpecs, {}, {}, typo.path, kKnown), Error,
+                       says("unknown key 'ouptut'").hints("'output'"));
+}
+
+TEST_CASE("values are read as what they are, or refused with their origin") {
+  const auto with = [](std::string name, std::string value) {
+    return Settings::merge(kSpecs, {{std::move(name), std::move(value)}}, {}, std::nullopt, kKnown);
+  };
+  CHECK(with("memory", "4G").size("memory") == 4'000'000'000U);
+  CHECK(with("memory", "512 MB").size("memory") == 512'000'000U);
+  CHECK(with("memory", "1000").size("memory") == 1000U);
+  CHECK_THROWS_MATCHES(with("memory", "much").size("memory"), Error,
+                       says("'much' is not a size such as 4G (memory, from --memory)"));
+  CHECK_THROWS_MATCHES(with("jobs", "0").number("jobs"), Error, says("'0' is not a whole number from 1"));
+  CHECK_THROWS_MATCHES(with("offline", "maybe").enabled("offline"), Error, says("'maybe' is not yes or no"));
+  CHECK_FALSE(with("offline", "off").enabled("offline"));
+}
+
+}  // namespace sagebuild
