@@ -126,8 +126,9 @@ Planned plan_build(const BuildSettings& settings, ActionCache& cache, Reporter& 
   // A machine that cannot build says so before anything is fetched.
   const Recipes recipes = load_recipes(data_folder() / "patches", settings.recipe_file);
   const SourceSpec source = source_of(settings, recipes);
-  if (!settings.archs.text.empty() && !settings.archs.inherited)
-    (void)parse_inherited_arch_list(replaced(lower(settings.archs.text), "native", ""));
+  require_source(source);  // before an environment is made for it
+  // Likewise what cannot be read of the list; `native` has its turn when the recipe is known.
+  (void)parse_inherited_arch_list(replaced(lower(settings.archs.text), "native", ""));
   build.python = find_python(settings.python, report);
   build.toolchain = find_toolchain(settings.toolchain, build.python, report);
   report.stage(fmt::format("python {}, torch {}, CUDA {} ({})", build.python.version,

@@ -139,7 +139,12 @@ ModuleOutcome compile_modules(const BuildPlan& plan, const Toolchain& toolchain,
   compile->append_flags = environment_value("NVCC_APPEND_FLAGS").value_or("");
   compile->cache = execution.cache;
   compile->reporter = &report;
-  compile->on_outcome = [&outcome](const CompileOutcome& source) { outcome.sources.push_back(source); };
+  compile->on_outcome = [&outcome, &report](const CompileOutcome& source) {
+    outcome.sources.push_back(source);
+    // Minutes more, so the user is told why.
+    if (!source.reason.empty())
+      report.note(fmt::format("{}: {}, because {}", source.label, describe(source.mode), source.reason));
+  };
 
   GraphMaker maker(toolchain, python, room, compile);
   for (const PlannedModule& module : plan.modules) maker.add(module);

@@ -46,14 +46,16 @@ std::optional<SettingValue> first_of(const SettingSpec& spec, const std::map<std
     if (const auto value = variable(env, name)) return SettingValue{*value, name};
   }
   if (file) {
-    if (const auto value = file_value(*file, spec.name, spec.is_switch)) return SettingValue{*value, file->place(spec.name)};
+    if (const auto value = file_value(*file, spec.name, spec.is_switch))
+      return SettingValue{*value, file->place(spec.name)};
   }
   if (!spec.fallback.empty()) return SettingValue{std::string(spec.fallback), "default"};
   return std::nullopt;
 }
 
 [[noreturn]] void bad_value(std::string_view name, const SettingValue& value, std::string_view wanted) {
-  throw Error(ErrorKind::usage, fmt::format("'{}' is not {} ({}, from {})", value.text, wanted, name, value.origin));
+  throw Error(ErrorKind::usage, fmt::format("'{}' is not {} ({}, from {})", value.text, wanted, name, value.origin), {},
+              "`sagebuild COMMAND --help` shows what each option takes");
 }
 
 }  // namespace

@@ -111,6 +111,11 @@ bool is_archive_name(std::string_view text) {
 
 }  // namespace
 
+void require_source(const SourceSpec& spec) {
+  if (!parse_remote_url(spec.location) && !fs::exists(file_url_path(spec.location).value_or(spec.location)))
+    fail_unknown(spec);
+}
+
 Checkout fetch(const SourceSpec& spec, const FetchOptions& options, Reporter& report) {
   if (spec.location.empty())
     throw Error(ErrorKind::usage, "no source was given", {}, "pass --source with a URL or a folder");

@@ -33,4 +33,7 @@ struct FetchOptions {
 // Error{failed}; Interrupted. After any of them there is no destination.
 Checkout fetch(const SourceSpec& spec, const FetchOptions& options, Reporter& report);
 
+// Throws Error{usage} if the location is neither an address nor anything that is there. Looks at no network.
+void require_source(const SourceSpec& spec);
+
 }  // namespace sagebuild
