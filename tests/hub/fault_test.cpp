@@ -33,8 +33,9 @@ std::string s3_error(const std::string& code, const std::string& message) {
 const std::vector<std::string> kEndpoints = {"auth-check", "revision", "tree",     "resolve", "preupload",
                                              "batch",      "part",     "complete", "verify",  "commit"};
 
-void check_survived(const Case& each) {
+void check_survived(const Case& each, std::chrono::milliseconds stall = std::chrono::seconds(20)) {
   UploadWorld world;
+  world.settings.http.stall = stall;
   world.hub.faults(each.faults);
   INFO(each.name);
   CHECK_NOTHROW(world.run());
@@ -58,7 +59,7 @@ TEST_CASE("a connection that is reset, closed or cut at any request and any mome
 TEST_CASE("a server that falls silent is given up and asked again") {
   for (const std::string& endpoint : kEndpoints) {
     for (const char* phase : {"before", "during", "after"}) {
-      check_survived({fmt::format("{} {} stall", endpoint, phase), {fault(endpoint, phase, "stall")}});
+      check_survived({fmt::format("{} {} stall", endpoint, phase), {fault(endpoint, phase, "stall")}}, kShortStall);
     }
   }
 }
@@ -105,9 +106,10 @@ TEST_CASE("what the storage gets wrong is sent again") {
 }
 
 TEST_CASE("a commit is never made twice") {
-  for (const double delay : {0.45, 0.8}) {  // the first request lands before and after the second one
+  for (const double delay : {0.7, 1.2}) {  // the first request lands before and after the second one
     DYNAMIC_SECTION("the answer of a slow commit comes too late, after " << delay << " s") {
       UploadWorld world;
+      world.settings.http.stall = kShortStall;
       world.hub.faults(fault("commit", "before", "delay", {{"seconds", delay}}));
       CHECK(world.run().published.result == PublishOutcome::Result::committed);
       const auto is_open = [](const json& entry) { return entry["endpoint"] == "commit" && entry["status"] == 0; };
@@ -224,6 +226,7 @@ TEST_CASE("what no retry can help ends with the reason and an untouched reposito
   for (const auto& [text, faults] : cases) {
     UploadWorld world;
     world.settings.http.retry.attempts = 3;
+    if (text == "no data for") world.settings.http.stall = kShortStall;
     world.hub.faults(faults);
     INFO(text);
     world.check_refused(text);

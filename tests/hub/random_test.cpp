@@ -114,6 +114,7 @@ TEST_CASE("random faults: all files in one commit or none, and a second run fini
       CHECK(is_known(world.hub.ref(), world));
     }
     world.hub.faults(json::array());
+    world.settings.http.stall = std::chrono::seconds(20);
     CHECK_NOTHROW(world.run());
     const json after = world.hub.ref();
     CHECK(is_known(after, world));

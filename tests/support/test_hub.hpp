@@ -24,6 +24,8 @@ namespace sagebuild {
 
 constexpr const char* kTestToken = "hf_writewritewritewrite";
 constexpr const char* kTestRepo = "user/wheels";
+// Short enough to wait for, long enough that a server on a busy machine is not taken for a silent one.
+constexpr std::chrono::milliseconds kShortStall{600};
 
 class TestHub {
  public:
@@ -103,8 +105,8 @@ struct UploadWorld {
     settings.http.ca_file = hub["ca"];
     settings.http.retry.first = std::chrono::milliseconds(10);
     settings.http.retry.longest = std::chrono::milliseconds(100);
-    settings.http.stall = std::chrono::milliseconds(400);
-    settings.http.connect_timeout = std::chrono::milliseconds(1000);
+    settings.http.stall = std::chrono::seconds(20);  // tests of silence take kShortStall
+    settings.http.connect_timeout = std::chrono::seconds(10);
     settings.files = {make_wheel(folder.path(), kSmall, 20'000, 1), make_wheel(folder.path(), kLarge, 130'000, 2)};
   }
 
