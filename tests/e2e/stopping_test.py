@@ -130,7 +130,7 @@ class TwoAtOnce(support.EndToEnd):
         for outcome in outcomes:
             self.assertEqual(outcome.code, 0, outcome)
         self.assertEqual(outcomes[0].stdout, outcomes[1].stdout)
-        self.assertEqual(len(list(self.out.iterdir())), 1)
+        self.assertEqual(len(list(self.out.glob("*.whl"))), 1)
 
 
 if __name__ == "__main__":
