@@ -8,6 +8,7 @@
 
 #include "sagebuild/app/arch_choice.hpp"
 #include "sagebuild/app/compile.hpp"
+#include "sagebuild/base/digest.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/exec/timeline.hpp"
@@ -111,6 +112,35 @@ std::string described(const Checkout& checkout) {
   return checkout.dirty && !checkout.commit.empty() ? text + " with local changes" : text;
 }
 
+PackSettings pack_settings(const PreparedBuild& state, const LinkedModules& modules, const fs::path& output) {
+  PackSettings pack;
+  pack.recorded = state.recorded.wheel;
+  pack.modules = modules;
+  pack.output = output;
+  pack.local_label = local_version_label(state.python, state.tree.checkout);
+  pack.platform = "linux_" + machine_architecture();
+  if (state.python.torch) pack.requires_torch = fmt::format("torch=={}.*", state.python.torch->number.major_minor());
+  pack.provenance = {
+      program_version(), state.recipe ? state.recipe->name : "", state.tree, state.toolchain, state.python, state.plan};
+  return pack;
+}
+
+// Compressing is most of what a warm build would still do, so the finished wheel is a cached action like any other.
+Wheel packed(const PackSettings& pack, ActionCache& cache) {
+  const Wheel wheel{wheel_path(pack)};
+  ActionKey key("wheel", pack.provenance.recipe);
+  key.add("name", wheel.path.filename().string());
+  key.add("recorded", sha256_file(pack.recorded));
+  for (const auto& [name, file] : pack.modules) key.add(name.string(), sha256_file(file));
+  key.add("requires torch", pack.requires_torch);
+  key.add("provenance", provenance_json(pack.provenance));
+  key.add("SOURCE_DATE_EPOCH", environment_value("SOURCE_DATE_EPOCH").value_or(""));
+  if (const auto hit = cache.lookup(key); hit && cache.materialize(*hit, {{"wheel", wheel.path}})) return wheel;
+  pack_wheel(pack);
+  cache.store(key, {{"wheel", wheel.path}}, {});
+  return wheel;
+}
+
 }  // namespace
 
 const BuildPlan& Planned::plan() const { return prepared->plan; }
@@ -174,20 +204,11 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
       throw;
     }
   }();
-  cache->flush();
   if (!settings.timeline.empty()) write_file(settings.timeline, chrome_trace(compiled.execution.steps));
 
   report.stage("packing the wheel");
-  PackSettings pack;
-  pack.recorded = state.recorded.wheel;
-  pack.modules = compiled.modules;
-  pack.output = settings.output;
-  pack.local_label = local_version_label(state.python, state.tree.checkout);
-  pack.platform = "linux_" + machine_architecture();
-  if (state.python.torch) pack.requires_torch = fmt::format("torch=={}.*", state.python.torch->number.major_minor());
-  pack.provenance = {
-      program_version(), state.recipe ? state.recipe->name : "", state.tree, state.toolchain, state.python, state.plan};
-  const Wheel wheel = pack_wheel(pack);
+  const Wheel wheel = packed(pack_settings(state, compiled.modules, settings.output), *cache);
+  cache->flush();
   return {wheel, state.plan, compiled.sources, compiled.execution, cache->counters()};
 }
 

@@ -101,6 +101,12 @@ void replace_modules(Entries& entries, const PackSettings& settings) {
   }
 }
 
+// A label that the project set itself stays in front.
+std::string labelled_version(const WheelName& name, const std::string& label) {
+  if (label.empty()) return name.version;
+  return name.version + (name.version.find('+') == std::string::npos ? '+' : '.') + label;
+}
+
 }  // namespace
 
 std::string local_version_label(const PythonEnv& python, const Checkout& checkout) {
@@ -115,14 +121,18 @@ std::string local_version_label(const PythonEnv& python, const Checkout& checkou
   return label;
 }
 
+fs::path wheel_path(const PackSettings& settings) {
+  const WheelName name = parse_name(settings.recorded);
+  return settings.output / fmt::format("{}-{}-{}-{}-{}.whl", name.distribution,
+                                       labelled_version(name, settings.local_label), name.python, name.abi,
+                                       settings.platform);
+}
+
 Wheel pack_wheel(const PackSettings& settings) {
   Entries entries = read_zip(settings.recorded);
   const WheelName name = parse_name(settings.recorded);
   const std::string old_info = dist_info_of(entries);
-  // A label that the project set itself stays in front.
-  const char separator = name.version.find('+') == std::string::npos ? '+' : '.';
-  const std::string version =
-      settings.local_label.empty() ? name.version : name.version + separator + settings.local_label;
+  const std::string version = labelled_version(name, settings.local_label);
   const std::string info = fmt::format("{}-{}.dist-info", name.distribution, version);
 
   replace_modules(entries, settings);
@@ -146,8 +156,7 @@ Wheel pack_wheel(const PackSettings& settings) {
   std::string record_text = record(files, record_name);
   files.emplace_back(record_name, ZipEntry{std::move(record_text)});
 
-  const fs::path path = settings.output / fmt::format("{}-{}-{}-{}-{}.whl", name.distribution, version, name.python,
-                                                      name.abi, settings.platform);
+  const fs::path path = wheel_path(settings);
   write_zip(path, files, source_date_epoch());
   return {path};
 }

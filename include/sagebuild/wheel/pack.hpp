@@ -24,7 +24,10 @@ struct PackSettings {
 // version).
 std::string local_version_label(const PythonEnv& python, const Checkout& checkout);
 
-// The folder `output` gets NAME-VERSION+LABEL-PY-ABI-PLATFORM.whl, whole or not at all. Modules of the plan's `dropped`
+// NAME-VERSION+LABEL-PY-ABI-PLATFORM.whl in the folder `output`: where the wheel will be.
+std::filesystem::path wheel_path(const PackSettings& settings);
+
+// The folder `output` gets the wheel, whole or not at all. Modules of the plan's `dropped`
 // list are left out. Times are SOURCE_DATE_EPOCH or 1980-01-01. Throws Error{failed}.
 Wheel pack_wheel(const PackSettings& settings);
 
