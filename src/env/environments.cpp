@@ -133,7 +133,7 @@ Error other_cuda(const EnvironmentRequest& request, std::string_view index, cons
   return {ErrorKind::environment,
           fmt::format("torch {} from {} is built with CUDA {}, not {}", request.torch, index, cuda, request.cuda),
           {},
-          fmt::format("name an index that has it: --index-url URL",
+          fmt::format("name an index that has it with --index-url: PyTorch publishes one for cu{}",
                       replaced(request.cuda, ".", ""))};
 }
 

@@ -65,7 +65,7 @@ TEST_CASE("wheels, wheels.json, SHA256SUMS and the README's table are one commit
 
 TEST_CASE("the printed address is pinned to the commit and downloads the right bytes") {
   UploadWorld world;
-  world.settings.folder = "whl/cu 130/\xc3\xa9t\xc3\xa9/" + std::string(180, 'n');
+  world.settings.folder = "whl/cu 130/\xc3\xa9t\xc3\xa9/" + std::string(250, 'n');
   const UploadOutcome outcome = world.run();
   world.check_published();
   for (std::size_t i = 0; i < 2; ++i) {
