@@ -2,6 +2,7 @@
 // Looks at /proc, because kill(-group, 0) also finds zombies, which a container's init may never reap.
 
 #include <sys/types.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -24,6 +25,13 @@ inline bool group_runs(pid_t group) {
     if (std::stol(line.substr(group_begin)) == group && state != 'Z' && state != 'X') return true;
   }
   return false;
+}
+
+// Waits for the end of a group that was sent KILL: a grandchild is nobody's to wait for, and dies when the kernel gets
+// to it.
+inline bool group_ends(pid_t group) {
+  for (int i = 0; i < 500 && group_runs(group); ++i) usleep(10'000);
+  return !group_runs(group);
 }
 
 }  // namespace sagebuild
