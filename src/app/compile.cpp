@@ -71,7 +71,8 @@ class GraphMaker {
     Command command{.argv = {"nm", "-u", "--format=posix"}};
     for (const PlannedSource& source : module.sources) command.argv.push_back(source.recorded.object.string());
     std::vector<std::string> symbols;
-    for (const auto line : lines_of(run_checked(command, "cannot read the symbols of the objects").output)) {
+    const std::string listing = run_checked(command, "cannot read the symbols of the objects").output;
+    for (const auto line : lines_of(listing)) {
       const auto words = split(line, " ");
       if (!words.empty() && words.front().starts_with("cu")) symbols.emplace_back(words.front());
     }

@@ -62,8 +62,8 @@ std::string gpus() {
   std::vector<std::string> texts;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator("/proc/driver/nvidia/gpus", ignored)) {
-    const auto text = read_file_if_exists(entry.path() / "information");
-    for (const auto line : lines_of(text.value_or(""))) {
+    const std::string text = read_file_if_exists(entry.path() / "information").value_or("");
+    for (const auto line : lines_of(text)) {
       if (line.starts_with("Model:")) texts.emplace_back(line);
     }
   }

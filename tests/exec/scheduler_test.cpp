@@ -108,7 +108,8 @@ TEST_CASE("no more runs at once than cores and memory allow") {
     }
     world.run(std::move(graph));
     int most = 0;
-    for (const auto line : lines_of(world.text("seen"))) most = std::max(most, std::stoi(std::string(trimmed(line))));
+    const std::string seen = world.text("seen");
+    for (const auto line : lines_of(seen)) most = std::max(most, std::stoi(std::string(trimmed(line))));
     return most;
   };
   CHECK(most_seen({3, 0}, 1) <= 3);

@@ -101,7 +101,10 @@ struct Recording {
       throw;
     }
   }
-  std::size_t runs() const { return lines_of(read_file_if_exists(temp.path() / "counter").value_or("")).size(); }
+  std::size_t runs() const {
+    const std::string text = read_file_if_exists(temp.path() / "counter").value_or("");
+    return lines_of(text).size();
+  }
   Digest key(const std::string& variable = "") {
     Command command{{python.executable, "setup.py"}};
     command.env["TORCH_CUDA_ARCH_LIST"] = settings.archs;

@@ -1,6 +1,7 @@
 #pragma once
 // Text helpers that the standard library of GCC 12 lacks.
 
+#include <concepts>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,14 @@ namespace sagebuild {
 std::vector<std::string_view> split(std::string_view text, std::string_view separators);
 // The lines of `text` without their ends ("\n" or "\r\n"); a last empty line is left out. Views into `text`.
 std::vector<std::string_view> lines_of(std::string_view text);
+// The views would outlive a temporary, and `for (auto line : lines_of(run(...).output))` ends it before the loop
+// begins.
+template <class Text>
+requires std::same_as<Text, std::string> std::vector<std::string_view> split(Text&& text, std::string_view separators)
+= delete;
+template <class Text>
+requires std::same_as<Text, std::string> std::vector<std::string_view> lines_of(Text&& text)
+= delete;
 std::string_view trimmed(std::string_view text);
 std::string lower(std::string_view text);
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
