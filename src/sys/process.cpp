@@ -295,6 +295,7 @@ std::optional<Processes::Finished> Processes::wait(milliseconds limit) {
 void Processes::kill_now(Id id) {
   const auto entry = children_.find(id);
   if (entry == children_.end()) return;
+  const SignalsHeld held;  // another child's end would interrupt waitpid
   kill(-entry->second.pid, SIGKILL);
   waitpid(entry->second.pid, nullptr, 0);
   children_.erase(entry);

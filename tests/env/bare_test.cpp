@@ -230,11 +230,11 @@ TEST_CASE("what torch's index does not have ends before anything is kept", "[.][
   request.tools = {"wheel"};
   request.cuda = "12.8";
   CHECK_THROWS_MATCHES(create_environment(request, world.report), Error,
-                       says("error: torch 2.11.0 from this index is built with CUDA 13.0, not 12.8\n").hints("/cu128"));
+                       says("error: torch 2.11.0 from this index is built with CUDA 13.0, not 12.8\n").hints("cu128"));
   EnvironmentRequest from_pypi;
   from_pypi.cuda = "12.8";
   CHECK_THROWS_MATCHES(create_environment(from_pypi, world.report), Error,
-                       says("error: torch 2.11.0 from PyPI is built with CUDA 13.0, not 12.8\n").hints("/cu128"));
+                       says("error: torch 2.11.0 from PyPI is built with CUDA 13.0, not 12.8\n").hints("cu128"));
   request.cuda = "";
   request.torch = "9.9.9";
   try {

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <random>
@@ -60,7 +61,7 @@ class Child {
   }
   int wait() const {
     int status = 0;
-    waitpid(pid, &status, 0);
+    while (waitpid(pid, &status, 0) < 0) REQUIRE(errno == EINTR);  // another child's end interrupts it
     return status;
   }
   pid_t pid = -1;
