@@ -127,7 +127,9 @@ struct UploadWorld {
   }
   // Not one file of ours, no commit.
   void check_untouched(std::size_t commits_of_others = 0) {
-    const auto ref = hub.ref("main", settings.repo.name);
+    check_untouched(hub.ref("main", settings.repo.name), commits_of_others);
+  }
+  void check_untouched(const nlohmann::json& ref, std::size_t commits_of_others) {
     if (ref.is_object()) {
       CHECK(ref["commits"].size() == commits_before + commits_of_others);
       CHECK_FALSE(ref["files"].contains("wheels.json"));
