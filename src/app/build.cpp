@@ -141,6 +141,14 @@ Wheel packed(const PackSettings& pack, ActionCache& cache) {
   return wheel;
 }
 
+// setuptools splits compiler commands at blanks, and nvcc misquotes the others in what it runs.
+void require_plain_path(const fs::path& work) {
+  if (work.string().find_first_of(" \t'\"$\\`") == std::string::npos) return;
+  throw Error(ErrorKind::environment, fmt::format("cannot build in the temporary folder '{}'", work.string()),
+              {"compiler drivers split or misquote paths with blanks, quotes, '$' or backslashes"},
+              "set TMPDIR to a folder without them");
+}
+
 }  // namespace
 
 const BuildPlan& Planned::plan() const { return prepared->plan; }
@@ -148,6 +156,7 @@ const BuildPlan& Planned::plan() const { return prepared->plan; }
 Planned plan_build(const BuildSettings& settings, ActionCache& cache, Reporter& report) {
   auto state = std::make_shared<PreparedBuild>();
   PreparedBuild& build = *state;
+  require_plain_path(build.work.path());
   if (settings.keep_temp) {
     build.work.keep();
     report.note(fmt::format("temporary files stay in '{}'", build.work.path().string()));

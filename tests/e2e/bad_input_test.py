@@ -82,6 +82,12 @@ class Environment(support.EndToEnd):
     def build_with(self, python, *more, arch="8.9"):
         return self.run_sagebuild("build", "--source", self.package, "--arch", arch, "--python", python, "--output", self.out, *more)
 
+    def test_temporary_folder_that_compilers_misread(self):
+        folder = self.world / "with blank"
+        folder.mkdir()
+        self.assert_fails(self.build(self.package, TMPDIR=str(folder)), ENVIRONMENT, "with blank")
+        self.assertEqual(list(folder.iterdir()), [])
+
     def test_torch_missing(self):
         subprocess.run([support.torch_python(), "-m", "venv", "--without-pip", self.world / "bare"], check=True)
         outcome = self.build_with(self.world / "bare" / "bin" / "python")
