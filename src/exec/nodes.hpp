@@ -35,12 +35,14 @@ class Nodes {
   Node& at(NodeId id) { return nodes_[id]; }
   const Node& at(NodeId id) const { return nodes_[id]; }
 
-  // The most urgent ready node that `fits`; it counts as started.
-  template <class Fits>
-  std::optional<NodeId> take_ready(Fits fits) {
+  // The most urgent ready node with room; it counts as started. Where memory is short a less urgent one may pass, but
+  // cores are kept for the most urgent.
+  template <class HasCores, class HasMemory>
+  std::optional<NodeId> take_ready(HasCores has_cores, HasMemory has_memory) {
     for (auto entry = ready_.begin(); entry != ready_.end(); ++entry) {
       const NodeId id = entry->second;
-      if (!fits(id)) continue;
+      if (!has_cores(id)) return std::nullopt;
+      if (!has_memory(id)) continue;
       ready_.erase(entry);
       nodes_[id].state = Node::State::started;
       return id;

@@ -27,7 +27,11 @@ struct Running {
   ActionCache::Clock::time_point started_at;
   double started = 0;
   unsigned lane = 0;
+  unsigned threads = 1;
 };
+
+// More cores make a stage hardly faster (facts/nvcc.md section 8), and take memory.
+constexpr unsigned kWide = 4;
 
 class Scheduler {
  public:
@@ -63,25 +67,43 @@ class Scheduler {
   double now() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
   const Step& step_of(const Running& running) const { return nodes_.at(running.node).step; }
 
-  bool fits(NodeId id) const {
-    if (running_.empty()) return true;
-    unsigned threads = 0;
-    std::uint64_t memory = 0;
-    for (const auto& [process, running] : running_) {
-      if (alone_.contains(running.node)) return false;
-      threads += step_of(running).threads;
-      memory += step_of(running).expected_memory;
-    }
-    const Step& step = nodes_.at(id).step;
-    if (alone_.contains(id) || threads + step.threads > settings_.limits.jobs) return false;
-    return settings_.limits.memory == 0 || memory + step.expected_memory <= settings_.limits.memory;
+  // How many cores it shall have. A chain that is longer than its share of all that is left decides when the build
+  // ends, with cores idle beside it; so its steps are spread over some.
+  unsigned threads_for(NodeId id) const {
+    const Node& node = nodes_.at(id);
+    const unsigned jobs = std::max(1U, settings_.limits.jobs);
+    const bool decides = node.step.widen && node.priority * jobs > nodes_.seconds_expected_left();
+    return std::min(jobs, decides ? std::max(node.step.threads, kWide) : node.step.threads);
   }
 
-  // Longest chain first; a shorter one may pass where the first does not fit into memory.
+  // A stage that is split keeps each part's data.
+  std::uint64_t memory_for(NodeId id, unsigned threads) const {
+    const Step& step = nodes_.at(id).step;
+    return threads > step.threads ? 2 * step.expected_memory : step.expected_memory;
+  }
+
+  bool has_cores(NodeId id) const {
+    unsigned taken = 0;
+    for (const auto& [process, running] : running_) taken += running.threads;
+    return taken == 0 || taken + threads_for(id) <= settings_.limits.jobs;
+  }
+
+  bool has_memory(NodeId id) const {
+    if (running_.empty()) return true;
+    std::uint64_t taken = 0;
+    for (const auto& [process, running] : running_) {
+      if (alone_.contains(running.node)) return false;
+      taken += memory_for(running.node, running.threads);
+    }
+    if (alone_.contains(id)) return false;
+    return settings_.limits.memory == 0 || taken + memory_for(id, threads_for(id)) <= settings_.limits.memory;
+  }
+
   void start_what_fits() {
     while (failures_.empty()) {
       throw_if_interrupted();
-      const auto next = nodes_.take_ready([&](NodeId id) { return fits(id); });
+      const auto next = nodes_.take_ready([&](NodeId id) { return has_cores(id); },  //
+                                          [&](NodeId id) { return has_memory(id); });
       if (!next) return;
       start(*next);
     }
@@ -89,7 +111,7 @@ class Scheduler {
 
   void start(NodeId id) {
     const Step& step = nodes_.at(id).step;
-    Running running{id, "", "", std::nullopt, ActionCache::Clock::now(), now(), free_lane()};
+    Running running{id, "", "", std::nullopt, ActionCache::Clock::now(), now(), free_lane(), threads_for(id)};
     try {
       if (settings_.cache != nullptr && step.key) running.key = step.key();
       if (running.key && restored(step, *running.key)) return done(running, true, {});
@@ -100,9 +122,10 @@ class Scheduler {
           return;
         }
       }
-      const auto command = step.command ? step.command() : std::nullopt;
+      auto command = step.command ? step.command() : std::nullopt;
       if (!command) return accept(running, {});
-      launch(*command, std::move(running));
+      if (running.threads > step.threads) step.widen(*command, running.threads);
+      launch(*std::move(command), std::move(running));
     } catch (const Error& error) {
       failed(id, {step.label, running.command, error.rendered(), ""}, error.message);
     }
@@ -127,7 +150,7 @@ class Scheduler {
     const Running running = std::move(running_.at(process));
     running_.erase(process);
     std::uint64_t together = result.peak_memory;
-    for (const auto& [other, state] : running_) together += step_of(state).expected_memory;
+    for (const auto& [other, state] : running_) together += memory_for(state.node, state.threads);
     outcome_.peak_memory = std::max(outcome_.peak_memory, together);
     outcome_.cpu_seconds += result.cpu_seconds;
     const Step& step = step_of(running);
@@ -155,7 +178,9 @@ class Scheduler {
     if (step.check) step.check();
     if (running.key) store(running, result);
     if (settings_.history != nullptr && step.command) {
-      settings_.history->put(step.kind, step.subject, {result.cpu_seconds, result.wall_seconds, result.peak_memory});
+      // What a narrow run would have taken is what the next build is to weigh.
+      const double seconds = running.threads > 1 ? result.cpu_seconds : result.wall_seconds;
+      settings_.history->put(step.kind, step.subject, {result.cpu_seconds, seconds, result.peak_memory});
     }
     if (result.diagnostics.empty() && !running.log.empty()) fs::remove(running.log);
     done(running, false, result);

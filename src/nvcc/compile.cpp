@@ -78,6 +78,12 @@ std::string other_architectures(const Layout& layout, const std::vector<Target>&
   return asked == printed ? "" : "nvcc compiles for other architectures than the plan's";
 }
 
+void split_ptxas(Layout& layout, unsigned threads) {
+  if (threads < 2) return;
+  for (auto& pass : layout.passes)
+    for (auto& real : pass.real) real.argv.insert(real.argv.begin() + 1, {"-split-compile", std::to_string(threads)});
+}
+
 class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
  public:
   SourceCompile(const PlannedSource& source, const std::string& module, std::shared_ptr<const CompileSettings> settings)
@@ -105,7 +111,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     step.files_read = [self] { return self->files_read(); };
     step.expand = [self](const StepFailure* failure) { return self->expand(failure); };
     step.finish = [self] { self->finish(); };
-    step.expected_seconds = cuda() ? 40 : 7;
+    step.expected_seconds = seconds_expected();
     return step;
   }
 
@@ -126,6 +132,13 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
   }
 
   bool cuda() const { return job_->source.recorded.language == Language::cuda; }
+
+  // Wall, on one core, before anything is known of it.
+  double seconds_expected() const {
+    constexpr double kHostSide = 13;
+    const auto& [cicc, ptxas, threads] = job_->source.costs;
+    return cuda() ? kHostSide + static_cast<double>(job_->source.targets.size()) * (cicc + ptxas) : 7;
+  }
 
   void set_arguments() {
     const auto& settings = *job_->settings;
@@ -150,6 +163,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     ActionKey key = direct_key(job_->subject, kind, settings.toolkit->digest(), job_->argv, job_->id, settings.roots);
     key.add("header choice", std::to_string(static_cast<int>(settings.choice)));
     key.add("source", job_->mapped(job_->source.recorded.source));
+    key.add("ptxas threads", std::to_string(job_->source.costs.ptxas_threads));
     return key;
   }
 
@@ -219,6 +233,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
       job_->layout = std::move(layout.layout);
       job_->path = job_->layout.path;
       if (job_->opaque.empty()) job_->opaque = other_architectures(job_->layout, job_->source.targets);
+      split_ptxas(job_->layout, job_->source.costs.ptxas_threads);
       if (run)
         for (const auto& message : run->messages) job_->settings->reporter->detail(job_->subject + ": " + message);
     }

@@ -70,8 +70,14 @@ Step cicc_step(const JobPtr& job, const PassLayout& pass, const CompileMode& mod
   step.outputs = {{"ptx", folder / pass.ptx}, {"stub", folder / pass.stub}};
   step.command = [job, argv, folder] { return job->command(argv, folder); };
   if (folder == job->pass_folder(pass)) step.check = [job, pass, mode] { check_cicc(*job, pass, mode); };
-  step.expected_seconds = mode.device == HeaderMode::full ? 35 : 12;
-  step.expected_memory = mode.device == HeaderMode::full ? 3200ULL << 20U : 500ULL << 20U;
+  if (job->settings->toolkit->split_off.empty()) {
+    step.widen = [](Command& command, unsigned cores) {
+      command.argv.insert(command.argv.begin() + 1, {"-split-compile", std::to_string(cores)});
+    };
+  }
+  const bool full = mode.device == HeaderMode::full;
+  step.expected_seconds = job->source.costs.cicc_seconds + (full ? 23 : 0);
+  step.expected_memory = full ? 3200ULL << 20U : 500ULL << 20U;
   return step;
 }
 
@@ -87,7 +93,8 @@ Step ptxas_step(const JobPtr& job, const PassLayout& pass, const RealLayout& rea
     step.outputs = {{"cubin", folder / real.cubin}};
     step.check = [real, folder] { require_cubin(folder / real.cubin, real.arch); };
   }
-  step.expected_seconds = 8;
+  step.expected_seconds = job->source.costs.ptxas_seconds;
+  step.threads = job->source.costs.ptxas_threads;
   return step;
 }
 

@@ -175,7 +175,9 @@ std::size_t template_kernels(std::string_view cudafe_text) {
   // Each primary is followed by its own wrapper: `{__wrapper__device_stub_NAME<...>(...);return;}`, in a namespace with
   // the namespace before it (an unnamed one has a made-up name): `{::outer::__wrapper__device_stub_NAME<...>(...)`.
   constexpr std::string_view kCall = "__wrapper__device_stub_";
-  const auto is_of_name = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == ':'; };
+  const auto is_of_name = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == ':';
+  };
   std::size_t count = 0;
   for (auto at = cudafe_text.find(kCall); at != std::string_view::npos; at = cudafe_text.find(kCall, at + 1)) {
     auto begin = at;

@@ -79,9 +79,10 @@ void warn_of_traps(const RecipeModule& module, const std::vector<Target>& target
   }
 }
 
-PlannedSource planned(const RecordedSource& recorded, const std::vector<Target>& targets) {
+PlannedSource planned(const RecordedSource& recorded, const std::vector<Target>& targets, const RecipeModule* module) {
   PlannedSource source{recorded, std::string(kStandard), {}};
   if (recorded.language == Language::cuda) source.targets = targets;
+  if (module != nullptr) source.costs = module->costs;
   return source;
 }
 
@@ -112,7 +113,8 @@ BuildPlan make_plan(const RecordedBuild& recorded, const std::optional<Recipe>& 
     if (row != nullptr) warn_of_traps(*row, targets, plan);
     PlannedModule module{
         recorded_module.name, recorded_module.output, {}, recorded_module.link, recorded_module.link_cwd};
-    for (const RecordedSource& source : recorded_module.sources) module.sources.push_back(planned(source, targets));
+    for (const RecordedSource& source : recorded_module.sources)
+      module.sources.push_back(planned(source, targets, row));
     plan.modules.push_back(std::move(module));
   }
   for (const ArchRequest& request : archs) {

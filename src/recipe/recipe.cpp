@@ -38,6 +38,20 @@ RecipeTarget read_target(const TomlTable& table) {
   return target;
 }
 
+StageCosts read_costs(const TomlTable& table) {
+  const auto from_one = [&](std::string_view key, long long most, long long otherwise) {
+    const long long value = table.integer(key).value_or(otherwise);
+    if (value < 1 || value > most) table.fail(fmt::format("'{}' is from 1 to {}", key, most));
+    return value;
+  };
+  StageCosts costs;
+  costs.cicc_seconds = static_cast<double>(from_one("cicc_seconds", 36000, 12));
+  costs.ptxas_seconds = static_cast<double>(from_one("ptxas_seconds", 36000, 8));
+  costs.ptxas_threads = static_cast<unsigned>(from_one("ptxas_threads", 16, 1));
+  table.finish();
+  return costs;
+}
+
 RecipeModule read_module(const TomlTable& table) {
   RecipeModule module;
   module.name = table.required_text("name");
@@ -48,6 +62,7 @@ RecipeModule read_module(const TomlTable& table) {
     const Arch request = module.targets.back().request;
     if (!requests.insert(request).second) row.fail(fmt::format("'{}' has two targets", dotted(request)));
   }
+  if (const auto costs = table.table("costs")) module.costs = read_costs(*costs);
   if (module.targets.empty()) table.fail(fmt::format("module '{}' has no targets", module.name));
   table.finish();
   std::ranges::sort(module.targets, {}, &RecipeTarget::request);

@@ -117,6 +117,48 @@ TEST_CASE("no more runs at once than cores and memory allow") {
   CHECK(most_seen({4, 100}, 600) == 1);  // one always runs
 }
 
+TEST_CASE("a chain that decides when the build ends is spread over cores, with cores kept for it") {
+  World world;
+  world.settings.limits.jobs = 4;
+  // Each part notes what ran beside it; a wide one is alone on its cores.
+  const auto graph = [&](int others, double chain) {
+    StepGraph steps;
+    steps.push_back(world.shell("chain", "echo $CORES >> cores; touch wide; sleep 0.2; rm wide", {}));
+    steps.back().expected_seconds = chain;
+    steps.back().widen = [](Command& command, unsigned cores) { command.env["CORES"] = std::to_string(cores); };
+    for (int i = 0; i < others; ++i) {
+      steps.push_back(world.shell("other", "test -e wide && echo beside >> cores; sleep 0.05"));
+      steps.back().expected_seconds = 10;
+    }
+    return steps;
+  };
+  world.run(graph(3, 100));
+  CHECK(world.text("cores") == "4\n");  // 100 seconds against a share of 33
+
+  fs::remove(world.folder.path() / "cores");
+  world.run(graph(20, 20));
+  CHECK(world.text("cores").starts_with("\n"));  // 20 seconds against a share of 55: as it is
+  CHECK(world.text("cores").find("beside") != std::string::npos);
+
+  fs::remove(world.folder.path() / "cores");
+  world.settings.limits.jobs = 1;
+  world.run(graph(0, 100));
+  CHECK(world.text("cores") == "\n");
+}
+
+TEST_CASE("a step of two threads waits for two cores, and none that came later takes one of them") {
+  World world;
+  StepGraph steps;
+  steps.push_back(world.shell("first", "sleep 0.2; echo first >> order"));
+  steps.push_back(world.shell("pair", "echo pair >> order"));
+  steps.push_back(world.shell("small", "echo small >> order"));
+  steps[0].expected_seconds = 30;
+  steps[1].expected_seconds = 20;
+  steps[1].threads = 2;
+  world.run(std::move(steps));
+  CHECK(world.text("order") == "first\npair\nsmall\n");
+}
+
 TEST_CASE("a failure starts nothing new, what runs ends, and all failures are told with their output") {
   World world;
   StepGraph graph;

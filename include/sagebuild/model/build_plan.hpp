@@ -7,6 +7,7 @@
 
 #include "sagebuild/model/arch.hpp"
 #include "sagebuild/model/recorded_build.hpp"
+#include "sagebuild/model/stage_costs.hpp"
 
 namespace sagebuild {
 
@@ -25,6 +26,7 @@ struct PlannedSource {
   RecordedSource recorded;      // its argv holds no architecture and no -std any more
   std::string cxx_standard;     // "c++20", one value for every torch (design D7)
   std::vector<Target> targets;  // sorted; empty for host sources
+  StageCosts costs = {};
 };
 
 struct PlannedModule {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sagebuild/model/arch.hpp"
+#include "sagebuild/model/stage_costs.hpp"
 
 namespace sagebuild {
 
@@ -24,6 +25,7 @@ struct RecipeModule {
   std::string name;                   // "sageattention._qattn_sm89", or its last part
   std::vector<RecipeTarget> targets;  // requests not named here get nothing from this module
   std::string reason;                 // why this set
+  StageCosts costs = {};              // of each of its sources, per architecture
 };
 
 struct Recipe {
