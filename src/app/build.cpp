@@ -24,6 +24,8 @@
 
 namespace sagebuild {
 
+namespace {
+
 struct PreparedBuild {
   TempDir work{"sagebuild"};
   std::filesystem::path logs;
@@ -39,8 +41,6 @@ struct PreparedBuild {
     return recipe && !recipe->subfolder.empty() ? tree.checkout.root / recipe->subfolder : tree.checkout.root;
   }
 };
-
-namespace {
 
 namespace fs = std::filesystem;
 
@@ -149,12 +149,9 @@ void require_plain_path(const fs::path& work) {
               "set TMPDIR to a folder without them");
 }
 
-}  // namespace
-
-const BuildPlan& Planned::plan() const { return prepared->plan; }
-
-Planned plan_build(const BuildSettings& settings, ActionCache& cache, Reporter& report) {
-  auto state = std::make_shared<PreparedBuild>();
+// Everything up to the plan.
+std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, ActionCache& cache, Reporter& report) {
+  auto state = std::make_unique<PreparedBuild>();
   PreparedBuild& build = *state;
   require_plain_path(build.work.path());
   if (settings.keep_temp) {
@@ -191,19 +188,35 @@ Planned plan_build(const BuildSettings& settings, ActionCache& cache, Reporter& 
   }
   build.plan = make_plan(build.recorded, build.recipe, archs);
   for (const std::string& warning : build.plan.warnings) report.warning(warning);
-  return {std::move(state)};
+  return state;
+}
+
+CompileRoom compile_room(const PreparedBuild& state, const BuildSettings& settings) {
+  return {state.recipe ? state.recipe->package : "", state.project(), state.work.path(), settings.keep_temp};
+}
+
+}  // namespace
+
+PlanOutcome plan_build(BuildSettings settings, Reporter& report) {
+  const auto cache = open_build_cache(std::move(settings.cache), report);
+  const auto history = open_history(action_cache_folder());
+  const auto state = prepare(settings, *cache, report);
+  const ExecSettings execution{settings.limits, state->logs, cache.get(), history.get()};
+  BuildForecast forecast = foresee_modules(state->plan, state->toolchain, state->python, compile_room(*state, settings),
+                                           settings.headers, execution, report);
+  cache->flush();
+  return {std::move(state->plan), std::move(forecast)};
 }
 
 BuildOutcome build(BuildSettings settings, Reporter& report) {
   require_writable_folder(settings.output, "output folder");
   const auto cache = open_build_cache(std::move(settings.cache), report);
   const auto history = open_history(action_cache_folder());
-  const Planned planned = plan_build(settings, *cache, report);
-  const PreparedBuild& state = *planned.prepared;
+  const auto prepared = prepare(settings, *cache, report);
+  const PreparedBuild& state = *prepared;
 
   report.stage(fmt::format("compiling {} modules on {} cores", state.plan.modules.size(), settings.limits.jobs));
-  const CompileRoom room{state.recipe ? state.recipe->package : "", state.project(), state.work.path(),
-                         settings.keep_temp};
+  const CompileRoom room = compile_room(state, settings);
   const ExecSettings execution{settings.limits, state.logs, cache.get(), history.get()};
   const ModuleOutcome compiled = [&] {
     try {

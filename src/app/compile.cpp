@@ -15,6 +15,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
+void add_toolkit_headers(PlannedSource& source, const Toolchain& toolchain) {
+  for (const fs::path& folder : toolchain.include_folders)
+    source.recorded.argv.insert(source.recorded.argv.end(), {"-isystem", folder.string()});
+}
+
 class GraphMaker {
  public:
   GraphMaker(const Toolchain& toolchain, const PythonEnv& python, const CompileRoom& room,
@@ -25,9 +30,7 @@ class GraphMaker {
     std::vector<StepId> objects;
     for (PlannedSource source : module.sources) {
       make_folders(source.recorded.object.parent_path());
-      for (const fs::path& folder : toolchain_.include_folders) {
-        source.recorded.argv.insert(source.recorded.argv.end(), {"-isystem", folder.string()});
-      }
+      add_toolkit_headers(source, toolchain_);
       graph.push_back(compile_step(source, module.name, compile_));
       objects.push_back(graph.size() - 1);
     }
@@ -118,12 +121,9 @@ class GraphMaker {
   LinkedModules modules_;
 };
 
-}  // namespace
-
-ModuleOutcome compile_modules(const BuildPlan& plan, const Toolchain& toolchain, const PythonEnv& python,
-                              const CompileRoom& room, HeaderChoice headers, const ExecSettings& execution,
-                              Reporter& report) {
-  ModuleOutcome outcome;
+std::shared_ptr<CompileSettings> compile_settings(const Toolchain& toolchain, const PythonEnv& python,
+                                                  const CompileRoom& room, HeaderChoice headers,
+                                                  const ExecSettings& execution, Reporter& report) {
   auto compile = std::make_shared<CompileSettings>();
   const Words nvcc = {toolchain.nvcc.string(), "-ccbin", toolchain.host_compiler.string()};
   compile->toolkit = std::make_shared<Toolkit>(inspect_toolkit(toolchain, nvcc, *execution.cache, report));
@@ -140,6 +140,54 @@ ModuleOutcome compile_modules(const BuildPlan& plan, const Toolchain& toolchain,
   compile->append_flags = environment_value("NVCC_APPEND_FLAGS").value_or("");
   compile->cache = execution.cache;
   compile->reporter = &report;
+  return compile;
+}
+
+// What one source adds to the forecast; the memory of its steps goes to `memory`.
+SourceForecast forecast_of(Foresight foresight, const CostHistory* history, BuildForecast& all,
+                           std::vector<std::uint64_t>& memory) {
+  SourceForecast source{foresight.cached, describe(foresight.outcome.mode), foresight.outcome.reason, 0};
+  for (Step& step : foresight.steps) {
+    const auto known = history == nullptr ? std::nullopt : history->get(step.kind, step.subject);
+    if (known) {
+      step.expected_seconds = known->wall_seconds;
+      step.expected_memory = known->peak_memory;
+    }
+    source.cpu_seconds += known ? known->cpu_seconds : step.expected_seconds;
+    memory.push_back(step.expected_memory);
+  }
+  for (const double chain : critical_path(foresight.steps)) all.wall_seconds = std::max(all.wall_seconds, chain);
+  all.cpu_seconds += source.cpu_seconds;
+  return source;
+}
+
+}  // namespace
+
+BuildForecast foresee_modules(const BuildPlan& plan, const Toolchain& toolchain, const PythonEnv& python,
+                              const CompileRoom& room, HeaderChoice headers, const ExecSettings& execution,
+                              Reporter& report) {
+  const auto compile = compile_settings(toolchain, python, room, headers, execution, report);
+  BuildForecast forecast;
+  std::vector<std::uint64_t> memory;
+  for (const PlannedModule& module : plan.modules) {
+    for (PlannedSource source : module.sources) {
+      add_toolkit_headers(source, toolchain);
+      forecast.sources.push_back(
+          forecast_of(foresee_compile(source, module.name, *compile), execution.history, forecast, memory));
+    }
+  }
+  const std::size_t jobs = std::max(1U, execution.limits.jobs);
+  forecast.wall_seconds = std::max(forecast.wall_seconds, forecast.cpu_seconds / static_cast<double>(jobs));
+  std::ranges::sort(memory, std::ranges::greater{});
+  for (std::size_t i = 0; i < std::min(jobs, memory.size()); ++i) forecast.peak_memory += memory[i];
+  return forecast;
+}
+
+ModuleOutcome compile_modules(const BuildPlan& plan, const Toolchain& toolchain, const PythonEnv& python,
+                              const CompileRoom& room, HeaderChoice headers, const ExecSettings& execution,
+                              Reporter& report) {
+  ModuleOutcome outcome;
+  const auto compile = compile_settings(toolchain, python, room, headers, execution, report);
   compile->on_outcome = [&outcome, &report](const CompileOutcome& source) {
     outcome.sources.push_back(source);
     // Minutes more, so the user is told why.

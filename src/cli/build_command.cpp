@@ -135,11 +135,8 @@ int run_plan(const Cli& cli, const Settings& settings, Reporter& report) {
     fmt::print("{}", settings.table());
     return 0;
   }
-  BuildSettings build = build_settings(settings);
-  const auto cache = open_build_cache(std::move(build.cache), report);
-  const Planned planned = plan_build(build, *cache, report);
-  cache->flush();
-  fmt::print("{}", cli.global().json ? json_of(planned.plan()) : table_of(planned.plan()));
+  const auto [plan, forecast] = plan_build(build_settings(settings), report);
+  fmt::print("{}", cli.global().json ? json_of(plan, forecast) : table_of(plan, forecast));
   return 0;
 }
 

@@ -120,6 +120,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     result.cached = job_->settings->cache->lookup_by_files(direct("compile"), scope()).has_value();
     begin();
     result.outcome = {job_->subject, mode_, reason_};
+    if (!result.cached) result.steps = steps();
     return result;
   }
 
@@ -215,6 +216,10 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     job_->depfiles.clear();
     fs::remove_all(job_->folder);
     ran_ = true;
+    return steps();
+  }
+
+  StepGraph steps() const {
     if (!cuda()) return nvcc::cxx_steps(job_, mode_.host);
     return mode_.plain ? nvcc::plain_steps(job_, mode_) : nvcc::decomposed_steps(job_, mode_);
   }

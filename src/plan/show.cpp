@@ -1,17 +1,32 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 
+#include "sagebuild/base/strings.hpp"
 #include "sagebuild/plan/plan.hpp"
 
 namespace sagebuild {
 namespace {
 
 using Json = nlohmann::ordered_json;
+using Row = std::array<std::string, 4>;
 
-std::string row_text(const PlannedSource& source) {
-  return source.recorded.language == Language::cuda ? describe(source.targets) : "host";
+std::string expected(const SourceForecast& source) {
+  if (source.cached) return "cached";
+  const std::string cost = "about " + human_time(source.cpu_seconds);
+  return source.reason.empty() ? cost : fmt::format("{}, {}: {}", cost, source.mode, source.reason);
+}
+
+std::string totals(const BuildForecast& forecast) {
+  const auto cached = std::ranges::count_if(forecast.sources, &SourceForecast::cached);
+  std::string text = fmt::format("{} sources, {} cached", forecast.sources.size(), cached);
+  if (forecast.cpu_seconds > 0) {
+    text += fmt::format("; at most {} of CPU time in {}, {} of memory", human_time(forecast.cpu_seconds),
+                        human_time(forecast.wall_seconds), human_size(forecast.peak_memory));
+  }
+  return text + "\n";
 }
 
 Json json_of_target(const Target& target) {
@@ -21,53 +36,79 @@ Json json_of_target(const Target& target) {
   return {{"arch", compute_name(target.virtual_arch)}, {"code", codes}, {"reason", target.reason}};
 }
 
-}  // namespace
-
-std::string table_of(const BuildPlan& plan) {
-  std::size_t module_width = 6;
-  std::size_t source_width = 6;
-  for (const PlannedModule& module : plan.modules) {
-    module_width = std::max(module_width, module.name.size());
-    for (const PlannedSource& source : module.sources) {
-      source_width = std::max(source_width, source.recorded.source.filename().string().size());
-    }
-  }
-  std::string text = fmt::format("{:<{}}  {:<{}}  targets\n", "module", module_width, "source", source_width);
-  for (const PlannedModule& module : plan.modules) {
-    for (const PlannedSource& source : module.sources) {
-      text += fmt::format("{:<{}}  {:<{}}  {}\n", module.name, module_width, source.recorded.source.filename().string(),
-                          source_width, row_text(source));
-    }
-  }
-  for (const DroppedModule& module : plan.dropped)
-    text += fmt::format("{:<{}}  left out: {}\n", module.name, module_width, module.reason);
-  return text;
+Json json_of_source(const PlannedSource& source) {
+  Json targets = Json::array();
+  for (const Target& target : source.targets) targets.push_back(json_of_target(target));
+  return {{"source", source.recorded.source.string()},
+          {"language", source.recorded.language == Language::cuda ? "cuda" : "c++"},
+          {"standard", source.cxx_standard},
+          {"targets", targets}};
 }
 
-std::string json_of(const BuildPlan& plan) {
+Json document_of(const BuildPlan& plan) {
   Json modules = Json::array();
   for (const PlannedModule& module : plan.modules) {
     Json sources = Json::array();
-    for (const PlannedSource& source : module.sources) {
-      Json targets = Json::array();
-      for (const Target& target : source.targets) targets.push_back(json_of_target(target));
-      sources.push_back({{"source", source.recorded.source.string()},
-                         {"language", source.recorded.language == Language::cuda ? "cuda" : "c++"},
-                         {"standard", source.cxx_standard},
-                         {"targets", targets}});
-    }
+    for (const PlannedSource& source : module.sources) sources.push_back(json_of_source(source));
     modules.push_back(
         {{"name", module.name}, {"output", module.output.string()}, {"sources", sources}, {"link", module.link}});
   }
   Json dropped = Json::array();
   for (const DroppedModule& module : plan.dropped)
     dropped.push_back({{"name", module.name}, {"reason", module.reason}});
-  const Json document = {{"schema", "sagebuild.plan/1"},
-                         {"archs", print(plan.archs)},
-                         {"modules", modules},
-                         {"dropped", dropped},
-                         {"warnings", plan.warnings}};
+  return {{"schema", "sagebuild.plan/1"},
+          {"archs", print(plan.archs)},
+          {"modules", modules},
+          {"dropped", dropped},
+          {"warnings", plan.warnings}};
+}
+
+std::string printed(const Json& document) {
   return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+std::string table_of(const BuildPlan& plan, const BuildForecast& forecast) {
+  std::vector<Row> rows = {{"module", "source", "targets", "expected"}};
+  auto next = forecast.sources.begin();
+  for (const PlannedModule& module : plan.modules) {
+    for (const PlannedSource& source : module.sources) {
+      rows.push_back({module.name, source.recorded.source.filename().string(),
+                      source.recorded.language == Language::cuda ? describe(source.targets) : "host",
+                      expected(*next++)});
+    }
+  }
+  std::array<std::size_t, 3> width{};
+  for (const Row& row : rows)
+    for (std::size_t column = 0; column < width.size(); ++column)
+      width[column] = std::max(width[column], row[column].size());
+  std::string text;
+  for (const auto& [module, source, targets, cost] : rows)
+    text += fmt::format("{:<{}}  {:<{}}  {:<{}}  {}\n", module, width[0], source, width[1], targets, width[2], cost);
+  for (const DroppedModule& module : plan.dropped)
+    text += fmt::format("{:<{}}  left out: {}\n", module.name, width[0], module.reason);
+  return text + totals(forecast);
+}
+
+std::string json_of(const BuildPlan& plan) { return printed(document_of(plan)); }
+
+std::string json_of(const BuildPlan& plan, const BuildForecast& forecast) {
+  Json document = document_of(plan);
+  auto next = forecast.sources.begin();
+  for (Json& module : document["modules"]) {
+    for (Json& source : module["sources"]) {
+      const SourceForecast& expected = *next++;
+      source["cached"] = expected.cached;
+      source["mode"] = expected.mode;
+      source["mode_reason"] = expected.reason;
+      source["cpu_seconds"] = expected.cpu_seconds;
+    }
+  }
+  document["cpu_seconds"] = forecast.cpu_seconds;
+  document["wall_seconds"] = forecast.wall_seconds;
+  document["peak_memory"] = forecast.peak_memory;
+  return printed(document);
 }
 
 }  // namespace sagebuild

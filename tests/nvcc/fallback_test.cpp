@@ -55,8 +55,11 @@ TEST_CASE("plan foresees mode and cache") {
   const auto before = foresee_compile(world.source("a.cu"), "mini._ops", *world.settings());
   CHECK(before.outcome.mode == CompileMode{HeaderMode::facade, HeaderMode::lean, false});
   CHECK_FALSE(before.cached);
+  CHECK(std::ranges::count(before.steps, "cicc", &Step::kind) == 1);
   world.compile("a.cu");
-  CHECK(foresee_compile(world.source("a.cu"), "mini._ops", *world.settings()).cached);
+  const auto after = foresee_compile(world.source("a.cu"), "mini._ops", *world.settings());
+  CHECK(after.cached);
+  CHECK(after.steps.empty());
 }
 
 TEST_CASE("what the facade does not have is taken from lean headers, what lean lacks from full ones") {

@@ -95,14 +95,28 @@ TEST_CASE("an architecture that no module serves is refused; without a recipe al
   CHECK(targets_of(plan, "pkg._sm90") == "sm_90a, sm_110, compute_110");
 }
 
-TEST_CASE("the plan is shown as a table and as one JSON document") {
+TEST_CASE("the plan is shown as a table and as one JSON document, with what is expected of each source") {
   const BuildPlan plan = make_plan(recorded(), recipe(), parse_arch_list("8.9"));
-  const std::string table = table_of(plan);
-  CHECK(table.find("pkg._fused  fused.cu  sm_89\n") != std::string::npos);
+  const BuildForecast forecast{{{true, "lean headers", "", 0},
+                                {false, "lean headers", "", 7},
+                                {false, "plain nvcc", "-rdc", 65},
+                                {true, "lean headers", "", 0}},
+                               72,
+                               65,
+                               3ULL << 30U};
+  const std::string table = table_of(plan, forecast);
+  CHECK(table.find("pkg._fused  fused.cu  sm_89    cached\n") != std::string::npos);
+  CHECK(table.find("pkg._fused  bind.cpp  host     about 7.0s\n") != std::string::npos);
+  CHECK(table.find("pkg._sm89   q89.cu    sm_89    about 1m05s, plain nvcc: -rdc\n") != std::string::npos);
   CHECK(table.find("pkg._sm90   left out: no target for 8.9") != std::string::npos);
-  const auto document = nlohmann::json::parse(json_of(plan));
+  CHECK(table.find("4 sources, 2 cached; at most 1m12s of CPU time in 1m05s, 3.2 GB of memory\n") != std::string::npos);
+  const auto document = nlohmann::json::parse(json_of(plan, forecast));
   CHECK(document["schema"] == "sagebuild.plan/1");
   CHECK(document["modules"][0]["sources"][0]["targets"][0]["code"][0] == "sm_89");
+  CHECK(document["modules"][0]["sources"][0]["cached"] == true);
+  CHECK(document["modules"][1]["sources"][0]["mode_reason"] == "-rdc");
+  CHECK(document["wall_seconds"] == 65);
+  CHECK_FALSE(nlohmann::json::parse(json_of(plan)).contains("wall_seconds"));
 }
 
 }  // namespace sagebuild

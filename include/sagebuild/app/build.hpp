@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <string>
 
@@ -12,6 +11,7 @@
 #include "sagebuild/env/toolchain.hpp"
 #include "sagebuild/exec/scheduler.hpp"
 #include "sagebuild/model/build_plan.hpp"
+#include "sagebuild/model/forecast.hpp"
 #include "sagebuild/model/source.hpp"
 #include "sagebuild/model/wheel.hpp"
 #include "sagebuild/nvcc/compile.hpp"
@@ -44,15 +44,13 @@ struct BuildSettings {
   bool allow_foreign_owner = false;
 };
 
-struct PreparedBuild;
-
-// Everything up to the plan. Holds the private folder that the build goes on in.
-struct Planned {
-  std::shared_ptr<PreparedBuild> prepared;
-  const BuildPlan& plan() const;
+// Up to the plan, and what the rest would cost.
+struct PlanOutcome {
+  BuildPlan plan;
+  BuildForecast forecast;
 };
 
-Planned plan_build(const BuildSettings& settings, ActionCache& cache, Reporter& report);
+PlanOutcome plan_build(BuildSettings settings, Reporter& report);
 
 struct BuildOutcome {
   Wheel wheel;

@@ -9,6 +9,7 @@
 #include "sagebuild/exec/scheduler.hpp"
 #include "sagebuild/model/build_plan.hpp"
 #include "sagebuild/model/environment.hpp"
+#include "sagebuild/model/forecast.hpp"
 #include "sagebuild/nvcc/compile.hpp"
 #include "sagebuild/report/reporter.hpp"
 
@@ -31,6 +32,11 @@ struct ModuleOutcome {
 };
 
 ModuleOutcome compile_modules(const BuildPlan& plan, const Toolchain& toolchain, const PythonEnv& python,
+                              const CompileRoom& room, HeaderChoice headers, const ExecSettings& execution,
+                              Reporter& report);
+
+// What that would cost. Compiles nothing (but for the toolkit's self-test, where it is new).
+BuildForecast foresee_modules(const BuildPlan& plan, const Toolchain& toolchain, const PythonEnv& python,
                               const CompileRoom& room, HeaderChoice headers, const ExecSettings& execution,
                               Reporter& report);
 

@@ -15,7 +15,7 @@ namespace sagebuild {
 struct Digest {
   std::array<std::uint8_t, 32> bytes{};
 
-  std::string hex() const;  // 64 lower-case digits
+  std::string hex() const;        // 64 lower-case digits
   std::string base64url() const;  // without padding, as RECORD wants it
   auto operator<=>(const Digest&) const = default;
 };
@@ -23,7 +23,8 @@ struct Digest {
 // Reads 64 hex digits. Throws Error{failed} for anything else.
 Digest digest_from_hex(std::string_view hex);
 
-// Takes bytes in pieces. `field` adds a length-prefixed value, so that ("ab","c") and ("a","bc") differ: use it for keys.
+// Takes bytes in pieces. `field` adds a length-prefixed value, so that ("ab","c") and ("a","bc") differ: use it for
+// keys.
 class Sha256 {
  public:
   Sha256();

@@ -1,6 +1,6 @@
 #pragma once
-// What ends a command: one Error, thrown where the reason is known, caught once in main. Expected outcomes (a cache miss, an
-// exit status, an HTTP status, a finding) are values, never this.
+// What ends a command: one Error, thrown where the reason is known, caught once in main. Expected outcomes (a cache
+// miss, an exit status, an HTTP status, a finding) are values, never this.
 
 #include <exception>
 #include <string>

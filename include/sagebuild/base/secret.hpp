@@ -1,5 +1,6 @@
 #pragma once
-// A token or password. It cannot be printed, formatted, compared or copied by accident; the log sink knows every one alive.
+// A token or password. It cannot be printed, formatted, compared or copied by accident; the log sink knows every one
+// alive.
 
 #include <string>
 #include <string_view>

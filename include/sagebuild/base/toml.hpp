@@ -1,5 +1,6 @@
 #pragma once
-// TOML files (recipes, sagebuild.toml) as plain values, with the line that each one stands on. toml++ stays behind this door.
+// TOML files (recipes, sagebuild.toml) as plain values, with the line that each one stands on. toml++ stays behind this
+// door.
 
 #include <filesystem>
 #include <map>
@@ -22,14 +23,14 @@ class TomlTable {
   std::optional<std::string> text(std::string_view key) const;
   std::optional<bool> boolean(std::string_view key) const;
   std::optional<long long> integer(std::string_view key) const;
-  std::vector<std::string> texts(std::string_view key) const;     // absent = empty; one text counts as a list of one
+  std::vector<std::string> texts(std::string_view key) const;  // absent = empty; one text counts as a list of one
   std::optional<TomlTable> table(std::string_view key) const;
-  std::vector<TomlTable> tables(std::string_view key) const;      // [[key]]
-  std::vector<std::string> keys() const;                          // in the file's order
-  std::string required_text(std::string_view key) const;          // absent: Error{usage}
+  std::vector<TomlTable> tables(std::string_view key) const;  // [[key]]
+  std::vector<std::string> keys() const;                      // in the file's order
+  std::string required_text(std::string_view key) const;      // absent: Error{usage}
 
   std::string place(std::string_view key) const;  // of a key's value, which must be there
-  std::string place() const;  // "patches/x.toml:12"
+  std::string place() const;                      // "patches/x.toml:12"
   // Error{usage} at this table, with a reason.
   [[noreturn]] void fail(std::string_view reason) const;
   // Throws Error{usage} for the first key that no getter asked for, with the nearest known key as the hint.

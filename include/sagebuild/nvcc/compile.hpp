@@ -65,6 +65,7 @@ Step compile_step(const PlannedSource& source, const std::string& module,
 struct Foresight {
   CompileOutcome outcome;  // the mode that fitted last time, else the first that will be tried; why if it is plain nvcc
   bool cached = false;     // the object is in the cache
+  StepGraph steps;         // of that mode; none if cached
 };
 Foresight foresee_compile(const PlannedSource& source, const std::string& module, const CompileSettings& settings);
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sagebuild/model/build_plan.hpp"
+#include "sagebuild/model/forecast.hpp"
 #include "sagebuild/model/recipe.hpp"
 #include "sagebuild/model/recorded_build.hpp"
 
@@ -18,9 +19,12 @@ BuildPlan make_plan(const RecordedBuild& recorded, const std::optional<Recipe>& 
 
 // "sm_80 sm_90 sm_120 compute_120", with "sm_90 from compute_89" where they differ.
 std::string describe(const std::vector<Target>& targets);
-// The table of `sagebuild plan`: module, source, targets; then what was dropped and the warnings. Ends with a newline.
-std::string table_of(const BuildPlan& plan);
+// The table of `sagebuild plan`: module, source, targets, what is expected; then what was left out, and what it costs.
+// Ends with a newline.
+std::string table_of(const BuildPlan& plan, const BuildForecast& forecast);
 // One JSON document, schema "sagebuild.plan/1".
 std::string json_of(const BuildPlan& plan);
+// The same with the forecast in it.
+std::string json_of(const BuildPlan& plan, const BuildForecast& forecast);
 
 }  // namespace sagebuild

@@ -1,5 +1,6 @@
 #pragma once
-// How engines and app tell what happens. They report, they do not print: cli has a console and a JSON reporter, tests a list.
+// How engines and app tell what happens. They report, they do not print: cli has a console and a JSON reporter, tests a
+// list.
 
 #include <cstdint>
 #include <string>
@@ -18,19 +19,19 @@ struct TransferProgress {
 struct StepProgress {
   std::size_t done = 0;
   std::size_t total = 0;
-  std::string label;           // of the step that just started or ended
-  double seconds = 0;          // of that step, when it ended
-  double seconds_left = -1;    // whole build; below 0: unknown
+  std::string label;         // of the step that just started or ended
+  double seconds = 0;        // of that step, when it ended
+  double seconds_left = -1;  // whole build; below 0: unknown
 };
 
 class Reporter {
  public:
   virtual ~Reporter() = default;
 
-  virtual void stage(std::string_view text) = 0;    // "fetching ...": one line as each stage begins
-  virtual void note(std::string_view text) = 0;     // worth knowing: where the arch list came from
-  virtual void warning(std::string_view text) = 0;  // the result may not be what the user wants
-  virtual void detail(std::string_view text) = 0;   // with -v, and in the log
+  virtual void stage(std::string_view text) = 0;                // "fetching ...": one line as each stage begins
+  virtual void note(std::string_view text) = 0;                 // worth knowing: where the arch list came from
+  virtual void warning(std::string_view text) = 0;              // the result may not be what the user wants
+  virtual void detail(std::string_view text) = 0;               // with -v, and in the log
   virtual void transfer(const TransferProgress& progress) = 0;  // often; the reporter thins it out
   virtual void step_started(const StepProgress& progress) = 0;
   virtual void step_finished(const StepProgress& progress) = 0;

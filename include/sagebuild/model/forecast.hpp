@@ -1,0 +1,24 @@
+#pragma once
+// What a build would cost, said before anything is compiled.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace sagebuild {
+
+struct SourceForecast {
+  bool cached = false;     // its object is in the cache
+  std::string mode;        // "facade device, lean host headers": what fitted last time, else what is tried first
+  std::string reason;      // why not an earlier mode; empty: the first one
+  double cpu_seconds = 0;  // 0 if cached; else as its steps took last time, or as the recipe says. Some may yet hit
+};
+
+struct BuildForecast {
+  std::vector<SourceForecast> sources;  // in the plan's order: modules, and sources in them
+  double cpu_seconds = 0;
+  double wall_seconds = 0;        // the work shared by all cores, and at least the longest chain of steps
+  std::uint64_t peak_memory = 0;  // bytes: as many of the largest steps as cores
+};
+
+}  // namespace sagebuild
