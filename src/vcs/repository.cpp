@@ -111,7 +111,11 @@ Repository Repository::create_bare(const std::filesystem::path& path) {
   return Repository(std::make_unique<State>(State{RepositoryPtr(raw), path.string()}));
 }
 
-bool Repository::is_bare() const { return git_repository_is_bare(state_->handle.get()) != 0; }
+bool Repository::is_bare() const {
+  // Without a config file libgit2 takes the folder around for a work tree; git looks for .git there.
+  const char* work = git_repository_workdir(state_->handle.get());
+  return work == nullptr || !std::filesystem::exists(std::filesystem::path(work) / ".git");
+}
 
 std::filesystem::path Repository::git_folder() const { return git_repository_path(state_->handle.get()); }
 

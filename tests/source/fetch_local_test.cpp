@@ -19,6 +19,15 @@ TEST_CASE("a bare repository is read in place") {
   CHECK_FALSE(fs::exists(world.options.cache));
 }
 
+TEST_CASE("a bare repository without a config file is one all the same") {
+  FetchWorld world;
+  const fs::path bare = world.sample.bare("bare.git");
+  fs::remove(bare / "config");
+  const Checkout checkout = world.fetch_from(bare.string());
+  CHECK(checkout.commit == world.sample.second());
+  CHECK_FALSE(checkout.dirty);
+}
+
 TEST_CASE("a file URL is read in place, at any ref") {
   FetchWorld world;
   const Checkout checkout = world.fetch_from("file://" + world.sample.folder().string(), "v1");

@@ -43,7 +43,7 @@ class Repository {
   Repository(Repository&&) noexcept;
   Repository& operator=(Repository&&) noexcept;
 
-  bool is_bare() const;
+  bool is_bare() const;  // no files checked out around it
   std::filesystem::path git_folder() const;
   std::optional<std::string> origin_url() const;
   std::optional<std::string> head_name() const;  // "main"; nothing if HEAD is detached or missing
