@@ -30,8 +30,8 @@ struct Running {
   unsigned threads = 1;
 };
 
-// More cores make a stage hardly faster (facts/nvcc.md section 8), and take memory.
-constexpr unsigned kWide = 4;
+// More make a stage hardly faster, and take memory and cores from others.
+constexpr unsigned kWide = 2;
 
 class Scheduler {
  public:

@@ -60,6 +60,10 @@ Step preprocess_step(const JobPtr& job, const PassLayout& pass, HeaderMode heade
   return step;
 }
 
+// Parts are uneven: 4 of them keep about 2 cores busy (measured on 16 cores: 76 s in one part, 51 in 2, 36 in 4, 30 in
+// 8).
+constexpr unsigned kPartsPerCore = 2;
+
 Step cicc_step(const JobPtr& job, const PassLayout& pass, const CompileMode& mode, const fs::path& folder) {
   Step step = job->step("cicc", pass.arch);
   const Words argv = mapped_source_options(pass.cicc, *job);
@@ -72,7 +76,7 @@ Step cicc_step(const JobPtr& job, const PassLayout& pass, const CompileMode& mod
   if (folder == job->pass_folder(pass)) step.check = [job, pass, mode] { check_cicc(*job, pass, mode); };
   if (job->settings->toolkit->split_off.empty()) {
     step.widen = [](Command& command, unsigned cores) {
-      command.argv.insert(command.argv.begin() + 1, {"-split-compile", std::to_string(cores)});
+      command.argv.insert(command.argv.begin() + 1, {"-split-compile", std::to_string(cores * kPartsPerCore)});
     };
   }
   const bool full = mode.device == HeaderMode::full;
@@ -94,7 +98,7 @@ Step ptxas_step(const JobPtr& job, const PassLayout& pass, const RealLayout& rea
     step.check = [real, folder] { require_cubin(folder / real.cubin, real.arch); };
   }
   step.expected_seconds = job->source.costs.ptxas_seconds;
-  step.threads = job->source.costs.ptxas_threads;
+  step.threads = (job->source.costs.ptxas_threads + kPartsPerCore - 1) / kPartsPerCore;
   return step;
 }
 
