@@ -121,9 +121,10 @@ class GraphMaker {
   LinkedModules modules_;
 };
 
-std::shared_ptr<CompileSettings> compile_settings(const Toolchain& toolchain, const PythonEnv& python,
-                                                  const CompileRoom& room, HeaderChoice headers,
-                                                  const ExecSettings& execution, Reporter& report) {
+std::shared_ptr<CompileSettings> compile_settings(const BuildPlan& plan, const Toolchain& toolchain,
+                                                  const PythonEnv& python, const CompileRoom& room,
+                                                  HeaderChoice headers, const ExecSettings& execution,
+                                                  Reporter& report) {
   auto compile = std::make_shared<CompileSettings>();
   const Words nvcc = {toolchain.nvcc.string(), "-ccbin", toolchain.host_compiler.string()};
   compile->toolkit = std::make_shared<Toolkit>(inspect_toolkit(toolchain, nvcc, *execution.cache, report));
@@ -135,6 +136,7 @@ std::shared_ptr<CompileSettings> compile_settings(const Toolchain& toolchain, co
                     {"python", python.include}};
   compile->project = room.name;
   compile->choice = headers;
+  compile->proofs.insert(plan.proofs.begin(), plan.proofs.end());
   compile->keep_temporary = room.keep;
   compile->prepend_flags = environment_value("NVCC_PREPEND_FLAGS").value_or("");
   compile->append_flags = environment_value("NVCC_APPEND_FLAGS").value_or("");
@@ -166,7 +168,7 @@ SourceForecast forecast_of(Foresight foresight, const CostHistory* history, Buil
 BuildForecast foresee_modules(const BuildPlan& plan, const Toolchain& toolchain, const PythonEnv& python,
                               const CompileRoom& room, HeaderChoice headers, const ExecSettings& execution,
                               Reporter& report) {
-  const auto compile = compile_settings(toolchain, python, room, headers, execution, report);
+  const auto compile = compile_settings(plan, toolchain, python, room, headers, execution, report);
   BuildForecast forecast;
   std::vector<std::uint64_t> memory;
   for (const PlannedModule& module : plan.modules) {
@@ -187,7 +189,7 @@ ModuleOutcome compile_modules(const BuildPlan& plan, const Toolchain& toolchain,
                               const CompileRoom& room, HeaderChoice headers, const ExecSettings& execution,
                               Reporter& report) {
   ModuleOutcome outcome;
-  const auto compile = compile_settings(toolchain, python, room, headers, execution, report);
+  const auto compile = compile_settings(plan, toolchain, python, room, headers, execution, report);
   compile->on_outcome = [&outcome, &report](const CompileOutcome& source) {
     outcome.sources.push_back(source);
     // Minutes more, so the user is told why.

@@ -140,16 +140,16 @@ std::set<std::string, std::less<>> defined_macros(std::string_view header) {
   return names;
 }
 
-Refusal ptx_difference(std::string_view full, std::string_view ours) {
-  const std::string left = without_unreferenced_globals(full);
+Refusal ptx_difference(std::string_view wanted, std::string_view ours) {
+  const std::string left = without_unreferenced_globals(wanted);
   const std::string right = without_unreferenced_globals(ours);
   const auto left_lines = lines_of(left);
   const auto right_lines = lines_of(right);
   const auto [here, there] = std::ranges::mismatch(left_lines, right_lines);
   if (here == left_lines.end() && there == right_lines.end()) return std::nullopt;
   const auto text = [](const auto& at, const auto& all) { return at == all.end() ? "its end" : std::string(*at); };
-  return fmt::format("PTX differs from that of full headers at line {}: '{}' is '{}'", here - left_lines.begin() + 1,
-                     text(here, left_lines), text(there, right_lines));
+  return fmt::format("PTX differs at line {}: '{}' is '{}'", here - left_lines.begin() + 1, text(here, left_lines),
+                     text(there, right_lines));
 }
 
 }  // namespace sagebuild

@@ -206,6 +206,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
         job_->settings->reporter->note(
             fmt::format("{} is compiled by nvcc in one piece: {}", job_->subject, job_->opaque));
     } else {
+      if (failure->kind == "pair proof") return std::nullopt;  // no other headers mend the plan
       const auto next = cuda() ? next_mode(mode_, failure->kind) : next_cxx_mode();
       if (!next) return std::nullopt;
       reason_ = first_complaint(*failure);

@@ -38,28 +38,6 @@ void check_cicc(const Job& job, const PassLayout& pass, const CompileMode& mode)
   if (mode.device != HeaderMode::full) refuse_if(torch_types(registered));
 }
 
-Words mapped_source_options(Words argv, const Job& job) {
-  for (std::size_t i = 0; i + 1 < argv.size(); ++i) {
-    if (argv[i] == "--orig_src_path_name") argv[i + 1] = job.mapped(job.source.recorded.source);
-    if (argv[i] == "--orig_src_file_name") argv[i + 1] = job.source.recorded.source.filename();
-  }
-  for (auto& word : argv)
-    if (word.starts_with("--ident=")) word = "--ident=" + job.mapped(job.source.recorded.source);
-  return argv;
-}
-
-Step preprocess_step(const JobPtr& job, const PassLayout& pass, HeaderMode headers, const fs::path& text) {
-  Step step = job->step("device preprocess", pass.arch);
-  step.command = [job, pass, headers, text] {
-    make_folders(text.parent_path());
-    write_file(text.parent_path() / job->layout.module_id_file, job->id);
-    return job->command(preprocess_command(pass.preprocess, *job, headers, text), job->source.recorded.cwd);
-  };
-  step.finish = [job, text] { map_text(*job, text); };
-  step.expected_seconds = 0.5;
-  return step;
-}
-
 // Parts are uneven: 4 of them keep about 2 cores busy (measured on 16 cores: 76 s in one part, 51 in 2, 36 in 4, 30 in
 // 8).
 constexpr unsigned kPartsPerCore = 2;
@@ -119,32 +97,29 @@ Step fatbinary_step(const JobPtr& job) {
   return step;
 }
 
-// cicc once more with full headers; the PTX must be the same. The verdict is kept under both texts.
-StepId add_proof(StepGraph& graph, const JobPtr& job, const PassLayout& pass, StepId cicc, StepId preprocess) {
-  const fs::path folder = job->folder / "proof" / pass.arch;
-  Step full = preprocess_step(job, pass, HeaderMode::full, folder / pass.text);
-  graph.push_back(full);
-  Step proof = job->step("header proof", pass.arch);
-  proof.after = {preprocess, cicc, graph.size() - 1};
-  proof.key = [job, pass, folder] {
-    ActionKey key("header proof", job->subject + " " + pass.arch);
-    key.add("cicc", job->settings->toolkit->tools.at("cicc"));
-    key.add("options", options_of(pass.cicc, {"--orig_src_file_name", "--orig_src_path_name", "-o"}));
-    key.add("our text", token_digest(read_file(job->pass_folder(pass) / pass.text)));
-    key.add("full text", token_digest(read_file(folder / pass.text)));
-    return key;
-  };
-  proof.command = [job, pass, folder] { return job->command(mapped_source_options(pass.cicc, *job), folder); };
-  proof.check = [job, pass, folder] {
-    refuse_if(ptx_difference(read_file(folder / pass.ptx), read_file(job->pass_folder(pass) / pass.ptx)));
-  };
-  proof.expected_seconds = 35;
-  proof.expected_memory = 3200ULL << 20U;
-  graph.push_back(std::move(proof));
-  return graph.size() - 1;
+}  // namespace
+
+Words mapped_source_options(Words argv, const Job& job) {
+  for (std::size_t i = 0; i + 1 < argv.size(); ++i) {
+    if (argv[i] == "--orig_src_path_name") argv[i + 1] = job.mapped(job.source.recorded.source);
+    if (argv[i] == "--orig_src_file_name") argv[i + 1] = job.source.recorded.source.filename();
+  }
+  for (auto& word : argv)
+    if (word.starts_with("--ident=")) word = "--ident=" + job.mapped(job.source.recorded.source);
+  return argv;
 }
 
-}  // namespace
+Step preprocess_step(const JobPtr& job, const PassLayout& pass, HeaderMode headers, const fs::path& text) {
+  Step step = job->step("device preprocess", pass.arch);
+  step.command = [job, pass, headers, text] {
+    make_folders(text.parent_path());
+    write_file(text.parent_path() / job->layout.module_id_file, job->id);
+    return job->command(preprocess_command(pass.preprocess, *job, headers, text), job->source.recorded.cwd);
+  };
+  step.finish = [job, text] { map_text(*job, text); };
+  step.expected_seconds = 0.5;
+  return step;
+}
 
 StepId add_macro_check(StepGraph& graph, const JobPtr& job, HeaderMode headers,
                        std::function<Words(HeaderMode, const fs::path& text)> preprocess) {
@@ -192,8 +167,8 @@ DeviceSteps add_device_steps(StepGraph& graph, const JobPtr& job, const CompileM
       images.after.push_back(graph.size());
       graph.push_back(std::move(ptxas));
     }
-    if (job->settings->choice == HeaderChoice::check && mode.device != HeaderMode::full)
-      ids.checks.push_back(add_proof(graph, job, pass, cicc_id, preprocess));
+    if (job->settings->choice == HeaderChoice::check)
+      std::ranges::move(add_proofs(graph, job, pass, mode, {preprocess, cicc_id}), std::back_inserter(ids.checks));
   }
   if (mode.device != HeaderMode::full)
     ids.checks.push_back(add_macro_check(graph, job, mode.device, [job](HeaderMode headers, const fs::path& text) {

@@ -63,6 +63,15 @@ StepGraph cxx_steps(const JobPtr& job, HeaderMode mode);
 StepId add_macro_check(StepGraph& graph, const JobPtr& job, HeaderMode headers,
                        std::function<Words(HeaderMode, const fs::path& text)> preprocess);
 
+// The source by its fixed name, in what cicc and fatbinary write down.
+Words mapped_source_options(Words argv, const Job& job);
+// Preprocesses one device pass into `text`.
+Step preprocess_step(const JobPtr& job, const PassLayout& pass, HeaderMode headers, const fs::path& text);
+// --headers check: what the PTX of a pass is held against. `after` are its preprocess and cicc. A proof that fails is
+// of kind "header proof" (other headers may fit) or "pair proof" (the plan is wrong).
+std::vector<StepId> add_proofs(StepGraph& graph, const JobPtr& job, const PassLayout& pass, const CompileMode& mode,
+                               const std::vector<StepId>& after);
+
 // Parts of decomposed_steps. Each appends to `graph` and says what later steps wait for.
 struct DeviceSteps {
   std::vector<StepId> cicc;  // one per pass

@@ -1,4 +1,5 @@
-"""A patched minisage built by plain pip, with no sagebuild in the build: the images in each module are those that the recipe says.
+"""A patched minisage built by plain pip, with no sagebuild in the build: the images in each module are those that the recipe says,
+and what sagebuild itself builds holds the same kernels.
 
 Minutes to an hour: torch's full headers, once per source and architecture. SAGEBUILD_TEST_ARCHS names a shorter list.
 """
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 
 import gpu_images
+import same_kernels
 import support
 
 ARCHS = os.environ.get("SAGEBUILD_TEST_ARCHS", "8.0 8.6 9.0 12.0+PTX")
@@ -55,6 +57,14 @@ class PatchedPlainBuild(support.EndToEnd):
         subprocess.run([support.torch_python(), "-m", "zipfile", "-e", wheel, tree], check=True)
         found = {path.name.partition(".")[0]: gpu_images.images(path) for path in (tree / "minisage").glob("*.so")}
         self.assertEqual(found, expected)
+
+        ours = self.start(*self.build_arguments(support.SOURCE / "examples" / "minisage", arch=ARCHS)).finish(3000)
+        self.assertEqual(ours.code, 0, ours)
+        os.environ.setdefault("CUOBJDUMP", str(support.torch_packages() / "triton" / "backends" / "nvidia" / "bin" / "cuobjdump"))
+        told, differences = same_kernels.compare(ours.stdout.rstrip("\n"), wheel)
+        print("\n".join(told))
+        self.assertEqual(differences, 0)
+        self.assertEqual([line for line in told if "only in" in line], [])
 
 
 if __name__ == "__main__":

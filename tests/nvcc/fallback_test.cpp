@@ -162,6 +162,26 @@ TEST_CASE("headers full and headers check") {
     world.flags.push_back("-DUNUSED");
     CHECK(world.compile("a.cu").count("header proof") == 0);
   }
+  SECTION("check: a verdict that the recipe vouches for is not run again") {
+    world.choice = HeaderChoice::check;
+    world.compile("a.cu");
+    const auto told = std::ranges::find_if(world.reporter.details, [](const auto& text) {
+      return text.starts_with("header proof of mini._ops a.cu compute_89: ");
+    });
+    REQUIRE(told != world.reporter.details.end());
+    world.proofs = {told->substr(told->rfind(' ') + 1)};
+    world.cache = std::make_shared<MemoryCache>();
+    CHECK(world.compile("a.cu").count("header proof") == 0);
+    CHECK(world.outcomes.back().mode.device == HeaderMode::facade);
+  }
+  SECTION("check: code for one architecture made from another's PTX is held against its own") {
+    world.choice = HeaderChoice::check;
+    world.targets[0] = {Arch{8, 9}, Arch{9, 0}, true, false, ""};
+    CHECK(world.compile("a.cu").count("pair proof") == 1);
+    world.put(world.tree() / "b.cu", kSmall + "__global__ void own(int* p) { *p = __CUDA_ARCH__; }\n");
+    CHECK_THROWS_MATCHES(world.compile("b.cu"), Error,
+                         says("PTX for compute_90 with facade headers is not what stands"));
+  }
   SECTION("check: other device code without any macro is found by the proof alone") {
     const auto header = world.site() / "torch/include/torch/extension.h";
     world.put(header, read_file(header) + "__host__ __device__ constexpr int step(long) { return 2; }\n");

@@ -76,6 +76,7 @@ class NvccWorld {
   RecordingReporter reporter;
   std::vector<CompileOutcome> outcomes;
   HeaderChoice choice = HeaderChoice::automatic;
+  std::set<std::string> proofs;
   std::vector<Target> targets = {{Arch{8, 9}, Arch{8, 9}, true, false, ""}};
   Words flags = {"-O1"};
 
@@ -115,6 +116,7 @@ class NvccWorld {
     result->roots = {{"tree", tree()}, {"site", site()}, {"cuda", toolchain().cuda_home}, {"headers", result->headers}};
     result->project = "minisage";
     result->choice = choice;
+    result->proofs = proofs;
     result->keep_temporary = true;
     result->cache = cache.get();
     result->reporter = &reporter;

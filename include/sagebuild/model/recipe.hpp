@@ -39,6 +39,7 @@ struct Recipe {
   std::string record_archs;         // TORCH_CUDA_ARCH_LIST while recording: all modules, `;` between items
   ArchList default_archs;
   std::vector<RecipeModule> modules;
+  std::vector<std::string> proofs;    // verdicts of `--headers check` that held: digests in hex, as its log names them
   std::vector<std::string> may_miss;  // globs of paths that a partial repository may lack ("assets/*")
 };
 

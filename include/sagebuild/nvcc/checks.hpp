@@ -32,7 +32,7 @@ Refusal macro_difference(std::string_view full, std::string_view ours, std::stri
 // The macros that a header of ours defines.
 std::set<std::string, std::less<>> defined_macros(std::string_view header);
 
-// The proof: PTX made with our headers equals that of full ones but for globals that nothing refers to.
-Refusal ptx_difference(std::string_view full, std::string_view ours);
+// The proof: both are the same PTX but for globals that nothing refers to.
+Refusal ptx_difference(std::string_view wanted, std::string_view ours);
 
 }  // namespace sagebuild

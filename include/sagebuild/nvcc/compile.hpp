@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "sagebuild/model/build_plan.hpp"
@@ -48,6 +49,7 @@ struct CompileSettings {
   PathRoots roots;
   std::string project;  // "sageattention": part of every module id
   HeaderChoice choice = HeaderChoice::automatic;
+  std::set<std::string> proofs = {};        // verdicts of --headers check that the recipe vouches for: digests in hex
   std::string prepend_flags, append_flags;  // NVCC_PREPEND_FLAGS, NVCC_APPEND_FLAGS as recorded
   bool keep_temporary = false;              // leave the private folders
   ActionCache* cache = nullptr;

@@ -1,0 +1,90 @@
+// --headers check: cicc once more, with full headers or for the other architecture of a pair; the PTX must be the same.
+
+#include "sagebuild/nvcc/checks.hpp"
+#include "sagebuild/nvcc/keys.hpp"
+#include "source_compile.hpp"
+
+namespace sagebuild::nvcc {
+namespace {
+
+struct Proof {
+  std::string kind;    // "header proof", "pair proof"
+  PassLayout pass;     // what is run
+  HeaderMode headers;  // with these
+  fs::path folder;     // here
+};
+
+std::string suffix(std::string_view arch) { return std::string(arch.substr(arch.find('_') + 1)); }
+
+// The commands for compute_89 become those for compute_90.
+Words retargeted(const Words& argv, const std::string& from, const std::string& to) {
+  Words result = argv;
+  for (auto& word : result) {
+    if (word == "compute_" + from) word = "compute_" + to;
+    if (word == fmt::format("-D__CUDA_ARCH__={}0", from)) word = fmt::format("-D__CUDA_ARCH__={}0", to);
+  }
+  return result;
+}
+
+// The verdict hangs on both texts and the compiler. A recipe can ship it, by this digest.
+ActionKey proof_key(const Job& job, const PassLayout& ours, const Proof& proof) {
+  const Words names = {"--orig_src_file_name", "--orig_src_path_name", "-o"};
+  ActionKey key(proof.kind, job.subject + " " + proof.pass.arch);
+  key.add("cicc", job.settings->toolkit->tools.at("cicc"));
+  key.add("options", options_of(ours.cicc, names));
+  key.add("other options", options_of(proof.pass.cicc, names));
+  key.add("text", token_digest(read_file(job.pass_folder(ours) / ours.text)));
+  key.add("other text", token_digest(read_file(proof.folder / proof.pass.text)));
+  return key;
+}
+
+StepId add_proof(StepGraph& graph, const JobPtr& job, const PassLayout& ours, const Proof& proof,
+                 const std::vector<StepId>& after) {
+  graph.push_back(preprocess_step(job, proof.pass, proof.headers, proof.folder / proof.pass.text));
+  Step step = job->step(proof.kind, proof.pass.arch);
+  step.after = after;
+  step.after.push_back(graph.size() - 1);
+  step.key = [job, ours, proof] { return proof_key(*job, ours, proof); };
+  step.command = [job, ours, proof]() -> std::optional<Command> {
+    const std::string verdict = proof_key(*job, ours, proof).digest().hex();
+    const bool shipped = job->settings->proofs.contains(verdict);
+    job->settings->reporter->detail(
+        fmt::format("{} of {} {}: {}{}", proof.kind, job->subject, ours.arch, verdict, shipped ? " (recipe's)" : ""));
+    if (shipped) return std::nullopt;
+    return job->command(mapped_source_options(proof.pass.cicc, *job), proof.folder);
+  };
+  step.check = [job, ours, proof] {
+    if (!fs::exists(proof.folder / proof.pass.ptx)) return;  // the recipe vouches for it
+    const std::string other = replaced(read_file(proof.folder / proof.pass.ptx),
+                                       ".target sm_" + suffix(proof.pass.arch), ".target sm_" + suffix(ours.arch));
+    if (const auto difference = ptx_difference(other, read_file(job->pass_folder(ours) / ours.ptx)))
+      refuse(fmt::format("PTX for {} with {} headers is not what stands in for it: {}", proof.pass.arch,
+                         name_of(proof.headers), *difference));
+  };
+  step.expected_seconds = job->source.costs.cicc_seconds + (proof.headers == HeaderMode::full ? 23 : 0);
+  step.expected_memory = (proof.headers == HeaderMode::full ? 3200ULL : 500ULL) << 20U;
+  graph.push_back(std::move(step));
+  return graph.size() - 1;
+}
+
+}  // namespace
+
+std::vector<StepId> add_proofs(StepGraph& graph, const JobPtr& job, const PassLayout& pass, const CompileMode& mode,
+                               const std::vector<StepId>& after) {
+  std::vector<StepId> ids;
+  const fs::path folder = job->folder / "proof";
+  if (mode.device != HeaderMode::full)
+    ids.push_back(add_proof(graph, job, pass, {"header proof", pass, HeaderMode::full, folder / pass.arch}, after));
+  for (const auto& real : pass.real) {
+    if (suffix(real.arch) == suffix(pass.arch)) continue;
+    PassLayout own = pass;  // as if sm_90 were made from compute_90
+    own.arch = "compute_" + suffix(real.arch);
+    own.preprocess = retargeted(pass.preprocess, suffix(pass.arch), suffix(real.arch));
+    own.cicc = retargeted(pass.cicc, suffix(pass.arch), suffix(real.arch));
+    const fs::path there = folder / fmt::format("{}-for-{}", pass.arch, own.arch);
+    ids.push_back(add_proof(graph, job, pass, {"pair proof", std::move(own), mode.device, there}, after));
+  }
+  return ids;
+}
+
+}  // namespace sagebuild::nvcc

@@ -1,0 +1,106 @@
+"""Do two wheels hold the same kernels? Per module, architecture and kernel: the instructions (cuobjdump -sass); per module: the PTX of
+each kernel (cuobjdump -ptx) and the exported symbols (nm).
+
+    same_kernels.py OURS.whl THEIRS.whl    prints a line per module and architecture; exit 1 if anything differs
+
+An architecture that only one wheel has is told, not compared. cuobjdump comes with triton, next to torch.
+"""
+
+import collections
+import hashlib
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+# nvcc's module id is part of the names of what is private to a source, and differs from one way of building to another.
+MODULE_ID = re.compile(r"_[0-9a-f]{8}_\d+_\w+?_cu_[0-9a-f]{8}(_\d+)?")
+SASS_HEAD = re.compile(r"^\s*Function : (\S+)|^arch = (\S+)")
+# From a kernel's name to the end of its body. Where variables stand, and which of torch's nobody uses, is not part of it.
+PTX_KERNEL = re.compile(r"^\.(?:visible |weak )*\.?entry (\w+)\(.*?^\}", re.MULTILINE | re.DOTALL)
+
+
+def cuobjdump(*arguments):
+    program = os.environ.get("CUOBJDUMP", "cuobjdump")
+    return subprocess.run([program, *arguments], check=True, capture_output=True, text=True).stdout
+
+
+def digest(text):
+    return hashlib.sha256(MODULE_ID.sub("_ID", text).encode()).hexdigest()[:16]
+
+
+def machine_code(library):
+    """{(sm_89, kernel): digest of its instructions}; a kernel of several sources has several digests, sorted."""
+    bodies = collections.defaultdict(list)
+    arch = body = None
+    for line in cuobjdump("-sass", library).splitlines():
+        head = SASS_HEAD.match(line)
+        if head and head[2]:
+            arch, body = head[2], None
+        elif head:
+            body = []
+            bodies[arch, MODULE_ID.sub("_ID", head[1])].append(body)
+        elif line.startswith("Fatbin"):
+            body = None
+        elif body is not None:
+            body.append(line)
+    return {key: sorted(digest("\n".join(lines)) for lines in found) for key, found in bodies.items()}
+
+
+def assembly(library):
+    """{(compute_120, kernel): digests of its PTX}."""
+    bodies = collections.defaultdict(list)
+    for image in re.split(r"^Fatbin ptx code:$", cuobjdump("-ptx", library), flags=re.MULTILINE)[1:]:
+        arch = re.search(r"^\.target sm_(\w+)", image, re.MULTILINE)[1]
+        for kernel in PTX_KERNEL.finditer(image):
+            # Labels and parameters are numbered through the file, so one function more in front of them moves all.
+            text = re.sub(r"\$L__BB\d+_", "$L__BB_", kernel[0])
+            bodies[f"compute_{arch}", MODULE_ID.sub("_ID", kernel[1])].append(digest(text))
+    return {key: sorted(found) for key, found in bodies.items()}
+
+
+def exported(library):
+    listing = subprocess.run(["nm", "-D", "--defined-only", library], check=True, capture_output=True, text=True).stdout
+    return {line.split()[-1] for line in listing.splitlines()}
+
+
+def modules(wheel, folder):
+    with zipfile.ZipFile(wheel) as archive:
+        return {pathlib.Path(name).name.partition(".")[0]: archive.extract(name, folder) for name in archive.namelist() if name.endswith(".so")}
+
+
+def compare(ours, theirs):
+    """Gives (lines to print, the number of differences)."""
+    lines, wrong = [], 0
+    with tempfile.TemporaryDirectory() as folder:
+        mine, other = (modules(wheel, f"{folder}/{i}") for i, wheel in enumerate((ours, theirs)))
+        for name in sorted(mine.keys() | other.keys()):
+            if name not in mine or name not in other:
+                lines.append(f"{name}: only in {ours if name in mine else theirs}")
+                wrong += 1
+                continue
+            kernels, wanted = ({**machine_code(library), **assembly(library)} for library in (mine[name], other[name]))
+            archs, other_archs = ({arch for arch, _ in found} for found in (kernels, wanted))
+            for arch in sorted(archs | other_archs):
+                if arch not in archs or arch not in other_archs:
+                    lines.append(f"{name} {arch}: only in {ours if arch in archs else theirs}, not compared")
+                    continue
+                keys = {key for key in kernels.keys() | wanted.keys() if key[0] == arch}
+                different = [key for key in keys if kernels.get(key) != wanted.get(key)]
+                together = digest("".join(f"{key}{kernels.get(key)}" for key in sorted(keys)))
+                lines.append(f"{name} {arch}: {len(keys)} kernels, {len(keys) - len(different)} the same, digest {together}")
+                lines += [f"  differs: {kernel}" for _, kernel in sorted(different)[:5]]
+                wrong += len(different)
+            symbols, wanted = exported(mine[name]), exported(other[name])
+            lines.append(f"{name}: {len(symbols)} exported symbols, {len(symbols ^ wanted)} not in both")
+            lines += [f"  {'ours' if symbol in symbols else 'theirs'}: {symbol}" for symbol in sorted(symbols ^ wanted)[:5]]
+    return lines, wrong
+
+
+if __name__ == "__main__":
+    told, differences = compare(*sys.argv[1:3])
+    print("\n".join(told))
+    sys.exit(1 if differences else 0)
