@@ -135,6 +135,7 @@ std::shared_ptr<CompileSettings> compile_settings(const BuildPlan& plan, const T
                     {"cuda", toolchain.cuda_home},
                     {"python", python.include}};
   compile->project = room.name;
+  compile->date = source_date_epoch();
   compile->choice = headers;
   compile->proofs.insert(plan.proofs.begin(), plan.proofs.end());
   compile->keep_temporary = room.keep;

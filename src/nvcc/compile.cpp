@@ -3,6 +3,7 @@
 #include "sagebuild/nvcc/compile.hpp"
 
 #include <array>
+#include <ctime>
 #include <set>
 
 #include "sagebuild/nvcc/keys.hpp"
@@ -84,6 +85,15 @@ void split_ptxas(Layout& layout, unsigned threads) {
     for (auto& real : pass.real) real.argv.insert(real.argv.begin() + 1, {"-split-compile", std::to_string(threads)});
 }
 
+// As gcc writes __TIMESTAMP__: "Tue Jan  1 00:00:00 1980".
+std::string timestamp(std::time_t time) {
+  std::tm utc{};
+  gmtime_r(&time, &utc);
+  char text[32];
+  std::strftime(text, sizeof text, "%a %b %e %H:%M:%S %Y", &utc);
+  return text;
+}
+
 class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
  public:
   SourceCompile(const PlannedSource& source, const std::string& module, std::shared_ptr<const CompileSettings> settings)
@@ -157,6 +167,12 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
       for (auto& word : gencode_options(job_->source.targets)) job_->argv.push_back(std::move(word));
     }
     if (!job_->source.cxx_standard.empty()) job_->argv.push_back("-std=" + job_->source.cxx_standard);
+    // gcc takes __DATE__ and __TIME__ from SOURCE_DATE_EPOCH, but this one from the file. Standing in the options, the
+    // date is in the keys of whatever begins with a preprocessor.
+    Words dated = {fmt::format("-D__TIMESTAMP__=\"{}\"", timestamp(settings.date))};
+    if (cuda()) dated.emplace_back("-Xcompiler");
+    dated.emplace_back("-Wno-builtin-macro-redefined");
+    job_->argv.insert(job_->argv.begin() + 1, dated.begin(), dated.end());
   }
 
   ActionKey direct(const std::string& kind) const {

@@ -14,6 +14,7 @@ Command Job::command(Words words, const fs::path& cwd) const {
   const fs::path temporary = settings->work / "tmp";
   make_folders(temporary);
   result.env["TMPDIR"] = temporary;
+  result.env["SOURCE_DATE_EPOCH"] = std::to_string(settings->date);  // gcc's __DATE__ and __TIME__
   return result;
 }
 

@@ -14,6 +14,7 @@
 #include <sstream>
 #include <vector>
 
+#include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 
 namespace sagebuild {
@@ -119,6 +120,15 @@ bool wants_color(int fd) {
   if (environment_value("NO_COLOR")) return false;
   if (environment_value("CLICOLOR_FORCE") || environment_value("FORCE_COLOR")) return true;
   return is_terminal(fd) && environment_value("TERM").value_or("dumb") != "dumb";
+}
+
+std::int64_t source_date_epoch() {
+  constexpr std::int64_t kZipEpoch = 315532800;
+  const auto value = environment_value("SOURCE_DATE_EPOCH");
+  if (!value) return kZipEpoch;
+  const auto number = to_integer(*value);
+  if (!number) throw Error(ErrorKind::usage, fmt::format("SOURCE_DATE_EPOCH is '{}', not a number of seconds", *value));
+  return *number;
 }
 
 std::optional<std::string> environment_value(const std::string& name) {

@@ -82,14 +82,6 @@ std::string record(const std::vector<std::pair<std::string, ZipEntry>>& entries,
   return text + fmt::format("{},,\n", csv_field(record_name));
 }
 
-std::int64_t source_date_epoch() {
-  const auto value = environment_value("SOURCE_DATE_EPOCH");
-  if (!value) return 0;
-  const auto number = to_integer(*value);
-  if (!number) throw Error(ErrorKind::usage, fmt::format("SOURCE_DATE_EPOCH is '{}', not a number of seconds", *value));
-  return *number;
-}
-
 void replace_modules(Entries& entries, const PackSettings& settings) {
   for (const DroppedModule& dropped : settings.provenance.plan.dropped) entries.erase(dropped.output.string());
   for (const auto& [name, file] : settings.modules) {

@@ -2,6 +2,7 @@
 // One planned source becomes steps: a .cu taken apart into nvcc's stages with our headers in front, or left to plain
 // nvcc; a .cpp with the binding header. Facts section 9 is the algorithm.
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -48,6 +49,8 @@ struct CompileSettings {
   // key.
   PathRoots roots;
   std::string project;  // "sageattention": part of every module id
+  // What sources see as __DATE__, __TIME__ and __TIMESTAMP__, in seconds since 1970: else no two builds would agree.
+  std::int64_t date = 0;
   HeaderChoice choice = HeaderChoice::automatic;
   std::set<std::string> proofs = {};        // verdicts of --headers check that the recipe vouches for: digests in hex
   std::string prepend_flags, append_flags;  // NVCC_PREPEND_FLAGS, NVCC_APPEND_FLAGS as recorded
