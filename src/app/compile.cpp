@@ -121,6 +121,13 @@ class GraphMaker {
   LinkedModules modules_;
 };
 
+// setuptools puts a virtual environment's own include folder, mostly empty, on every command. Without a name for it,
+// each environment would have keys of its own.
+fs::path venv_include(const PythonEnv& python) {
+  const fs::path home = python.executable.parent_path().parent_path();
+  return fs::exists(home / "pyvenv.cfg") ? home / "include" : fs::path();
+}
+
 std::shared_ptr<CompileSettings> compile_settings(const BuildPlan& plan, const Toolchain& toolchain,
                                                   const PythonEnv& python, const CompileRoom& room,
                                                   HeaderChoice headers, const ExecSettings& execution,
@@ -134,6 +141,7 @@ std::shared_ptr<CompileSettings> compile_settings(const BuildPlan& plan, const T
                     {"site", python.site_packages},
                     {"cuda", toolchain.cuda_home},
                     {"python", python.include}};
+  if (const fs::path include = venv_include(python); !include.empty()) compile->roots["venv"] = include;
   compile->project = room.name;
   compile->date = source_date_epoch();
   compile->choice = headers;

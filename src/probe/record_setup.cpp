@@ -75,6 +75,15 @@ void use_real_compiler(std::vector<std::string>& argv, const RecordSettings& set
   for (std::string& word : argv) word = replaced(std::move(word), stand_in, toolchain.host_compiler.string());
 }
 
+// torch 2.13 puts ccache or sccache in front of the compilers where it finds one, and PYTORCH_NVCC may do so for any
+// torch. What is cached here is cached by step.
+std::vector<std::string> without_launcher(std::vector<std::string> argv) {
+  while (argv.size() > 1 &&
+         (fs::path(argv.front()).filename() == "ccache" || fs::path(argv.front()).filename() == "sccache"))
+    argv.erase(argv.begin());
+  return argv;
+}
+
 // torch writes --compiler-options "'-fPIC'": nvcc hands the value to a shell, which takes the quotes away.
 std::string without_quotes(const std::string& word) {
   const bool quoted =
@@ -109,7 +118,7 @@ std::map<fs::path, RecordedSource> read_sources(const Records& records, const Re
       source.object = (cwd / build.outputs.front()).lexically_normal();
       source.language = language_of(source.source);
       source.cwd = cwd;
-      source.argv = bare_compile(shell_words(build.command), build.inputs.front());
+      source.argv = bare_compile(without_launcher(shell_words(build.command)), build.inputs.front());
       use_real_compiler(source.argv, settings, toolchain);
       by_object.emplace(source.object, std::move(source));
     }

@@ -1,3 +1,4 @@
+#include "sagebuild/base/strings.hpp"
 #include "sagebuild/probe/ninja_file.hpp"
 #include "sagebuild/probe/record_setup.hpp"
 #include "sagebuild/sys/files.hpp"
@@ -123,6 +124,17 @@ TEST_CASE(
                                                            project.toolchain.host_compiler.string(), "-Xcompiler",
                                                            "-fPIC", "-O3", "-gencode", "arch=compute_80,code=sm_80"});
   CHECK(build.wheel.filename() == "pkg-1.0-cp311-cp311-linux_x86_64.whl");
+}
+
+TEST_CASE("a compiler cache that torch 2.13 puts in front of the compilers is taken away") {
+  const auto recorded = [](const std::string& setup) {
+    return Project().record(setup).modules.at(0).sources.at(0).argv;
+  };
+  const auto plain = recorded(std::string(kSetup));
+  for (const std::string launcher : {"ccache ", "/usr/bin/sccache "}) {
+    const std::string wrapped = replaced(std::string(kSetup), "command = ", "command = " + launcher);
+    CHECK(recorded(wrapped) == plain);
+  }
 }
 
 TEST_CASE("a setup.py that is missing, fails, or builds in another way is told plainly") {
