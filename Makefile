@@ -34,9 +34,9 @@ test: tests
 test-full: tests
 	$(CTEST)
 
+# BENCH_ARGS: options of bench/run, such as --only U,cold,warm. SAGEBUILD_BENCH_SOURCE: a git directory of SageAttention.
 bench: all
-	@test -x bench/run || { echo "bench: no benchmarks in this version" >&2; exit 1; }
-	$(WITH_TOOLS) bench/run $(BUILD)/sagebuild
+	@$(WITH_TOOLS) bench/run $(BUILD)/sagebuild $(BENCH_ARGS)
 
 coverage: packages
 	$(WITH_TOOLS) cmake/coverage.sh

@@ -145,7 +145,8 @@ class Meter:
     def __exit__(self, kind, error, trace):
         self._end.set()
         self._sampler.join()
-        for pid in self.members():  # only after a fault: we started all of them
+        left = {process.pid for process in self.running} | set(self.members())
+        for pid in left:  # only after a fault: we started all of them
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         for process in list(self.running):
