@@ -209,7 +209,7 @@ class Bench:
         return self.measured(name, [self.python, "setup.py", "bdist_wheel", "-d", out], out, server=server, cwd=tree, env=environment)
 
     def through_sccache(self, name):
-        """Its server runs the compilers, so it is one of the processes that are counted."""
+        """Its server runs the compilers, so it is one of the processes that are counted. Without a network, bring build/tools/sccache."""
         target = ROOT / "build" / "tools" / "sccache"
         program = target / "bin" / "sccache"
         if not program.exists():
