@@ -143,9 +143,9 @@ Wheel packed(const PackSettings& pack, ActionCache& cache) {
 
 // setuptools splits compiler commands at blanks, and nvcc misquotes the others in what it runs.
 void require_plain_path(const fs::path& work) {
-  if (work.string().find_first_of(" \t'\"$\\`") == std::string::npos) return;
+  if (work.string().find_first_of(" \t,'\"$\\`") == std::string::npos) return;
   throw Error(ErrorKind::environment, fmt::format("cannot build in the temporary folder '{}'", work.string()),
-              {"compiler drivers split or misquote paths with blanks, quotes, '$' or backslashes"},
+              {"compiler drivers split or misquote paths with blanks, commas, quotes, '$' or backslashes"},
               "set TMPDIR to a folder without them");
 }
 

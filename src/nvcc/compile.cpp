@@ -110,13 +110,14 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
         settings->work / (as_identifier(source.recorded.source.stem()) + "-" + hex8(module + "\n" + file.string()));
     job_->settings = std::move(settings);
     set_arguments();
+    job_->scope = scope();
   }
 
   Step step() {
     Step step = job_->step("compile");
     auto self = shared_from_this();
     step.key = [self] { return self->direct("compile"); };
-    step.scope = scope();
+    step.scope = job_->scope;
     step.outputs = {{"object", job_->source.recorded.object}};
     step.files_read = [self] { return self->files_read(); };
     step.expand = [self](const StepFailure* failure) { return self->expand(failure); };
@@ -127,7 +128,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
 
   Foresight foresee() {
     Foresight result;
-    result.cached = job_->settings->cache->lookup_by_files(direct("compile"), scope()).has_value();
+    result.cached = job_->settings->cache->lookup_by_files(direct("compile"), job_->scope).has_value();
     begin();
     result.outcome = {job_->subject, mode_, reason_};
     if (!result.cached) result.steps = steps();
@@ -264,7 +265,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
       reason_ = job_->opaque;
       return;
     }
-    if (auto known = job_->settings->cache->lookup_by_files(direct("mode"), scope())) {
+    if (auto known = job_->settings->cache->lookup_by_files(direct("mode"), job_->scope)) {
       mode_ = {mode_named(known->facts["device"]), mode_named(known->facts["host"]), known->facts["plain"] == "yes"};
       reason_ = known->facts["reason"];
     }
@@ -287,7 +288,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
                     {"plain", mode_.plain ? "yes" : "no"},
                     {"reason", reason_}};
     auto& settings = *job_->settings;
-    settings.cache->store_by_files(direct("mode"), scope(), files_read(), started_, {}, result);
+    settings.cache->store_by_files(direct("mode"), job_->scope, files_read(), started_, {}, result);
     if (settings.on_outcome) settings.on_outcome({job_->subject, mode_, reason_});
     std::error_code ignored;
     if (!settings.keep_temporary) fs::remove_all(job_->folder, ignored);

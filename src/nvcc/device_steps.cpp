@@ -121,32 +121,6 @@ Step preprocess_step(const JobPtr& job, const PassLayout& pass, HeaderMode heade
   return step;
 }
 
-StepId add_macro_check(StepGraph& graph, const JobPtr& job, HeaderMode headers,
-                       std::function<Words(HeaderMode, const fs::path& text)> preprocess) {
-  const fs::path full = job->folder / "macros" / "full.ii";
-  const fs::path ours = job->folder / "macros" / "ours.ii";
-  Step check = job->step("header check", "macros");
-  for (const auto& [mode, text] : {std::pair{HeaderMode::full, full}, std::pair{headers, ours}}) {
-    Step step = job->step("header check", fmt::format("macros of {} headers", name_of(mode)));
-    step.command = [job, mode, text, preprocess] {
-      make_folders(text.parent_path());
-      return job->command(preprocess(mode, text), job->source.recorded.cwd);
-    };
-    step.finish = [job, text] { map_text(*job, text); };
-    check.after.push_back(graph.size());
-    graph.push_back(std::move(step));
-  }
-  check.finish = [job, full, ours, headers] {
-    std::set<std::string, std::less<>> by_design;
-    for (const auto& entry : fs::recursive_directory_iterator(job->settings->headers / name_of(headers)))
-      if (entry.is_regular_file()) by_design.merge(defined_macros(read_file(entry.path())));
-    refuse_if(macro_difference(read_file(full), read_file(ours), "/sagebuild/tree/", by_design));
-  };
-  check.expected_seconds = 0;
-  graph.push_back(std::move(check));
-  return graph.size() - 1;
-}
-
 DeviceSteps add_device_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode) {
   DeviceSteps ids;
   Step images = fatbinary_step(job);

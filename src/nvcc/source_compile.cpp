@@ -78,7 +78,8 @@ StepGraph plain_steps(const JobPtr& job, const CompileMode& mode) {
     step.after = {add_macro_check(graph, job, mode.host, [job](HeaderMode headers, const fs::path& text) {
       Words words = with_headers(job->argv, *job, headers);
       std::erase_if(words, [](const auto& word) { return word.starts_with("-gencode"); });
-      words.insert(words.end(), {"-E", "-Xcompiler", "-dU", job->source.recorded.source, "-o", text});
+      words.insert(words.end(), {"-E", "-Xcompiler", "-dU,-MD,-MT,text,-MF," + text.string() + ".d",
+                                 job->source.recorded.source, "-o", text});
       return words;
     })};
   }

@@ -32,6 +32,7 @@ struct Job {
   std::string path;                // PATH of the dry run; empty: ours
   Layout layout;                   // if the dry run was understood
   std::string opaque;              // why plain nvcc has to do it
+  SearchScope scope;               // where its preprocessor looks
   std::vector<fs::path> depfiles;  // written by the steps of the last attempt
 
   Command command(Words words, const fs::path& cwd) const;
@@ -58,10 +59,11 @@ StepGraph decomposed_steps(const JobPtr& job, const CompileMode& mode);
 StepGraph plain_steps(const JobPtr& job, const CompileMode& mode);
 StepGraph cxx_steps(const JobPtr& job, HeaderMode mode);
 
-// Which macros the project's own files ask for, with full headers and with ours (facts section 5, check 4).
-// `preprocess` gives the command that writes `text`, -dU among its options. Refused as kind "header check".
-StepId add_macro_check(StepGraph& graph, const JobPtr& job, HeaderMode headers,
-                       std::function<Words(HeaderMode, const fs::path& text)> preprocess);
+// Which macros the project's own files ask for, with full headers and with ours (facts section 5, check 4): the
+// preprocess gives the command that writes `text` and a dependency file `text`.d, -dU among its options. Refused as
+// kind "header check".
+using MacroPreprocess = std::function<Words(HeaderMode, const fs::path& text)>;
+StepId add_macro_check(StepGraph& graph, const JobPtr& job, HeaderMode headers, const MacroPreprocess& preprocess);
 
 // The source by its fixed name, in what cicc and fatbinary write down.
 Words mapped_source_options(Words argv, const Job& job);

@@ -91,6 +91,23 @@ TEST_CASE("what a change costs") {
     world.put(world.tree() / "csrc/scale.cuh", "#pragma once\n// how much, exactly\nconstexpr int kScale = 2;\n");
     const auto runs = world.compile("csrc/ops.cu");
     for (const auto stage : {"cicc", "ptxas", "cudafe++", "host compile"}) CHECK(runs.count(stage) == 0);
+    CHECK(runs.count("header check") == 1);  // our text; full headers are not read again
+  }
+  SECTION("a macro of full headers that the source asks for since then: another verdict") {
+    const std::string text(kOps);
+    world.put(world.tree() / "csrc/ops.cu", text + "#ifdef ONLY_FULL\nint more;\n#endif\n");
+    world.compile("csrc/ops.cu");
+    CHECK(world.outcomes.back().mode.device == HeaderMode::full);
+  }
+  SECTION("a macro that a full header defines since then: another verdict") {
+    world.put(world.tree() / "csrc/ops.cu", std::string(kOps) + "#ifdef LATER\nint more;\n#endif\n");
+    world.compile("csrc/ops.cu");
+    CHECK(world.outcomes.back().mode.device == HeaderMode::facade);
+    const auto header = world.site() / "torch/include/torch/extension.h";
+    world.put(header, read_file(header) + "#define LATER 1\n");
+    world.put(world.tree() / "csrc/ops.cu", std::string(kOps) + "#ifdef LATER\nint more;\n#endif\n// touched\n");
+    world.compile("csrc/ops.cu");
+    CHECK(world.outcomes.back().mode.device == HeaderMode::full);
   }
   SECTION("a kernel's body: its device code, and no host compile") {
     std::string text(kOps);

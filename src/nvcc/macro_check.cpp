@@ -1,0 +1,78 @@
+// Facts section 5, check 4: the macros that the project's own files ask for, with full headers and with ours.
+
+#include "sagebuild/nvcc/checks.hpp"
+#include "sagebuild/nvcc/keys.hpp"
+#include "source_compile.hpp"
+
+namespace sagebuild::nvcc {
+namespace {
+
+constexpr std::string_view kProject = "/sagebuild/tree/";
+
+std::set<std::string, std::less<>> macros_of_ours(const Job& job, HeaderMode headers) {
+  std::set<std::string, std::less<>> names;
+  for (const auto& entry : fs::recursive_directory_iterator(job.settings->headers / name_of(headers)))
+    if (entry.is_regular_file()) names.merge(defined_macros(read_file(entry.path())));
+  return names;
+}
+
+std::vector<fs::path> files_of(const Job& job, const fs::path& text) {
+  std::vector<fs::path> files;
+  for (const auto& file : depfile_inputs(read_file(text.string() + ".d")))
+    files.push_back((job.source.recorded.cwd / file).lexically_normal());
+  return files;
+}
+
+// Full headers take seconds to read. What the project asks for shows in our own text: every macro that it tests, by
+// -dU, every name that it uses and every header that it includes. So the verdict holds until one of those, an option or
+// a full header changes; where the project's lines stand does not matter.
+ActionKey verdict_key(const Job& job, Words command, const fs::path& ours,
+                      const std::set<std::string, std::less<>>& by_design) {
+  const auto& settings = *job.settings;
+  std::erase_if(command, [](const auto& word) { return word.starts_with("-fmacro-prefix-map="); });  // of this folder
+  ActionKey key = direct_key(job.subject, "header check", settings.toolkit->digest(), command, job.id, settings.roots);
+  key.add("our text", token_digest(read_file(ours)));
+  Words headers;
+  for (const auto& file : files_of(job, ours)) headers.push_back(job.mapped(file));
+  key.add("our files", headers);
+  key.add("our macros", Words(by_design.begin(), by_design.end()));
+  return key;
+}
+
+}  // namespace
+
+StepId add_macro_check(StepGraph& graph, const JobPtr& job, HeaderMode headers, const MacroPreprocess& preprocess) {
+  const fs::path full = job->folder / "macros" / "full.ii";
+  const fs::path ours = job->folder / "macros" / "ours.ii";
+  const auto command = [job, preprocess](HeaderMode mode, const fs::path& text) {
+    make_folders(text.parent_path());
+    return job->command(preprocess(mode, text), job->source.recorded.cwd);
+  };
+  Step our_text = job->step("header check", fmt::format("macros of {} headers", name_of(headers)));
+  our_text.command = [command, headers, ours] { return command(headers, ours); };
+  our_text.finish = [job, ours] { map_text(*job, ours); };
+  our_text.expected_seconds = 0.5;
+  graph.push_back(std::move(our_text));
+
+  Step check = job->step("header check", "macros of full headers");
+  check.after = {graph.size() - 1};
+  check.command = [command, full] { return command(HeaderMode::full, full); };
+  check.key = [job, preprocess, headers, ours] {
+    return verdict_key(*job, preprocess(HeaderMode::full, "full.ii"), ours, macros_of_ours(*job, headers));
+  };
+  check.scope = job->scope;
+  check.files_read = [job, full] {
+    std::vector<fs::path> files = files_of(*job, full);
+    std::erase_if(files, [&](const auto& file) { return job->mapped(file).starts_with(kProject); });
+    return files;
+  };
+  check.check = [job, full, ours, headers] {
+    map_text(*job, full);
+    refuse_if(macro_difference(read_file(full), read_file(ours), kProject, macros_of_ours(*job, headers)));
+  };
+  check.expected_seconds = 2.5;
+  graph.push_back(std::move(check));
+  return graph.size() - 1;
+}
+
+}  // namespace sagebuild::nvcc
