@@ -151,8 +151,10 @@ void require_plain_path(const fs::path& work) {
 
 // Everything up to the plan.
 std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, ActionCache& cache, Reporter& report) {
+  sweep_temp_dirs();
   auto state = std::make_unique<PreparedBuild>();
   PreparedBuild& build = *state;
+  build.work.sweep_if_killed();
   require_plain_path(build.work.path());
   if (settings.keep_temp) {
     build.work.keep();

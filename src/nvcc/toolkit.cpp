@@ -103,7 +103,8 @@ void test_details(Toolkit& toolkit, const Bench& bench, const Layout& layout) {
 }
 
 void self_test(Toolkit& toolkit, const Words& nvcc) {
-  const TempDir folder("sagebuild-selftest");
+  TempDir folder("sagebuild-selftest");
+  folder.sweep_if_killed();
   const fs::path sources = folder.path() / "sources";
   const Bench plain{folder.path() / "plain", ""};
   for (const auto& path : {sources, plain.folder, folder.path() / "parts"}) make_folders(path);
@@ -192,7 +193,8 @@ Toolkit inspect_toolkit(const Toolchain& toolchain, const Words& nvcc, ActionCac
   toolkit.toolchain = toolchain;
   Words argv = nvcc;
   argv.push_back("-gencode=arch=compute_80,code=sm_80");
-  const TempDir folder("sagebuild-toolkit");
+  TempDir folder("sagebuild-toolkit");
+  folder.sweep_if_killed();
   write_file(folder.path() / "empty.cu", "");
   const auto [run, reason] = dry_run(argv, "empty.cu", folder.path());
   if (!run) {

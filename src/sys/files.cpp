@@ -33,6 +33,27 @@ namespace fs = std::filesystem;
   throw Error(ErrorKind::failed, fmt::format("cannot {} '{}'", what, path.string()), {errno_text(number)}, hint);
 }
 
+// Says that a folder is a TempDir's. Its lock ends with the process, however that ends.
+constexpr const char* kMark = ".sagebuild-temporary";
+
+// The mark appears locked: nobody may find it free before. -1 where it cannot be locked; then the folder is not swept.
+int locked_mark(const fs::path& folder) {
+  const fs::path fresh = folder / fmt::format("{}.new", kMark);
+  const int fd = open(fresh.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && rename(fresh.c_str(), (folder / kMark).c_str()) == 0) return fd;
+  unlink(fresh.c_str());
+  if (fd >= 0) close(fd);
+  return -1;
+}
+
+// The mark goes last, so that a folder half removed is still known for what it is.
+void remove_marked(const fs::path& folder) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored))
+    if (entry.path().filename() != kMark) fs::remove_all(entry.path(), ignored);
+  fs::remove_all(folder, ignored);
+}
+
 // The file that a link points to, so that a write replaces the file and not the link.
 fs::path followed(const fs::path& path) {
   std::error_code error;
@@ -151,11 +172,33 @@ TempDir::TempDir(std::string_view prefix, const fs::path& parent) {
 }
 
 TempDir::~TempDir() {
-  std::error_code ignored;
-  if (!kept_ && !path_.empty()) fs::remove_all(path_, ignored);
+  if (!kept_ && !path_.empty()) remove_marked(path_);
+  if (mark_ >= 0) close(mark_);
 }
 
-TempDir::TempDir(TempDir&& other) noexcept : path_(std::exchange(other.path_, {})), kept_(other.kept_) {}
+TempDir::TempDir(TempDir&& other) noexcept
+    : path_(std::exchange(other.path_, {})), kept_(other.kept_), mark_(std::exchange(other.mark_, -1)) {}
+
+void TempDir::keep() {
+  kept_ = true;
+  unlink((path_ / kMark).c_str());
+}
+
+void TempDir::sweep_if_killed() {
+  if (!kept_) mark_ = locked_mark(path_);
+}
+
+void sweep_temp_dirs() {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(environment_value("TMPDIR").value_or("/tmp"), ignored)) {
+    struct stat status {};
+    if (lstat(entry.path().c_str(), &status) != 0 || !S_ISDIR(status.st_mode) || status.st_uid != geteuid()) continue;
+    const int mark = open((entry.path() / kMark).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (mark < 0) continue;
+    if (flock(mark, LOCK_EX | LOCK_NB) == 0) remove_marked(entry.path());
+    close(mark);
+  }
+}
 
 FileLock::FileLock(const fs::path& path, const std::function<void()>& on_wait) {
   make_folders(path.parent_path());

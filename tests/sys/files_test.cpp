@@ -4,8 +4,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
+#include <csignal>
+#include <cstdlib>
+
 #include "sagebuild/base/secret.hpp"
 #include "sagebuild/sys/log.hpp"
+#include "sagebuild/sys/machine.hpp"
 #include "support/catch.hpp"
 
 namespace sagebuild {
@@ -99,6 +104,47 @@ TEST_CASE("the log holds no secret") {
   CHECK(text.find("Bearer ***") != std::string::npos);
   CHECK(text.find("secret-token") == std::string::npos);
   CHECK(text.find("me:pass") == std::string::npos);
+}
+
+TEST_CASE("what a killed process left in $TMPDIR is swept, what a living one has or anybody kept is not") {
+  const TempDir temporary;
+  const auto before = environment_value("TMPDIR");
+  setenv("TMPDIR", temporary.path().c_str(), 1);
+  TempDir living("sagebuild");
+  living.sweep_if_killed();
+  write_file(living.path() / "a", "a");
+  TempDir kept("sagebuild");
+  kept.sweep_if_killed();
+  kept.keep();
+  make_folders(temporary.path() / "sagebuild.backup");  // the user's own
+  fs::create_directory_symlink(living.path(), temporary.path() / "link");
+
+  std::array<int, 2> ready{};
+  REQUIRE(pipe(ready.data()) == 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    TempDir left("sagebuild");
+    left.sweep_if_killed();
+    make_folders(left.path() / "deep/er");
+    write_file(left.path() / "deep/er/file", "x");
+    const std::string name = left.path();
+    if (write(ready[1], name.data(), name.size()) > 0) pause();
+    _exit(1);
+  }
+  char text[4096] = {};
+  REQUIRE(read(ready[0], text, sizeof text - 1) > 0);
+  const fs::path left = text;
+  sweep_temp_dirs();
+  CHECK(fs::exists(left / "deep/er/file"));  // its process lives
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  sweep_temp_dirs();
+  CHECK_FALSE(fs::exists(left));
+  CHECK(fs::exists(living.path() / "a"));
+  CHECK(fs::exists(kept.path()));
+  CHECK(fs::exists(temporary.path() / "sagebuild.backup"));
+  for (const int end : ready) close(end);
+  before ? setenv("TMPDIR", before->c_str(), 1) : unsetenv("TMPDIR");
 }
 
 }  // namespace sagebuild

@@ -55,12 +55,19 @@ class TempDir {
   TempDir& operator=(TempDir&&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
-  void keep() { kept_ = true; }
+  void keep();
+  // For a folder in $TMPDIR: if this process is killed, the next one's sweep_temp_dirs removes it. Puts a hidden file
+  // into the folder, locked while the process lives.
+  void sweep_if_killed();
 
  private:
   std::filesystem::path path_;
   bool kept_ = false;
+  int mark_ = -1;  // the locked file
 };
+
+// Removes from $TMPDIR what killed processes left there: marked folders of ours whose mark nobody holds. Never fails.
+void sweep_temp_dirs();
 
 // Holds an exclusive flock on a file until destroyed. If another process has it, `on_wait` is called once, then waits
 // (interruptible).
