@@ -1,6 +1,7 @@
 #include "nodes.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/exec/scheduler.hpp"
@@ -117,13 +118,43 @@ double Nodes::seconds_expected_left() const {
   return sum;
 }
 
-double Nodes::longest_chain_left() const {
-  double longest = 0;
-  for (const Node& node : nodes_) {
-    if (node.state == Node::State::ready || node.state == Node::State::waiting)
-      longest = std::max(longest, node.priority);
+double Nodes::seconds_left(const std::map<NodeId, double>& running_for, unsigned jobs) const {
+  std::vector<std::size_t> waits_for(nodes_.size()), children_left(nodes_.size());
+  auto ready = ready_;
+  std::set<std::pair<double, NodeId>> ends;  // of what runs, by when it ends
+  unsigned free = std::max(1U, jobs);
+  const auto threads_of = [&](NodeId id) { return std::min(nodes_[id].step.threads, std::max(1U, jobs)); };
+  for (NodeId id = 0; id < nodes_.size(); ++id) {
+    const Node& node = nodes_[id];
+    waits_for[id] = node.waits_for;
+    for (const NodeId child : node.children) children_left[id] += nodes_[child].state == Node::State::done ? 0U : 1U;
+    if (node.state != Node::State::started) continue;
+    const auto running = running_for.find(id);
+    const double since = running == running_for.end() ? 0 : running->second;
+    ends.emplace(std::max(0.0, node.step.expected_seconds - since), id);
+    free -= std::min(free, threads_of(id));
   }
-  return longest;
+  double time = 0;
+  while (true) {
+    while (!ready.empty() && (free >= threads_of(ready.begin()->second) || ends.empty())) {
+      const NodeId next = ready.begin()->second;
+      ready.erase(ready.begin());
+      ends.emplace(time + nodes_[next].step.expected_seconds, next);
+      free -= std::min(free, threads_of(next));
+    }
+    if (ends.empty()) return time;
+    NodeId ended = kNoNode;
+    std::tie(time, ended) = *ends.begin();
+    ends.erase(ends.begin());
+    free = std::min(std::max(1U, jobs), free + threads_of(ended));
+    while (ended != kNoNode) {  // with its last child a parent ends, too
+      for (const NodeId later : nodes_[ended].followers) {
+        if (--waits_for[later] == 0) ready.emplace(-nodes_[later].priority, later);
+      }
+      ended = nodes_[ended].parent;
+      if (ended != kNoNode && --children_left[ended] > 0) break;
+    }
+  }
 }
 
 }  // namespace sagebuild

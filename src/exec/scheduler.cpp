@@ -142,8 +142,9 @@ class Scheduler {
     if (command.log.empty()) command.log = settings_.logs / fmt::format("{:05}.log", running.node);
     running.command = shell_line(command.argv);
     running.log = command.log;
-    report_.step_started(progress(nodes_.at(running.node).step.label));
+    const std::string& label = nodes_.at(running.node).step.label;
     running_.emplace(processes_.start(command), std::move(running));
+    report_.step_started(progress(label));
   }
 
   void ended(Processes::Id process, const ProcessResult& result) {
@@ -177,13 +178,19 @@ class Scheduler {
     const Step& step = step_of(running);
     if (step.check) step.check();
     if (running.key) store(running, result);
-    if (settings_.history != nullptr && step.command) {
-      // What a narrow run would have taken is what the next build is to weigh.
-      const double seconds = running.threads > 1 ? result.cpu_seconds : result.wall_seconds;
-      settings_.history->put(step.kind, step.subject, {result.cpu_seconds, seconds, result.peak_memory});
-    }
+    if (!running.command.empty()) remember(running, result);
     if (result.diagnostics.empty() && !running.log.empty()) fs::remove(running.log);
     done(running, false, result);
+  }
+
+  void remember(const Running& running, const ProcessResult& result) {
+    const Step& step = step_of(running);
+    // What a narrow run would have taken is what the next build is to weigh.
+    const double seconds = running.threads > 1 ? result.cpu_seconds : result.wall_seconds;
+    expected_ += step.expected_seconds;
+    took_ += seconds;
+    if (settings_.history == nullptr) return;
+    settings_.history->put(step.kind, step.subject, {result.cpu_seconds, seconds, result.peak_memory});
   }
 
   void store(const Running& running, const ProcessResult& process) {
@@ -273,12 +280,17 @@ class Scheduler {
     return {nodes_.finished(), nodes_.total(), std::move(label), 0, seconds_left()};
   }
 
-  // What is left by expectation, corrected by how true the expectations were so far; at least the longest chain.
+  // How long steps took against what was expected of them: another machine, or another load than last time. Some
+  // seconds have to be known before it says anything.
+  double pace() const {
+    constexpr double kTrust = 20;
+    return std::clamp((took_ + kTrust) / (expected_ + kTrust), 0.25, 4.0);
+  }
+
   double seconds_left() const {
-    double left = nodes_.seconds_expected_left();
-    for (const auto& [process, running] : running_)
-      left -= std::min(step_of(running).expected_seconds, now() - running.started);
-    return std::max(left / std::max(1U, settings_.limits.jobs), nodes_.longest_chain_left());
+    std::map<NodeId, double> running_for;
+    for (const auto& [process, running] : running_) running_for.emplace(running.node, now() - running.started);
+    return pace() * nodes_.seconds_left(running_for, settings_.limits.jobs);
   }
 
   void report_waiting() {
@@ -303,6 +315,8 @@ class Scheduler {
   std::map<Processes::Id, Running> running_;
   std::map<NodeId, Running> expanded_;
   std::map<NodeId, double> cpu_below_;  // seconds of the sub-steps that were run
+  double expected_ = 0;                 // seconds, of the processes that have ended
+  double took_ = 0;
   std::vector<Failure> failures_;
   Processes processes_;
   ExecOutcome outcome_;
