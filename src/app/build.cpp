@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <ctime>
+#include <future>
 #include <set>
 
 #include "sagebuild/app/arch_choice.hpp"
@@ -125,8 +126,28 @@ PackSettings pack_settings(const PreparedBuild& state, const LinkedModules& modu
   return pack;
 }
 
-// Compressing is most of what a warm build would still do, so the finished wheel is a cached action like any other.
-Wheel packed(const PackSettings& pack, ActionCache& cache) {
+// Compressing is most of what is left when little has changed, so it is an action by module.
+LinkedModules compressed_modules(const LinkedModules& modules, const fs::path& work, ActionCache& cache) {
+  LinkedModules compressed;
+  std::vector<std::pair<ActionKey, fs::path>> made;
+  std::vector<std::future<void>> running;
+  make_folders(work);
+  for (const auto& [name, file] : modules) {
+    const fs::path zip = work / (name.filename().string() + ".zip");
+    ActionKey key("deflate", name.string());
+    key.add("module", sha256_file(file));
+    compressed[name] = zip;
+    if (const auto hit = cache.lookup(key); hit && cache.materialize(*hit, {{"zip", zip}})) continue;
+    running.push_back(std::async(std::launch::async, [file, zip] { compress_module(file, zip); }));
+    made.emplace_back(std::move(key), zip);
+  }
+  for (auto& one : running) one.get();
+  for (const auto& [key, zip] : made) cache.store(key, {{"zip", zip}}, {});
+  return compressed;
+}
+
+// A warm build would only read and write the wheel, so that is a cached action, too.
+Wheel packed(PackSettings pack, const fs::path& work, ActionCache& cache) {
   const Wheel wheel{wheel_path(pack)};
   ActionKey key("wheel", pack.provenance.recipe);
   key.add("name", wheel.path.filename().string());
@@ -136,6 +157,7 @@ Wheel packed(const PackSettings& pack, ActionCache& cache) {
   key.add("provenance", provenance_json(pack.provenance));
   key.add("SOURCE_DATE_EPOCH", environment_value("SOURCE_DATE_EPOCH").value_or(""));
   if (const auto hit = cache.lookup(key); hit && cache.materialize(*hit, {{"wheel", wheel.path}})) return wheel;
+  pack.compressed = compressed_modules(pack.modules, work, cache);
   pack_wheel(pack);
   cache.store(key, {{"wheel", wheel.path}}, {});
   return wheel;
@@ -231,7 +253,8 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
   if (!settings.timeline.empty()) write_file(settings.timeline, chrome_trace(compiled.execution.steps));
 
   report.stage("packing the wheel");
-  const Wheel wheel = packed(pack_settings(state, compiled.modules, settings.output), *cache);
+  const Wheel wheel =
+      packed(pack_settings(state, compiled.modules, settings.output), state.work.path() / "compressed", *cache);
   cache->flush();
   return {wheel, state.plan, compiled.sources, compiled.execution, cache->counters()};
 }

@@ -115,7 +115,7 @@ void ConsoleReporter::step_started(const StepProgress& progress) {
 
 void ConsoleReporter::step_finished(const StepProgress& progress) {
   const std::string text = fmt::format("{}  {}", counted(progress), human_time(progress.seconds));
-  log_line(text);
+  log_line(progress.seconds_left < 0 ? text : fmt::format("{}, {} left", text, human_time(progress.seconds_left)));
   if (live_ && verbosity_ <= 0)
     overwrite(text + left(progress));
   else if (verbosity_ >= 0)

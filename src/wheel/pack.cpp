@@ -90,6 +90,8 @@ void replace_modules(Entries& entries, const PackSettings& settings) {
       throw Error(ErrorKind::bug, fmt::format("the recorded wheel has no place for '{}'", name.string()));
     }
     entry->second = {read_file(file), true};
+    const auto compressed = settings.compressed.find(name);
+    if (compressed != settings.compressed.end()) entry->second.compressed = compressed->second;
   }
 }
 
@@ -118,6 +120,10 @@ fs::path wheel_path(const PackSettings& settings) {
   return settings.output / fmt::format("{}-{}-{}-{}-{}.whl", name.distribution,
                                        labelled_version(name, settings.local_label), name.python, name.abi,
                                        settings.platform);
+}
+
+void compress_module(const fs::path& file, const fs::path& zip) {
+  write_zip(zip, {{file.filename().string(), ZipEntry{read_file(file), true}}}, source_date_epoch());
 }
 
 Wheel pack_wheel(const PackSettings& settings) {

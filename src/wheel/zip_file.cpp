@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <zip.h>
 
+#include <algorithm>
 #include <ctime>
 
 #include "sagebuild/base/error.hpp"
@@ -82,8 +83,16 @@ void write_zip(const std::filesystem::path& path, const std::vector<std::pair<st
   AtomicFile target(path);
   zip_t* archive = open_zip(target.temporary(), ZIP_CREATE | ZIP_TRUNCATE, "write");
   const auto [clock, date] = dos_time(epoch_seconds);
+  std::vector<zip_t*> sources;  // open until everything is written
+  const ScopeExit close([&] { std::ranges::for_each(sources, zip_discard); });
   for (const auto& [name, entry] : entries) {
-    zip_source_t* source = zip_source_buffer(archive, entry.content.data(), entry.content.size(), 0);
+    zip_source_t* source = nullptr;
+    if (entry.compressed.empty()) {
+      source = zip_source_buffer(archive, entry.content.data(), entry.content.size(), 0);
+    } else {
+      sources.push_back(open_zip(entry.compressed, ZIP_RDONLY, "read a module of"));
+      source = zip_source_zip(archive, sources.back(), 0, ZIP_FL_COMPRESSED, 0, -1);
+    }
     const zip_int64_t index = source == nullptr ? -1 : zip_file_add(archive, name.c_str(), source, ZIP_FL_ENC_UTF_8);
     if (index < 0) {
       zip_source_free(source);
@@ -92,7 +101,7 @@ void write_zip(const std::filesystem::path& path, const std::vector<std::pair<st
       fail(path, "write", why);
     }
     const auto at = static_cast<zip_uint64_t>(index);
-    zip_set_file_compression(archive, at, ZIP_CM_DEFLATE, kLevel);
+    if (entry.compressed.empty()) zip_set_file_compression(archive, at, ZIP_CM_DEFLATE, kLevel);
     zip_file_set_dostime(archive, at, clock, date, 0);
     zip_file_set_external_attributes(archive, at, 0, ZIP_OPSYS_UNIX, entry.executable ? kExecutable : kPlain);
   }

@@ -12,6 +12,7 @@ namespace sagebuild {
 struct ZipEntry {
   std::string content;
   bool executable = false;
+  std::filesystem::path compressed = {};  // a zip whose first entry is this one, to be copied as it is
 };
 
 // Every file of an archive by name; folders are left out. Throws Error{failed} if it is no sound archive.

@@ -97,6 +97,13 @@ TEST_CASE("the same inputs give the same bytes, at another time and in another t
   setenv("TZ", "America/New_York", 1);
   world.settings.output = world.folder.path() / "other";
   CHECK(read_file(pack_wheel(world.settings).path) == first);
+  for (const auto& [name, file] : world.settings.modules) {
+    world.settings.compressed[name] = world.folder.path() / (name.filename().string() + ".zip");
+    compress_module(file, world.settings.compressed[name]);
+  }
+  REQUIRE_FALSE(world.settings.compressed.empty());
+  CHECK(read_file(pack_wheel(world.settings).path) == first);
+  world.settings.compressed.clear();
   unsetenv("TZ");
   setenv("SOURCE_DATE_EPOCH", "1700000000", 1);
   CHECK(world.read(pack_wheel(world.settings).path)["times"][0] == nlohmann::json({2023, 11, 14, 22, 13, 20}));

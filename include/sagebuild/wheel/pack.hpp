@@ -11,12 +11,13 @@
 namespace sagebuild {
 
 struct PackSettings {
-  std::filesystem::path recorded;                                  // the wheel that setup.py made, its modules empty
-  std::map<std::filesystem::path, std::filesystem::path> modules;  // path in the wheel -> linked and stripped file
-  std::filesystem::path output;                                    // folder for the finished wheel
-  std::string local_label;                                         // "cu130torch2.11.gd1a57a5"
-  std::string platform;                                            // "linux_x86_64"
-  std::string requires_torch;                                      // "torch==2.11.*"; empty: none
+  std::filesystem::path recorded;                                     // the wheel that setup.py made, its modules empty
+  std::map<std::filesystem::path, std::filesystem::path> modules;     // path in the wheel -> linked and stripped file
+  std::map<std::filesystem::path, std::filesystem::path> compressed;  // the same, by compress_module; may lack some
+  std::filesystem::path output;                                       // folder for the finished wheel
+  std::string local_label;                                            // "cu130torch2.11.gd1a57a5"
+  std::string platform;                                               // "linux_x86_64"
+  std::string requires_torch;                                         // "torch==2.11.*"; empty: none
   Provenance provenance;
 };
 
@@ -26,6 +27,9 @@ std::string local_version_label(const PythonEnv& python, const Checkout& checkou
 
 // NAME-VERSION+LABEL-PY-ABI-PLATFORM.whl in the folder `output`: where the wheel will be.
 std::filesystem::path wheel_path(const PackSettings& settings);
+
+// A zip that holds the file alone. What is in it goes into a wheel as it is, so that a module is compressed once.
+void compress_module(const std::filesystem::path& file, const std::filesystem::path& zip);
 
 // The folder `output` gets the wheel, whole or not at all. Modules of the plan's `dropped`
 // list are left out. Times are SOURCE_DATE_EPOCH or 1980-01-01. Throws Error{failed}.
