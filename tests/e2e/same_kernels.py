@@ -63,8 +63,9 @@ def assembly(library):
 
 
 def exported(library):
+    """Without what is weak or unique: inline functions and variables of headers, which each compile emits or inlines as it sees fit."""
     listing = subprocess.run(["nm", "-D", "--defined-only", library], check=True, capture_output=True, text=True).stdout
-    return {line.split()[-1] for line in listing.splitlines()}
+    return {name for _, kind, name in map(str.split, listing.splitlines()) if kind not in "WVu"}
 
 
 def modules(wheel, folder):
@@ -97,6 +98,7 @@ def compare(ours, theirs):
             symbols, wanted = exported(mine[name]), exported(other[name])
             lines.append(f"{name}: {len(symbols)} exported symbols, {len(symbols ^ wanted)} not in both")
             lines += [f"  {'ours' if symbol in symbols else 'theirs'}: {symbol}" for symbol in sorted(symbols ^ wanted)[:5]]
+            wrong += len(symbols ^ wanted)
     return lines, wrong
 
 
