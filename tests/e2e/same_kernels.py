@@ -47,7 +47,7 @@ def machine_code(library):
             body = None
         elif body is not None:
             body.append(line)
-    return {key: sorted(digest("\n".join(lines)) for lines in found) for key, found in bodies.items()}
+    return {key: sorted(digest("\n".join(lines).rstrip()) for lines in found) for key, found in bodies.items()}
 
 
 def assembly(library):
