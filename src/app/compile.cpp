@@ -159,11 +159,7 @@ SourceForecast forecast_of(Foresight foresight, const CostHistory* history, Buil
                            std::vector<std::uint64_t>& memory) {
   SourceForecast source{foresight.cached, describe(foresight.outcome.mode), foresight.outcome.reason, 0};
   for (Step& step : foresight.steps) {
-    const auto known = history == nullptr ? std::nullopt : history->get(step.kind, step.subject);
-    if (known) {
-      step.expected_seconds = known->wall_seconds;
-      step.expected_memory = known->peak_memory;
-    }
+    const auto known = weigh(step, history);
     source.cpu_seconds += known ? known->cpu_seconds : step.expected_seconds;
     memory.push_back(step.expected_memory);
   }

@@ -8,6 +8,14 @@
 
 namespace sagebuild {
 
+std::optional<StepCost> weigh(Step& step, const CostHistory* history) {
+  const auto known = history == nullptr ? std::nullopt : history->get(step.kind, step.subject);
+  if (!known) return std::nullopt;
+  step.expected_seconds = known->wall_seconds;
+  step.expected_memory = known->peak_memory;
+  return known;
+}
+
 std::vector<double> critical_path(const StepGraph& graph) {
   // Kahn's order: a step comes after all that it waits for, so going backwards every follower is known.
   std::vector<std::size_t> waits_for(graph.size());
@@ -39,12 +47,7 @@ void Nodes::make_ready(NodeId id) {
 }
 
 void Nodes::add(StepGraph graph, NodeId parent, CostHistory* history) {
-  for (Step& step : graph) {
-    const auto known = history == nullptr ? std::nullopt : history->get(step.kind, step.subject);
-    if (!known) continue;
-    step.expected_seconds = known->wall_seconds;
-    step.expected_memory = known->peak_memory;
-  }
+  for (Step& step : graph) weigh(step, history);
   const std::vector<double> lengths = critical_path(graph);
   const NodeId first = nodes_.size();
   double behind = 0;  // what waits for the parent

@@ -206,9 +206,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
 
   std::vector<fs::path> files_read() const {
     std::vector<fs::path> files = {job_->source.recorded.source};
-    for (const auto& depfile : job_->depfiles)
-      for (const auto& file : depfile_inputs(read_file(depfile)))
-        files.push_back((job_->source.recorded.cwd / file).lexically_normal());
+    for (const auto& depfile : job_->depfiles) std::ranges::move(job_->files_in(depfile), std::back_inserter(files));
     std::ranges::sort(files);
     files.erase(std::unique(files.begin(), files.end()), files.end());
     return files;

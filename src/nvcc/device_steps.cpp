@@ -42,8 +42,9 @@ void check_cicc(const Job& job, const PassLayout& pass, const CompileMode& mode)
 // 8).
 constexpr unsigned kPartsPerCore = 2;
 
-Step cicc_step(const JobPtr& job, const PassLayout& pass, const CompileMode& mode, const fs::path& folder) {
+Step cicc_step(const JobPtr& job, const PassLayout& pass, const CompileMode& mode) {
   Step step = job->step("cicc", pass.arch);
+  const fs::path folder = job->pass_folder(pass);
   const Words argv = mapped_source_options(pass.cicc, *job);
   step.key = [job, pass, argv, folder] {
     return cicc_key(job->subject + " " + pass.arch, job->settings->toolkit->tools.at("cicc"), argv, job->id,
@@ -51,15 +52,13 @@ Step cicc_step(const JobPtr& job, const PassLayout& pass, const CompileMode& mod
   };
   step.outputs = {{"ptx", folder / pass.ptx}, {"stub", folder / pass.stub}};
   step.command = [job, argv, folder] { return job->command(argv, folder); };
-  if (folder == job->pass_folder(pass)) step.check = [job, pass, mode] { check_cicc(*job, pass, mode); };
+  step.check = [job, pass, mode] { check_cicc(*job, pass, mode); };
   if (job->settings->toolkit->split_off.empty()) {
     step.widen = [](Command& command, unsigned cores) {
       command.argv.insert(command.argv.begin() + 1, {"-split-compile", std::to_string(cores * kPartsPerCore)});
     };
   }
-  const bool full = mode.device == HeaderMode::full;
-  step.expected_seconds = job->source.costs.cicc_seconds + (full ? 23 : 0);
-  step.expected_memory = full ? 3200ULL << 20U : 500ULL << 20U;
+  expect_cicc(step, *job, mode.device);
   return step;
 }
 
@@ -121,6 +120,12 @@ Step preprocess_step(const JobPtr& job, const PassLayout& pass, HeaderMode heade
   return step;
 }
 
+void expect_cicc(Step& step, const Job& job, HeaderMode headers) {
+  const bool full = headers == HeaderMode::full;
+  step.expected_seconds = job.source.costs.cicc_seconds + (full ? 23 : 0);
+  step.expected_memory = full ? 3200ULL << 20U : 500ULL << 20U;
+}
+
 DeviceSteps add_device_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode) {
   DeviceSteps ids;
   Step images = fatbinary_step(job);
@@ -129,7 +134,7 @@ DeviceSteps add_device_steps(StepGraph& graph, const JobPtr& job, const CompileM
     graph.push_back(preprocess_step(job, pass, mode.device, folder / pass.text));
     job->depfiles.push_back((folder / pass.text).string() + ".d");
     const StepId preprocess = graph.size() - 1;
-    Step cicc = cicc_step(job, pass, mode, folder);
+    Step cicc = cicc_step(job, pass, mode);
     cicc.after = {preprocess};
     graph.push_back(std::move(cicc));
     const StepId cicc_id = graph.size() - 1;

@@ -35,8 +35,7 @@ Step arch_list_check_step(const JobPtr& job) {
   Step step = job->step("header check", "architecture list");
   step.finish = [job] {
     const std::string depfile = (job->folder / job->layout.host_text).string() + ".d";
-    for (const auto& name : depfile_inputs(read_file(depfile))) {
-      const fs::path file = (job->source.recorded.cwd / name).lexically_normal();
+    for (const auto& file : job->files_in(depfile)) {
       if (job->mapped(file).starts_with("/sagebuild/tree/") &&
           read_file(file).find("__CUDA_ARCH_LIST__") != std::string::npos)
         refuse("the source reads __CUDA_ARCH_LIST__");
@@ -48,11 +47,7 @@ Step arch_list_check_step(const JobPtr& job) {
 
 Step cudafe_step(const JobPtr& job, HeaderMode headers) {
   Step step = job->step("cudafe++");
-  Words argv = job->layout.cudafe;
-  for (std::size_t i = 0; i + 1 < argv.size(); ++i) {
-    if (argv[i] == "--orig_src_path_name") argv[i + 1] = job->mapped(job->source.recorded.source);
-    if (argv[i] == "--orig_src_file_name") argv[i + 1] = job->source.recorded.source.filename();
-  }
+  const Words argv = mapped_source_options(job->layout.cudafe, *job);
   step.key = [job, argv] {
     return cudafe_key(job->subject, job->settings->toolkit->tools.at("cudafe++"), argv, job->id,
                       read_file(job->folder / job->layout.host_text));

@@ -16,13 +16,6 @@ std::set<std::string, std::less<>> macros_of_ours(const Job& job, HeaderMode hea
   return names;
 }
 
-std::vector<fs::path> files_of(const Job& job, const fs::path& text) {
-  std::vector<fs::path> files;
-  for (const auto& file : depfile_inputs(read_file(text.string() + ".d")))
-    files.push_back((job.source.recorded.cwd / file).lexically_normal());
-  return files;
-}
-
 // Full headers take seconds to read. What the project asks for shows in our own text: every macro that it tests, by
 // -dU, every name that it uses and every header that it includes. So the verdict holds until one of those, an option or
 // a full header changes; where the project's lines stand does not matter.
@@ -33,7 +26,7 @@ ActionKey verdict_key(const Job& job, Words command, const fs::path& ours,
   ActionKey key = direct_key(job.subject, "header check", settings.toolkit->digest(), command, job.id, settings.roots);
   key.add("our text", token_digest(read_file(ours)));
   Words headers;
-  for (const auto& file : files_of(job, ours)) headers.push_back(job.mapped(file));
+  for (const auto& file : job.files_in(ours.string() + ".d")) headers.push_back(job.mapped(file));
   key.add("our files", headers);
   key.add("our macros", Words(by_design.begin(), by_design.end()));
   return key;
@@ -62,7 +55,7 @@ StepId add_macro_check(StepGraph& graph, const JobPtr& job, HeaderMode headers, 
   };
   check.scope = job->scope;
   check.files_read = [job, full] {
-    std::vector<fs::path> files = files_of(*job, full);
+    std::vector<fs::path> files = job->files_in(full.string() + ".d");
     std::erase_if(files, [&](const auto& file) { return job->mapped(file).starts_with(kProject); });
     return files;
   };

@@ -61,8 +61,7 @@ StepId add_proof(StepGraph& graph, const JobPtr& job, const PassLayout& ours, co
       refuse(fmt::format("PTX for {} with {} headers is not what stands in for it: {}", proof.pass.arch,
                          name_of(proof.headers), *difference));
   };
-  step.expected_seconds = job->source.costs.cicc_seconds + (proof.headers == HeaderMode::full ? 23 : 0);
-  step.expected_memory = (proof.headers == HeaderMode::full ? 3200ULL : 500ULL) << 20U;
+  expect_cicc(step, *job, proof.headers);
   graph.push_back(std::move(step));
   return graph.size() - 1;
 }

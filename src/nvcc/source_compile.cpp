@@ -18,6 +18,13 @@ Command Job::command(Words words, const fs::path& cwd) const {
   return result;
 }
 
+std::vector<fs::path> Job::files_in(const fs::path& depfile) const {
+  std::vector<fs::path> files;
+  for (const auto& name : depfile_inputs(read_file(depfile)))
+    files.push_back((source.recorded.cwd / name).lexically_normal());
+  return files;
+}
+
 Step Job::step(std::string kind, const std::string& detail) const {
   Step result;
   result.subject = detail.empty() ? subject : fmt::format("{} {}", subject, detail);

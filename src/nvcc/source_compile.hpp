@@ -38,6 +38,7 @@ struct Job {
   Command command(Words words, const fs::path& cwd) const;
   Step step(std::string kind, const std::string& detail = {}) const;
   fs::path pass_folder(const PassLayout& pass) const { return folder / pass.arch; }
+  std::vector<fs::path> files_in(const fs::path& depfile) const;  // absolute
   std::string mapped(const fs::path& path_here) const { return mapped_path(path_here.native(), settings->roots); }
 };
 using JobPtr = std::shared_ptr<Job>;
@@ -69,6 +70,8 @@ StepId add_macro_check(StepGraph& graph, const JobPtr& job, HeaderMode headers, 
 Words mapped_source_options(Words argv, const Job& job);
 // Preprocesses one device pass into `text`.
 Step preprocess_step(const JobPtr& job, const PassLayout& pass, HeaderMode headers, const fs::path& text);
+// What a cicc run takes with these headers, until it was measured.
+void expect_cicc(Step& step, const Job& job, HeaderMode headers);
 // --headers check: what the PTX of a pass is held against. `after` are its preprocess and cicc. A proof that fails is
 // of kind "header proof" (other headers may fit) or "pair proof" (the plan is wrong).
 std::vector<StepId> add_proofs(StepGraph& graph, const JobPtr& job, const PassLayout& pass, const CompileMode& mode,

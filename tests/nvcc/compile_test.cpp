@@ -21,12 +21,6 @@ void launch(torch::Tensor out) {
 }
 )";
 
-#define NEEDS_NVCC()                                   \
-  if (!real_nvcc()) {                                  \
-    WARN("SKIPPED: this machine has no CUDA toolkit"); \
-    return;                                            \
-  }
-
 void put_ops(const NvccWorld& world) {
   world.put(world.tree() / "csrc/ops.cu", kOps);
   world.put(world.tree() / "csrc/scale.cuh", "#pragma once\n// how much\nconstexpr int kScale = 2;\n");
@@ -124,6 +118,13 @@ TEST_CASE("what a change costs") {
     CHECK(runs.count("cicc") == 1);
     CHECK(runs.count("ptxas") == 1);
     CHECK(runs.count("cudafe++") == 0);
+    CHECK(runs.count("host compile") == 0);
+  }
+  SECTION("ptxas in parts: other bytes, so it runs again, and nothing before it") {
+    world.costs.ptxas_threads = 2;
+    const auto runs = world.compile("csrc/ops.cu");
+    CHECK(runs.count("cicc") == 0);
+    CHECK(runs.count("ptxas") == 1);
     CHECK(runs.count("host compile") == 0);
   }
   SECTION("one more real architecture of the same virtual one: ptxas alone") {

@@ -8,12 +8,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-#define NEEDS_NVCC()                                   \
-  if (!real_nvcc()) {                                  \
-    WARN("SKIPPED: this machine has no CUDA toolkit"); \
-    return;                                            \
-  }
-
 constexpr std::int64_t kFirst = 1'000'000'000;   // Sun Sep  9 01:46:40 2001
 constexpr std::int64_t kSecond = 1'234'567'890;  // Fri Feb 13 23:31:30 2009
 

@@ -6,12 +6,6 @@
 namespace sagebuild {
 namespace {
 
-#define NEEDS_NVCC()                                   \
-  if (!real_nvcc()) {                                  \
-    WARN("SKIPPED: this machine has no CUDA toolkit"); \
-    return;                                            \
-  }
-
 const std::string kSmall =
     "#include <torch/extension.h>\n__global__ void k(int* p) { *p = 1; }\nvoid f(torch::Tensor t) { "
     "k<<<1, 1>>>(static_cast<int*>(t.data_ptr())); }\n";

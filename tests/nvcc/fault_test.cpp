@@ -14,12 +14,6 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-#define NEEDS_NVCC()                                   \
-  if (!real_nvcc()) {                                  \
-    WARN("SKIPPED: this machine has no CUDA toolkit"); \
-    return;                                            \
-  }
-
 struct FaultWorld : NvccWorld {
   TempDir disk{"sagebuild-nvcc-fault"};
   std::unique_ptr<ActionCache> store = open_cache({disk.path() / "cache"}, reporter);

@@ -14,12 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-#define NEEDS_NVCC()                                   \
-  if (!real_nvcc()) {                                  \
-    WARN("SKIPPED: this machine has no CUDA toolkit"); \
-    return;                                            \
-  }
-
 constexpr CompileMode kTakenApart{HeaderMode::facade, HeaderMode::lean, false};
 
 struct Compiled {

@@ -52,6 +52,8 @@ TEST_CASE("the shipped recipe of SageAttention says what each module is built fo
         "8.0->80/80 8.6->80/80 8.7->80/80 8.9->89/89+ 9.0->90/90+ 10.0->100/100+ 10.3->100/100+ 12.0->120/120+ "
         "12.1->120/120+");
   for (const RecipeModule& module : recipe.modules) CHECK_FALSE(module.reason.empty());
+  CHECK(module_of(recipe, "sageattention._qattn_sm80").costs == StageCosts{56, 34, 4});
+  CHECK(module_of(recipe, "sageattention._qattn_sm89").costs == StageCosts{});
 }
 
 TEST_CASE("no shipped recipe makes FP8 PTX below 8.9 or PTX of an architecture-specific target") {
@@ -94,6 +96,10 @@ TEST_CASE("what is wrong in a recipe is named with its line") {
       says("no other GPU can take it"));
   CHECK_THROWS_MATCHES(from_text(head + "[[module]]\nname = 'm'\ntargets = [{request = '8.0'}, {request = '8.0'}]\n"),
                        Error, says("'8.0' has two targets"));
+  const std::string costs = head + "[[module]]\nname = 'm'\ntargets = [{request = '8.0'}]\ncosts = {";
+  CHECK(from_text(costs + "ptxas_threads = 2}\n").modules[0].costs == StageCosts{12, 8, 2});
+  CHECK_THROWS_MATCHES(from_text(costs + "ptxas_threads = 0}\n"), Error, says("'ptxas_threads' is from 1 to 16"));
+  CHECK_THROWS_MATCHES(from_text(costs + "cicc = 3}\n"), Error, says("unknown key 'cicc'"));
 }
 
 TEST_CASE("an extra recipe replaces the shipped one of its name, and unknown names get the nearest") {

@@ -15,6 +15,12 @@
 #include "support/recording_reporter.hpp"
 #include "support/run_steps.hpp"
 
+#define NEEDS_NVCC()                                   \
+  if (!real_nvcc()) {                                  \
+    WARN("SKIPPED: this machine has no CUDA toolkit"); \
+    return;                                            \
+  }
+
 namespace sagebuild {
 
 inline std::filesystem::path test_source() {
@@ -78,6 +84,7 @@ class NvccWorld {
   HeaderChoice choice = HeaderChoice::automatic;
   std::set<std::string> proofs;
   std::vector<Target> targets = {{Arch{8, 9}, Arch{8, 9}, true, false, ""}};
+  StageCosts costs;
   Words flags = {"-O1"};
 
   std::filesystem::path tree() const { return folder_.path() / "tree"; }
@@ -137,6 +144,7 @@ class NvccWorld {
     recorded.argv.push_back("-I" + (site() / "torch" / "include").string());
     result.cxx_standard = "c++17";
     if (cuda) result.targets = targets;
+    result.costs = costs;
     return result;
   }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <vector>
 
 #include "sagebuild/model/step.hpp"
@@ -35,6 +36,9 @@ struct ExecOutcome {
 // ends, and all failures are reported; then Error{failed} names them. On a signal all groups are ended and Interrupted
 // is thrown.
 ExecOutcome execute(StepGraph graph, const ExecSettings& settings, Reporter& report);
+
+// Gives the step the weights of its last run, if there was one, and what that cost.
+std::optional<StepCost> weigh(Step& step, const CostHistory* history);
 
 // Seconds from the start of each step to the end of the graph along its longest chain.
 std::vector<double> critical_path(const StepGraph& graph);
