@@ -194,15 +194,15 @@ class Bench:
                 (folder / "libcudart.so").symlink_to(runtime[0])
         return folder
 
-    def upstream(self, name="U", minimal=False, server=None, **more):
+    def upstream(self, name="U", patched=False, server=None, **more):
         tree = self.tree("upstream")  # always the same path: a compiler cache may have it in its keys
         archs = self.archs
-        if minimal:
-            replace_once(tree / "setup.py", "\nsetup(\n", HOPPER_ONLY + "setup(\n")
-            archs = archs.replace(" ", ";")  # the only separator that upstream knows
-        else:
+        if patched:
             subprocess.run([self.program, "--quiet", "patch", tree], check=True, stdout=subprocess.DEVNULL,
                            env=self.environment(self.python))
+        else:
+            replace_once(tree / "setup.py", "\nsetup(\n", HOPPER_ONLY + "setup(\n")
+            archs = archs.replace(" ", ";")  # the only separator that upstream knows
         environment = self.environment(self.python, TORCH_CUDA_ARCH_LIST=archs, LIBRARY_PATH=str(self.link_folder()),
                                        **self.upstream_settings(), **more)
         out = self.work / "wheels"
