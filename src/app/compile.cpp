@@ -7,6 +7,7 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/env/stubs.hpp"
+#include "sagebuild/nvcc/checks.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
 
@@ -31,7 +32,9 @@ class GraphMaker {
     for (PlannedSource source : module.sources) {
       make_folders(source.recorded.object.parent_path());
       add_toolkit_headers(source, toolchain_);
-      graph.push_back(compile_step(source, module.name, compile_));
+      Step compile = compile_step(source, module.name, compile_);
+      if (source.recorded.language == Language::cuda) compile.after = {bridge_for(source)};
+      graph.push_back(std::move(compile));
       objects.push_back(graph.size() - 1);
     }
     const fs::path linked = room_.work / "linked" / module.output;
@@ -46,6 +49,23 @@ class GraphMaker {
   LinkedModules take_modules() { return std::move(modules_); }
 
  private:
+  // One bridge serves all modules: it is compiled with the options of the first CUDA source.
+  StepId bridge_for(const PlannedSource& source) {
+    if (!bridge_) {
+      graph.push_back(bridge_step(source, *compile_));
+      bridge_ = graph.size() - 1;
+    }
+    return *bridge_;
+  }
+
+  bool needs_bridge(const PlannedModule& module) const {
+    return std::ranges::any_of(module.sources, [](const PlannedSource& source) {
+      return std::ranges::any_of(undefined_symbols(source.recorded.object), [](const std::string& symbol) {
+        return symbol.find("16sagebuild_bridge") != std::string::npos;
+      });
+    });
+  }
+
   // What the linked module depends on: the command without this machine's folders, the objects, the tools, and the
   // torch whose libraries it is linked to.
   ActionKey link_key(const PlannedModule& module) const {
@@ -61,6 +81,7 @@ class GraphMaker {
     for (const PlannedSource& source : module.sources) {
       key.add(source.recorded.source.filename().string(), compile_->cache->file_digest(source.recorded.object));
     }
+    if (bridge_ && compile_->bridge->fits) key.add("bridge", compile_->cache->file_digest(compile_->bridge->object));
     key.add("host compiler", compile_->toolkit->tools.at("host"));
     key.add("ld", compile_->toolkit->tools.at("ld"));
     key.add("torch", python_.torch ? python_.torch->version : "");
@@ -86,6 +107,10 @@ class GraphMaker {
     Command command{.argv = module.link, .cwd = module.link_cwd};
     command.env["TMPDIR"] = room_.work;
     *(std::ranges::find(command.argv, "-o") + 1) = output.string();
+    if (needs_bridge(module)) {
+      const auto object = std::ranges::find_if(command.argv, [](const auto& word) { return word.ends_with(".o"); });
+      command.argv.insert(object, compile_->bridge->object.string());
+    }
     const auto libcuda = std::ranges::find(command.argv, "-lcuda");
     if (libcuda != command.argv.end()) command.argv.insert(libcuda, "-L" + cuda_stubs(module).string());
     return command;
@@ -118,6 +143,7 @@ class GraphMaker {
   const PythonEnv& python_;
   const CompileRoom& room_;
   std::shared_ptr<const CompileSettings> compile_;
+  std::optional<StepId> bridge_;
   LinkedModules modules_;
 };
 
@@ -137,6 +163,7 @@ std::shared_ptr<CompileSettings> compile_settings(const BuildPlan& plan, const T
   compile->toolkit = std::make_shared<Toolkit>(inspect_toolkit(toolchain, nvcc, *execution.cache, report));
   compile->headers = data_folder() / "patches" / "headers";
   compile->work = room.work / "compile";
+  compile->bridge = std::make_shared<TorchBridge>(TorchBridge{.object = room.work / "bridge" / "torch_bridge.o"});
   compile->roots = {{"tree", room.project},
                     {"site", python.site_packages},
                     {"cuda", toolchain.cuda_home},

@@ -131,6 +131,20 @@ Refusal macro_difference(std::string_view full, std::string_view ours, std::stri
   return std::nullopt;
 }
 
+Refusal macros_beyond(std::string_view host, std::string_view device, std::string_view tree,
+                      const std::set<std::string, std::less<>>& by_design) {
+  const MacroUse of_host = macro_use(host, tree);
+  const MacroUse of_device = macro_use(device, tree);
+  std::set<std::string, std::less<>> asked = of_host.undefined;
+  for (const auto& [name, body] : of_host.defined) asked.insert(name);
+  for (const auto& name : asked) {
+    const bool is_known = of_device.defined.contains(name) || of_device.undefined.contains(name) ||
+                          by_design.contains(name) || name.starts_with("__");
+    if (!is_known) return fmt::format("macro '{}' is asked for by the host pass alone", name);
+  }
+  return std::nullopt;
+}
+
 std::set<std::string, std::less<>> defined_macros(std::string_view header) {
   std::set<std::string, std::less<>> names;
   for (std::string_view line : lines_of(header)) {

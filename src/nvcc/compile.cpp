@@ -31,15 +31,6 @@ HeaderMode mode_named(const std::string& name) {
   return found == kModeNames.end() ? HeaderMode::full : static_cast<HeaderMode>(found - kModeNames.begin());
 }
 
-// A failed command's reason is its whole output: the first line that says error, else the first line at all.
-std::string first_complaint(const StepFailure& failure) {
-  const auto lines = lines_of(failure.reason);
-  if (lines.empty()) return failure.kind + " failed";
-  const auto error =
-      std::ranges::find_if(lines, [](auto line) { return line.find("error") != std::string_view::npos; });
-  return std::string(trimmed(error == lines.end() ? lines.front() : *error));
-}
-
 // The next mode to try after `mode` failed in a step of that kind; nothing: there is none.
 std::optional<CompileMode> next_mode(const CompileMode& mode, std::string_view kind) {
   using enum HeaderMode;
@@ -48,18 +39,23 @@ std::optional<CompileMode> next_mode(const CompileMode& mode, std::string_view k
     return CompileMode{full, full, true};
   }
   const CompileMode as_given{full, full, true};
+  // A device pass with torch's headers beside a host pass without any would only be slow.
+  const auto with_device = [&](HeaderMode device) {
+    return CompileMode{device, mode.host == facade ? lean : mode.host, false};
+  };
   if (kind == "device preprocess" || kind == "cicc" || kind == "ptxas" || kind == "ptxas check" ||
       kind == "header proof") {
     if (mode.device == full) return as_given;
-    return CompileMode{mode.device == facade ? lean : full, mode.host, false};
+    return with_device(mode.device == facade ? lean : full);
   }
-  if (kind == "host preprocess" || kind == "cudafe++") {
+  if (kind == "host preprocess" || kind == "cudafe++" || kind == "host header check") {
     if (mode.host == full) return as_given;
-    return CompileMode{mode.device, full, false};
+    return CompileMode{mode.device, mode.host == facade ? lean : full, false};
   }
+  if (kind == "host compile" && mode.host == facade) return CompileMode{mode.device, lean, false};
   // Both passes are in it: the host compile, or a check that held them against each other.
   if (kind == "host compile" || kind == "header check") {
-    if (mode.device == facade) return CompileMode{lean, mode.host, false};
+    if (mode.device == facade) return with_device(lean);
     if (mode.device != full || mode.host != full) return CompileMode{full, full, false};
   }
   return as_given;
@@ -145,11 +141,13 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
 
   bool cuda() const { return job_->source.recorded.language == Language::cuda; }
 
+  bool has_bridge() const { return job_->settings->bridge && job_->settings->bridge->fits; }
+
   // Wall, on one core, before anything is known of it.
   double seconds_expected() const {
-    constexpr double kHostSide = 13;
+    const double host_side = has_bridge() ? 4 : 13;
     const auto& [cicc, ptxas, threads] = job_->source.costs;
-    return cuda() ? kHostSide + static_cast<double>(job_->source.targets.size()) * (cicc + ptxas) : 7;
+    return cuda() ? host_side + static_cast<double>(job_->source.targets.size()) * (cicc + ptxas) : 7;
   }
 
   void set_arguments() {
@@ -182,6 +180,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     key.add("header choice", std::to_string(static_cast<int>(settings.choice)));
     key.add("source", job_->mapped(job_->source.recorded.source));
     key.add("ptxas threads", std::to_string(job_->source.costs.ptxas_threads));
+    key.add("bridge", has_bridge() ? "yes" : "no");  // an object that needs it is of no use without
     return key;
   }
 
@@ -207,6 +206,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
   std::vector<fs::path> files_read() const {
     std::vector<fs::path> files = {job_->source.recorded.source};
     for (const auto& depfile : job_->depfiles) std::ranges::move(job_->files_in(depfile), std::back_inserter(files));
+    std::ranges::move(nvcc::files_of_full_headers(*job_), std::back_inserter(files));
     std::ranges::sort(files);
     files.erase(std::unique(files.begin(), files.end()), files.end());
     return files;
@@ -224,7 +224,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
       if (failure->kind == "pair proof") return std::nullopt;  // no other headers mend the plan
       const auto next = cuda() ? next_mode(mode_, failure->kind) : next_cxx_mode();
       if (!next) return std::nullopt;
-      reason_ = first_complaint(*failure);
+      reason_ = nvcc::first_complaint(*failure);
       job_->settings->reporter->detail(
           fmt::format("{}: {} do not fit ({}), trying {}", job_->subject, describe(mode_), reason_, describe(*next)));
       mode_ = *next;
@@ -259,7 +259,8 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
         for (const auto& message : run->messages) job_->settings->reporter->detail(job_->subject + ": " + message);
     }
     if (cuda() && !job_->opaque.empty()) {
-      mode_ = {mode_.host, mode_.host, true};
+      const auto headers = mode_.host == HeaderMode::facade ? HeaderMode::lean : mode_.host;
+      mode_ = {headers, headers, true};
       reason_ = job_->opaque;
       return;
     }
@@ -275,7 +276,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     if (choice == HeaderChoice::full) return {full, full, false};
     if (!cuda()) return {full, binding, false};
     if (choice == HeaderChoice::lean || !job_->settings->toolkit->kernel_check_off.empty()) return {lean, lean, false};
-    return {facade, lean, false};
+    return {facade, has_bridge() ? facade : lean, false};
   }
 
   void finish() {
@@ -319,9 +320,7 @@ std::shared_ptr<SourceCompile> source_compile(const PlannedSource& source, const
     throw Error(ErrorKind::environment,
                 fmt::format("'{}' does not hold sagebuild's headers", settings.headers.string()), {},
                 "reinstall sagebuild, or point SAGEBUILD_DATA_DIR to its data");
-  auto with_headers = std::make_shared<CompileSettings>(settings);
-  with_headers->roots["headers"] = settings.headers;  // where we are installed is in no key either
-  return std::make_shared<SourceCompile>(source, module, std::move(with_headers));
+  return std::make_shared<SourceCompile>(source, module, nvcc::with_headers_root(settings));
 }
 
 }  // namespace

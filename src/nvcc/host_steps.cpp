@@ -14,12 +14,17 @@ bool detached(const Job& job) { return job.settings->toolkit->detach_off.empty()
 // stub does not compile. So the host text gets one list for all.
 bool hides_arch_list(const CompileMode& mode) { return mode.device == HeaderMode::facade; }
 
+Words host_preprocess(const Job& job, const CompileMode& mode) {
+  Words argv = job.layout.host_preprocess;
+  for (auto& word : argv)
+    if (hides_arch_list(mode) && word.starts_with("-D__CUDA_ARCH_LIST__=")) word = "-D__CUDA_ARCH_LIST__=0";
+  return argv;
+}
+
 Step preprocess_step(const JobPtr& job, const CompileMode& mode) {
   Step step = job->step("host preprocess");
   const fs::path text = job->folder / job->layout.host_text;
-  Words argv = job->layout.host_preprocess;
-  for (auto& word : argv)
-    if (hides_arch_list(mode) && word.starts_with("-D__CUDA_ARCH_LIST__=")) word = "-D__CUDA_ARCH_LIST__=0";
+  const Words argv = host_preprocess(*job, mode);
   step.command = [job, mode, text, argv] {
     make_folders(job->folder);
     write_file(job->folder / job->layout.module_id_file, job->id);
@@ -62,8 +67,11 @@ Step cudafe_step(const JobPtr& job, HeaderMode headers) {
       refuse("a template kernel has another body than the one that is known here");
     write_file(file, text);
   };
-  step.expected_seconds = headers == HeaderMode::full ? 19 : 6;
-  step.expected_memory = headers == HeaderMode::full ? 2200ULL << 20U : 1000ULL << 20U;
+  step.expected_seconds = headers == HeaderMode::full ? 19 : headers == HeaderMode::lean ? 6 : 1;
+  step.expected_memory = (headers == HeaderMode::full   ? 2200ULL
+                          : headers == HeaderMode::lean ? 1000ULL
+                                                        : 250ULL)
+                         << 20U;
   return step;
 }
 
@@ -95,8 +103,8 @@ Step host_compile_step(const JobPtr& job, HeaderMode headers) {
   };
   step.outputs = {{"object", job->folder / layout.object}};
   step.command = [job, &layout] { return job->command(layout.host_compile, job->folder); };
-  step.expected_seconds = headers == HeaderMode::full ? 19 : 8;
-  step.expected_memory = headers == HeaderMode::full ? 1500ULL << 20U : 700ULL << 20U;
+  step.expected_seconds = headers == HeaderMode::full ? 19 : headers == HeaderMode::lean ? 8 : 2;
+  step.expected_memory = (headers == HeaderMode::full ? 1500ULL : headers == HeaderMode::lean ? 700ULL : 300ULL) << 20U;
   return step;
 }
 
@@ -155,6 +163,8 @@ void add_host_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode
   std::vector<StepId> before_join = device.checks;
   before_join.push_back(add(kernel_check_step(job), {compile}));
   if (hides_arch_list(mode)) before_join.push_back(add(arch_list_check_step(job), {preprocess}));
+  if (mode.host == HeaderMode::facade)
+    before_join.push_back(add_host_macro_check(graph, job, host_preprocess(*job, mode), device.checks));
   before_join.push_back(detached(*job) ? add(image_step(job), {device.fatbinary, stub}) : device.fatbinary);
   add(join_step(job), before_join);
 }

@@ -32,7 +32,18 @@ ActionKey verdict_key(const Job& job, Words command, const fs::path& ours,
   return key;
 }
 
+// The full headers that a verdict rests on, by their fixed names: a hit of the verdict brings them along, wherever
+// torch is installed here.
+fs::path list_of_files(const Job& job) { return job.folder / "macros" / "files"; }
+
 }  // namespace
+
+std::vector<fs::path> files_of_full_headers(const Job& job) {
+  std::vector<fs::path> files;
+  const std::string list = read_file_if_exists(list_of_files(job)).value_or("");
+  for (const std::string_view name : lines_of(list)) files.push_back(job.unmapped(name));
+  return files;
+}
 
 StepId add_macro_check(StepGraph& graph, const JobPtr& job, HeaderMode headers, const MacroPreprocess& preprocess) {
   const fs::path full = job->folder / "macros" / "full.ii";
@@ -54,16 +65,37 @@ StepId add_macro_check(StepGraph& graph, const JobPtr& job, HeaderMode headers, 
     return verdict_key(*job, preprocess(HeaderMode::full, "full.ii"), ours, macros_of_ours(*job, headers));
   };
   check.scope = job->scope;
-  check.files_read = [job, full] {
-    std::vector<fs::path> files = job->files_in(full.string() + ".d");
-    std::erase_if(files, [&](const auto& file) { return job->mapped(file).starts_with(kProject); });
-    return files;
-  };
+  check.outputs = {{"files", list_of_files(*job)}};
+  check.files_read = [job] { return files_of_full_headers(*job); };
   check.check = [job, full, ours, headers] {
     map_text(*job, full);
     refuse_if(macro_difference(read_file(full), read_file(ours), kProject, macros_of_ours(*job, headers)));
+    std::string names;
+    for (const auto& file : job->files_in(full.string() + ".d"))
+      if (const auto name = job->mapped(file); !name.starts_with(kProject)) names += name + "\n";
+    write_file(list_of_files(*job), names);
   };
   check.expected_seconds = 2.5;
+  graph.push_back(std::move(check));
+  return graph.size() - 1;
+}
+
+StepId add_host_macro_check(StepGraph& graph, const JobPtr& job, const Words& preprocess,
+                            const std::vector<StepId>& after) {
+  const fs::path host = job->folder / "macros" / "host.ii";
+  Step check = job->step("host header check", "macros");
+  check.after = after;
+  check.command = [job, preprocess, host] {
+    Words argv = preprocess_command(preprocess, *job, HeaderMode::facade, host);
+    argv.push_back("-dU");
+    return job->command(argv, job->source.recorded.cwd);
+  };
+  check.check = [job, host] {
+    map_text(*job, host);
+    refuse_if(macros_beyond(read_file(host), read_file(job->folder / "macros" / "ours.ii"), kProject,
+                            macros_of_ours(*job, HeaderMode::facade)));
+  };
+  check.expected_seconds = 0.5;
   graph.push_back(std::move(check));
   return graph.size() - 1;
 }

@@ -25,12 +25,34 @@ std::vector<fs::path> Job::files_in(const fs::path& depfile) const {
   return files;
 }
 
+fs::path Job::unmapped(std::string_view name) const {
+  for (const auto& [root, place] : settings->roots) {
+    std::string_view rest = name;
+    if (take_prefix(rest, fmt::format("/sagebuild/{}/", root))) return place / rest;
+  }
+  return name;
+}
+
 Step Job::step(std::string kind, const std::string& detail) const {
   Step result;
   result.subject = detail.empty() ? subject : fmt::format("{} {}", subject, detail);
   result.label = detail.empty() ? fmt::format("{} {}", kind, file) : fmt::format("{} {} {}", kind, detail, file);
   result.kind = std::move(kind);
   return result;
+}
+
+std::shared_ptr<const CompileSettings> with_headers_root(const CompileSettings& settings) {
+  auto result = std::make_shared<CompileSettings>(settings);
+  result->roots["headers"] = settings.headers;
+  return result;
+}
+
+std::string first_complaint(const StepFailure& failure) {
+  const auto lines = lines_of(failure.reason);
+  if (lines.empty()) return failure.kind + " failed";
+  const auto error =
+      std::ranges::find_if(lines, [](auto line) { return line.find("error") != std::string_view::npos; });
+  return std::string(trimmed(error == lines.end() ? lines.front() : *error));
 }
 
 Words with_headers(const Words& argv, const Job& job, HeaderMode mode) {

@@ -40,8 +40,15 @@ struct Job {
   fs::path pass_folder(const PassLayout& pass) const { return folder / pass.arch; }
   std::vector<fs::path> files_in(const fs::path& depfile) const;  // absolute
   std::string mapped(const fs::path& path_here) const { return mapped_path(path_here.native(), settings->roots); }
+  fs::path unmapped(std::string_view name) const;  // the other way
 };
 using JobPtr = std::shared_ptr<Job>;
+
+// The settings with a fixed name for the folder of our headers: where we are installed is in no key.
+std::shared_ptr<const CompileSettings> with_headers_root(const CompileSettings& settings);
+
+// A failed command's reason is its whole output: the first line that says error, else the first line at all.
+std::string first_complaint(const StepFailure& failure);
 
 // A header in front of a preprocess line: "-I" before the first "-I" (facts section 4).
 Words with_headers(const Words& argv, const Job& job, HeaderMode mode);
@@ -65,6 +72,13 @@ StepGraph cxx_steps(const JobPtr& job, HeaderMode mode);
 // kind "header check".
 using MacroPreprocess = std::function<Words(HeaderMode, const fs::path& text)>;
 StepId add_macro_check(StepGraph& graph, const JobPtr& job, HeaderMode headers, const MacroPreprocess& preprocess);
+
+// The files outside of the project that its last verdict rests on.
+std::vector<fs::path> files_of_full_headers(const Job& job);
+// With facade headers in both passes the verdict on the device pass serves the host pass, too, if that asks for no
+// other macros. `preprocess`: of the host pass; `after` has the macro check. Refused as kind "host header check".
+StepId add_host_macro_check(StepGraph& graph, const JobPtr& job, const Words& preprocess,
+                            const std::vector<StepId>& after);
 
 // The source by its fixed name, in what cicc and fatbinary write down.
 Words mapped_source_options(Words argv, const Job& job);

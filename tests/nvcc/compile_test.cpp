@@ -7,7 +7,7 @@
 namespace sagebuild {
 namespace {
 
-constexpr CompileMode kFirst{HeaderMode::facade, HeaderMode::lean, false};
+constexpr CompileMode kFirst{HeaderMode::facade, HeaderMode::facade, false};
 
 constexpr std::string_view kOps = R"(#include <torch/extension.h>
 #include "scale.cuh"
@@ -37,7 +37,7 @@ TEST_CASE("this machine's toolkit passes its self-test") {
     CHECK(toolkit->tools.contains(tool));
 }
 
-TEST_CASE("a source is compiled with facade and lean headers, and a second time from the cache") {
+TEST_CASE("a source is compiled with facade headers, and a second time from the cache") {
   NEEDS_NVCC();
   NvccWorld world;
   put_ops(world);
@@ -99,7 +99,8 @@ TEST_CASE("what a change costs") {
     CHECK(world.outcomes.back().mode.device == HeaderMode::facade);
     const auto header = world.site() / "torch/include/torch/extension.h";
     world.put(header, read_file(header) + "#define LATER 1\n");
-    world.put(world.tree() / "csrc/ops.cu", std::string(kOps) + "#ifdef LATER\nint more;\n#endif\n// touched\n");
+    if (GENERATE(true, false))
+      world.put(world.tree() / "csrc/ops.cu", std::string(kOps) + "#ifdef LATER\nint more;\n#endif\n// touched\n");
     world.compile("csrc/ops.cu");
     CHECK(world.outcomes.back().mode.device == HeaderMode::full);
   }
@@ -134,7 +135,17 @@ TEST_CASE("what a change costs") {
     CHECK(runs.count("ptxas") == 1);
     CHECK(runs.count("host compile") == 0);
   }
-  SECTION("another torch: the host side") {
+  SECTION("another torch: its macros are looked at, no stage runs") {
+    const auto header = world.site() / "torch/include/ATen/core/Tensor.h";
+    world.put(header, read_file(header) + "namespace at { inline int newer() { return 1; } }\n");
+    const auto runs = world.compile("csrc/ops.cu");
+    CHECK(runs.count("header check") == 2);
+    for (const auto stage : {"cicc", "ptxas", "cudafe++", "host compile"}) CHECK(runs.count(stage) == 0);
+  }
+  SECTION("another torch, with lean headers on the host: the host side") {
+    world.bridge = nullptr;
+    world.compile("csrc/ops.cu");
+    CHECK(world.outcomes.back().mode == CompileMode{HeaderMode::facade, HeaderMode::lean, false});
     const auto header = world.site() / "torch/include/ATen/core/Tensor.h";
     world.put(header, read_file(header) + "namespace at { inline int newer() { return 1; } }\n");
     const auto runs = world.compile("csrc/ops.cu");
@@ -172,6 +183,12 @@ TEST_CASE("a mismatch between device and host pass is found, and the source comp
                                 "void f(int* p) { take<<<1, 1>>>(p); }\n");
     CHECK_THAT(result.reason, Catch::Contains("TORCH_VERSION_MAJOR"));
     CHECK(result.mode == CompileMode{HeaderMode::lean, HeaderMode::lean, false});
+  }
+  SECTION("a macro that the host pass alone asks for") {
+    world.put(world.tree() / "bad.cu", start + "#ifndef __CUDA_ARCH__\n#ifdef ONLY_FULL\nint more;\n#endif\n#endif\n");
+    world.compile("bad.cu");
+    CHECK_THAT(world.outcomes.back().reason, Catch::Contains("'ONLY_FULL' is asked for by the host pass alone"));
+    CHECK(world.outcomes.back().mode == CompileMode{HeaderMode::facade, HeaderMode::lean, false});
   }
   SECTION("a host text that differs with the list of architectures") {
     const auto result = outcome(start + "int list[] = {__CUDA_ARCH_LIST__};\n");

@@ -47,7 +47,7 @@ TEST_CASE("plan foresees mode and cache") {
   NvccWorld world;
   world.put(world.tree() / "a.cu", kSmall);
   const auto before = foresee_compile(world.source("a.cu"), "mini._ops", *world.settings());
-  CHECK(before.outcome.mode == CompileMode{HeaderMode::facade, HeaderMode::lean, false});
+  CHECK(before.outcome.mode == CompileMode{HeaderMode::facade, HeaderMode::facade, false});
   CHECK_FALSE(before.cached);
   CHECK(std::ranges::count(before.steps, "cicc", &Step::kind) == 1);
   world.compile("a.cu");
@@ -78,6 +78,29 @@ TEST_CASE("what the facade does not have is taken from lean headers, what lean l
   }
 }
 
+TEST_CASE("a torch that the bridge does not compile with costs its headers on the host, and is told") {
+  NEEDS_NVCC();
+  NvccWorld world;
+  world.put(world.tree() / "a.cu", kSmall);
+  auto settings = world.settings();
+  settings->bridge->object = settings->work / "bridge" / "torch_bridge.o";
+  StepRunner runner(*world.cache);
+  runner.run(bridge_step(world.source("a.cu"), *settings));  // this torch has no c10/cuda
+  CHECK_FALSE(world.bridge->fits);
+  CHECK(RecordingReporter::any_has(world.reporter.notes, "bridge does not compile: "));
+  world.compile("a.cu");
+  CHECK(world.outcomes.back().mode == CompileMode{HeaderMode::facade, HeaderMode::lean, false});
+
+  SECTION("a project that includes nothing of torch's needs no bridge") {
+    world.put(world.tree() / "a.cu", "__global__ void k(int* p) { *p = 1; }\n");
+    world.bridge->fits = true;
+    world.reporter.notes.clear();
+    runner.run(bridge_step(world.source("a.cu"), *settings));
+    CHECK_FALSE(world.bridge->fits);
+    CHECK(world.reporter.notes.empty());
+  }
+}
+
 TEST_CASE("a mistake in the source is nvcc's own error in the end") {
   NEEDS_NVCC();
   NvccWorld world;
@@ -97,7 +120,7 @@ TEST_CASE("spaces and other letters in paths") {
   const std::string name = "my sources/k\xc3\xa4se brot.cu";
   world.put(world.tree() / name, kSmall);
   world.compile(name);
-  CHECK(world.outcomes.back().mode == CompileMode{HeaderMode::facade, HeaderMode::lean, false});
+  CHECK(world.outcomes.back().mode == CompileMode{HeaderMode::facade, HeaderMode::facade, false});
 }
 
 TEST_CASE("line information names the project's files, not this machine's folders") {

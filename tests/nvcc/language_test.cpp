@@ -1,5 +1,6 @@
 // What CUDA sources hold, through the engine with our headers and through plain nvcc with full ones: per kernel the
 // same instructions, and the same symbols outside.
+#include <array>
 #include <regex>
 #include <set>
 
@@ -14,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr CompileMode kTakenApart{HeaderMode::facade, HeaderMode::lean, false};
+constexpr CompileMode kTakenApart{HeaderMode::facade, HeaderMode::facade, false};
 
 struct Compiled {
   std::map<std::string, std::string> code;  // by e_flags (the architecture) and section of the cubin
@@ -35,13 +36,22 @@ void add_cubin(Compiled& result, const fs::path& cubin, const std::string& id) {
       if (name.starts_with(kind)) result.code[fmt::format("{:x} {}", arch, without_id(name, id))] = content;
 }
 
+// What host code asks of torch, or of the bridge in its place, and how either reports errors.
+bool is_of_launchers(const std::string& name) {
+  constexpr std::array<std::string_view, 6> kParts = {"sagebuild_bridge", "2at6Tensor", "_ZNSt",
+                                                      "_ZTISt",           "__cxa_",     "_GLOBAL_OFFSET_TABLE_"};
+  return std::ranges::any_of(kParts, [&](auto part) { return name.find(part) != std::string::npos; });
+}
+
 void add_symbols(Compiled& result, const fs::path& object, const std::string& id) {
   const std::string listing = run_checked({{"nm", "--format=posix", "--extern-only", object}}, "nm").output;
   for (const auto line : lines_of(listing)) {
     const auto words = split(line, " ");
     const auto name = without_id(std::string(words.at(0)), id);
     if (name == "fatbin<id>") continue;  // the detached image, hidden
-    (words.at(1) == "U" || words.at(1) == "w" ? result.undefined : result.exported).insert(name);
+    const bool undefined = words.at(1) == "U" || words.at(1) == "w";
+    if (undefined && is_of_launchers(name)) continue;
+    (undefined ? result.undefined : result.exported).insert(name);
   }
 }
 

@@ -68,7 +68,7 @@ void report(const StepRunner& runner, const std::string& name) {
   WARN(name << ": " << total << " CPU s, largest process " << (peak >> 20U) << " MiB");
 }
 
-TEST_CASE("a source with the real torch's headers is compiled with facade and lean headers") {
+TEST_CASE("a source with the real torch's headers is compiled with facade headers, and linked with the bridge") {
   if (!real_nvcc() || !real_torch()) {
     WARN("SKIPPED: needs a CUDA toolkit and torch (SAGEBUILD_TEST_TORCH)");
     return;
@@ -93,16 +93,24 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) { m.def("ones", &ones, "ones like", pyb
 )");
   RealWorld real(tree.path());
   StepRunner runner(*real.world.cache);
-  runner.run(compile_step(real.source(tree.path() / "ops.cu", {{Arch{8, 9}, Arch{8, 9}, true, false, ""}}), "m._ops",
-                          real.settings));
+  const auto ops = real.source(tree.path() / "ops.cu", {{Arch{8, 9}, Arch{8, 9}, true, false, ""}});
+  real.settings->bridge->object = tree.path() / "bridge.o";
+  runner.run(bridge_step(ops, *real.settings));
+  REQUIRE(real.settings->bridge->fits);
+  runner.run(compile_step(ops, "m._ops", real.settings));
   REQUIRE(real.world.outcomes.size() == 1);
   CAPTURE(real.world.outcomes[0].reason);
-  CHECK(real.world.outcomes[0].mode == CompileMode{HeaderMode::facade, HeaderMode::lean, false});
+  CHECK(real.world.outcomes[0].mode == CompileMode{HeaderMode::facade, HeaderMode::facade, false});
   auto binding = real.source(tree.path() / "bind.cpp", {});
   binding.recorded.argv.insert(binding.recorded.argv.end(), {"-O1", "-fPIC"});
   runner.run(compile_step(binding, "m._ops", real.settings));
   CAPTURE(real.world.outcomes.back().reason);
   CHECK(real.world.outcomes.back().mode.host == HeaderMode::binding);
+  // Its symbols are hidden: the linker finds each, or says so.
+  run_checked({{"g++", "-shared", ops.recorded.object, binding.recorded.object, real.settings->bridge->object, "-o",
+                tree.path() / "ops.so"}},
+              "cannot link with the bridge");
+  CHECK_THROWS(run_checked({{"g++", "-shared", ops.recorded.object, "-o", tree.path() / "no.so"}}, "no bridge"));
   report(runner, "small source and its binding");
 }
 

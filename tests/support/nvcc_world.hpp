@@ -85,6 +85,8 @@ class NvccWorld {
   std::set<std::string> proofs;
   std::vector<Target> targets = {{Arch{8, 9}, Arch{8, 9}, true, false, ""}};
   StageCosts costs;
+  // As if it had been made: nothing is linked here. None: host passes begin with lean headers.
+  std::shared_ptr<TorchBridge> bridge = std::make_shared<TorchBridge>();
   Words flags = {"-O1"};
 
   std::filesystem::path tree() const { return folder_.path() / "tree"; }
@@ -122,6 +124,7 @@ class NvccWorld {
     result->work = folder_.path() / "work";
     result->roots = {{"tree", tree()}, {"site", site()}, {"cuda", toolchain().cuda_home}, {"headers", result->headers}};
     result->project = "minisage";
+    result->bridge = bridge;
     result->choice = choice;
     result->proofs = proofs;
     result->keep_temporary = true;

@@ -29,6 +29,10 @@ Refusal torch_types(const std::vector<std::string>& kernels);
 // mapped prefix of the project's files; `by_design` are macros that our headers define themselves (TORCH_CHECK).
 Refusal macro_difference(std::string_view full, std::string_view ours, std::string_view tree,
                          const std::set<std::string, std::less<>>& by_design);
+// The same for a host pass, whose macros were not held against full headers: it must ask for none but those that the
+// device pass asks for, and those of compilers and libraries (`__ASSERT_FUNCTION`). Both texts are with our headers.
+Refusal macros_beyond(std::string_view host, std::string_view device, std::string_view tree,
+                      const std::set<std::string, std::less<>>& by_design);
 // The macros that a header of ours defines.
 std::set<std::string, std::less<>> defined_macros(std::string_view header);
 

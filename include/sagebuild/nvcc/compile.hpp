@@ -32,7 +32,7 @@ struct CompileMode {
 
   bool operator==(const CompileMode&) const = default;
 };
-std::string describe(const CompileMode& mode);  // "facade device, lean host", "plain nvcc"
+std::string describe(const CompileMode& mode);  // "facade headers", "facade device, lean host headers", "plain nvcc"
 
 struct CompileOutcome {
   std::string label;  // "sageattention._fused fused.cu"
@@ -40,10 +40,16 @@ struct CompileOutcome {
   std::string reason;  // why not an earlier mode; empty: the first one fitted
 };
 
+// What the facade needs on the host: an object that asks the real torch (patches/headers/bridge).
+struct TorchBridge {
+  std::filesystem::path object;  // to be linked into every module whose objects refer to it
+  bool fits = true;              // false: this torch's headers do not compile with it
+};
+
 // What the compiles of one build share.
 struct CompileSettings {
   std::shared_ptr<const Toolkit> toolkit;
-  std::filesystem::path headers;  // the folder with facade/, lean/ and binding/
+  std::filesystem::path headers;  // the folder with facade/, bridge/, lean/ and binding/
   std::filesystem::path work;     // private folders are made below it
   // "tree" (the project), "site" (site-packages of torch), "cuda", "python": nothing of them reaches an object or a
   // key.
@@ -55,6 +61,7 @@ struct CompileSettings {
   std::set<std::string> proofs = {};        // verdicts of --headers check that the recipe vouches for: digests in hex
   std::string prepend_flags, append_flags;  // NVCC_PREPEND_FLAGS, NVCC_APPEND_FLAGS as recorded
   bool keep_temporary = false;              // leave the private folders
+  std::shared_ptr<TorchBridge> bridge;      // none: host passes begin with lean headers
   ActionCache* cache = nullptr;
   Reporter* reporter = nullptr;
   std::function<void(const CompileOutcome&)> on_outcome;  // once per source that was compiled; may be empty
@@ -65,6 +72,10 @@ struct CompileSettings {
 // should.
 Step compile_step(const PlannedSource& source, const std::string& module,
                   std::shared_ptr<const CompileSettings> settings);
+
+// The step that makes `settings.bridge->object`, with the torch that `source`, a CUDA source, is compiled with. Compile
+// steps come after it. If the bridge does not compile, it says so, and they do without.
+Step bridge_step(const PlannedSource& source, const CompileSettings& settings);
 
 // For `plan`: what would be done, without doing it (one dry run, 10 ms). Throws as compile_step.
 struct Foresight {

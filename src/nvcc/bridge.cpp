@@ -1,0 +1,120 @@
+// The object that answers the facade's questions with the real torch: patches/headers/bridge.
+
+#include <array>
+
+#include "sagebuild/nvcc/keys.hpp"
+#include "source_compile.hpp"
+
+namespace sagebuild {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_project_file(const fs::path& path, const CompileSettings& settings) {
+  return mapped_path(path.native(), settings.roots).starts_with("/sagebuild/tree");
+}
+
+// Some file of the project includes a header of torch's. By their text, since nothing was preprocessed yet.
+bool includes_torch(const fs::path& tree) {
+  constexpr std::array<std::string_view, 6> kSuffixes = {".cu", ".cuh", ".h", ".hpp", ".hh", ".inl"};
+  std::error_code ignored;
+  for (const auto& entry : fs::recursive_directory_iterator(tree, ignored)) {
+    const std::string suffix = entry.path().extension().string();
+    if (std::ranges::find(kSuffixes, suffix) == kSuffixes.end() || !entry.is_regular_file(ignored)) continue;
+    const std::string text = read_file_if_exists(entry.path()).value_or("");
+    for (const std::string_view folder : {"torch/", "ATen/", "c10/"})
+      if (text.find(folder) != std::string::npos) return true;
+  }
+  return false;
+}
+
+// The standard that the source is compiled for: torch's headers ask for one.
+std::string standard_of(const PlannedSource& source) {
+  if (!source.cxx_standard.empty()) return "-std=" + source.cxx_standard;
+  const auto given =
+      std::ranges::find_if(source.recorded.argv, [](const auto& word) { return word.starts_with("-std="); });
+  return given == source.recorded.argv.end() ? "-std=c++17" : *given;
+}
+
+// Where that source finds torch and CUDA, and the ABI of its strings; nothing of the project.
+Words torch_options(const PlannedSource& source, const CompileSettings& settings) {
+  Words options;
+  const Words& argv = source.recorded.argv;
+  const auto add = [&](const fs::path& folder) {
+    const fs::path absolute = (source.recorded.cwd / folder).lexically_normal();
+    if (!is_project_file(absolute, settings)) options.insert(options.end(), {"-isystem", absolute.string()});
+  };
+  for (std::size_t i = 1; i < argv.size(); ++i) {
+    if ((argv[i] == "-I" || argv[i] == "-isystem") && i + 1 < argv.size())
+      add(argv[++i]);
+    else if (argv[i].starts_with("-I"))
+      add(argv[i].substr(2));
+    else if (argv[i].starts_with("-D_GLIBCXX_USE_CXX11_ABI="))
+      options.push_back(argv[i]);
+  }
+  options.insert(options.end(), {"-isystem", (settings.toolkit->toolchain.cuda_home / "include").string()});
+  return options;
+}
+
+Words bridge_command(const PlannedSource& source, const CompileSettings& settings) {
+  Words argv = {
+      settings.toolkit->toolchain.host_compiler.empty() ? "g++" : settings.toolkit->toolchain.host_compiler.string(),
+      standard_of(source),
+      "-O2",
+      "-fPIC",
+      "-w",
+      "-frandom-seed=torch_bridge"};
+  for (auto& word : torch_options(source, settings)) argv.push_back(std::move(word));
+  return argv;
+}
+
+Step compile_bridge(const PlannedSource& source, const std::shared_ptr<const CompileSettings>& settings) {
+  const fs::path object = settings->bridge->object;
+  const std::string depfile = object.string() + ".d";
+  const Words argv = bridge_command(source, *settings);
+  Step step{.kind = "g++", .subject = "torch bridge", .label = "g++ bridge to torch"};
+  step.scope = SearchScope{.roots = settings->roots, .include_folders = {}};
+  for (std::size_t i = 1; i + 1 < argv.size(); ++i)
+    if (argv[i] == "-isystem") step.scope->include_folders.emplace_back(argv[i + 1]);
+  step.key = [argv, settings] {
+    return direct_key("torch bridge", "bridge", settings->toolkit->digest(), argv, "", settings->roots);
+  };
+  step.command = [argv, settings, object, depfile] {
+    make_folders(object.parent_path());
+    Command command{.argv = argv, .cwd = object.parent_path()};
+    for (auto& option : macro_prefix_maps(settings->roots)) command.argv.push_back(std::move(option));
+    command.argv.insert(command.argv.end(),
+                        {"-MD", "-MF", depfile, "-MT", "bridge", "-c",
+                         (settings->headers / "bridge" / "torch_bridge.cpp").string(), "-o", object});
+    command.env["TMPDIR"] = object.parent_path();
+    return command;
+  };
+  step.outputs = {{"object", object}};
+  step.files_read = [depfile] { return depfile_inputs(read_file(depfile)); };
+  step.expected_seconds = 6;
+  step.expected_memory = 650ULL << 20U;
+  return step;
+}
+
+}  // namespace
+
+Step bridge_step(const PlannedSource& source, const CompileSettings& settings) {
+  const auto shared = nvcc::with_headers_root(settings);
+  Step step{.kind = "bridge", .subject = "torch bridge", .label = "bridge to torch"};
+  step.expand = [source, shared](const StepFailure* failure) -> std::optional<StepGraph> {
+    const StepGraph without{Step{.kind = "bridge", .subject = "no torch bridge", .label = "no bridge to torch"}};
+    if (!shared->bridge->fits) return std::nullopt;
+    if (failure == nullptr && includes_torch(shared->roots.at("tree")))
+      return StepGraph{compile_bridge(source, shared)};
+    shared->bridge->fits = false;
+    if (failure == nullptr) return without;
+    shared->reporter->note(
+        fmt::format("host passes need torch's own headers, since sagebuild's bridge does not compile: {}",
+                    nvcc::first_complaint(*failure)));
+    return without;
+  };
+  step.expected_seconds = 0;
+  return step;
+}
+
+}  // namespace sagebuild
