@@ -130,9 +130,10 @@ def replace_once(path, old, new):
 class Bench:
     """What all cases share: the program, the Python, the sources, a work folder."""
 
-    def __init__(self, program, python, toolkit, source, commit, archs, jobs, work, logs):
+    def __init__(self, program, python, toolkit, source, commit, archs, jobs, work, logs, wheels=None):
         self.program, self.python, self.toolkit = program, python, toolkit
         self.source, self.commit, self.archs, self.jobs, self.work, self.logs = source, commit, archs, jobs, work, logs
+        self.wheels = wheels
         self.caches = work / "cache"
         self.tree("look")
         setup = (work / "look" / "setup.py").read_text()
@@ -167,6 +168,8 @@ class Bench:
             if code != 0:
                 raise Failed(f"exit {code}")
             modules = check_wheel(out, archs or self.archs)
+            if self.wheels:
+                shutil.copytree(out, self.wheels / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
         except Failed as error:
             raise Failed(f"{error}; log: {log_path}") from None
         return {**vars(meter.cost), "modules": modules}

@@ -42,7 +42,7 @@ std::string base_name(const std::string& demangled_symbol) {
   return colons == std::string::npos ? text : text.substr(colons + 2);
 }
 
-// What the project's own files asked of the preprocessor.
+// What files whose name begins with `tree` asked of the preprocessor.
 struct MacroUse {
   std::map<std::string, std::string, std::less<>> defined;
   std::set<std::string, std::less<>> undefined;
@@ -134,7 +134,8 @@ Refusal macro_difference(std::string_view full, std::string_view ours, std::stri
 Refusal macros_beyond(std::string_view host, std::string_view device, std::string_view tree,
                       const std::set<std::string, std::less<>>& by_design) {
   const MacroUse of_host = macro_use(host, tree);
-  const MacroUse of_device = macro_use(device, tree);
+  // Of all files: -dU tells of a macro once, and the first to ask may be a header of CUDA's.
+  const MacroUse of_device = macro_use(device, "");
   std::set<std::string, std::less<>> asked = of_host.undefined;
   for (const auto& [name, body] : of_host.defined) asked.insert(name);
   for (const auto& name : asked) {
