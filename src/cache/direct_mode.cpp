@@ -213,22 +213,26 @@ std::optional<Manifest> Manifest::from_body(const Digest& key, std::string_view 
 
 std::optional<Digest> matching_result(const Manifest& manifest, const SearchScope& scope, FileDigests& digests,
                                       FolderNames& names, std::string& reason) {
-  std::map<std::string_view, std::optional<Digest>> now;
-  const auto digest_now = [&](std::string_view name) {
+  std::map<std::string_view, std::optional<FileContent>> now;
+  const auto content_now = [&](std::string_view name) -> const std::optional<FileContent>& {
     const auto [entry, is_new] = now.try_emplace(name);
     if (is_new) {
       if (const auto path = path_of(name, scope)) entry->second = digests.of_existing(*path);
     }
     return entry->second;
   };
+  const auto is_same = [&](const auto& file) {
+    const auto& content = content_now(file.first);
+    return content && (file.second == content->bytes || (!scope.comments_count && file.second == content->code));
+  };
   std::size_t fewest = SIZE_MAX;
   for (const FileSet& set : manifest.sets) {
     std::vector<std::string_view> changed;
-    for (const auto& [name, digest] : set.files) {
-      if (digest_now(name) != digest) changed.push_back(name);
+    for (const auto& file : set.files) {
+      if (!is_same(file)) changed.push_back(file.first);
     }
     if (!changed.empty()) {
-      if (changed.size() < fewest) reason = change_text(changed, digest_now(changed.front()).has_value());
+      if (changed.size() < fewest) reason = change_text(changed, content_now(changed.front()).has_value());
       fewest = std::min(fewest, changed.size());
       continue;
     }

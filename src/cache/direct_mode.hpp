@@ -9,6 +9,9 @@
 // exist, E being an earlier include folder or the folder of any file read (a quoted include looks there first). The
 // names of a folder are listed once, so this costs a few milliseconds. A set matches when the same ones exist as
 // before, mostly none. Not seen: a file that appears only for __has_include.
+//
+// Where comments do not count, a file's digest is that of its code text. The two kinds of digest are never equal, so a
+// set that was stored for one reading cannot match in the other, save by bytes that are the same.
 
 #include <cstdint>
 #include <filesystem>
@@ -48,7 +51,7 @@ std::vector<std::string> found_earlier(const std::vector<std::string>& files, co
                                        FolderNames& names);
 
 struct FileSet {
-  std::vector<std::pair<std::string, Digest>> files;  // by name
+  std::vector<std::pair<std::string, Digest>> files;  // by name; of its bytes, or of its code text
   std::vector<std::string> earlier;                   // by name, sorted
   Digest result;                                      // key of the entry
 

@@ -9,8 +9,10 @@
 #include <cstring>
 #include <utility>
 
+#include "cache/code_text.hpp"
 #include "cache/entry.hpp"
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/files.hpp"
 
 namespace sagebuild {
@@ -28,12 +30,24 @@ std::int64_t since_1970(FileDigests::Clock::time_point time) {
 }
 
 // The memory is written and read by this machine alone, so numbers go as they lie in memory.
+constexpr std::string_view kLayout = "files 2\n";  // to be raised with each change of Record or of code_text
 struct Record {
   std::array<std::uint64_t, 3> file;
   std::array<std::int64_t, 2> times;
-  std::array<std::uint8_t, 32> digest;
+  std::array<std::uint8_t, 32> bytes, code;
+  std::uint64_t flags;
 };
-static_assert(sizeof(Record) == 72);
+static_assert(sizeof(Record) == 112);
+constexpr std::uint64_t kAsCode = 1, kMayEmbed = 2;
+
+FileContent read_content(const std::filesystem::path& path, bool as_code) {
+  if (!as_code) {
+    const Digest bytes = sha256_file(path);
+    return {bytes, bytes};
+  }
+  const std::string text = read_file(path);
+  return {sha256(text), code_digest(text), may_embed(text)};
+}
 
 }  // namespace
 
@@ -49,30 +63,32 @@ FileDigests::FileDigests(std::filesystem::path memory, std::function<Clock::time
   load();
 }
 
-Digest FileDigests::of(const std::filesystem::path& path) {
+FileContent FileDigests::content(const std::filesystem::path& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {
     throw Error(ErrorKind::failed, fmt::format("cannot read '{}'", path.string()), {errno_text(errno)});
   }
   const Identity identity = {status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size),
                              nanoseconds(status.st_mtim), nanoseconds(status.st_ctim)};
-  if (const auto found = known_.find(identity); found != known_.end()) {
+  const bool as_code = is_code(path);
+  if (const auto found = known_.find(identity); found != known_.end() && (found->second.as_code || !as_code)) {
     found->second.used = true;
-    return found->second.digest;
+    const FileContent& content = found->second.content;
+    return as_code ? content : FileContent{content.bytes, content.bytes};
   }
   const auto before = now_();
-  const Digest digest = sha256_file(path);
+  const FileContent content = read_content(path, as_code);
   ++hashed_;
   if (latest_change(status) < since_1970(before - kStampLag)) {
-    known_[identity] = {digest, true};
+    known_[identity] = {content, as_code, true};
     changed_ = true;
   }
-  return digest;
+  return content;
 }
 
-std::optional<Digest> FileDigests::of_existing(const std::filesystem::path& path) {
+std::optional<FileContent> FileDigests::of_existing(const std::filesystem::path& path) {
   try {
-    return of(path);
+    return content(path);
   } catch (const Error&) {
     return std::nullopt;
   }
@@ -85,14 +101,14 @@ void FileDigests::load() {
   } catch (const Error&) {
     return;
   }
-  if (!body || body->size() % sizeof(Record) != 0) return;
-  for (std::size_t at = 0; at < body->size(); at += sizeof(Record)) {
+  std::string_view records = body ? *body : std::string_view();
+  if (!take_prefix(records, kLayout) || records.size() % sizeof(Record) != 0) return;
+  for (; !records.empty(); records.remove_prefix(sizeof(Record))) {
     Record record;
-    std::memcpy(&record, body->data() + at, sizeof(Record));
-    Digest digest;
-    digest.bytes = record.digest;
+    std::memcpy(&record, records.data(), sizeof(Record));
+    const FileContent content = {{record.bytes}, {record.code}, (record.flags & kMayEmbed) != 0};
     known_.emplace(Identity{record.file[0], record.file[1], record.file[2], record.times[0], record.times[1]},
-                   Known{digest, false});
+                   Known{content, (record.flags & kAsCode) != 0});
   }
 }
 
@@ -100,11 +116,13 @@ void FileDigests::load() {
 void FileDigests::save() {
   if (!changed_) return;
   const bool too_many = known_.size() > kMostKnown;
-  std::string body;
+  std::string body(kLayout);
   for (const auto& [identity, known] : known_) {
     if (too_many && !known.used) continue;
     const auto& [device, inode, size, mtime, ctime] = identity;
-    const Record record = {{device, inode, size}, {mtime, ctime}, known.digest.bytes};
+    const auto& [bytes, code, may_embed] = known.content;
+    const std::uint64_t flags = (known.as_code ? kAsCode : 0) | (may_embed ? kMayEmbed : 0);
+    const Record record = {{device, inode, size}, {mtime, ctime}, bytes.bytes, code.bytes, flags};
     body.append(reinterpret_cast<const char*>(&record), sizeof(Record));
   }
   write_file(memory_, sealed(body));

@@ -25,6 +25,12 @@ std::int64_t latest_change(const struct stat& status);
 // Time stamps are taken from the kernel's tick, which may lag behind the clock by up to 10 ms.
 inline constexpr std::chrono::milliseconds kStampLag{20};
 
+struct FileContent {
+  Digest bytes;
+  Digest code;  // as code_digest has it; of a file that is no code, `bytes`
+  bool may_embed = false;
+};
+
 class FileDigests {
  public:
   using Clock = std::chrono::system_clock;
@@ -32,10 +38,10 @@ class FileDigests {
   // `memory`: the file that keeps them between runs; a missing or damaged one is an empty one.
   explicit FileDigests(std::filesystem::path memory, std::function<Clock::time_point()> now = Clock::now);
 
-  // Throws Error{failed} if it cannot be read.
-  Digest of(const std::filesystem::path& path);
-  // The same, and nothing if there is no such file or it cannot be read.
-  std::optional<Digest> of_existing(const std::filesystem::path& path);
+  // Of its bytes. Throws Error{failed} if it cannot be read.
+  Digest of(const std::filesystem::path& path) { return content(path).bytes; }
+  // Nothing if there is no such file or it cannot be read.
+  std::optional<FileContent> of_existing(const std::filesystem::path& path);
 
   std::size_t hashed() const { return hashed_; }  // how many files were really read
   // Throws Error{failed} if the memory cannot be written.
@@ -44,10 +50,12 @@ class FileDigests {
  private:
   using Identity = std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, std::int64_t, std::int64_t>;
   struct Known {
-    Digest digest;
+    FileContent content;
+    bool as_code = false;  // read as such: a file may have a second name, with another suffix
     bool used = false;
   };
 
+  FileContent content(const std::filesystem::path& path);
   void load();
 
   std::filesystem::path memory_;

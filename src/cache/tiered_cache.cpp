@@ -230,17 +230,22 @@ ActionResult TieredCache::store_by_files(const ActionKey& key, const SearchScope
                                          const Paths& outputs, ActionResult result) {
   result = with_files(std::move(result), outputs);
   const std::lock_guard lock(mutex_);
-  FileSet set;
   std::vector<std::string> paths;
+  std::vector<FileContent> contents;
   for (const fs::path& path : files_read) {
-    const auto digest = changed_since(path, started) ? std::nullopt : digests_.of_existing(path);
-    if (!digest) {
+    const auto content = changed_since(path, started) ? std::nullopt : digests_.of_existing(path);
+    if (!content) {
       report_.detail(fmt::format("not stored: '{}' changed while it was read", path.string()));
       return result;
     }
     paths.push_back(path.string());
-    set.files.emplace_back(name_of(path, scope), *digest);
+    contents.push_back(*content);
   }
+  // What is embedded is data, comments and all, and which file that is cannot be told.
+  const bool by_bytes = scope.comments_count || std::ranges::any_of(contents, &FileContent::may_embed);
+  FileSet set;
+  for (std::size_t i = 0; i < paths.size(); ++i)
+    set.files.emplace_back(name_of(paths[i], scope), by_bytes ? contents[i].bytes : contents[i].code);
   set.earlier = names_of(found_earlier(paths, scope, names_), scope);
   const Digest manifest_key = key.digest();
   set.result = FileSet::result_key(manifest_key, set);

@@ -90,6 +90,13 @@ std::string timestamp(std::time_t time) {
   return text;
 }
 
+bool has_options_file(const Words& argv) {
+  return std::ranges::any_of(argv, [](std::string_view word) {
+    while (take_prefix(word, "-")) continue;
+    return word.starts_with("options-file") || word.starts_with("optf");
+  });
+}
+
 class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
  public:
   SourceCompile(const PlannedSource& source, const std::string& module, std::shared_ptr<const CompileSettings> settings)
@@ -187,6 +194,10 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
   SearchScope scope() const {
     SearchScope scope;
     scope.roots = job_->settings->roots;
+    // An option that is not known, or not seen, may copy lines of the source into PTX (-src-in-ptx). In C, // is not
+    // always a comment.
+    scope.comments_count =
+        !job_->opaque.empty() || has_options_file(job_->argv) || job_->source.recorded.language == Language::c;
     for (const auto mode : {HeaderMode::facade, HeaderMode::lean, HeaderMode::binding})
       scope.include_folders.push_back(job_->settings->headers / name_of(mode));
     const auto add = [&](const fs::path& folder) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cache/code_text.hpp"
 #include "sagebuild/model/action_cache.hpp"
 #include "sagebuild/sys/files.hpp"
 
@@ -40,7 +41,7 @@ class MemoryCache : public ActionCache {
                               const std::vector<std::filesystem::path>& files_read, Clock::time_point,
                               const Paths& outputs, ActionResult result) override {
     std::map<std::string, Digest> files;
-    for (const auto& file : files_read) files[name_of(file, scope)] = sha256_file(file);
+    for (const auto& file : files_read) files[name_of(file, scope)] = digest_of(file, scope);
     result = with_files(outputs, std::move(result));
     by_files_[key.digest()].emplace_back(files, result);
     return result;
@@ -61,12 +62,16 @@ class MemoryCache : public ActionCache {
     return file;
   }
 
+  static Digest digest_of(const std::filesystem::path& file, const SearchScope& scope) {
+    return !scope.comments_count && is_code(file) ? code_digest(read_file(file)) : sha256_file(file);
+  }
+
   static bool unchanged(const Files& files, const SearchScope& scope) {
     for (const auto& [name, digest] : files) {
       std::string path = name;
       const auto end = name.find('}');
       if (end != std::string::npos) path = scope.roots.at(name.substr(1, end - 1)).native() + name.substr(end + 1);
-      if (!std::filesystem::exists(path) || sha256_file(path) != digest) return false;
+      if (!std::filesystem::exists(path) || digest_of(path, scope) != digest) return false;
     }
     return true;
   }

@@ -76,6 +76,8 @@ struct SearchScope {
   // file below one is known as "{tree}/csrc/a.cu"; the deepest root wins. Others are known by their full path.
   std::map<std::string, std::filesystem::path> roots;
   std::vector<std::filesystem::path> include_folders;  // in the order of search, absolute
+  // False: only a C++ or CUDA compiler reads the files, so that an edit of a comment which moves no token is no change.
+  bool comments_count = true;
 };
 
 struct CacheCounters {
@@ -102,7 +104,8 @@ class ActionCache {
   virtual ActionResult store(const ActionKey& key, const Paths& outputs, ActionResult result) = 0;
 
   // Direct mode: `key` holds the options of a preprocessor run, not its text. A hit means: every file that the run read
-  // then has the same content now, and no file has appeared that the search would find before one of them.
+  // then has the same content now, as far as that counts, and no file has appeared that the search would find before
+  // one of them.
   virtual std::optional<ActionResult> lookup_by_files(const ActionKey& key, const SearchScope& scope) = 0;
   // `files_read` is what the run read (its .d), `started` a time before it began. A file changed since then is not
   // trusted: the result is given back but not stored.
