@@ -2,6 +2,8 @@
 
 #include "cache/direct_mode.hpp"
 
+#include "cache/code_text.hpp"
+#include "cache/entry.hpp"
 #include "cache/fixture.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/process.hpp"
@@ -22,7 +24,8 @@ struct Project : CacheWorld {
     write_file(root / "second/x/h.h", "#define VALUE 1\n");
     make_folders(root / "first");
   }
-  SearchScope scope() const { return {roots, {root / "first", root / "second", root / "third"}}; }
+  bool comments_count = true;
+  SearchScope scope() const { return {roots, {root / "first", root / "second", root / "third"}, comments_count}; }
   ActionKey key(const std::string& options = "-O3") const {
     return ActionKey("preprocess", "a.cu").add("options", options);
   }
@@ -94,6 +97,61 @@ TEST_CASE("with --explain each miss of a known subject says why, and a cold buil
   REQUIRE(project.report.notes.size() == 2);
   CHECK(project.report.notes[0] == "preprocess a.cu: file '{tree}/src/beside.h' changed");
   CHECK(project.report.notes[1].find("ptxas demo a.cu sm_90a: ptx: sha256:") == 0);
+}
+
+TEST_CASE("where comments do not count, one that moves no token is no change") {
+  Project project;
+  const fs::path header = project.root / "second/x/h.h";
+  const auto hits_with = [&](const std::string& text) {
+    write_file(header, text);
+    return project.hits();
+  };
+  write_file(header, "#define VALUE 1  // one\n");
+  project.comments_count = false;
+  project.run_and_store();
+  CHECK(project.hits());
+  CHECK(hits_with("#define VALUE 1  // as good as any\n"));
+  CHECK(hits_with("#define VALUE 1\n"));
+  project.reopen();
+  CHECK(hits_with("#define VALUE 1 /* reopened */\n"));
+  CHECK_FALSE(hits_with("// one more line\n#define VALUE 1  // one\n"));
+  CHECK_FALSE(hits_with("#define VALUE 2  // one\n"));
+  CHECK(project.cache->explain(project.key()) == "preprocess a.cu: file '{tree}/second/x/h.h' changed");
+  // A set that was stored where they do not count is none where they do.
+  project.comments_count = true;
+  CHECK_FALSE(hits_with("#define VALUE 1  // one\n"));
+  project.run_and_store();
+  CHECK(project.hits());
+  CHECK_FALSE(hits_with("#define VALUE 1  // two\n"));
+  project.comments_count = false;
+  CHECK(project.hits());
+}
+
+TEST_CASE("a set of an earlier version, which knew bytes alone, is one of bytes") {
+  Project project;
+  project.run_and_store();
+  project.comments_count = false;
+  CHECK(project.hits());
+  write_file(project.root / "src/beside.h", "// other\n");
+  CHECK_FALSE(project.hits());
+}
+
+TEST_CASE("comments count in a file that is no code, and where a file may be embedded") {
+  Project project;
+  project.comments_count = false;
+  const fs::path data = project.root / "second/x/h.inc";
+  write_file(data, "// one\n");
+  write_file(project.root / "src/beside.h", "#include <x/h.inc>\n");
+  project.run_and_store();
+  CHECK(project.hits());
+  write_file(data, "// two\n");
+  CHECK_FALSE(project.hits());
+
+  write_file(project.root / "src/beside.h", "// one\n#if 0\n#embed <x/h.h>\n#endif\n");
+  project.run_and_store();
+  CHECK(project.hits());
+  write_file(project.root / "second/x/h.h", "#define VALUE 1 // one\n");
+  CHECK_FALSE(project.hits());
 }
 
 TEST_CASE("a new file that would be found earlier is a change, one that would not is none") {
@@ -228,6 +286,41 @@ TEST_CASE("digests of old files are remembered, also in the next run, and any ch
   FileDigests after_damage(memory, later);
   CHECK(after_damage.of(path) == sha256("two"));
   CHECK(after_damage.hashed() == 1);
+}
+
+TEST_CASE("a file of code has two digests, both remembered, and by each of its names its own") {
+  const CacheWorld world;
+  const fs::path memory = world.folder / "digests/x";
+  const auto later = [] { return FileDigests::Clock::now() + 1h; };
+  const std::string text = "#embed <x> // c\n";
+  const fs::path header = world.file("header.h", text);
+  fs::create_hard_link(header, world.work / "header.py");
+  const auto check = [&](FileDigests& digests) {
+    const auto code = digests.of_existing(header);
+    const auto other = digests.of_existing(world.work / "header.py");
+    REQUIRE(code);
+    REQUIRE(other);
+    CHECK(code->bytes == sha256(text));
+    CHECK(code->code == code_digest(text));
+    CHECK(code->may_embed);
+    CHECK(other->bytes == sha256(text));
+    CHECK(other->code == sha256(text));
+    CHECK_FALSE(other->may_embed);
+  };
+  FileDigests digests(memory, later);
+  digests.of(world.work / "header.py");
+  check(digests);
+  CHECK(digests.hashed() == 2);
+  digests.save();
+  FileDigests next(memory, later);
+  check(next);
+  CHECK(next.hashed() == 0);
+
+  // As the version before wrote it: records alone, whatever their size.
+  write_file(memory, sealed(std::string(72 * 112, 'x')));
+  FileDigests after_update(memory, later);
+  check(after_update);
+  CHECK(after_update.hashed() == 1);
 }
 
 TEST_CASE("a file as young as the clock can tell, or from the future, is hashed every time") {

@@ -81,8 +81,24 @@ TEST_CASE("what a change costs") {
   NvccWorld world;
   put_ops(world);
   world.compile("csrc/ops.cu");
-  SECTION("a comment: no stage behind the preprocessor") {
+  SECTION("a comment that moves nothing: nothing at all") {
     world.put(world.tree() / "csrc/scale.cuh", "#pragma once\n// how much, exactly\nconstexpr int kScale = 2;\n");
+    const auto runs = world.compile("csrc/ops.cu");
+    REQUIRE(runs.runs.size() == 1);
+    CHECK(runs.runs[0].hit);
+  }
+  SECTION("the same with an options file, of which nobody knows what it asks for: no stage behind the preprocessor") {
+    world.put(world.tree() / "options", "-DUNUSED");
+    world.flags.push_back("--options-file=" + (world.tree() / "options").string());
+    world.compile("csrc/ops.cu");
+    CHECK(world.compile("csrc/ops.cu").runs.size() == 1);
+    world.put(world.tree() / "csrc/scale.cuh", "#pragma once\n// how much, exactly\nconstexpr int kScale = 2;\n");
+    const auto runs = world.compile("csrc/ops.cu");
+    CHECK(runs.runs.size() > 1);
+    CHECK(runs.count("cicc") == 0);
+  }
+  SECTION("a comment on a line of its own: no stage behind the preprocessor") {
+    world.put(world.tree() / "csrc/scale.cuh", "#pragma once\n// how much,\n// exactly\nconstexpr int kScale = 2;\n");
     const auto runs = world.compile("csrc/ops.cu");
     for (const auto stage : {"cicc", "ptxas", "cudafe++", "host compile"}) CHECK(runs.count(stage) == 0);
     CHECK(runs.count("header check") == 1);  // our text; full headers are not read again
