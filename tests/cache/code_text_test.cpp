@@ -17,7 +17,7 @@ using namespace std::string_literals;
 constexpr std::string_view kNasty = R"text(/*@*/#define ONE/*@*/1 /*@*/ + 1 //@
 #define STRING(x) #x/*@*/
 const char* s = STRING(a/*@*/b "/*kept*/" 'c') "// kept" "\"/*"; //@
-   /*@*/  int a = 1'000'000/*@*/+ 0xAB'CDu; // it's @
+   /*@*/  int a = 1'000'000/*@*/+ 0xAB'CDu; // '@
 int b = a /*@*/ / /*@*/ 2; char c = '"'; char d = '\''; /*@
 @*/ int e = ONE; /*@
 
@@ -35,7 +35,7 @@ a "quoted // text" in what is skipped /*@*/ 'x'
 #pragma unroll 4 //@
 #pragma GCC diagnostic ignored "-Wall" /*@*/
 #endif
-int line = __LINE__; /*@*/ LONG(1, /*@*/
+int line = __LINE__; /*@*/ LONG(1 + /*@*/
   2 //@
 ); int g = ONE/*@*/; //@
 #define JOIN(a, b) a##b /*@*/
