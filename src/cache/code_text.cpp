@@ -136,7 +136,7 @@ class Reader {
     // What a directive holds behind such a comment is still part of it.
     if (in_directive_ && text_.substr(begin, at_ - begin).find('\n') != npos) {
       const auto rest = text_.substr(at_, logical_end() - at_);
-      if (names_headers(rest) || rest.find('<') != npos) doubt_ = true;
+      if (rest.find('<') != npos) doubt_ = true;
     }
   }
 

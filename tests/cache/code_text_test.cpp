@@ -119,10 +119,12 @@ TEST_CASE("in doubt there is no code text, and the bytes count") {
   const std::vector<std::string> table = {
       "R\"(//)\"", "LR\"(//)\"", "uR\"(//)\"", "UR\"(//)\"", "u8R\"(//)\"", "”R\"(//)\"", "$R\"(//)\"", "1”R\"(//)\"",
       // not closed on the line
-      "#error don't // c\n", "\"a\nb\"", "\"a\\\nb\"", "\"a\\ \r\nb\"", "'", "#if 0\nit's\n#endif\n", "1'000' ", "1'\n",
+      "#error don't // c\n", "\"a\nb\"", "\"a\\\nb\"", "\"a\\ \r\nb\"", "'", "#if 0\nit's\n#endif\n", "1'000' ",
+      "1'' // c", "1'\n",
       // comments and backslashes
-      "// a \\\nb", "// a \\ \t\r\nb", "// a ?\?/\nb", "/\\\n/ c", "/\\ \n* c */", "/* a *\\\n/ b */", "*\\\nb", "/* a",
-      "/*/", "#include \"a\" /* b\n*/", "#include <a/*b>\n", "#include <a> /\\\n* c */", "#include <a> /* */ R\"(x)\"",
+      "// a \\\nb", "// a \\ \t\r\nb", "// a ?\?/\nb", "/\\\n/ c", "/\\ \n* c */", "/* a *\\\n/ b */", "a *\\\n b",
+      "a /\\\n b", "/* a", "/*/", "#include \"a\" /* b\n*/", "#include <a/*b>\n", "#include <a> /\\\n* c */",
+      "#include <a> /* */ R\"(x)\"", "#include <a> R\\\n\"(x)\"",
       // words in parts
       "R\\\n\"(//)\"", "u8\\\nR\"(//)\"", "1\\\n'0", "#inc\\\nlude <a//b>", "+\\\n'a'", "R\\\n\\\n\"()\"",
       // what is left of a directive
