@@ -97,6 +97,13 @@ TEST_CASE("what a change costs") {
     CHECK(runs.runs.size() > 1);
     CHECK(runs.count("cicc") == 0);
   }
+  SECTION("the same in a source that plain nvcc compiles: -src-in-ptx would copy the comment") {
+    world.flags.insert(world.flags.end(), {"-lineinfo", "-src-in-ptx"});
+    world.compile("csrc/ops.cu");
+    CHECK(world.compile("csrc/ops.cu").runs.size() == 1);
+    world.put(world.tree() / "csrc/scale.cuh", "#pragma once\n// how much, exactly\nconstexpr int kScale = 2;\n");
+    CHECK(world.compile("csrc/ops.cu").runs.size() > 1);
+  }
   SECTION("a comment on a line of its own: no stage behind the preprocessor") {
     world.put(world.tree() / "csrc/scale.cuh", "#pragma once\n// how much,\n// exactly\nconstexpr int kScale = 2;\n");
     const auto runs = world.compile("csrc/ops.cu");
