@@ -33,7 +33,7 @@ class GraphMaker {
       make_folders(source.recorded.object.parent_path());
       add_toolkit_headers(source, toolchain_);
       Step compile = compile_step(source, module.name, compile_);
-      if (source.recorded.language == Language::cuda) compile.after = {bridge_for(source)};
+      if (source.recorded.language == Language::cuda && compile_->bridge) compile.after = {bridge_for(source)};
       graph.push_back(std::move(compile));
       objects.push_back(graph.size() - 1);
     }
@@ -163,7 +163,8 @@ std::shared_ptr<CompileSettings> compile_settings(const BuildPlan& plan, const T
   compile->toolkit = std::make_shared<Toolkit>(inspect_toolkit(toolchain, nvcc, *execution.cache, report));
   compile->headers = data_folder() / "patches" / "headers";
   compile->work = room.work / "compile";
-  compile->bridge = std::make_shared<TorchBridge>(TorchBridge{.object = room.work / "bridge" / "torch_bridge.o"});
+  if (headers != HeaderChoice::lean && headers != HeaderChoice::full)
+    compile->bridge = std::make_shared<TorchBridge>(TorchBridge{.object = room.work / "bridge" / "torch_bridge.o"});
   compile->roots = {{"tree", room.project},
                     {"site", python.site_packages},
                     {"cuda", toolchain.cuda_home},

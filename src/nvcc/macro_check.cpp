@@ -8,6 +8,7 @@ namespace sagebuild::nvcc {
 namespace {
 
 constexpr std::string_view kProject = "/sagebuild/tree/";
+constexpr std::string_view kPython = "/sagebuild/python/";
 
 std::set<std::string, std::less<>> macros_of_ours(const Job& job, HeaderMode headers) {
   std::set<std::string, std::less<>> names;
@@ -33,7 +34,8 @@ ActionKey verdict_key(const Job& job, Words command, const fs::path& ours,
 }
 
 // The full headers that a verdict rests on, by their fixed names: a hit of the verdict brings them along, wherever
-// torch is installed here.
+// torch is installed here. Without Python's own, so that the next Python compiles no CUDA source again: one that asks
+// for a macro of Python's has been refused these headers.
 fs::path list_of_files(const Job& job) { return job.folder / "macros" / "files"; }
 
 }  // namespace
@@ -72,7 +74,8 @@ StepId add_macro_check(StepGraph& graph, const JobPtr& job, HeaderMode headers, 
     refuse_if(macro_difference(read_file(full), read_file(ours), kProject, macros_of_ours(*job, headers)));
     std::string names;
     for (const auto& file : job->files_in(full.string() + ".d"))
-      if (const auto name = job->mapped(file); !name.starts_with(kProject)) names += name + "\n";
+      if (const auto name = job->mapped(file); !name.starts_with(kProject) && !name.starts_with(kPython))
+        names += name + "\n";
     write_file(list_of_files(*job), names);
   };
   check.expected_seconds = 2.5;

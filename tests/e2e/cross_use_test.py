@@ -86,7 +86,8 @@ class CrossUse(support.EndToEnd):
             answer, ran = self.build_for(python, "torch")
             self.assert_stand_ins_fit(answer)
             self.assert_no_device_step(ran)
-            self.assertTrue(any(bar["kind"] == "host compile" for bar in ran))
+            self.assertEqual({bar["kind"] for bar in ran} & {"cudafe++", "host compile"}, set())
+            self.assertIn("torch bridge", {bar["subject"] for bar in ran})
 
         with self.subTest("another Python with the same torch"):
             base = other_python()

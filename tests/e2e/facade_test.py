@@ -1,5 +1,5 @@
 """The facade's answers against torch's: the same functions compiled with torch's own classes and with the facade and its bridge,
-asked the same questions. On the CPU; what needs a GPU is asked by whoever has one (examples/minisage)."""
+asked the same questions. On the CPU: what needs a GPU must fail with the same words where there is none."""
 
 import json
 import os
@@ -10,7 +10,15 @@ import textwrap
 import support
 
 OPS = """
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
 #include <torch/extension.h>
+bool has_stream() { return c10::cuda::getCurrentCUDAStream().stream() == nullptr; }
+void guarded(torch::Tensor x) { c10::cuda::CUDAGuard guard(x.device()); }
+void cuda_check() {
+  cudaDeviceProp properties;
+  C10_CUDA_CHECK(cudaGetDeviceProperties(&properties, 99));
+}
 std::string describe(torch::Tensor x) {
   std::ostringstream out;
   out << x.defined() << x.is_cuda() << x.is_contiguous() << " " << x.dim() << " " << x.numel() << " " << x.size(0) << " " << x.size(-1)
@@ -49,8 +57,11 @@ std::tuple<torch::Tensor, torch::Tensor> handed_on(torch::Tensor a, const torch:
 }
 """
 NAMES = ["describe", "make", "make_default", "make_half", "fill", "address", "packed", "wrong_size", "said", "literal", "unsaid", "passes",
-         "undefined", "handed_on"]
+         "undefined", "handed_on", "has_stream", "guarded", "cuda_check"]
 DECLARATIONS = """
+bool has_stream();
+void guarded(torch::Tensor x);
+void cuda_check();
 std::string describe(torch::Tensor x);
 torch::Tensor make(torch::Tensor like, int64_t rows);
 torch::Tensor make_default(int64_t rows);
@@ -83,6 +94,8 @@ for x in inputs:
     answers += [answer(check, x) for check in (ops.said, ops.literal, ops.unsaid, ops.passes)]
     answers.append(answer(ops.handed_on, x, inputs[0]))
     assert ops.address(x) == x.data_ptr() and ops.packed(x).is_contiguous()
+answers += [answer(ops.has_stream), answer(ops.guarded, inputs[0]), answer(ops.cuda_check)]
+assert torch.cuda.is_available() or all(isinstance(said, list) for said in answers[-3:]), answers[-3:]
 answers += [answer(ops.make_default, 4), answer(ops.make_default, -1), answer(ops.undefined), ops.fill(torch.zeros(2, 2)).tolist(),
             answer(ops.fill, inputs[4]), answer(ops.make, torch.zeros(2, 2).to_sparse(), 3)[0] in ("RuntimeError", "torch.int32")]
 a, b = ops.handed_on(inputs[0], inputs[1])

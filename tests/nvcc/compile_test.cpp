@@ -165,6 +165,25 @@ TEST_CASE("what a change costs") {
     CHECK(runs.count("header check") == 2);
     for (const auto stage : {"cicc", "ptxas", "cudafe++", "host compile"}) CHECK(runs.count(stage) == 0);
   }
+  SECTION("another Python: nothing at all") {
+    const auto python = world.site().parent_path() / "python";
+    const auto with_python = [&](const std::string& version) {
+      world.put(python / "Python.h", "#pragma once\n#define PY_VERSION " + version + "\n");
+      auto settings = world.settings();
+      settings->roots["python"] = python;
+      auto source = world.source("csrc/ops.cu");
+      source.recorded.argv.push_back("-I" + python.string());
+      StepRunner runner(*world.cache);
+      runner.run(compile_step(source, "mini._ops", settings));
+      return runner;
+    };
+    const auto header = world.site() / "torch/include/torch/extension.h";
+    world.put(header, read_file(header) + "#include <Python.h>\n");
+    CHECK(with_python("311").count("header check") == 2);
+    const auto runs = with_python("312");
+    REQUIRE(runs.runs.size() == 1);
+    CHECK(runs.runs[0].hit);
+  }
   SECTION("another torch, with lean headers on the host: the host side") {
     world.bridge = nullptr;
     world.compile("csrc/ops.cu");
