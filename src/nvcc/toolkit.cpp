@@ -85,15 +85,6 @@ void test_details(Toolkit& toolkit, const Bench& bench, const Layout& layout) {
   if (kernels == 0 || mark_missing_kernels(host) != kernels)
     toolkit.kernel_check_off = "this toolkit gives template kernels another body";
 
-  const std::string ptx = read_file(inner / pass.ptx);
-  Words split = pass.cicc;
-  split.insert(split.begin() + 1, {"-split-compile", "2"});
-  try {
-    bench.run(split, inner);
-    if (read_file(inner / pass.ptx) != ptx) toolkit.split_off = "a split compile makes other PTX";
-  } catch (const Error& error) {
-    toolkit.split_off = error.message;
-  }
   write_ids(bench, layout, kOurId);
   bench.run(layout.cudafe, bench.folder);
   bench.run(pass.cicc, inner);
@@ -216,14 +207,12 @@ Toolkit inspect_toolkit(const Toolchain& toolchain, const Words& nvcc, ActionCac
     ActionResult result;
     result.facts = {{"decompose", toolkit.decompose_off},
                     {"kernel check", toolkit.kernel_check_off},
-                    {"detach", toolkit.detach_off},
-                    {"split", toolkit.split_off}};
+                    {"detach", toolkit.detach_off}};
     cache.store(key, {}, result);
   } else {
     toolkit.decompose_off = known->facts["decompose"];
     toolkit.kernel_check_off = known->facts["kernel check"];
     toolkit.detach_off = known->facts["detach"];
-    toolkit.split_off = known->facts["split"];
   }
   for (const auto& problem : {toolkit.decompose_off, toolkit.kernel_check_off, toolkit.detach_off})
     if (!problem.empty()) reporter.warning(fmt::format("CUDA {}: {}", toolchain.nvcc_build, problem));

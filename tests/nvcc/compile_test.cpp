@@ -32,7 +32,6 @@ TEST_CASE("this machine's toolkit passes its self-test") {
   CHECK(toolkit->decompose_off == "");
   CHECK(toolkit->kernel_check_off == "");
   CHECK(toolkit->detach_off == "");
-  CHECK(toolkit->split_off == "");
   for (const auto tool : {"nvcc", "cudafe++", "cicc", "ptxas", "fatbinary", "ld", "host"})
     CHECK(toolkit->tools.contains(tool));
 }

@@ -22,7 +22,6 @@ struct Toolkit {
   std::string decompose_off;     // the decomposed object differs from nvcc's
   std::string kernel_check_off;  // template kernels have another body than the one that is replaced
   std::string detach_off;        // .fatbin.c has another text
-  std::string split_off;         // cicc's split compile changes PTX
 
   // One digest of all tools, for keys of whole compiles.
   Digest digest() const;
