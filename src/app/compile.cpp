@@ -58,14 +58,6 @@ class GraphMaker {
     return *bridge_;
   }
 
-  bool needs_bridge(const PlannedModule& module) const {
-    return std::ranges::any_of(module.sources, [](const PlannedSource& source) {
-      return std::ranges::any_of(undefined_symbols(source.recorded.object), [](const std::string& symbol) {
-        return symbol.find("16sagebuild_bridge") != std::string::npos;
-      });
-    });
-  }
-
   // What the linked module depends on: the command without this machine's folders, the objects, the tools, and the
   // torch whose libraries it is linked to.
   ActionKey link_key(const PlannedModule& module) const {
@@ -90,16 +82,9 @@ class GraphMaker {
   }
 
   // The driver's library is not on a build machine: a stub with the same soname stands in.
-  fs::path cuda_stubs(const PlannedModule& module) const {
+  fs::path cuda_stubs(const PlannedModule& module, std::vector<std::string> symbols) const {
     if (const fs::path own = toolkit_stubs(toolchain_.cuda_home); !own.empty()) return own;
-    Command command{.argv = {"nm", "-u", "--format=posix"}};
-    for (const PlannedSource& source : module.sources) command.argv.push_back(source.recorded.object.string());
-    std::vector<std::string> symbols;
-    const std::string listing = run_checked(command, "cannot read the symbols of the objects").output;
-    for (const auto line : lines_of(listing)) {
-      const auto words = split(line, " ");
-      if (!words.empty() && words.front().starts_with("cu")) symbols.emplace_back(words.front());
-    }
+    std::erase_if(symbols, [](const auto& symbol) { return !symbol.starts_with("cu"); });
     return libcuda_stub(symbols, room_.work / "stubs" / module.name, toolchain_.host_compiler);
   }
 
@@ -107,12 +92,18 @@ class GraphMaker {
     Command command{.argv = module.link, .cwd = module.link_cwd};
     command.env["TMPDIR"] = room_.work;
     *(std::ranges::find(command.argv, "-o") + 1) = output.string();
-    if (needs_bridge(module)) {
+    std::vector<std::string> undefined;
+    for (const PlannedSource& source : module.sources)
+      std::ranges::move(undefined_symbols(source.recorded.object), std::back_inserter(undefined));
+    const bool needs_bridge = std::ranges::any_of(
+        undefined, [](const auto& symbol) { return symbol.find("16sagebuild_bridge") != std::string::npos; });
+    if (needs_bridge) {
       const auto object = std::ranges::find_if(command.argv, [](const auto& word) { return word.ends_with(".o"); });
       command.argv.insert(object, compile_->bridge->object.string());
     }
     const auto libcuda = std::ranges::find(command.argv, "-lcuda");
-    if (libcuda != command.argv.end()) command.argv.insert(libcuda, "-L" + cuda_stubs(module).string());
+    if (libcuda != command.argv.end())
+      command.argv.insert(libcuda, "-L" + cuda_stubs(module, std::move(undefined)).string());
     return command;
   }
 

@@ -111,16 +111,6 @@ bool Nodes::all_done() const {
       nodes_, [](const Node& node) { return node.state == Node::State::done || node.state == Node::State::abandoned; });
 }
 
-double Nodes::seconds_expected_left() const {
-  double sum = 0;
-  for (const Node& node : nodes_) {
-    const bool to_come =
-        node.state == Node::State::waiting || node.state == Node::State::ready || node.state == Node::State::started;
-    if (to_come) sum += node.step.expected_seconds;
-  }
-  return sum;
-}
-
 double Nodes::seconds_left(const std::map<NodeId, double>& running_for, unsigned jobs) const {
   std::vector<std::size_t> waits_for(nodes_.size()), children_left(nodes_.size());
   auto ready = ready_;

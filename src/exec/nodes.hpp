@@ -61,8 +61,7 @@ class Nodes {
   std::size_t total() const;  // leaves that will have run, as far as is known
   std::size_t finished() const { return finished_; }
   bool all_done() const;
-  double seconds_expected_left() const;  // of all that has not ended, as if there were one core
-  // On all cores: what is left is played through, the most urgent first. `running_for` holds the seconds since each
+  // Seconds, on all cores: what is left is played through, the most urgent first. `running_for` holds the seconds since each
   // running one began.
   double seconds_left(const std::map<NodeId, double>& running_for, unsigned jobs) const;
 

@@ -30,9 +30,6 @@ struct Running {
   unsigned threads = 1;
 };
 
-// More make a stage hardly faster, and take memory and cores from others.
-constexpr unsigned kWide = 2;
-
 class Scheduler {
  public:
   Scheduler(StepGraph graph, const ExecSettings& settings, Reporter& report) : settings_(settings), report_(report) {
@@ -67,20 +64,10 @@ class Scheduler {
   double now() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
   const Step& step_of(const Running& running) const { return nodes_.at(running.node).step; }
 
-  // How many cores it shall have. A chain that is longer than its share of all that is left decides when the build
-  // ends, with cores idle beside it; so its steps are spread over some.
   unsigned threads_for(NodeId id) const {
-    const Node& node = nodes_.at(id);
-    const unsigned jobs = std::max(1U, settings_.limits.jobs);
-    const bool decides = node.step.widen && node.priority * jobs > nodes_.seconds_expected_left();
-    return std::min(jobs, decides ? std::max(node.step.threads, kWide) : node.step.threads);
+    return std::min(std::max(1U, settings_.limits.jobs), nodes_.at(id).step.threads);
   }
-
-  // A stage that is split keeps each part's data.
-  std::uint64_t memory_for(NodeId id, unsigned threads) const {
-    const Step& step = nodes_.at(id).step;
-    return threads > step.threads ? 2 * step.expected_memory : step.expected_memory;
-  }
+  std::uint64_t memory_for(NodeId id) const { return nodes_.at(id).step.expected_memory; }
 
   bool has_cores(NodeId id) const {
     unsigned taken = 0;
@@ -93,10 +80,10 @@ class Scheduler {
     std::uint64_t taken = 0;
     for (const auto& [process, running] : running_) {
       if (alone_.contains(running.node)) return false;
-      taken += memory_for(running.node, running.threads);
+      taken += memory_for(running.node);
     }
     if (alone_.contains(id)) return false;
-    return settings_.limits.memory == 0 || taken + memory_for(id, threads_for(id)) <= settings_.limits.memory;
+    return settings_.limits.memory == 0 || taken + memory_for(id) <= settings_.limits.memory;
   }
 
   void start_what_fits() {
@@ -124,7 +111,6 @@ class Scheduler {
       }
       auto command = step.command ? step.command() : std::nullopt;
       if (!command) return accept(running, {});
-      if (running.threads > step.threads) step.widen(*command, running.threads);
       launch(*std::move(command), std::move(running));
     } catch (const Error& error) {
       failed(id, {step.label, running.command, error.rendered(), ""}, error.message);
@@ -151,7 +137,7 @@ class Scheduler {
     const Running running = std::move(running_.at(process));
     running_.erase(process);
     std::uint64_t together = result.peak_memory;
-    for (const auto& [other, state] : running_) together += memory_for(state.node, state.threads);
+    for (const auto& [other, state] : running_) together += memory_for(state.node);
     outcome_.peak_memory = std::max(outcome_.peak_memory, together);
     outcome_.cpu_seconds += result.cpu_seconds;
     const Step& step = step_of(running);

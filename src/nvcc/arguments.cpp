@@ -205,6 +205,17 @@ Words gencode_options(const std::vector<Target>& targets) {
   return result;
 }
 
+std::vector<std::filesystem::path> include_folders(const Words& argv, const std::filesystem::path& cwd) {
+  std::vector<std::filesystem::path> folders;
+  for (std::size_t i = 0; i < argv.size(); ++i) {
+    if ((argv[i] == "-I" || argv[i] == "-isystem") && i + 1 < argv.size())
+      folders.push_back(cwd / argv[i + 1]);
+    else if (argv[i].starts_with("-I"))
+      folders.push_back(cwd / argv[i].substr(2));
+  }
+  return folders;
+}
+
 Words normalise_host(const Words& argv) {
   static const std::set<std::string_view> with_value = {"-MF", "-MT", "-MQ"};
   static const std::set<std::string_view> alone = {"-MD", "-MMD", "-MP", "-c", "-g", "-g1", "-g2", "-g3", "-ggdb"};

@@ -39,19 +39,12 @@ std::string standard_of(const PlannedSource& source) {
 // Where that source finds torch and CUDA, and the ABI of its strings; nothing of the project.
 Words torch_options(const PlannedSource& source, const CompileSettings& settings) {
   Words options;
-  const Words& argv = source.recorded.argv;
-  const auto add = [&](const fs::path& folder) {
-    const fs::path absolute = (source.recorded.cwd / folder).lexically_normal();
+  for (const fs::path& folder : include_folders(source.recorded.argv, source.recorded.cwd)) {
+    const fs::path absolute = folder.lexically_normal();
     if (!is_project_file(absolute, settings)) options.insert(options.end(), {"-isystem", absolute.string()});
-  };
-  for (std::size_t i = 1; i < argv.size(); ++i) {
-    if ((argv[i] == "-I" || argv[i] == "-isystem") && i + 1 < argv.size())
-      add(argv[++i]);
-    else if (argv[i].starts_with("-I"))
-      add(argv[i].substr(2));
-    else if (argv[i].starts_with("-D_GLIBCXX_USE_CXX11_ABI="))
-      options.push_back(argv[i]);
   }
+  std::ranges::copy_if(source.recorded.argv, std::back_inserter(options),
+                       [](const auto& word) { return word.starts_with("-D_GLIBCXX_USE_CXX11_ABI="); });
   options.insert(options.end(), {"-isystem", (settings.toolkit->toolchain.cuda_home / "include").string()});
   return options;
 }
@@ -73,9 +66,7 @@ Step compile_bridge(const PlannedSource& source, const std::shared_ptr<const Com
   const std::string depfile = object.string() + ".d";
   const Words argv = bridge_command(source, *settings);
   Step step{.kind = "g++", .subject = "torch bridge", .label = "g++ bridge to torch"};
-  step.scope = SearchScope{.roots = settings->roots, .include_folders = {}};
-  for (std::size_t i = 1; i + 1 < argv.size(); ++i)
-    if (argv[i] == "-isystem") step.scope->include_folders.emplace_back(argv[i + 1]);
+  step.scope = SearchScope{.roots = settings->roots, .include_folders = include_folders(argv, object.parent_path())};
   step.key = [argv, settings] {
     return direct_key("torch bridge", "bridge", settings->toolkit->digest(), argv, "", settings->roots);
   };

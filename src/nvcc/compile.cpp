@@ -200,17 +200,9 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
         !job_->opaque.empty() || has_options_file(job_->argv) || job_->source.recorded.language == Language::c;
     for (const auto mode : {HeaderMode::facade, HeaderMode::lean, HeaderMode::binding})
       scope.include_folders.push_back(job_->settings->headers / name_of(mode));
-    const auto add = [&](const fs::path& folder) {
-      scope.include_folders.push_back(folder.is_absolute() ? folder : job_->source.recorded.cwd / folder);
-    };
-    const Words& argv = job_->argv;
-    for (std::size_t i = 0; i < argv.size(); ++i) {
-      if ((argv[i] == "-I" || argv[i] == "-isystem") && i + 1 < argv.size())
-        add(argv[i + 1]);
-      else if (argv[i].starts_with("-I"))
-        add(argv[i].substr(2));
-    }
-    if (cuda()) add(job_->settings->toolkit->toolchain.cuda_home / "include");
+    std::ranges::move(include_folders(job_->argv, job_->source.recorded.cwd),
+                      std::back_inserter(scope.include_folders));
+    if (cuda()) scope.include_folders.push_back(job_->settings->toolkit->toolchain.cuda_home / "include");
     return scope;
   }
 

@@ -47,7 +47,6 @@ ActionKey cicc_key(const std::string& subject, const Digest& tool, const Words& 
   const bool lines_count = has(cicc, "-generate-line-info") || has(cicc, "-g");
   ActionKey key("cicc", subject);
   key.add("cicc", tool);
-  key.add("parts", "one");  // results from before this stood here may be of a split compile, which makes other PTX
   Words names = {"--orig_src_file_name", "--orig_src_path_name", "-o"};
   if (lines_count) names = {"-o"};
   key.add("options", options_of(cicc, names));
@@ -119,7 +118,6 @@ ActionKey direct_key(const std::string& subject, const std::string& kind, const 
                                                 : argv[i].substr(0, slash) + mapped_path(argv[i].substr(slash), roots));
   }
   ActionKey key(kind, subject);
-  key.add("cicc's parts", "one");  // see cicc_key
   key.add("tools", tools);
   key.add("options", mapped);
   key.add("module id", id);

@@ -117,27 +117,6 @@ TEST_CASE("no more runs at once than cores and memory allow") {
   CHECK(most_seen({4, 100}, 600) == 1);  // one always runs
 }
 
-TEST_CASE("a chain that decides when the build ends is spread over cores, no other is") {
-  World world;
-  const auto cores_of_chain = [&](unsigned jobs, double chain) {
-    world.settings.limits.jobs = jobs;
-    fs::remove(world.folder.path() / "cores");
-    StepGraph steps;
-    steps.push_back(world.shell("chain", "echo $CORES > cores"));
-    steps.back().expected_seconds = chain;
-    steps.back().widen = [](Command& command, unsigned cores) { command.env["CORES"] = std::to_string(cores); };
-    for (int i = 0; i < 3; ++i) {
-      steps.push_back(world.shell("other", "true"));
-      steps.back().expected_seconds = 10;
-    }
-    world.run(std::move(steps));
-    return world.text("cores");
-  };
-  CHECK(cores_of_chain(4, 100) == "2\n");  // against a share of 33
-  CHECK(cores_of_chain(4, 8) == "\n");     // against a share of 10
-  CHECK(cores_of_chain(1, 100) == "\n");
-}
-
 TEST_CASE("a step of two threads waits for two cores, and none that came later takes one of them") {
   World world;
   StepGraph steps;

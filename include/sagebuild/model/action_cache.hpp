@@ -24,7 +24,7 @@
 namespace sagebuild {
 
 // Part of every key. Raise it when the meaning of a key changes: all older entries then miss.
-inline constexpr int kKeySchema = 1;
+inline constexpr int kKeySchema = 2;  // 1: PTX could be of a split compile, which the key did not say
 
 // Every input of an action by content. Names and order count; the subject does not, it is for people and for `explain`.
 class ActionKey {

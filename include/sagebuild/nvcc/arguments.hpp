@@ -3,6 +3,7 @@
 // out, the architectures are replaced by the plan's, and what this engine does not know is named, so that plain nvcc
 // gets it.
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ NvccArguments normalise_nvcc(const Words& argv, std::string_view prepend = {}, s
 
 // "-gencode=arch=compute_89,code=[sm_89,sm_90,compute_89]": one per virtual architecture, sorted, machine code first.
 Words gencode_options(const std::vector<Target>& targets);
+
+// The folders of -I and -isystem, in their order; relative ones stand below `cwd`.
+std::vector<std::filesystem::path> include_folders(const Words& argv, const std::filesystem::path& cwd);
 
 // The host compiler's options for a .cpp: without -g (modules are stripped) and dependency options.
 Words normalise_host(const Words& argv);

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #define SAGEBUILD_HIDDEN __attribute__((visibility("hidden")))
+#define SAGEBUILD_INLINE __attribute__((always_inline)) inline
 
 namespace sagebuild_bridge {
 
