@@ -36,6 +36,27 @@ void make_executable(const fs::path& path) {
   if (::stat(path.c_str(), &status) == 0) ::chmod(path.c_str(), status.st_mode | (status.st_mode & 0444) >> 2);
 }
 
+using Stream = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
+
+// Null if it is absent or may not be read.
+Stream open_to_read(const fs::path& path) { return {std::fopen(path.c_str(), "rbe"), std::fclose}; }
+
+// As the public one, from an open file.
+bool copy_checked(std::FILE& from, const ResultFile& expected, const fs::path& to) {
+  AtomicFile out(to);
+  Sha256 hasher;
+  std::vector<char> buffer(1 << 18);
+  while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), &from)) {
+    const std::string_view bytes(buffer.data(), count);
+    hasher.update(bytes);
+    out.write(bytes);
+  }
+  if (std::ferror(&from) != 0 || hasher.finish() != expected.digest) return false;
+  if (expected.executable) make_executable(out.temporary());
+  out.commit();
+  return true;
+}
+
 }  // namespace
 
 fs::path LocalStore::entry_path(const Digest& key) const { return spread(root_, "ac", key); }
@@ -87,7 +108,9 @@ bool LocalStore::put_blob(const fs::path& file, const ResultFile& described) {
 
 bool LocalStore::copy_blob(const ResultFile& file, const fs::path& destination) {
   if (!has_blob(file)) return false;
-  if (copy_checked(blob_path(file.digest), file, destination)) return true;
+  const Stream in = open_to_read(blob_path(file.digest));
+  if (!in) return false;  // evicted by another process since: no damage
+  if (copy_checked(*in, file, destination)) return true;
   ++damaged_;
   remove_quietly(blob_path(file.digest));
   return false;
@@ -102,20 +125,8 @@ ResultFile result_file(const fs::path& path) {
 }
 
 bool copy_checked(const fs::path& from, const ResultFile& expected, const fs::path& to) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> in(std::fopen(from.c_str(), "rbe"), std::fclose);
-  if (!in) return false;
-  AtomicFile out(to);
-  Sha256 hasher;
-  std::vector<char> buffer(1 << 18);
-  while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), in.get())) {
-    const std::string_view bytes(buffer.data(), count);
-    hasher.update(bytes);
-    out.write(bytes);
-  }
-  if (std::ferror(in.get()) != 0 || hasher.finish() != expected.digest) return false;
-  if (expected.executable) make_executable(out.temporary());
-  out.commit();
-  return true;
+  const Stream in = open_to_read(from);
+  return in && copy_checked(*in, expected, to);
 }
 
 }  // namespace sagebuild
