@@ -32,11 +32,15 @@ class GraphMaker {
     for (PlannedSource source : module.sources) {
       make_folders(source.recorded.object.parent_path());
       add_toolkit_headers(source, toolchain_);
-      Step compile = compile_step(source, module.name, compile_);
-      if (source.recorded.language == Language::cuda && compile_->bridge) compile.after = {bridge_for(source)};
-      graph.push_back(std::move(compile));
+      if (source.recorded.language == Language::cuda && compile_->bridge && !bridge_) {
+        // One serves all modules: it is compiled with the options of the first CUDA source.
+        graph.push_back(bridge_step(source, *compile_));
+        bridge_ = graph.size() - 1;
+      }
+      graph.push_back(compile_step(source, module.name, compile_));
       objects.push_back(graph.size() - 1);
     }
+    if (bridge_) objects.push_back(*bridge_);
     const fs::path linked = room_.work / "linked" / module.output;
     const fs::path stripped = room_.work / "modules" / module.output;
     make_folders(linked.parent_path());
@@ -49,15 +53,6 @@ class GraphMaker {
   LinkedModules take_modules() { return std::move(modules_); }
 
  private:
-  // One bridge serves all modules: it is compiled with the options of the first CUDA source.
-  StepId bridge_for(const PlannedSource& source) {
-    if (!bridge_) {
-      graph.push_back(bridge_step(source, *compile_));
-      bridge_ = graph.size() - 1;
-    }
-    return *bridge_;
-  }
-
   // What the linked module depends on: the command without this machine's folders, the objects, the tools, and the
   // torch whose libraries it is linked to.
   ActionKey link_key(const PlannedModule& module) const {
@@ -73,7 +68,7 @@ class GraphMaker {
     for (const PlannedSource& source : module.sources) {
       key.add(source.recorded.source.filename().string(), compile_->cache->file_digest(source.recorded.object));
     }
-    if (bridge_ && compile_->bridge->fits) key.add("bridge", compile_->cache->file_digest(compile_->bridge->object));
+    if (bridge_ && *compile_->bridge->fits) key.add("bridge", compile_->cache->file_digest(compile_->bridge->object));
     key.add("host compiler", compile_->toolkit->tools.at("host"));
     key.add("ld", compile_->toolkit->tools.at("ld"));
     key.add("torch", python_.torch ? python_.torch->version : "");
@@ -154,7 +149,7 @@ std::shared_ptr<CompileSettings> compile_settings(const BuildPlan& plan, const T
   compile->toolkit = std::make_shared<Toolkit>(inspect_toolkit(toolchain, nvcc, *execution.cache, report));
   compile->headers = data_folder() / "patches" / "headers";
   compile->work = room.work / "compile";
-  if (headers != HeaderChoice::lean && headers != HeaderChoice::full)
+  if (headers != HeaderChoice::lean && headers != HeaderChoice::full && includes_torch(room.project))
     compile->bridge = std::make_shared<TorchBridge>(TorchBridge{.object = room.work / "bridge" / "torch_bridge.o"});
   compile->roots = {{"tree", room.project},
                     {"site", python.site_packages},

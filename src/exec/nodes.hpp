@@ -36,12 +36,14 @@ class Nodes {
   Node& at(NodeId id) { return nodes_[id]; }
   const Node& at(NodeId id) const { return nodes_[id]; }
 
-  // The most urgent ready node with room; it counts as started. Where memory is short a less urgent one may pass, but
-  // cores are kept for the most urgent.
+  // The most urgent ready node that may start and has room; it counts as started. Where memory is short a less urgent
+  // one may pass, but cores are kept for the most urgent.
   template <class HasCores, class HasMemory>
   std::optional<NodeId> take_ready(HasCores has_cores, HasMemory has_memory) {
     for (auto entry = ready_.begin(); entry != ready_.end(); ++entry) {
       const NodeId id = entry->second;
+      const auto& may_start = nodes_[id].step.may_start;
+      if (may_start && !may_start()) continue;
       if (!has_cores(id)) return std::nullopt;
       if (!has_memory(id)) continue;
       ready_.erase(entry);

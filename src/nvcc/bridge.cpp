@@ -14,20 +14,6 @@ bool is_project_file(const fs::path& path, const CompileSettings& settings) {
   return mapped_path(path.native(), settings.roots).starts_with("/sagebuild/tree");
 }
 
-// Some file of the project includes a header of torch's. By their text, since nothing was preprocessed yet.
-bool includes_torch(const fs::path& tree) {
-  constexpr std::array<std::string_view, 6> kSuffixes = {".cu", ".cuh", ".h", ".hpp", ".hh", ".inl"};
-  std::error_code ignored;
-  for (const auto& entry : fs::recursive_directory_iterator(tree, ignored)) {
-    const std::string suffix = entry.path().extension().string();
-    if (std::ranges::find(kSuffixes, suffix) == kSuffixes.end() || !entry.is_regular_file(ignored)) continue;
-    const std::string text = read_file_if_exists(entry.path()).value_or("");
-    for (const std::string_view folder : {"torch/", "ATen/", "c10/"})
-      if (text.find(folder) != std::string::npos) return true;
-  }
-  return false;
-}
-
 // The standard that the source is compiled for: torch's headers ask for one.
 std::string standard_of(const PlannedSource& source) {
   if (!source.cxx_standard.empty()) return "-std=" + source.cxx_standard;
@@ -89,21 +75,32 @@ Step compile_bridge(const PlannedSource& source, const std::shared_ptr<const Com
 
 }  // namespace
 
+// By their text, since nothing was preprocessed yet.
+bool includes_torch(const fs::path& tree) {
+  constexpr std::array<std::string_view, 6> kSuffixes = {".cu", ".cuh", ".h", ".hpp", ".hh", ".inl"};
+  std::error_code ignored;
+  for (const auto& entry : fs::recursive_directory_iterator(tree, ignored)) {
+    const std::string suffix = entry.path().extension().string();
+    if (std::ranges::find(kSuffixes, suffix) == kSuffixes.end() || !entry.is_regular_file(ignored)) continue;
+    const std::string text = read_file_if_exists(entry.path()).value_or("");
+    for (const std::string_view folder : {"torch/", "ATen/", "c10/"})
+      if (text.find(folder) != std::string::npos) return true;
+  }
+  return false;
+}
+
 Step bridge_step(const PlannedSource& source, const CompileSettings& settings) {
   const auto shared = nvcc::with_headers_root(settings);
   Step step{.kind = "bridge", .subject = "torch bridge", .label = "bridge to torch"};
   step.expand = [source, shared](const StepFailure* failure) -> std::optional<StepGraph> {
-    const StepGraph without{Step{.kind = "bridge", .subject = "no torch bridge", .label = "no bridge to torch"}};
-    if (!shared->bridge->fits) return std::nullopt;
-    if (failure == nullptr && includes_torch(shared->roots.at("tree")))
-      return StepGraph{compile_bridge(source, shared)};
+    if (failure == nullptr) return StepGraph{compile_bridge(source, shared)};
     shared->bridge->fits = false;
-    if (failure == nullptr) return without;
     shared->reporter->note(
         fmt::format("host passes need torch's own headers, since sagebuild's bridge does not compile: {}",
                     nvcc::first_complaint(*failure)));
-    return without;
+    return StepGraph{Step{.kind = "bridge", .subject = "no torch bridge", .label = "no bridge to torch"}};
   };
+  step.finish = [shared] { if (!shared->bridge->fits) shared->bridge->fits = true; };
   step.expected_seconds = 0;
   return step;
 }

@@ -38,9 +38,6 @@ void check_cicc(const Job& job, const PassLayout& pass, const CompileMode& mode)
   if (mode.device != HeaderMode::full) refuse_if(torch_types(registered));
 }
 
-// Of ptxas: parts are uneven, 4 of them keep about 2 cores busy.
-constexpr unsigned kPartsPerCore = 2;
-
 // Always in one piece: -split-compile changes what cicc writes (SageAttention's sm80 source for compute_120: 3685
 // registers instead of 3676 in the first kernel), although a small kernel and compute_80 come out the same.
 Step cicc_step(const JobPtr& job, const PassLayout& pass, const CompileMode& mode) {
@@ -71,7 +68,7 @@ Step ptxas_step(const JobPtr& job, const PassLayout& pass, const RealLayout& rea
     step.check = [real, folder] { require_cubin(folder / real.cubin, real.arch); };
   }
   step.expected_seconds = job->source.costs.ptxas_seconds;
-  step.threads = (job->source.costs.ptxas_threads + kPartsPerCore - 1) / kPartsPerCore;
+  step.threads = job->source.costs.ptxas_threads;
   return step;
 }
 

@@ -31,6 +31,9 @@ struct Step {
   std::string subject;  // what it is about, the same in every build: "sageattention._fused fused.cu sm_90a"
   std::string label;    // what the user sees: "ptxas sm_90a fused.cu"
   std::vector<StepId> after{};
+  // For what no `after` can say, a step of another graph: false holds it back until it is asked again, which is
+  // whenever a step has ended.
+  std::function<bool()> may_start{};
 
   // The process to run. Nothing: there is none, `finish` does the work itself.
   std::function<std::optional<Command>()> command{};

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -43,7 +44,7 @@ struct CompileOutcome {
 // What the facade needs on the host: an object that asks the real torch (patches/headers/bridge).
 struct TorchBridge {
   std::filesystem::path object;  // to be linked into every module whose objects refer to it
-  bool fits = true;              // false: this torch's headers do not compile with it
+  std::optional<bool> fits = {};  // does it compile with this torch's headers? Nothing: not known yet
 };
 
 // What the compiles of one build share.
@@ -73,8 +74,11 @@ struct CompileSettings {
 Step compile_step(const PlannedSource& source, const std::string& module,
                   std::shared_ptr<const CompileSettings> settings);
 
-// The step that makes `settings.bridge->object`, with the torch that `source`, a CUDA source, is compiled with. Compile
-// steps come after it. If the bridge does not compile, it says so, and they do without.
+// Some file of the project in `tree` includes a header of torch's; else there is nothing to bridge.
+bool includes_torch(const std::filesystem::path& tree);
+
+// The step that makes `settings.bridge->object`, with the torch that `source`, a CUDA source, is compiled with. Host
+// passes wait for it, device passes do not. If the bridge does not compile, it says so, and they do without.
 Step bridge_step(const PlannedSource& source, const CompileSettings& settings);
 
 // For `plan`: what would be done, without doing it (one dry run, 10 ms). Throws as compile_step.
