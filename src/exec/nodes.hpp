@@ -63,8 +63,8 @@ class Nodes {
   std::size_t total() const;  // leaves that will have run, as far as is known
   std::size_t finished() const { return finished_; }
   bool all_done() const;
-  // Seconds, on all cores: what is left is played through, the most urgent first. `running_for` holds the seconds since each
-  // running one began.
+  // Seconds, on all cores: what is left is played through, the most urgent first. `running_for` holds the seconds since
+  // each running one began.
   double seconds_left(const std::map<NodeId, double>& running_for, unsigned jobs) const;
 
  private:

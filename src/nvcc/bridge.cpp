@@ -100,7 +100,9 @@ Step bridge_step(const PlannedSource& source, const CompileSettings& settings) {
                     nvcc::first_complaint(*failure)));
     return StepGraph{Step{.kind = "bridge", .subject = "no torch bridge", .label = "no bridge to torch"}};
   };
-  step.finish = [shared] { if (!shared->bridge->fits) shared->bridge->fits = true; };
+  step.finish = [shared] {
+    if (!shared->bridge->fits) shared->bridge->fits = true;
+  };
   step.expected_seconds = 0;
   return step;
 }

@@ -43,7 +43,7 @@ struct CompileOutcome {
 
 // What the facade needs on the host: an object that asks the real torch (patches/headers/bridge).
 struct TorchBridge {
-  std::filesystem::path object;  // to be linked into every module whose objects refer to it
+  std::filesystem::path object;   // to be linked into every module whose objects refer to it
   std::optional<bool> fits = {};  // does it compile with this torch's headers? Nothing: not known yet
 };
 
