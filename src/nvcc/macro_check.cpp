@@ -70,8 +70,7 @@ StepId add_macro_check(StepGraph& graph, const JobPtr& job, HeaderMode headers, 
   check.outputs = {{"files", list_of_files(*job)}};
   check.files_read = [job] { return files_of_full_headers(*job); };
   check.check = [job, full, ours, headers] {
-    map_text(*job, full);
-    refuse_if(macro_difference(read_file(full), read_file(ours), kProject, macros_of_ours(*job, headers)));
+    refuse_if(macro_difference(mapped_text(*job, full), read_file(ours), kProject, macros_of_ours(*job, headers)));
     std::string names;
     for (const auto& file : job->files_in(full.string() + ".d"))
       if (const auto name = job->mapped(file); !name.starts_with(kProject) && !name.starts_with(kPython))
@@ -94,8 +93,7 @@ StepId add_host_macro_check(StepGraph& graph, const JobPtr& job, const Words& pr
     return job->command(argv, job->source.recorded.cwd);
   };
   check.check = [job, host] {
-    map_text(*job, host);
-    refuse_if(macros_beyond(read_file(host), read_file(job->folder / "macros" / "ours.ii"), kProject,
+    refuse_if(macros_beyond(mapped_text(*job, host), read_file(job->folder / "macros" / "ours.ii"), kProject,
                             macros_of_ours(*job, HeaderMode::facade)));
   };
   check.expected_seconds = 0.5;

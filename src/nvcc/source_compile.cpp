@@ -71,9 +71,11 @@ Words preprocess_command(const Words& argv, const Job& job, HeaderMode mode, con
   return result;
 }
 
-void map_text(const Job& job, const fs::path& text) {
-  write_file(text, with_mapped_markers(read_file(text), job.settings->roots));
+std::string mapped_text(const Job& job, const fs::path& text) {
+  return with_mapped_markers(read_file(text), job.settings->roots);
 }
+
+void map_text(const Job& job, const fs::path& text) { write_file(text, mapped_text(job, text)); }
 
 void refuse(const std::string& reason) { throw Error(ErrorKind::failed, reason); }
 

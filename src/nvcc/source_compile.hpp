@@ -52,8 +52,10 @@ std::string first_complaint(const StepFailure& failure);
 
 // A header in front of a preprocess line: "-I" before the first "-I" (facts section 4).
 Words with_headers(const Words& argv, const Job& job, HeaderMode mode);
-// The same line with output, dependency file and prefix maps; its text is mapped in place by map_text.
+// The same line with output, dependency file and prefix maps. Its line markers still name this machine's folders:
+// mapped_text reads it without, map_text replaces the file.
 Words preprocess_command(const Words& argv, const Job& job, HeaderMode mode, const fs::path& text);
+std::string mapped_text(const Job& job, const fs::path& text);
 void map_text(const Job& job, const fs::path& text);
 
 // A step that throws Error{failed} with `reason` in its finish if the check refuses.
