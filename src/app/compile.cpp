@@ -68,7 +68,7 @@ class GraphMaker {
     for (const PlannedSource& source : module.sources) {
       key.add(source.recorded.source.filename().string(), compile_->cache->file_digest(source.recorded.object));
     }
-    if (bridge_ && *compile_->bridge->fits) key.add("bridge", compile_->cache->file_digest(compile_->bridge->object));
+    if (bridge_ && compile_->bridge->fits == true) key.add("bridge", compile_->cache->file_digest(compile_->bridge->object));
     key.add("host compiler", compile_->toolkit->tools.at("host"));
     key.add("ld", compile_->toolkit->tools.at("ld"));
     key.add("torch", python_.torch ? python_.torch->version : "");

@@ -73,6 +73,7 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
 }
 
 std::string replaced(std::string text, std::string_view what, std::string_view with) {
+  if (what.empty()) return text;
   for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + with.size())) {
     text.replace(at, what.size(), with);
   }

@@ -1,6 +1,7 @@
 #pragma once
 // The growing graph: steps, the sub-steps that they expand into, and which of them may start.
 
+#include <algorithm>
 #include <cstddef>
 #include <deque>
 #include <limits>
@@ -37,15 +38,21 @@ class Nodes {
   const Node& at(NodeId id) const { return nodes_[id]; }
 
   // The most urgent ready node that may start and has room; it counts as started. Where memory is short a less urgent
-  // one may pass, but cores are kept for the most urgent.
-  template <class HasCores, class HasMemory>
-  std::optional<NodeId> take_ready(HasCores has_cores, HasMemory has_memory) {
+  // one may pass. Where cores are short it may if it is expected to end before the more urgent one could have them
+  // (backfilling): `seconds_to_cores` says how long that is, nothing if they are free. What expands needs no core.
+  template <class SecondsToCores, class HasMemory>
+  std::optional<NodeId> take_ready(SecondsToCores seconds_to_cores, HasMemory has_memory) {
+    double window = std::numeric_limits<double>::infinity();
     for (auto entry = ready_.begin(); entry != ready_.end(); ++entry) {
       const NodeId id = entry->second;
-      const auto& may_start = nodes_[id].step.may_start;
-      if (may_start && !may_start()) continue;
-      if (!has_cores(id)) return std::nullopt;
-      if (!has_memory(id)) continue;
+      const Step& step = nodes_[id].step;
+      if (step.may_start && !step.may_start()) continue;
+      if (const std::optional<double> wait = step.expand ? std::nullopt : seconds_to_cores(id)) {
+        window = std::min(window, *wait);
+        continue;
+      }
+      const bool is_too_long = !step.expand && step.expected_seconds > window;
+      if (is_too_long || !has_memory(id)) continue;
       ready_.erase(entry);
       nodes_[id].state = Node::State::started;
       return id;

@@ -69,10 +69,20 @@ class Scheduler {
   }
   std::uint64_t memory_for(NodeId id) const { return nodes_.at(id).step.expected_memory; }
 
-  bool has_cores(NodeId id) const {
+  // Until enough of what runs has ended, as far as is known; nothing: there are enough now.
+  std::optional<double> seconds_to_cores(NodeId id) const {
     unsigned taken = 0;
-    for (const auto& [process, running] : running_) taken += running.threads;
-    return taken == 0 || taken + threads_for(id) <= settings_.limits.jobs;
+    std::multimap<double, unsigned> ends;
+    for (const auto& [process, running] : running_) {
+      taken += running.threads;
+      ends.emplace(std::max(0.0, running.started + step_of(running).expected_seconds - now()), running.threads);
+    }
+    std::optional<double> wait;
+    for (auto end = ends.begin(); end != ends.end() && taken + threads_for(id) > settings_.limits.jobs; ++end) {
+      wait = end->first;
+      taken -= end->second;
+    }
+    return wait;
   }
 
   bool has_memory(NodeId id) const {
@@ -89,8 +99,8 @@ class Scheduler {
   void start_what_fits() {
     while (failures_.empty()) {
       throw_if_interrupted();
-      const auto next = nodes_.take_ready([&](NodeId id) { return has_cores(id); },  //
-                                          [&](NodeId id) { return has_memory(id); });
+      const auto next =
+          nodes_.take_ready([&](NodeId id) { return seconds_to_cores(id); }, [&](NodeId id) { return has_memory(id); });
       if (!next) return;
       start(*next);
     }

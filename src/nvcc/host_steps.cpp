@@ -30,7 +30,7 @@ Step preprocess_step(const JobPtr& job, const CompileMode& mode) {
   const auto bridge = mode.host == HeaderMode::facade ? job->settings->bridge : nullptr;
   if (bridge) step.may_start = [bridge] { return bridge->fits.has_value(); };
   step.command = [job, mode, text, argv, bridge] {
-    if (bridge && !*bridge->fits) refuse("sagebuild's bridge to torch does not compile");
+    if (bridge && bridge->fits == false) refuse("sagebuild's bridge to torch does not compile");
     make_folders(job->folder);
     write_file(job->folder / job->layout.module_id_file, job->id);
     return job->command(preprocess_command(argv, *job, mode.host, text), job->source.recorded.cwd);

@@ -138,7 +138,7 @@ StepGraph cxx_steps(const JobPtr& job, HeaderMode mode) {
   Words argv = {job->argv.front()};
   for (auto& word : options_of(job->argv, {"-isystem", "-include", "-I", "-D", "-U", "-iquote", "-idirafter"}))
     if (!word.starts_with("-I") && !word.starts_with("-D") && !word.starts_with("-U")) argv.push_back(word);
-  argv.insert(argv.end(), {"-c", text.filename(), "-o", "whole.o"});
+  argv.insert(argv.end(), {std::string(kLessGarbageCollection), "-c", text.filename(), "-o", "whole.o"});
   compile.command = [job, argv] { return job->command(argv, job->folder); };
   compile.key = [job, argv, text] {
     return cxx_key(job->subject, job->settings->toolkit->tools.at("host"), argv, read_file(text));
@@ -149,7 +149,7 @@ StepGraph cxx_steps(const JobPtr& job, HeaderMode mode) {
     write_file(job->source.recorded.object, read_file(object));
   };
   compile.expected_seconds = mode == HeaderMode::full ? 28 : 6;
-  compile.expected_memory = mode == HeaderMode::full ? 1900ULL << 20U : 600ULL << 20U;
+  compile.expected_memory = mode == HeaderMode::full ? 1900ULL << 20U : 700ULL << 20U;
   StepGraph graph;
   graph.push_back(std::move(preprocess));
   graph.push_back(std::move(compile));

@@ -50,6 +50,10 @@ std::shared_ptr<const CompileSettings> with_headers_root(const CompileSettings& 
 // A failed command's reason is its whole output: the first line that says error, else the first line at all.
 std::string first_complaint(const StepFailure& failure);
 
+// g++ collects garbage from 128 MB on, a tenth of its time where torch's or pybind11's templates are read; those take
+// 700 MB at most without. In KiB; the object does not depend on it.
+inline constexpr std::string_view kLessGarbageCollection = "--param=ggc-min-heapsize=1048576";
+
 // A header in front of a preprocess line: "-I" before the first "-I" (facts section 4).
 Words with_headers(const Words& argv, const Job& job, HeaderMode mode);
 // The same line with output, dependency file and prefix maps. Its line markers still name this machine's folders:

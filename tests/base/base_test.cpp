@@ -66,4 +66,10 @@ TEST_CASE("a TOML value of another type, a missing one and an unknown key are re
   CHECK_THROWS_MATCHES(parse_toml("a = \n", "r.toml"), Error, says("r.toml:1:"));
 }
 
+TEST_CASE("every occurrence is replaced, and an empty one occurs nowhere") {
+  CHECK(replaced("a/b/c", "/", "::") == "a::b::c");
+  CHECK(replaced("aa", "a", "aa") == "aaaa");
+  CHECK(replaced("abc", "", "x") == "abc");
+}
+
 }  // namespace sagebuild

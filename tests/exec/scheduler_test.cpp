@@ -135,17 +135,20 @@ TEST_CASE("no more runs at once than cores and memory allow") {
   CHECK(most_seen({4, 100}, 600) == 1);  // one always runs
 }
 
-TEST_CASE("a step of two threads waits for two cores, and none that came later takes one of them") {
+TEST_CASE("a step of two threads waits for two cores, and only what will end by then takes one of them") {
   World world;
   StepGraph steps;
-  steps.push_back(world.shell("first", "sleep 0.2; echo first >> order"));
+  steps.push_back(world.shell("first", "sleep 0.5; echo first >> order"));
   steps.push_back(world.shell("pair", "echo pair >> order"));
-  steps.push_back(world.shell("small", "echo small >> order"));
+  steps.push_back(world.shell("long", "echo long >> order"));
+  steps.push_back(world.shell("short", "echo short >> order"));
   steps[0].expected_seconds = 30;
-  steps[1].expected_seconds = 20;
+  steps[0].expected_behind = 100;  // the most urgent
   steps[1].threads = 2;
+  steps[1].expected_behind = 50;
+  steps[2].expected_seconds = 40;
   world.run(std::move(steps));
-  CHECK(world.text("order") == "first\npair\nsmall\n");
+  CHECK(world.text("order") == "short\nfirst\npair\nlong\n");
 }
 
 TEST_CASE("a failure starts nothing new, what runs ends, and all failures are told with their output") {

@@ -24,6 +24,7 @@ requires std::same_as<Text, std::string> std::vector<std::string_view> lines_of(
 std::string_view trimmed(std::string_view text);
 std::string lower(std::string_view text);
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
+// Every occurrence of `what`, from left to right; an empty `what` occurs nowhere.
 std::string replaced(std::string text, std::string_view what, std::string_view with);
 // Removes `prefix` from the front of `text` and says whether it was there.
 bool take_prefix(std::string_view& text, std::string_view prefix);

@@ -57,6 +57,7 @@ struct Step {
   std::function<std::optional<StepGraph>(const StepFailure*)> expand{};
 
   double expected_seconds = 1;                // wall, alone: the weight on the critical path
+  double expected_behind = 0;                 // of steps of other graphs that `may_start` holds back for this one
   std::uint64_t expected_memory = 300 << 20;  // bytes; admission counts with it
   unsigned threads = 1;                       // cores that it keeps busy
 };
