@@ -16,9 +16,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void add_toolkit_headers(PlannedSource& source, const Toolchain& toolchain) {
+PlannedSource with_toolkit_headers(PlannedSource source, const Toolchain& toolchain) {
   for (const fs::path& folder : toolchain.include_folders)
     source.recorded.argv.insert(source.recorded.argv.end(), {"-isystem", folder.string()});
+  return source;
 }
 
 class GraphMaker {
@@ -29,15 +30,14 @@ class GraphMaker {
 
   void add(const PlannedModule& module) {
     std::vector<StepId> objects;
-    for (PlannedSource source : module.sources) {
+    for (const PlannedSource& source : module.sources) {
       make_folders(source.recorded.object.parent_path());
-      add_toolkit_headers(source, toolchain_);
       if (source.recorded.language == Language::cuda && compile_->bridge && !bridge_) {
         // One serves all modules: it is compiled with the options of the first CUDA source.
-        graph.push_back(bridge_step(source, *compile_));
+        graph.push_back(bridge_step(with_toolkit_headers(source, toolchain_), *compile_));
         bridge_ = graph.size() - 1;
       }
-      graph.push_back(compile_step(source, module.name, compile_));
+      graph.push_back(compile_step(with_toolkit_headers(source, toolchain_), module.name, compile_));
       objects.push_back(graph.size() - 1);
     }
     if (bridge_) objects.push_back(*bridge_);
@@ -68,12 +68,30 @@ class GraphMaker {
     for (const PlannedSource& source : module.sources) {
       key.add(source.recorded.source.filename().string(), compile_->cache->file_digest(source.recorded.object));
     }
-    if (bridge_ && compile_->bridge->fits == true) key.add("bridge", compile_->cache->file_digest(compile_->bridge->object));
+    if (bridge_ && compile_->bridge->fits) key.add("bridge", compile_->cache->file_digest(compile_->bridge->object));
     key.add("host compiler", compile_->toolkit->tools.at("host"));
     key.add("ld", compile_->toolkit->tools.at("ld"));
     key.add("torch", python_.torch ? python_.torch->version : "");
     key.add("cuda", toolchain_.nvcc_build);
     return key;
+  }
+
+  std::vector<std::string> undefined_in(const PlannedModule& module) const {
+    std::vector<std::string> undefined;
+    for (const PlannedSource& source : module.sources)
+      std::ranges::move(undefined_symbols(source.recorded.object), std::back_inserter(undefined));
+    return undefined;
+  }
+
+  static bool needs_bridge(const std::vector<std::string>& undefined) {
+    return std::ranges::any_of(
+        undefined, [](const auto& symbol) { return symbol.find("16sagebuild_bridge") != std::string::npos; });
+  }
+
+  // Compiles do not wait for the bridge, and their objects serve every torch: some may need one that this torch cannot
+  // have.
+  bool lacks_bridge(const PlannedModule& module) const {
+    return bridge_ && !compile_->bridge->fits && needs_bridge(undefined_in(module));
   }
 
   // The driver's library is not on a build machine: a stub with the same soname stands in.
@@ -87,12 +105,8 @@ class GraphMaker {
     Command command{.argv = module.link, .cwd = module.link_cwd};
     command.env["TMPDIR"] = room_.work;
     *(std::ranges::find(command.argv, "-o") + 1) = output.string();
-    std::vector<std::string> undefined;
-    for (const PlannedSource& source : module.sources)
-      std::ranges::move(undefined_symbols(source.recorded.object), std::back_inserter(undefined));
-    const bool needs_bridge = std::ranges::any_of(
-        undefined, [](const auto& symbol) { return symbol.find("16sagebuild_bridge") != std::string::npos; });
-    if (needs_bridge) {
+    std::vector<std::string> undefined = undefined_in(module);
+    if (needs_bridge(undefined)) {
       const auto object = std::ranges::find_if(command.argv, [](const auto& word) { return word.ends_with(".o"); });
       command.argv.insert(object, compile_->bridge->object.string());
     }
@@ -100,6 +114,13 @@ class GraphMaker {
     if (libcuda != command.argv.end())
       command.argv.insert(libcuda, "-L" + cuda_stubs(module, std::move(undefined)).string());
     return command;
+  }
+
+  StepGraph compiles_of(const PlannedModule& module) const {
+    StepGraph steps;
+    for (const PlannedSource& source : module.sources)
+      steps.push_back(compile_step(with_toolkit_headers(source, toolchain_), module.name, compile_));
+    return steps;
   }
 
   // Linked and stripped in one step of two sub-steps, so that only the finished module is kept in the cache.
@@ -110,17 +131,23 @@ class GraphMaker {
     step.subject = module.name;
     step.label = fmt::format("module {}", module.name);
     step.after = std::move(objects);
-    step.key = [this, &module] { return link_key(module); };
+    step.key = [this, &module] { return lacks_bridge(module) ? std::nullopt : std::optional(link_key(module)); };
     step.outputs = {{"module", stripped}};
     step.expand = [this, &module, linked, stripped](const StepFailure* failure) -> std::optional<StepGraph> {
       if (failure != nullptr) return std::nullopt;
+      StepGraph steps;
+      if (lacks_bridge(module)) steps = compiles_of(module);
       Step link{.kind = "link", .subject = module.name, .label = fmt::format("link {}", module.name)};
+      for (StepId id = 0; id < steps.size(); ++id) link.after.push_back(id);
       link.command = [this, &module, linked] { return link_command(module, linked); };
-      Step strip{.kind = "strip", .subject = module.name, .label = fmt::format("strip {}", module.name), .after = {0}};
+      steps.push_back(std::move(link));
+      Step strip{.kind = "strip", .subject = module.name, .label = fmt::format("strip {}", module.name)};
+      strip.after = {steps.size() - 1};
       strip.command = [linked, stripped] {
         return Command{.argv = {"strip", "--strip-unneeded", "-o", stripped.string(), linked.string()}};
       };
-      return StepGraph{std::move(link), std::move(strip)};
+      steps.push_back(std::move(strip));
+      return steps;
     };
     graph.push_back(std::move(step));
   }
@@ -191,10 +218,9 @@ BuildForecast foresee_modules(const BuildPlan& plan, const Toolchain& toolchain,
   BuildForecast forecast;
   std::vector<std::uint64_t> memory;
   for (const PlannedModule& module : plan.modules) {
-    for (PlannedSource source : module.sources) {
-      add_toolkit_headers(source, toolchain);
-      forecast.sources.push_back(
-          forecast_of(foresee_compile(source, module.name, *compile), execution.history, forecast, memory));
+    for (const PlannedSource& source : module.sources) {
+      auto foresight = foresee_compile(with_toolkit_headers(source, toolchain), module.name, *compile);
+      forecast.sources.push_back(forecast_of(std::move(foresight), execution.history, forecast, memory));
     }
   }
   const std::size_t jobs = std::max(1U, execution.limits.jobs);

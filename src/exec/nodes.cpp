@@ -60,7 +60,7 @@ void Nodes::add(StepGraph graph, NodeId parent, CostHistory* history) {
     node.step = std::move(graph[id]);
     node.parent = parent;
     node.waits_for = node.step.after.size();
-    node.priority = lengths[id] + node.step.expected_behind + behind;
+    node.priority = lengths[id] + behind;
     nodes_.push_back(std::move(node));
     if (parent != kNoNode) nodes_[parent].children.push_back(first + id);
   }

@@ -37,7 +37,7 @@ class Nodes {
   Node& at(NodeId id) { return nodes_[id]; }
   const Node& at(NodeId id) const { return nodes_[id]; }
 
-  // The most urgent ready node that may start and has room; it counts as started. Where memory is short a less urgent
+  // The most urgent ready node with room; it counts as started. Where memory is short a less urgent
   // one may pass. Where cores are short it may if it is expected to end before the more urgent one could have them
   // (backfilling): `seconds_to_cores` says how long that is, nothing if they are free. What expands needs no core.
   template <class SecondsToCores, class HasMemory>
@@ -46,7 +46,6 @@ class Nodes {
     for (auto entry = ready_.begin(); entry != ready_.end(); ++entry) {
       const NodeId id = entry->second;
       const Step& step = nodes_[id].step;
-      if (step.may_start && !step.may_start()) continue;
       if (const std::optional<double> wait = step.expand ? std::nullopt : seconds_to_cores(id)) {
         window = std::min(window, *wait);
         continue;

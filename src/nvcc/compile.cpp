@@ -148,7 +148,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
 
   bool cuda() const { return job_->source.recorded.language == Language::cuda; }
 
-  bool has_bridge() const { return job_->settings->bridge && job_->settings->bridge->fits.value_or(true); }
+  bool has_bridge() const { return job_->settings->bridge && job_->settings->bridge->fits; }
 
   // Wall, on one core, before anything is known of it.
   double seconds_expected() const {

@@ -27,10 +27,7 @@ Step preprocess_step(const JobPtr& job, const CompileMode& mode) {
   Step step = job->step("host preprocess");
   const fs::path text = job->folder / job->layout.host_text;
   const Words argv = host_preprocess(*job, mode);
-  const auto bridge = mode.host == HeaderMode::facade ? job->settings->bridge : nullptr;
-  if (bridge) step.may_start = [bridge] { return bridge->fits.has_value(); };
-  step.command = [job, mode, text, argv, bridge] {
-    if (bridge && bridge->fits == false) refuse("sagebuild's bridge to torch does not compile");
+  step.command = [job, mode, text, argv] {
     make_folders(job->folder);
     write_file(job->folder / job->layout.module_id_file, job->id);
     return job->command(preprocess_command(argv, *job, mode.host, text), job->source.recorded.cwd);

@@ -4,6 +4,7 @@ asked the same questions. On the CPU: what needs a GPU must fail with the same w
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import textwrap
 
@@ -153,6 +154,30 @@ class Facade(support.EndToEnd):
 
     def symbols(self, name):
         return subprocess.run(["nm", self.world / name], check=True, capture_output=True, text=True).stdout
+
+    def test_a_torch_that_the_bridge_does_not_fit(self):
+        """Compiles do not wait for the bridge, and objects in the cache may need it: they are made again, their device code is not."""
+        launcher = (support.SOURCE / "tests/e2e/packages/tiny/csrc/kernel.cu").read_text()
+        package = support.tiny_package(self.world / "tiny", kernel="#include <torch/extension.h>\n" + launcher +
+                                       "int64_t length_of(torch::Tensor x) { return x.contiguous().numel(); }\n")
+        first = self.build(package)
+        self.assertEqual(first.code, 0, first)
+        wheel, = self.out.glob("*.whl")
+        wheel.unlink()
+        shutil.copytree(support.SOURCE / "patches", self.world / "data" / "patches")
+        (self.world / "data/patches/headers/bridge/torch_bridge.cpp").write_text("#error another torch\n")
+        trace = self.world / "trace.json"
+        again = self.build(package, "--timeline", trace, SAGEBUILD_DATA_DIR=str(self.world / "data"))
+        self.assertEqual(again.code, 0, again)
+        self.assertIn("bridge does not compile", again.stderr)
+        steps = [event["args"] for event in json.loads(trace.read_text())["traceEvents"] if event["ph"] == "X"]
+        ran = {step["kind"] for step in steps if not step["cached"]}
+        self.assertLessEqual({"cudafe++", "host compile", "link"}, ran)
+        self.assertFalse(ran & {"cicc", "ptxas"}, ran)
+        subprocess.run([support.torch_python(), "-m", "zipfile", "-e", wheel, self.world / "tree"], check=True)
+        done = subprocess.run([support.torch_python(), "-c", "import torch, tiny._kernel as k; print(k.answer())"], cwd=self.world / "tree",
+                              capture_output=True, text=True, env={**self.environment, "LD_BIND_NOW": "1"})
+        self.assertEqual((done.returncode, done.stdout), (0, "42\n"), done.stderr)
 
 
 if __name__ == "__main__":

@@ -82,24 +82,6 @@ TEST_CASE("steps run after what they wait for, the longest chain first") {
   CHECK(world.report.finished.size() == 3);
 }
 
-TEST_CASE("a step that may not start yet is passed by, and asked again when another has ended") {
-  World world;
-  world.settings.limits.jobs = 1;
-  bool open = false;
-  StepGraph graph;
-  graph.push_back(world.shell("held", "echo held >> order"));
-  graph[0].expected_seconds = 100;
-  graph[0].may_start = [&] { return open; };
-  Step whole{.kind = "compile", .subject = "x", .label = "x"};
-  whole.expand = [&](const StepFailure*) -> std::optional<StepGraph> {
-    return StepGraph{world.shell("inner", "echo inner >> order")};
-  };
-  whole.finish = [&] { open = true; };
-  graph.push_back(std::move(whole));
-  world.run(std::move(graph));
-  CHECK(world.text("order") == "inner\nheld\n");
-}
-
 TEST_CASE("the critical path is the longest chain to the end, and a circle is refused") {
   StepGraph graph(3);
   graph[0].expected_seconds = 5;
@@ -143,10 +125,10 @@ TEST_CASE("a step of two threads waits for two cores, and only what will end by 
   steps.push_back(world.shell("long", "echo long >> order"));
   steps.push_back(world.shell("short", "echo short >> order"));
   steps[0].expected_seconds = 30;
-  steps[0].expected_behind = 100;  // the most urgent
   steps[1].threads = 2;
-  steps[1].expected_behind = 50;
   steps[2].expected_seconds = 40;
+  steps.push_back(world.shell("end", "true", {0, 1}));
+  steps[4].expected_seconds = 100;  // makes these two the most urgent
   world.run(std::move(steps));
   CHECK(world.text("order") == "short\nfirst\npair\nlong\n");
 }

@@ -96,7 +96,7 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) { m.def("ones", &ones, "ones like", pyb
   const auto ops = real.source(tree.path() / "ops.cu", {{Arch{8, 9}, Arch{8, 9}, true, false, ""}});
   real.settings->bridge->object = tree.path() / "bridge.o";
   runner.run(bridge_step(ops, *real.settings));
-  REQUIRE(real.settings->bridge->fits == true);
+  REQUIRE(real.settings->bridge->fits);
   runner.run(compile_step(ops, "m._ops", real.settings));
   REQUIRE(real.world.outcomes.size() == 1);
   CAPTURE(real.world.outcomes[0].reason);

@@ -86,7 +86,7 @@ class NvccWorld {
   std::vector<Target> targets = {{Arch{8, 9}, Arch{8, 9}, true, false, ""}};
   StageCosts costs;
   // As if it had been made: nothing is linked here. None: host passes begin with lean headers.
-  std::shared_ptr<TorchBridge> bridge = std::make_shared<TorchBridge>(TorchBridge{{}, true});
+  std::shared_ptr<TorchBridge> bridge = std::make_shared<TorchBridge>();
   Words flags = {"-O1"};
 
   std::filesystem::path tree() const { return folder_.path() / "tree"; }

@@ -31,9 +31,6 @@ struct Step {
   std::string subject;  // what it is about, the same in every build: "sageattention._fused fused.cu sm_90a"
   std::string label;    // what the user sees: "ptxas sm_90a fused.cu"
   std::vector<StepId> after{};
-  // For what no `after` can say, a step of another graph: false holds it back until it is asked again, which is
-  // whenever a step has ended.
-  std::function<bool()> may_start{};
 
   // The process to run. Nothing: there is none, `finish` does the work itself.
   std::function<std::optional<Command>()> command{};
@@ -57,7 +54,6 @@ struct Step {
   std::function<std::optional<StepGraph>(const StepFailure*)> expand{};
 
   double expected_seconds = 1;                // wall, alone: the weight on the critical path
-  double expected_behind = 0;                 // of steps of other graphs that `may_start` holds back for this one
   std::uint64_t expected_memory = 300 << 20;  // bytes; admission counts with it
   unsigned threads = 1;                       // cores that it keeps busy
 };

@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <set>
 #include <string>
 
@@ -43,8 +42,8 @@ struct CompileOutcome {
 
 // What the facade needs on the host: an object that asks the real torch (patches/headers/bridge).
 struct TorchBridge {
-  std::filesystem::path object;   // to be linked into every module whose objects refer to it
-  std::optional<bool> fits = {};  // does it compile with this torch's headers? Nothing: not known yet
+  std::filesystem::path object;  // to be linked into every module whose objects refer to it
+  bool fits = true;              // until it turns out that it does not compile with this torch's headers
 };
 
 // What the compiles of one build share.
@@ -77,8 +76,8 @@ Step compile_step(const PlannedSource& source, const std::string& module,
 // Some file of the project in `tree` includes a header of torch's; else there is nothing to bridge.
 bool includes_torch(const std::filesystem::path& tree);
 
-// The step that makes `settings.bridge->object`, with the torch that `source`, a CUDA source, is compiled with. Host
-// passes wait for it, device passes do not. If the bridge does not compile, it says so, and they do without.
+// The step that makes `settings.bridge->object`, with the torch that `source`, a CUDA source, is compiled with.
+// Compiles do not wait for it. If it does not compile, it says so, and what is compiled from then on does without.
 Step bridge_step(const PlannedSource& source, const CompileSettings& settings);
 
 // For `plan`: what would be done, without doing it (one dry run, 10 ms). Throws as compile_step.
