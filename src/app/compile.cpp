@@ -37,7 +37,10 @@ class GraphMaker {
         graph.push_back(bridge_step(with_toolkit_headers(source, toolchain_), *compile_));
         bridge_ = graph.size() - 1;
       }
-      graph.push_back(compile_step(with_toolkit_headers(source, toolchain_), module.name, compile_));
+    }
+    StepGraph compiles = compiles_of(module);
+    for (Step& compile : compiles) {
+      graph.push_back(std::move(compile));
       objects.push_back(graph.size() - 1);
     }
     if (bridge_) objects.push_back(*bridge_);

@@ -46,12 +46,14 @@ class Nodes {
     for (auto entry = ready_.begin(); entry != ready_.end(); ++entry) {
       const NodeId id = entry->second;
       const Step& step = nodes_[id].step;
-      if (const std::optional<double> wait = step.expand ? std::nullopt : seconds_to_cores(id)) {
-        window = std::min(window, *wait);
-        continue;
+      if (!step.expand) {
+        if (const std::optional<double> wait = seconds_to_cores(id)) {
+          window = std::min(window, *wait);
+          continue;
+        }
+        if (step.expected_seconds > window) continue;
       }
-      const bool is_too_long = !step.expand && step.expected_seconds > window;
-      if (is_too_long || !has_memory(id)) continue;
+      if (!has_memory(id)) continue;
       ready_.erase(entry);
       nodes_[id].state = Node::State::started;
       return id;
