@@ -24,7 +24,9 @@
 namespace sagebuild {
 
 // Part of every key. Raise it when the meaning of a key changes: all older entries then miss.
-inline constexpr int kKeySchema = 2;  // 1: PTX could be of a split compile, which the key did not say
+// 1: PTX could be of a split compile, which the key did not say
+// 2: an object could hold the image of another build, since two steps wrote one file; links named no library
+inline constexpr int kKeySchema = 3;
 
 // Every input of an action by content. Names and order count; the subject does not, it is for people and for `explain`.
 class ActionKey {
@@ -75,7 +77,12 @@ struct SearchScope {
   // Folders that lie elsewhere on another machine or in the next build, by a fixed name: {"tree", "/tmp/x/tree"}. A
   // file below one is known as "{tree}/csrc/a.cu"; the deepest root wins. Others are known by their full path.
   std::map<std::string, std::filesystem::path> roots;
-  std::vector<std::filesystem::path> include_folders;  // in the order of search, absolute
+  // In the order of search, absolute; those that are built into the compiler at the end. They need not exist.
+  std::vector<std::filesystem::path> include_folders;
+  // Names that the run looks for in those folders beside what its files include: {"libbar.so", "libbar.a"} for a link.
+  // Which of them are there, and where, is part of what must be the same. What `__has_include` asks for in the files
+  // that were read is found by the cache itself.
+  std::vector<std::string> asked = {};
   // False: only a C++ or CUDA compiler reads the files, so that an edit of a comment which moves no token is no change.
   bool comments_count = true;
 };

@@ -24,20 +24,40 @@ struct StepFailure {
   std::string reason;  // its error's message, or "exit status 2" and its last lines
 };
 
+// A file of an earlier step, copied into the folder of the step that reads it.
+struct StepInput {
+  std::filesystem::path from;  // written by a step that comes before
+  std::filesystem::path name;  // relative to the reader's folder: "k.ptx", "compute_89/k.sm_89.cubin"
+};
+
 // All functions run on the scheduler's thread, once every step in `after` is done; each may be empty. What they throw
 // (Error{failed}) makes the step fail.
+//
+// A file has one writer. A process runs on copies of its inputs in a folder that no other step touches, so it cannot
+// write what another step reads, and its key is made from the very bytes that it reads. The scheduler checks this when
+// a graph is added (exec/file_use.hpp): two writers of one path, or a reader that does not come after the writer, is a
+// bug and ends the build. (Two steps that shared one file once linked the image of an older source.)
 struct Step {
   std::string kind;     // "nvcc", "g++", "cicc", "ptxas", "link", "strip" ...: costs are remembered by kind and subject
   std::string subject;  // what it is about, the same in every build: "sageattention._fused fused.cu sm_90a"
   std::string label;    // what the user sees: "ptxas sm_90a fused.cu"
   std::vector<StepId> after{};
 
+  // Absolute, its own: emptied before anything else, then the inputs are copied in. All that the step writes lies below
+  // it, but for what an outer step (the one that expanded to it) has among its own outputs. Empty: it runs no process.
+  std::filesystem::path folder{};
+  std::vector<StepInput> inputs{};
+  // Files of earlier steps that are read where they lie.
+  std::vector<std::filesystem::path> reads{};
+  // What it writes for later steps beside `outputs`.
+  std::vector<std::filesystem::path> writes{};
+
   // The process to run. Nothing: there is none, `finish` does the work itself.
   std::function<std::optional<Command>()> command{};
   // After exit 0 (or without a process, or after a hit): moves the outputs on to where they belong.
   std::function<void()> finish{};
 
-  // Caching. Nothing: run it always. On a hit the outputs are put into their places, and neither `command`, `expand`
+  // Caching. Nothing: run it always. Asked when the inputs lie in the folder. On a hit the outputs are put into their places, and neither `command`, `expand`
   // nor `check` is asked, only `finish`.
   std::function<std::optional<ActionKey>()> key{};
   ActionCache::Paths outputs{};  // by name; what is stored and restored
