@@ -170,6 +170,18 @@ fs::path venv_include(const PythonEnv& python) {
   return fs::exists(home / "pyvenv.cfg") ? home / "include" : fs::path();
 }
 
+// What is torch's, Python's, CUDA's, the system's or ours.
+std::vector<fs::path> foreign_headers(const CompileSettings& compile, const Toolchain& toolchain,
+                                      const PythonEnv& python) {
+  std::vector<fs::path> folders = {compile.headers, toolchain.cuda_home, python.include};
+  std::error_code ignored;
+  folders.push_back(fs::weakly_canonical(toolchain.cuda_home, ignored));
+  if (python.torch) folders.push_back(python.torch->root / "include");
+  std::ranges::copy(toolchain.include_folders, std::back_inserter(folders));
+  std::ranges::copy(compile.toolkit->system_includes, std::back_inserter(folders));
+  return folders;
+}
+
 std::shared_ptr<CompileSettings> compile_settings(const BuildPlan& plan, const Toolchain& toolchain,
                                                   const PythonEnv& python, const CompileRoom& room,
                                                   HeaderChoice headers, const ExecSettings& execution,
@@ -179,7 +191,9 @@ std::shared_ptr<CompileSettings> compile_settings(const BuildPlan& plan, const T
   compile->toolkit = std::make_shared<Toolkit>(inspect_toolkit(toolchain, nvcc, *execution.cache, report));
   compile->headers = data_folder() / "patches" / "headers";
   compile->work = room.work / "compile";
-  if (headers != HeaderChoice::lean && headers != HeaderChoice::full && includes_torch(room.project))
+  const bool has_stand_ins =
+      headers == HeaderChoice::automatic ? plan.stand_ins_proved : headers != HeaderChoice::full;
+  if (has_stand_ins && includes_torch(room.project))
     compile->bridge = std::make_shared<TorchBridge>(TorchBridge{.object = room.work / "bridge" / "torch_bridge.o"});
   compile->roots = {{"tree", room.project},
                     {"site", python.site_packages},
@@ -189,7 +203,8 @@ std::shared_ptr<CompileSettings> compile_settings(const BuildPlan& plan, const T
   compile->project = room.name;
   compile->date = source_date_epoch();
   compile->choice = headers;
-  compile->proofs.insert(plan.proofs.begin(), plan.proofs.end());
+  compile->stand_ins_proved = plan.stand_ins_proved;
+  compile->foreign_headers = foreign_headers(*compile, toolchain, python);
   compile->keep_temporary = room.keep;
   compile->prepend_flags = environment_value("NVCC_PREPEND_FLAGS").value_or("");
   compile->append_flags = environment_value("NVCC_APPEND_FLAGS").value_or("");

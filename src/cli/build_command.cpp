@@ -41,7 +41,7 @@ std::vector<SettingSpec> build_specs() {
   specs.push_back({"output", "folder for the wheel", "dist"});
   specs.push_back({"jobs", "steps at a time; the machine's cores if not given", "", {"MAX_JOBS"}});
   specs.push_back({"memory", "memory that steps may take together, such as 16G; 80 % of what there is if not given"});
-  specs.push_back({"headers", "stand-in headers: auto, facade, lean, full, or check (auto with proof)", "auto"});
+  specs.push_back({"headers", "headers that stand in for torch's: auto (where proved), facade, full, check (facade with proof)", "auto"});
   specs.push_back({"timeline", "write what ran when to this file, for ui.perfetto.dev or chrome://tracing"});
   for (SettingSpec& spec : cache_specs()) specs.push_back(std::move(spec));
   return specs;
@@ -50,13 +50,12 @@ std::vector<SettingSpec> build_specs() {
 HeaderChoice header_choice(const Settings& settings) {
   const std::map<std::string, HeaderChoice> choices = {{"auto", HeaderChoice::automatic},
                                                        {"facade", HeaderChoice::facade},
-                                                       {"lean", HeaderChoice::lean},
                                                        {"full", HeaderChoice::full},
                                                        {"check", HeaderChoice::check}};
   const auto found = choices.find(settings.text("headers"));
   if (found != choices.end()) return found->second;
   throw Error(ErrorKind::usage, fmt::format("'{}' is no header mode", settings.text("headers")), {},
-              "one of auto, facade, lean, full, check");
+              "one of auto, facade, full, check");
 }
 
 BuildSettings build_settings(const Settings& settings) {

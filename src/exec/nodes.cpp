@@ -50,6 +50,7 @@ void Nodes::add(StepGraph graph, NodeId parent, CostHistory* history) {
   for (Step& step : graph) weigh(step, history);
   const std::vector<double> lengths = critical_path(graph);
   const NodeId first = nodes_.size();
+  files_.add(graph, first, parent);
   double behind = 0;  // what waits for the parent
   if (parent != kNoNode) {
     for (const NodeId follower : nodes_[parent].followers) behind = std::max(behind, nodes_[follower].priority);
@@ -94,6 +95,7 @@ std::vector<NodeId> Nodes::abandon_children(NodeId id) {
       if (node.state == Node::State::ready) ready_.erase({-node.priority, child});
       if (node.state == Node::State::done && node.children.empty()) --finished_;
       node.state = Node::State::abandoned;
+      files_.forget(child);
       below.push_back(child);
     }
     nodes_[parent].children.clear();

@@ -10,11 +10,11 @@
 #include <set>
 #include <vector>
 
+#include "file_use.hpp"
 #include "sagebuild/model/step.hpp"
 
 namespace sagebuild {
 
-using NodeId = std::size_t;
 inline constexpr NodeId kNoNode = std::numeric_limits<NodeId>::max();
 
 struct Node {
@@ -31,7 +31,8 @@ struct Node {
 
 class Nodes {
  public:
-  // Adds a graph; below `parent` if there is one, whose own followers count for the priorities.
+  // Adds a graph; below `parent` if there is one, whose own followers count for the priorities. Throws Error{bug} for
+  // a circle, and what FileUse throws.
   void add(StepGraph graph, NodeId parent, CostHistory* history);
 
   Node& at(NodeId id) { return nodes_[id]; }
@@ -78,6 +79,7 @@ class Nodes {
  private:
   void make_ready(NodeId id);
 
+  FileUse files_;
   std::deque<Node> nodes_;                     // references stay good while it grows
   std::set<std::pair<double, NodeId>> ready_;  // by minus priority, then age
   std::size_t finished_ = 0;

@@ -106,25 +106,53 @@ class Scheduler {
     }
   }
 
-  void start(NodeId id) {
-    const Step& step = nodes_.at(id).step;
-    Running running{id, "", "", std::nullopt, ActionCache::Clock::now(), now(), free_lane(), threads_for(id)};
+  // The one boundary of a step: whatever its functions throw is its failure, but a signal and a bug of ours end the
+  // build.
+  template <class Work, class OnError>
+  static void guarded(Work work, OnError on_error) {
     try {
-      if (settings_.cache != nullptr && step.key) running.key = step.key();
-      if (running.key && restored(step, *running.key)) return done(running, true, {});
-      if (step.expand) {
-        if (auto graph = step.expand(nullptr)) {
-          nodes_.add(*std::move(graph), id, settings_.history);
-          expanded_.insert_or_assign(id, std::move(running));
-          return;
-        }
-      }
-      auto command = step.command ? step.command() : std::nullopt;
-      if (!command) return accept(running, {});
-      launch(*std::move(command), std::move(running));
+      work();
+    } catch (const Interrupted&) {
+      throw;
     } catch (const Error& error) {
-      failed(id, {step.label, running.command, error.rendered(), ""}, error.message);
+      if (error.kind == ErrorKind::bug) throw;
+      on_error(error);
+    } catch (const std::exception& error) {
+      on_error(Error(ErrorKind::failed, error.what()));
     }
+  }
+
+  // The step's own folder, with copies of what it reads: nobody else writes there.
+  static void lay_out(const Step& step) {
+    if (step.folder.empty()) return;
+    make_empty_folder(step.folder);
+    for (const StepInput& input : step.inputs) copy_file(input.from, step.folder / input.name);
+  }
+
+  void start(NodeId id) {
+    Running running{id, "", "", std::nullopt, ActionCache::Clock::now(), now(), free_lane(), threads_for(id)};
+    guarded([&] { begin(running); },
+            [&](const Error& error) {
+              failed(id, {nodes_.at(id).step.label, running.command, error.rendered(), ""}, error.message);
+            });
+  }
+
+  void begin(Running& running) {
+    const NodeId id = running.node;
+    const Step& step = nodes_.at(id).step;
+    lay_out(step);
+    if (settings_.cache != nullptr && step.key) running.key = step.key();
+    if (running.key && restored(step, *running.key)) return done(running, true, {});
+    if (step.expand) {
+      if (auto graph = step.expand(nullptr)) {
+        nodes_.add(*std::move(graph), id, settings_.history);
+        expanded_.insert_or_assign(id, std::move(running));
+        return;
+      }
+    }
+    auto command = step.command ? step.command() : std::nullopt;
+    if (!command) return accept(running, {});
+    launch(*std::move(command), running);
   }
 
   bool restored(const Step& step, const ActionKey& key) {
@@ -134,12 +162,12 @@ class Scheduler {
     return true;
   }
 
-  void launch(Command command, Running running) {
+  void launch(Command command, Running& running) {
     if (command.log.empty()) command.log = settings_.logs / fmt::format("{:05}.log", running.node);
     running.command = shell_line(command.argv);
     running.log = command.log;
     const std::string& label = nodes_.at(running.node).step.label;
-    running_.emplace(processes_.start(command), std::move(running));
+    running_.emplace(processes_.start(command), running);
     report_.step_started(progress(label));
   }
 
@@ -161,12 +189,12 @@ class Scheduler {
       return failed(running.node, {step.label, running.command, output + result.status_text(), running.log.string()},
                     fmt::format("{}\n{}", result.status_text(), result.diagnostics));
     }
-    try {
-      accept(running, result);
-    } catch (const Error& error) {
-      failed(running.node, {step.label, running.command, result.diagnostics + error.rendered(), running.log.string()},
-             error.message);
-    }
+    guarded([&] { accept(running, result); },
+            [&](const Error& error) {
+              failed(running.node,
+                     {step.label, running.command, result.diagnostics + error.rendered(), running.log.string()},
+                     error.message);
+            });
   }
 
   // Exit 0: checked, stored, moved on.
@@ -223,15 +251,17 @@ class Scheduler {
   // All sub-steps are done, so the step itself is: it has outputs of its own to check and store.
   void children_done(NodeId id) {
     const Step& step = nodes_.at(id).step;
-    try {
-      if (step.check) step.check();
-      ProcessResult together;  // what a later hit saves is all that ran below
-      together.cpu_seconds = cpu_below_[id];
-      if (expanded_.at(id).key) store(expanded_.at(id), together);
-      if (step.finish) step.finish();
-    } catch (const Error& error) {
-      return another_way(id, {step.label, "", error.rendered(), ""}, {step.kind, error.message});
-    }
+    std::optional<Error> refused;
+    guarded(
+        [&] {
+          if (step.check) step.check();
+          ProcessResult together;  // what a later hit saves is all that ran below
+          together.cpu_seconds = cpu_below_[id];
+          if (expanded_.at(id).key) store(expanded_.at(id), together);
+          if (step.finish) step.finish();
+        },
+        [&](const Error& error) { refused = error; });
+    if (refused) return another_way(id, {step.label, "", refused->rendered(), ""}, {step.kind, refused->message});
     const NodeId parent = nodes_.done(id);
     if (parent != kNoNode) children_done(parent);
   }
@@ -253,11 +283,8 @@ class Scheduler {
       return is_child;
     });
     std::optional<StepGraph> graph;
-    try {
-      graph = nodes_.at(id).step.expand(&why);
-    } catch (const Error& error) {
-      failure.output += "\n" + error.rendered();
-    }
+    guarded([&] { graph = nodes_.at(id).step.expand(&why); },
+            [&](const Error& error) { failure.output += "\n" + error.rendered(); });
     if (!graph) return failed(id, std::move(failure), why.reason);
     nodes_.add(*std::move(graph), id, settings_.history);
   }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 
@@ -206,14 +207,59 @@ Words gencode_options(const std::vector<Target>& targets) {
 }
 
 std::vector<std::filesystem::path> include_folders(const Words& argv, const std::filesystem::path& cwd) {
+  // g++'s spellings and nvcc's: -Ix, -I x, -isystem x, --include-path=x,y.
+  constexpr std::array<std::string_view, 8> kWithValue = {
+      "-I", "-isystem", "-iquote", "-idirafter", "--include-path", "-include-path", "--system-include",
+      "-system-include"};
   std::vector<std::filesystem::path> folders;
-  for (std::size_t i = 0; i < argv.size(); ++i) {
-    if ((argv[i] == "-I" || argv[i] == "-isystem") && i + 1 < argv.size())
-      folders.push_back(cwd / argv[i + 1]);
-    else if (argv[i].starts_with("-I"))
-      folders.push_back(cwd / argv[i].substr(2));
+  for (std::size_t i = 1; i < argv.size(); ++i) {
+    std::string_view names;
+    if (std::ranges::find(kWithValue, argv[i]) != kWithValue.end()) {
+      if (i + 1 < argv.size()) names = argv[i + 1];
+    } else {
+      for (const std::string_view option : kWithValue) {
+        std::string_view rest = argv[i];
+        if (!take_prefix(rest, option)) continue;
+        take_prefix(rest, "=");
+        names = rest;
+        break;
+      }
+    }
+    for (const auto name : split(names, ",")) folders.push_back(cwd / name);
   }
   return folders;
+}
+
+std::vector<std::filesystem::path> named_files(const Words& argv, const std::filesystem::path& cwd) {
+  std::set<std::filesystem::path> files;
+  const auto add = [&](std::string_view text) {
+    while (take_prefix(text, "@")) continue;
+    std::error_code ignored;
+    const auto path = cwd / text;
+    if (!text.empty() && std::filesystem::is_regular_file(path, ignored)) files.insert(path);
+  };
+  for (const auto& word : argv) {
+    for (const std::string_view part : split(word, ",")) {
+      add(part);
+      // -fplugin=FILE, --options-file=FILE, -Wa,@FILE
+      const auto equals = part.find('=');
+      if (equals != std::string_view::npos) add(part.substr(equals + 1));
+    }
+  }
+  return {files.begin(), files.end()};
+}
+
+std::string reads_unnamed_files(const Words& argv) {
+  constexpr std::array<std::string_view, 11> kOptions = {
+      "-fprofile-use", "-fauto-profile", "-fbranch-probabilities", "-fplugin", "-specs", "--specs", "-B",
+      "--sysroot", "-isysroot", "-wrapper", "-fmodule"};
+  for (const auto& word : argv) {
+    for (const std::string_view part : split(word, ",")) {
+      const auto found = std::ranges::find_if(kOptions, [&](auto option) { return part.starts_with(option); });
+      if (found != kOptions.end()) return fmt::format("'{}' makes the compiler read files that cannot be told", part);
+    }
+  }
+  return "";
 }
 
 Words normalise_host(const Words& argv) {

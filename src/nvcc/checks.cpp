@@ -5,10 +5,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 #include <memory>
+#include <unordered_map>
 
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
@@ -42,30 +44,38 @@ std::string base_name(const std::string& demangled_symbol) {
   return colons == std::string::npos ? text : text.substr(colons + 2);
 }
 
-// What files whose name begins with `tree` asked of the preprocessor.
-struct MacroUse {
-  std::map<std::string, std::string, std::less<>> defined;
-  std::set<std::string, std::less<>> undefined;
-};
+bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 
-MacroUse macro_use(std::string_view text, std::string_view tree) {
-  MacroUse use;
-  bool own = false;
-  for (std::string_view line : lines_of(text)) {
-    if (line.starts_with("# ")) {
-      const auto open = line.find('"');
-      if (open != std::string_view::npos) own = line.substr(open + 1).starts_with(tree);
-      continue;
-    }
-    if (!own) continue;
-    if (take_prefix(line, "#define ")) {
-      const auto end = line.find_first_of(" (");
-      use.defined.emplace(line.substr(0, end), end == std::string_view::npos ? "" : line.substr(end));
-    } else if (take_prefix(line, "#undef ")) {
-      use.undefined.emplace(trimmed(line));
+// The names in a line of preprocessed text, those in literals left out.
+void add_words(std::string_view line, std::set<std::string, std::less<>>& words) {
+  char quote = 0;
+  for (std::size_t at = 0; at < line.size(); ++at) {
+    const char c = line[at];
+    if (quote != 0) {
+      if (c == '\\') ++at;
+      if (c == quote) quote = 0;
+    } else if (c == '"' || (c == '\'' && (at == 0 || !is_word(line[at - 1])))) {
+      quote = c;
+    } else if (is_word(c)) {
+      auto end = at;
+      while (end < line.size() && is_word(line[end])) ++end;
+      if (std::isdigit(static_cast<unsigned char>(c)) == 0) words.emplace(line.substr(at, end - at));
+      at = end - 1;
     }
   }
-  return use;
+}
+
+// "NAME" and what follows it, of "NAME(x) x + 1".
+std::pair<std::string_view, std::string_view> name_and_rest(std::string_view definition) {
+  const auto end = std::min(definition.find_first_of(" ("), definition.size());
+  return {definition.substr(0, end), definition.substr(end)};
+}
+
+// Those that Python's headers and its pyconfig.h define, in this version or another.
+bool may_be_pythons(std::string_view macro) {
+  constexpr std::array<std::string_view, 8> kStarts = {"Py",      "_Py",      "PY",    "HAVE_",
+                                                       "SIZEOF_", "ALIGNOF_", "WITH_", "DOUBLE_IS_"};
+  return std::ranges::any_of(kStarts, [&](auto start) { return macro.starts_with(start); });
 }
 
 }  // namespace
@@ -112,36 +122,76 @@ Refusal torch_types(const std::vector<std::string>& kernels) {
   return std::nullopt;
 }
 
-Refusal macro_difference(std::string_view full, std::string_view ours, std::string_view tree,
-                         const std::set<std::string, std::less<>>& by_design) {
-  const MacroUse with_full = macro_use(full, tree);
-  const MacroUse with_ours = macro_use(ours, tree);
-  for (const auto& name : with_ours.undefined)
-    if (!with_full.undefined.contains(name))
-      return fmt::format("macro '{}' is asked for by the source and not defined by sagebuild's headers", name);
-  const auto missing = std::ranges::find_if(with_full.defined, [&](const auto& macro) {
-    return !by_design.contains(macro.first) && !with_ours.defined.contains(macro.first);
-  });
-  if (missing != with_full.defined.end())
-    return fmt::format("macro '{}' of torch's headers is used by the source and missing in sagebuild's",
-                       missing->first);
-  for (const auto& [name, body] : with_full.defined)
-    if (!by_design.contains(name) && with_ours.defined.find(name)->second != body)
-      return fmt::format("macro '{}' has another value with sagebuild's headers", name);
-  return std::nullopt;
+MacroUse macro_use(std::string_view text, const std::function<bool(std::string_view)>& is_own) {
+  MacroUse use;
+  std::unordered_map<std::string_view, bool> known;
+  bool own = false;
+  for (std::string_view line : lines_of(text)) {
+    if (line.starts_with("# ")) {
+      const auto open = line.find('"');
+      const auto close = line.rfind('"');
+      if (open == std::string_view::npos || close <= open) continue;
+      const std::string_view file = line.substr(open + 1, close - open - 1);
+      const auto [entry, is_new] = known.try_emplace(file);
+      if (is_new) entry->second = is_own(file);
+      own = entry->second;
+      continue;
+    }
+    if (!own) continue;
+    if (take_prefix(line, "#define ")) {
+      const auto [name, rest] = name_and_rest(line);
+      use.defined.emplace(name, rest);
+    } else if (take_prefix(line, "#undef ")) {
+      use.undefined.emplace(trimmed(line));
+    } else {
+      add_words(line, use.words);
+    }
+  }
+  return use;
 }
 
-Refusal macros_beyond(std::string_view host, std::string_view device, std::string_view tree,
-                      const std::set<std::string, std::less<>>& by_design) {
-  const MacroUse of_host = macro_use(host, tree);
-  // Of all files: -dU tells of a macro once, and the first to ask may be a header of CUDA's.
-  const MacroUse of_device = macro_use(device, "");
-  std::set<std::string, std::less<>> asked = of_host.undefined;
-  for (const auto& [name, body] : of_host.defined) asked.insert(name);
-  for (const auto& name : asked) {
-    const bool is_known = of_device.defined.contains(name) || of_device.undefined.contains(name) ||
-                          by_design.contains(name) || name.starts_with("__");
-    if (!is_known) return fmt::format("macro '{}' is asked for by the host pass alone", name);
+MacroState macro_state(std::string_view text) {
+  MacroState state;
+  for (std::string_view line : lines_of(text)) {
+    if (take_prefix(line, "#define ")) {
+      const auto [name, rest] = name_and_rest(line);
+      state.defined.insert_or_assign(std::string(name), std::string(rest));
+    } else if (take_prefix(line, "#undef ")) {
+      const std::string name(trimmed(line));
+      state.defined.erase(name);
+      state.taken_back.insert(name);
+    }
+  }
+  return state;
+}
+
+std::string text_of(const MacroState& state) {
+  std::string text;
+  for (const auto& name : state.taken_back) text += "#undef " + name + "\n";
+  for (const auto& [name, rest] : state.defined) text += "#define " + name + rest + "\n";
+  return text;
+}
+
+Refusal macro_difference(const MacroUse& use, const MacroState& full,
+                         const std::set<std::string, std::less<>>& stand_ins) {
+  const auto is_in_full = [&](const auto& name) { return full.defined.contains(name); };
+  for (const auto& name : use.undefined) {
+    if (is_in_full(name) || may_be_pythons(name))
+      return fmt::format("macro '{}' is asked for by the source and not defined by sagebuild's headers", name);
+  }
+  for (const auto& name : use.words) {
+    if (is_in_full(name) && !use.defined.contains(name))
+      return fmt::format("macro '{}' of torch's headers is used by the source and missing in sagebuild's", name);
+  }
+  for (const auto& [name, rest] : use.defined) {
+    const auto in_full = full.defined.find(name);
+    if (in_full == full.defined.end()) {
+      if (stand_ins.contains(name)) return fmt::format("macro '{}' is sagebuild's own and used by the source", name);
+      if (full.taken_back.contains(name))
+        return fmt::format("macro '{}' is taken back by torch's headers and used by the source", name);
+    } else if (!stand_ins.contains(name) && in_full->second != rest) {
+      return fmt::format("macro '{}' has another value with sagebuild's headers", name);
+    }
   }
   return std::nullopt;
 }
@@ -150,7 +200,7 @@ std::set<std::string, std::less<>> defined_macros(std::string_view header) {
   std::set<std::string, std::less<>> names;
   for (std::string_view line : lines_of(header)) {
     line = trimmed(line);
-    if (take_prefix(line, "#define ")) names.emplace(line.substr(0, line.find_first_of(" (")));
+    if (take_prefix(line, "#define ")) names.emplace(name_and_rest(line).first);
   }
   return names;
 }

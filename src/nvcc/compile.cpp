@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 using nvcc::Job;
 using nvcc::JobPtr;
 
-constexpr std::array<std::string_view, 4> kModeNames = {"facade", "lean", "binding", "full"};
+constexpr std::array<std::string_view, 3> kModeNames = {"facade", "binding", "full"};
 
 std::string hex8(std::string_view text) { return sha256(text).hex().substr(0, 8); }
 
@@ -31,34 +31,18 @@ HeaderMode mode_named(const std::string& name) {
   return found == kModeNames.end() ? HeaderMode::full : static_cast<HeaderMode>(found - kModeNames.begin());
 }
 
-// The next mode to try after `mode` failed in a step of that kind; nothing: there is none.
+// The next mode to try after `mode` failed in a step of that kind; nothing: there is none. Torch's own headers on the
+// host fit beside a facade in the device pass, but not the other way round: that would only be slow.
 std::optional<CompileMode> next_mode(const CompileMode& mode, std::string_view kind) {
   using enum HeaderMode;
-  if (mode.plain) {
-    if (mode.host == full) return std::nullopt;
-    return CompileMode{full, full, true};
-  }
+  const CompileMode torchs_own{full, full, false};
   const CompileMode as_given{full, full, true};
-  // A device pass with torch's headers beside a host pass without any would only be slow.
-  const auto with_device = [&](HeaderMode device) {
-    return CompileMode{device, mode.host == facade ? lean : mode.host, false};
-  };
-  if (kind == "device preprocess" || kind == "cicc" || kind == "ptxas" || kind == "ptxas check" ||
-      kind == "header proof") {
-    if (mode.device == full) return as_given;
-    return with_device(mode.device == facade ? lean : full);
-  }
-  if (kind == "host preprocess" || kind == "cudafe++" || kind == "host header check") {
-    if (mode.host == full) return as_given;
-    return CompileMode{mode.device, mode.host == facade ? lean : full, false};
-  }
-  if (kind == "host compile" && mode.host == facade) return CompileMode{mode.device, lean, false};
-  // Both passes are in it: the host compile, or a check that held them against each other.
-  if (kind == "host compile" || kind == "header check") {
-    if (mode.device == facade) return with_device(lean);
-    if (mode.device != full || mode.host != full) return CompileMode{full, full, false};
-  }
-  return as_given;
+  if (mode.plain) return std::nullopt;
+  if (mode == torchs_own) return as_given;
+  const bool is_host_step = kind == "host preprocess" || kind == "cudafe++" || kind == "host compile" ||
+                            kind == "host header check";
+  if (is_host_step && mode.host == facade) return CompileMode{mode.device, full, false};
+  return torchs_own;
 }
 
 // An options file may hold architectures that normalise_nvcc does not see: what nvcc prints must be what was asked for.
@@ -131,7 +115,8 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
 
   Foresight foresee() {
     Foresight result;
-    result.cached = job_->settings->cache->lookup_by_files(direct("compile"), job_->scope).has_value();
+    const auto key = direct("compile");
+    result.cached = key && job_->settings->cache->lookup_by_files(*key, job_->scope).has_value();
     begin();
     result.outcome = {job_->subject, mode_, reason_};
     if (!result.cached) result.steps = steps();
@@ -150,9 +135,16 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
 
   bool has_bridge() const { return job_->settings->bridge && job_->settings->bridge->fits; }
 
+  bool has_stand_ins() const {
+    const auto& settings = *job_->settings;
+    if (settings.choice == HeaderChoice::automatic) return settings.stand_ins_proved;
+    return settings.choice != HeaderChoice::full;
+  }
+
   // Wall, on one core, before anything is known of it.
   double seconds_expected() const {
-    const double host_side = has_bridge() ? 4 : 13;
+    if (!has_stand_ins()) return cuda() ? 40 + 30 * static_cast<double>(job_->source.targets.size()) : 28;
+    const double host_side = has_bridge() ? 4 : 40;
     const auto& [cicc, ptxas, threads] = job_->source.costs;
     return cuda() ? host_side + static_cast<double>(job_->source.targets.size()) * (cicc + ptxas) : 7;
   }
@@ -179,26 +171,34 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     if (cuda()) dated.emplace_back("-Xcompiler");
     dated.emplace_back("-Wno-builtin-macro-redefined");
     job_->argv.insert(job_->argv.begin() + 1, dated.begin(), dated.end());
+    job_->unnamed_files = reads_unnamed_files(job_->argv);
+    if (!job_->unnamed_files.empty())
+      settings.reporter->note(fmt::format("{} is not kept in the cache: {}", job_->subject, job_->unnamed_files));
   }
 
-  ActionKey direct(const std::string& kind) const {
+  // Nothing: what it reads cannot be told from its options, so the texts between its stages decide.
+  std::optional<ActionKey> direct(const std::string& kind) const {
+    if (!job_->unnamed_files.empty() || has_options_file(job_->argv)) return std::nullopt;
     const auto& settings = *job_->settings;
     ActionKey key = direct_key(job_->subject, kind, settings.toolkit->digest(), job_->argv, job_->id, settings.roots);
     key.add("header choice", std::to_string(static_cast<int>(settings.choice)));
+    key.add("stand-ins", has_stand_ins() ? "yes" : "no");
     key.add("source", job_->mapped(job_->source.recorded.source));
     key.add("ptxas threads", std::to_string(job_->source.costs.ptxas_threads));
     key.add("bridge", has_bridge() ? "yes" : "no");  // an object that needs it is of no use without
+    const Words options(job_->argv.begin() + 1, job_->argv.end());
+    for (const auto& file : named_files(options, job_->source.recorded.cwd))
+      key.add(job_->mapped(file), settings.cache->file_digest(file));
     return key;
   }
 
   SearchScope scope() const {
     SearchScope scope;
     scope.roots = job_->settings->roots;
-    // An option that is not known, or not seen, may copy lines of the source into PTX (-src-in-ptx). In C, // is not
-    // always a comment.
-    scope.comments_count =
-        !job_->opaque.empty() || has_options_file(job_->argv) || job_->source.recorded.language == Language::c;
-    for (const auto mode : {HeaderMode::facade, HeaderMode::lean, HeaderMode::binding})
+    // An option that is not known may copy lines of the source into PTX (-src-in-ptx). In C, // is not always a
+    // comment.
+    scope.comments_count = !job_->opaque.empty() || job_->source.recorded.language == Language::c;
+    for (const auto mode : {HeaderMode::facade, HeaderMode::binding})
       scope.include_folders.push_back(job_->settings->headers / name_of(mode));
     std::ranges::move(include_folders(job_->argv, job_->source.recorded.cwd),
                       std::back_inserter(scope.include_folders));
@@ -209,7 +209,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
   std::vector<fs::path> files_read() const {
     std::vector<fs::path> files = {job_->source.recorded.source};
     for (const auto& depfile : job_->depfiles) std::ranges::move(job_->files_in(depfile), std::back_inserter(files));
-    std::ranges::move(nvcc::files_of_full_headers(*job_), std::back_inserter(files));
+    for (const auto& list : job_->file_lists) std::ranges::move(job_->listed(list), std::back_inserter(files));
     std::ranges::sort(files);
     files.erase(std::unique(files.begin(), files.end()), files.end());
     return files;
@@ -233,14 +233,15 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
       mode_ = *next;
     }
     job_->depfiles.clear();
-    fs::remove_all(job_->folder);
+    job_->file_lists.clear();
+    job_->attempt = job_->folder / std::to_string(++attempts_);
     ran_ = true;
     return steps();
   }
 
   StepGraph steps() const {
     if (!cuda()) return nvcc::cxx_steps(job_, mode_.host);
-    return mode_.plain ? nvcc::plain_steps(job_, mode_) : nvcc::decomposed_steps(job_, mode_);
+    return mode_.plain ? nvcc::plain_steps(job_) : nvcc::decomposed_steps(job_, mode_);
   }
 
   std::optional<CompileMode> next_cxx_mode() const {
@@ -262,12 +263,12 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
         for (const auto& message : run->messages) job_->settings->reporter->detail(job_->subject + ": " + message);
     }
     if (cuda() && !job_->opaque.empty()) {
-      const auto headers = mode_.host == HeaderMode::facade ? HeaderMode::lean : mode_.host;
-      mode_ = {headers, headers, true};
+      mode_ = {HeaderMode::full, HeaderMode::full, true};
       reason_ = job_->opaque;
       return;
     }
-    if (auto known = job_->settings->cache->lookup_by_files(direct("mode"), job_->scope)) {
+    const auto key = direct("mode");
+    if (auto known = key ? job_->settings->cache->lookup_by_files(*key, job_->scope) : std::nullopt) {
       mode_ = {mode_named(known->facts["device"]), mode_named(known->facts["host"]), known->facts["plain"] == "yes"};
       reason_ = known->facts["reason"];
     }
@@ -275,11 +276,10 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
 
   CompileMode first_mode() const {
     using enum HeaderMode;
-    const HeaderChoice choice = job_->settings->choice;
-    if (choice == HeaderChoice::full) return {full, full, false};
+    if (!has_stand_ins()) return {full, full, false};
     if (!cuda()) return {full, binding, false};
-    if (choice == HeaderChoice::lean || !job_->settings->toolkit->kernel_check_off.empty()) return {lean, lean, false};
-    return {facade, has_bridge() ? facade : lean, false};
+    if (!job_->settings->toolkit->kernel_check_off.empty()) return {full, full, false};
+    return {facade, has_bridge() ? facade : full, false};
   }
 
   void finish() {
@@ -290,7 +290,8 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
                     {"plain", mode_.plain ? "yes" : "no"},
                     {"reason", reason_}};
     auto& settings = *job_->settings;
-    settings.cache->store_by_files(direct("mode"), job_->scope, files_read(), started_, {}, result);
+    if (const auto key = direct("mode"))
+      settings.cache->store_by_files(*key, job_->scope, files_read(), started_, {}, result);
     if (settings.on_outcome) settings.on_outcome({job_->subject, mode_, reason_});
     std::error_code ignored;
     if (!settings.keep_temporary) fs::remove_all(job_->folder, ignored);
@@ -300,6 +301,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
   CompileMode mode_;
   std::string reason_;
   bool ran_ = false;
+  unsigned attempts_ = 0;
   ActionCache::Clock::time_point started_;
 };
 

@@ -28,11 +28,11 @@ void require_cubin(const fs::path& file, std::string_view arch) {
 
 // PTX and stub come from one run, so their names must agree; and what a kernel takes must not be torch's.
 void check_cicc(const Job& job, const PassLayout& pass, const CompileMode& mode) {
-  const std::string ptx = read_file(job.pass_folder(pass) / pass.ptx);
+  const std::string ptx = read_file(job.ptx(pass));
   const std::string wanted = "sm_" + pass.arch.substr(pass.arch.find('_') + 1);
   if (ptx_target(ptx) != wanted) refuse(fmt::format("cicc wrote PTX for '{}', not {}", ptx_target(ptx), wanted));
   const auto entries = ptx_entries(ptx);
-  const auto registered = registered_kernels(read_file(job.pass_folder(pass) / pass.stub));
+  const auto registered = registered_kernels(read_file(job.stub_of(pass)));
   for (const auto& kernel : registered)
     if (std::ranges::count(entries, kernel) == 0) refuse(fmt::format("kernel '{}' is not in the PTX", kernel));
   if (mode.device != HeaderMode::full) refuse_if(torch_types(registered));
@@ -42,14 +42,20 @@ void check_cicc(const Job& job, const PassLayout& pass, const CompileMode& mode)
 // registers instead of 3676 in the first kernel), although a small kernel and compute_80 come out the same.
 Step cicc_step(const JobPtr& job, const PassLayout& pass, const CompileMode& mode) {
   Step step = job->step("cicc", pass.arch);
-  const fs::path folder = job->pass_folder(pass);
+  step.folder = job->place("cicc." + pass.arch);
+  step.inputs = {{job->device_text(pass), pass.text}};
+  step.outputs = {{"ptx", job->ptx(pass)}, {"stub", job->stub_of(pass)}};
   const Words argv = mapped_source_options(pass.cicc, *job);
-  step.key = [job, pass, argv, folder] {
-    return cicc_key(job->subject + " " + pass.arch, job->settings->toolkit->tools.at("cicc"), argv, job->id,
-                    read_file(folder / pass.text));
+  step.key = [job, pass, argv, folder = step.folder] {
+    return kept_by_key(*job,
+                       cicc_key(job->subject + " " + pass.arch, job->settings->toolkit->tools.at("cicc"), argv, job->id,
+                                read_file(folder / pass.text)),
+                       argv);
   };
-  step.outputs = {{"ptx", folder / pass.ptx}, {"stub", folder / pass.stub}};
-  step.command = [job, argv, folder] { return job->command(argv, folder); };
+  step.command = [job, argv, folder = step.folder] {
+    write_file(folder / job->layout.module_id_file, job->id);
+    return job->command(argv, folder);
+  };
   step.check = [job, pass, mode] { check_cicc(*job, pass, mode); };
   expect_cicc(step, *job, mode.device);
   return step;
@@ -57,34 +63,55 @@ Step cicc_step(const JobPtr& job, const PassLayout& pass, const CompileMode& mod
 
 Step ptxas_step(const JobPtr& job, const PassLayout& pass, const RealLayout& real) {
   Step step = job->step(real.cubin.empty() ? "ptxas check" : "ptxas", real.arch);
-  const fs::path folder = job->pass_folder(pass);
-  step.key = [job, pass, real, folder] {
-    return ptxas_key(job->subject + " " + real.arch, job->settings->toolkit->tools.at("ptxas"), real, pass.ptx,
-                     sha256_file(folder / pass.ptx));
+  step.folder = job->place(fmt::format("ptxas.{}.{}", pass.arch, real.arch));
+  step.inputs = {{job->ptx(pass), pass.ptx}};
+  step.key = [job, pass, real, folder = step.folder] {
+    return kept_by_key(*job,
+                       ptxas_key(job->subject + " " + real.arch, job->settings->toolkit->tools.at("ptxas"), real,
+                                 pass.ptx, sha256_file(folder / pass.ptx)),
+                       real.argv);
   };
-  step.command = [job, real, folder] { return job->command(real.argv, folder); };
+  step.command = [job, real, folder = step.folder] { return job->command(real.argv, folder); };
   if (!real.cubin.empty()) {
-    step.outputs = {{"cubin", folder / real.cubin}};
-    step.check = [real, folder] { require_cubin(folder / real.cubin, real.arch); };
+    step.outputs = {{"cubin", job->cubin(pass, real)}};
+    step.check = [real, cubin = job->cubin(pass, real)] { require_cubin(cubin, real.arch); };
   }
   step.expected_seconds = job->source.costs.ptxas_seconds;
   step.threads = job->source.costs.ptxas_threads;
   return step;
 }
 
+// The cubins and the PTX that the container holds, under the names that fatbinary is told.
+std::vector<StepInput> images(const Job& job) {
+  std::vector<StepInput> inputs;
+  for (const auto& pass : job.layout.passes) {
+    const auto add = [&](const fs::path& file) {
+      const fs::path name = fs::path(pass.arch) / file.filename();
+      if (std::ranges::find(job.layout.images, name.native(), &ImageLayout::file) != job.layout.images.end())
+        inputs.push_back({file, name});
+    };
+    add(job.ptx(pass));
+    for (const auto& real : pass.real) add(job.cubin(pass, real));
+  }
+  return inputs;
+}
+
 Step fatbinary_step(const JobPtr& job) {
   Step step = job->step("fatbinary");
+  step.folder = job->place("fatbinary");
+  step.inputs = images(*job);
+  step.outputs = {{"fatbin", job->fatbin()}};
+  // Its text is 3 times the image; detached, nobody reads it.
+  if (!job->settings->toolkit->detach_off.empty()) step.outputs["fatbin.c"] = step.folder / job->layout.fatbin_c;
   const Words argv = mapped_source_options(job->layout.fatbinary, *job);
-  step.key = [job, argv] {
+  step.key = [job, argv, folder = step.folder] {
     std::vector<Image> images;
     for (const auto& image : job->layout.images)
-      images.push_back({image.kind, image.sm, sha256_file(job->folder / image.file)});
-    return fatbinary_key(job->subject, job->settings->toolkit->tools.at("fatbinary"), argv, images);
+      images.push_back({image.kind, image.sm, sha256_file(folder / image.file)});
+    return kept_by_key(
+        *job, fatbinary_key(job->subject, job->settings->toolkit->tools.at("fatbinary"), argv, images), argv);
   };
-  step.outputs = {{"fatbin", job->folder / job->layout.fatbin}, {"fatbin.c", job->folder / job->layout.fatbin_c}};
-  step.command = [job, argv] { return job->command(argv, job->folder); };
-  // Its text is 3 times the image; detached, nobody reads it.
-  if (job->settings->toolkit->detach_off.empty()) step.outputs.erase("fatbin.c");
+  step.command = [job, argv, folder = step.folder] { return job->command(argv, folder); };
   step.expected_seconds = 0.1;
   return step;
 }
@@ -103,9 +130,9 @@ Words mapped_source_options(Words argv, const Job& job) {
 
 Step preprocess_step(const JobPtr& job, const PassLayout& pass, HeaderMode headers, const fs::path& text) {
   Step step = job->step("device preprocess", pass.arch);
+  step.folder = text.parent_path();
+  step.writes = {text};
   step.command = [job, pass, headers, text] {
-    make_folders(text.parent_path());
-    write_file(text.parent_path() / job->layout.module_id_file, job->id);
     return job->command(preprocess_command(pass.preprocess, *job, headers, text), job->source.recorded.cwd);
   };
   step.finish = [job, text] { map_text(*job, text); };
@@ -121,34 +148,29 @@ void expect_cicc(Step& step, const Job& job, HeaderMode headers) {
 
 DeviceSteps add_device_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode) {
   DeviceSteps ids;
-  Step images = fatbinary_step(job);
+  Step container = fatbinary_step(job);
   for (const auto& pass : job->layout.passes) {
-    const fs::path folder = job->pass_folder(pass);
-    graph.push_back(preprocess_step(job, pass, mode.device, folder / pass.text));
-    job->depfiles.push_back((folder / pass.text).string() + ".d");
+    graph.push_back(preprocess_step(job, pass, mode.device, job->device_text(pass)));
+    job->depfiles.push_back({job->device_text(pass).string() + ".d", job->source.recorded.cwd});
     const StepId preprocess = graph.size() - 1;
     Step cicc = cicc_step(job, pass, mode);
     cicc.after = {preprocess};
     graph.push_back(std::move(cicc));
     const StepId cicc_id = graph.size() - 1;
     ids.cicc.push_back(cicc_id);
-    images.after.push_back(cicc_id);
+    container.after.push_back(cicc_id);
     for (const auto& real : pass.real) {
       Step ptxas = ptxas_step(job, pass, real);
       ptxas.after = {cicc_id};
-      images.after.push_back(graph.size());
+      container.after.push_back(graph.size());
       graph.push_back(std::move(ptxas));
     }
     if (job->settings->choice == HeaderChoice::check)
-      std::ranges::move(add_proofs(graph, job, pass, mode, {preprocess, cicc_id}), std::back_inserter(ids.checks));
+      std::ranges::move(add_proofs(graph, job, pass, mode, preprocess, cicc_id), std::back_inserter(ids.checks));
+    if (mode.device != HeaderMode::full)
+      ids.checks.push_back(add_macro_check(graph, job, "header check", pass.arch, mode.device, pass.preprocess));
   }
-  if (mode.device != HeaderMode::full)
-    ids.checks.push_back(add_macro_check(graph, job, mode.device, [job](HeaderMode headers, const fs::path& text) {
-      Words argv = preprocess_command(job->layout.passes.front().preprocess, *job, headers, text);
-      argv.push_back("-dU");
-      return argv;
-    }));
-  graph.push_back(std::move(images));
+  graph.push_back(std::move(container));
   ids.fatbinary = graph.size() - 1;
   return ids;
 }

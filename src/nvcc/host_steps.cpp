@@ -11,44 +11,28 @@ namespace {
 
 bool detached(const Job& job) { return job.settings->toolkit->detach_off.empty(); }
 
-// torch's host headers read Thrust's, which name a namespace after the list of architectures; so each list would have a
-// host text of its own. With facade headers no kernel is named so, and one that the project brings (CUB) is found: its
-// stub does not compile. So the host text gets one list for all.
-bool hides_arch_list(const CompileMode& mode) { return mode.device == HeaderMode::facade; }
-
+// The facade's host text needs no list of architectures, so it gets one list for all and is the same for each. (torch's
+// own headers read Thrust's, which name a namespace after the list.) A file that asks for the list is found by the
+// check of macros, and a kernel that is named after it (CUB) has a stub that does not compile.
 Words host_preprocess(const Job& job, const CompileMode& mode) {
   Words argv = job.layout.host_preprocess;
   for (auto& word : argv)
-    if (hides_arch_list(mode) && word.starts_with("-D__CUDA_ARCH_LIST__=")) word = "-D__CUDA_ARCH_LIST__=0";
+    if (mode.host == HeaderMode::facade && word.starts_with("-D__CUDA_ARCH_LIST__=")) word = "-D__CUDA_ARCH_LIST__=0";
   return argv;
 }
 
 Step preprocess_step(const JobPtr& job, const CompileMode& mode) {
   Step step = job->step("host preprocess");
-  const fs::path text = job->folder / job->layout.host_text;
+  step.folder = job->place("preprocess.host");
+  const fs::path text = job->host_text();
+  step.writes = {text};
   const Words argv = host_preprocess(*job, mode);
   step.command = [job, mode, text, argv] {
-    make_folders(job->folder);
-    write_file(job->folder / job->layout.module_id_file, job->id);
     return job->command(preprocess_command(argv, *job, mode.host, text), job->source.recorded.cwd);
   };
   step.finish = [job, text] { map_text(*job, text); };
   step.expected_seconds = 1;
-  return step;
-}
-
-// The project's own files may ask for the list.
-Step arch_list_check_step(const JobPtr& job) {
-  Step step = job->step("header check", "architecture list");
-  step.finish = [job] {
-    const std::string depfile = (job->folder / job->layout.host_text).string() + ".d";
-    for (const auto& file : job->files_in(depfile)) {
-      if (job->mapped(file).starts_with("/sagebuild/tree/") &&
-          read_file(file).find("__CUDA_ARCH_LIST__") != std::string::npos)
-        refuse("the source reads __CUDA_ARCH_LIST__");
-    }
-  };
-  step.expected_seconds = 0;
+  job->depfiles.push_back({text.string() + ".d", job->source.recorded.cwd});
   return step;
 }
 
@@ -66,23 +50,29 @@ void expect(Step& step, HeaderMode headers, const std::map<HeaderMode, Cost>& co
 
 Step cudafe_step(const JobPtr& job, HeaderMode headers) {
   Step step = job->step("cudafe++");
+  step.folder = job->place("cudafe");
+  step.inputs = {{job->host_text(), job->layout.host_text}};
+  step.outputs = {{"host text", job->cudafe_text()}};
   const Words argv = mapped_source_options(job->layout.cudafe, *job);
-  step.key = [job, argv] {
-    return cudafe_key(job->subject, job->settings->toolkit->tools.at("cudafe++"), argv, job->id,
-                      read_file(job->folder / job->layout.host_text));
+  step.key = [job, argv, folder = step.folder] {
+    return kept_by_key(*job,
+                       cudafe_key(job->subject, job->settings->toolkit->tools.at("cudafe++"), argv, job->id,
+                                  read_file(folder / job->layout.host_text)),
+                       argv);
   };
-  step.outputs = {{"host text", job->folder / job->layout.cudafe_text}};
-  step.command = [job, argv] { return job->command(argv, job->folder); };
+  step.command = [job, argv, folder = step.folder] {
+    write_file(folder / job->layout.module_id_file, job->id);
+    return job->command(argv, folder);
+  };
   step.finish = [job] {
-    const fs::path file = job->folder / job->layout.cudafe_text;
+    const fs::path file = job->cudafe_text();
     std::string text = read_file(file);
     const auto kernels = template_kernels(text);
     if (mark_missing_kernels(text) != kernels && job->settings->toolkit->kernel_check_off.empty())
       refuse("a template kernel has another body than the one that is known here");
     write_file(file, text);
   };
-  expect(step, headers,
-         {{HeaderMode::facade, {1, 250}}, {HeaderMode::lean, {6, 1000}}, {HeaderMode::full, {19, 2200}}});
+  expect(step, headers, {{HeaderMode::facade, {1, 250}}, {HeaderMode::full, {19, 2200}}});
   return step;
 }
 
@@ -90,40 +80,65 @@ Step cudafe_step(const JobPtr& job, HeaderMode headers) {
 // some architectures only, and then plain nvcc shall decide.
 Step stub_step(const JobPtr& job) {
   Step step = job->step("stub");
+  step.folder = job->place("stub");
+  step.writes = {job->stub()};
+  for (const auto& pass : job->layout.passes) step.reads.push_back(job->stub_of(pass));
+  if (detached(*job)) step.writes.push_back(job->wrapper());
   step.finish = [job] {
     const auto& passes = job->layout.passes;
-    const std::string stub = read_file(job->pass_folder(passes.front()) / passes.front().stub);
+    const std::string stub = read_file(job->stub_of(passes.front()));
     for (const auto& pass : passes)
-      if (token_digest(read_file(job->pass_folder(pass) / pass.stub)) != token_digest(stub))
+      if (token_digest(read_file(job->stub_of(pass))) != token_digest(stub))
         refuse(fmt::format("{} has other kernels than {}", pass.arch, passes.front().arch));
-    write_file(job->folder / passes.front().stub, stub);
-    if (detached(*job)) write_file(job->folder / job->layout.fatbin_c, detached_wrapper(job->id));
+    write_file(job->stub(), stub);
+    if (detached(*job)) write_file(job->wrapper(), detached_wrapper(job->id));
   };
   step.expected_seconds = 0;
   return step;
 }
 
+// It runs in a folder of its own, and nvcc's relative include folders stand below the recorded one.
+Words with_absolute_folders(Words argv, const fs::path& cwd) {
+  for (std::size_t i = 1; i < argv.size(); ++i) {
+    if ((argv[i] == "-isystem" || argv[i] == "-I") && i + 1 < argv.size()) {
+      argv[i + 1] = (cwd / argv[i + 1]).string();
+      ++i;
+    } else if (argv[i].starts_with("-I")) {
+      argv[i] = "-I" + (cwd / argv[i].substr(2)).string();
+    }
+  }
+  return argv;
+}
+
 Step host_compile_step(const JobPtr& job, HeaderMode headers) {
   Step step = job->step("host compile");
   const Layout& layout = job->layout;
-  step.key = [job, &layout] {
-    return host_compile_key(
-        job->subject, job->settings->toolkit->tools.at("host"), job->settings->toolkit->runtime_headers,
-        layout.host_compile, read_file(job->folder / layout.cudafe_text),
-        read_file(job->folder / layout.passes.front().stub), sha256_file(job->folder / layout.fatbin_c));
+  const std::string stub = layout.passes.front().stub;
+  const fs::path image = detached(*job) ? job->wrapper() : job->place("fatbinary") / layout.fatbin_c;
+  step.folder = job->place("host-compile");
+  step.inputs = {{job->cudafe_text(), layout.cudafe_text}, {job->stub(), stub}, {image, layout.fatbin_c}};
+  step.outputs = {{"object", job->object()}};
+  step.key = [job, &layout, stub, folder = step.folder] {
+    return kept_by_key(*job,
+                       host_compile_key(job->subject, job->settings->toolkit->tools.at("host"), layout.host_compile,
+                                        read_file(folder / layout.cudafe_text), read_file(folder / stub),
+                                        sha256_file(folder / layout.fatbin_c)),
+                       layout.host_compile);
   };
-  step.outputs = {{"object", job->folder / layout.object}};
-  step.command = [job, &layout] { return job->command(layout.host_compile, job->folder); };
-  expect(step, headers, {{HeaderMode::facade, {2, 300}}, {HeaderMode::lean, {8, 700}}, {HeaderMode::full, {19, 1500}}});
+  Words argv = with_absolute_folders(layout.host_compile, job->source.recorded.cwd);
+  argv.insert(argv.end(), {"-MD", "-MF", "host.d", "-MT", "object"});
+  found_by_files(step, job, argv, {"host.d"});
+  step.command = [job, argv, folder = step.folder] { return job->command(argv, folder); };
+  expect(step, headers, {{HeaderMode::facade, {2, 300}}, {HeaderMode::full, {19, 1500}}});
   return step;
 }
 
-// Checks 1 and 2 of facts section 5.
+// A kernel that the device pass does not have would be launched as a null function (docs/nvcc.md).
 Step kernel_check_step(const JobPtr& job) {
   Step step = job->step("header check", "kernels");
+  step.reads = {job->object(), job->cudafe_text()};
   step.finish = [job] {
-    refuse_if(missing_kernels(undefined_symbols(job->folder / job->layout.object),
-                              plain_kernels(read_file(job->folder / job->layout.cudafe_text))));
+    refuse_if(missing_kernels(undefined_symbols(job->object()), plain_kernels(read_file(job->cudafe_text()))));
   };
   step.expected_seconds = 0;
   return step;
@@ -131,9 +146,12 @@ Step kernel_check_step(const JobPtr& job) {
 
 Step image_step(const JobPtr& job) {
   Step step = job->step("image");
-  step.command = [job] {
-    write_file(job->folder / "image.s", detached_image(job->id, job->layout.fatbin));
-    return job->command({job->layout.host_compile.front(), "-c", "image.s", "-o", "image.o"}, job->folder);
+  step.folder = job->place("image");
+  step.inputs = {{job->fatbin(), job->layout.fatbin}};
+  step.writes = {step.folder / "image.o"};
+  step.command = [job, folder = step.folder] {
+    write_file(folder / "image.s", detached_image(job->id, job->layout.fatbin));
+    return job->command({job->layout.host_compile.front(), "-c", "image.s", "-o", "image.o"}, folder);
   };
   step.expected_seconds = 0;
   return step;
@@ -141,16 +159,17 @@ Step image_step(const JobPtr& job) {
 
 Step join_step(const JobPtr& job) {
   Step step = job->step("join");
+  step.folder = job->place("join");
+  step.inputs = {{job->object(), job->layout.object}};
+  std::string whole = job->layout.object;
   if (detached(*job)) {
-    step.command = [job] {
-      return job->command({"ld", "-r", job->layout.object, "image.o", "-o", "whole.o"}, job->folder);
+    step.inputs.push_back({job->place("image") / "image.o", "image.o"});
+    whole = "whole.o";
+    step.command = [job, whole, folder = step.folder] {
+      return job->command({"ld", "-r", job->layout.object, "image.o", "-o", whole}, folder);
     };
   }
-  step.finish = [job] {
-    const fs::path object = job->folder / (detached(*job) ? "whole.o" : job->layout.object);
-    make_folders(job->source.recorded.object.parent_path());
-    write_file(job->source.recorded.object, read_file(object));
-  };
+  publish(step, job, step.folder / whole);
   step.expected_seconds = 0;
   return step;
 }
@@ -164,18 +183,18 @@ void add_host_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode
     return graph.size() - 1;
   };
   const StepId preprocess = add(preprocess_step(job, mode), {});
-  job->depfiles.push_back((job->folder / job->layout.host_text).string() + ".d");
   const StepId cudafe = add(cudafe_step(job, mode.host), {preprocess});
   const StepId stub = add(stub_step(job), device.cicc);
   std::vector<StepId> before_compile = {cudafe, stub};
   if (!detached(*job)) before_compile.push_back(device.fatbinary);
   const StepId compile = add(host_compile_step(job, mode.host), before_compile);
   std::vector<StepId> before_join = device.checks;
-  before_join.push_back(add(kernel_check_step(job), {compile}));
-  if (hides_arch_list(mode)) before_join.push_back(add(arch_list_check_step(job), {preprocess}));
-  if (mode.host == HeaderMode::facade)
-    before_join.push_back(add_host_macro_check(graph, job, host_preprocess(*job, mode), device.checks));
-  before_join.push_back(detached(*job) ? add(image_step(job), {device.fatbinary, stub}) : device.fatbinary);
+  before_join.push_back(add(kernel_check_step(job), {compile, cudafe}));
+  if (mode.host != HeaderMode::full)
+    before_join.push_back(
+        add_macro_check(graph, job, "host header check", "host", mode.host, host_preprocess(*job, mode)));
+  before_join.push_back(compile);
+  if (detached(*job)) before_join.push_back(add(image_step(job), {device.fatbinary}));
   add(join_step(job), before_join);
 }
 

@@ -23,6 +23,18 @@ Words without_preprocessor_options(const Words& argv) {
   return kept;
 }
 
+// The text still includes headers, so macros decide what they hold; which files they are is the cache's to compare.
+Words without_include_folders(const Words& argv) {
+  Words kept;
+  for (std::size_t i = 1; i < argv.size(); ++i) {
+    if (argv[i] == "-isystem" || argv[i] == "-I")
+      ++i;
+    else if (!argv[i].starts_with("-I"))
+      kept.push_back(argv[i]);
+  }
+  return kept;
+}
+
 // Debug information holds places, which the digest of tokens does not see.
 Digest text_digest(const Words& argv, std::string_view text, Digest (*without_places)(std::string_view)) {
   const bool places_count = std::ranges::any_of(argv, [](const auto& word) { return word.starts_with("-g"); });
@@ -87,13 +99,11 @@ ActionKey fatbinary_key(const std::string& subject, const Digest& tool, const Wo
   return key;
 }
 
-ActionKey host_compile_key(const std::string& subject, const Digest& tool, const Digest& runtime_headers,
-                           const Words& host_compile, std::string_view cudafe_text, std::string_view stub,
-                           const Digest& image) {
+ActionKey host_compile_key(const std::string& subject, const Digest& tool, const Words& host_compile,
+                           std::string_view cudafe_text, std::string_view stub, const Digest& image) {
   ActionKey key("host compile", subject);
   key.add("host compiler", tool);
-  key.add("CUDA runtime headers", runtime_headers);
-  key.add("options", without_preprocessor_options(host_compile));
+  key.add("options", without_include_folders(host_compile));
   key.add("host text", text_digest(host_compile, cudafe_text, host_text_digest));
   key.add("stub", token_digest(stub));
   key.add("image", image);

@@ -1,4 +1,10 @@
-// Facts section 5, check 4: the macros that the project's own files ask for, with full headers and with ours.
+// The macros that own files ask for, with our headers in front of a pass, against what torch's own headers define.
+//
+// Full headers take seconds to read, but what they define does not depend on the source: they are read once for the
+// options and the architecture of a pass, in a text that includes what the source includes of them, and kept in the
+// cache. What the source asks for shows in its own text with our headers: every macro that it tests or expands (-dU),
+// and every name that it uses. What torch's headers define and undefine before the end is not looked at, since no file
+// of the source can be read in between.
 
 #include "sagebuild/nvcc/checks.hpp"
 #include "sagebuild/nvcc/keys.hpp"
@@ -7,7 +13,6 @@
 namespace sagebuild::nvcc {
 namespace {
 
-constexpr std::string_view kProject = "/sagebuild/tree/";
 constexpr std::string_view kPython = "/sagebuild/python/";
 
 std::set<std::string, std::less<>> macros_of_ours(const Job& job, HeaderMode headers) {
@@ -17,87 +22,95 @@ std::set<std::string, std::less<>> macros_of_ours(const Job& job, HeaderMode hea
   return names;
 }
 
-// Full headers take seconds to read. What the project asks for shows in our own text: every macro that it tests, by
-// -dU, every name that it uses and every header that it includes. So the verdict holds until one of those, an option or
-// a full header changes; where the project's lines stand does not matter.
-ActionKey verdict_key(const Job& job, Words command, const fs::path& ours,
-                      const std::set<std::string, std::less<>>& by_design) {
-  const auto& settings = *job.settings;
-  std::erase_if(command, [](const auto& word) { return word.starts_with("-fmacro-prefix-map="); });  // of this folder
-  ActionKey key = direct_key(job.subject, "header check", settings.toolkit->digest(), command, job.id, settings.roots);
-  key.add("our text", token_digest(read_file(ours)));
-  Words headers;
-  for (const auto& file : job.files_in(ours.string() + ".d")) headers.push_back(job.mapped(file));
-  key.add("our files", headers);
-  key.add("our macros", Words(by_design.begin(), by_design.end()));
-  return key;
+// A text that includes the headers of torch's for which ours stood in; empty if the source reads none.
+std::string probe_text(const Job& job, HeaderMode headers, const Depfile& ours) {
+  const std::string folder = (job.settings->headers / name_of(headers)).string() + "/";
+  std::string text;
+  for (const auto& file : job.files_in(ours)) {
+    std::string_view name = file.native();
+    if (take_prefix(name, folder) && !name.starts_with("sagebuild/")) text += fmt::format("#include <{}>\n", name);
+  }
+  return text;
 }
 
-// The full headers that a verdict rests on, by their fixed names: a hit of the verdict brings them along, wherever
-// torch is installed here. Without Python's own, so that the next Python compiles no CUDA source again: one that asks
-// for a macro of Python's has been refused these headers.
-fs::path list_of_files(const Job& job) { return job.folder / "macros" / "files"; }
+Words with_source(Words argv, const fs::path& source, const fs::path& other) {
+  for (auto& word : argv)
+    if (word == source.native()) word = other.string();
+  return argv;
+}
 
 }  // namespace
 
-std::vector<fs::path> files_of_full_headers(const Job& job) {
-  std::vector<fs::path> files;
-  const std::string list = read_file_if_exists(list_of_files(job)).value_or("");
-  for (const std::string_view name : lines_of(list)) files.push_back(job.unmapped(name));
-  return files;
-}
-
-StepId add_macro_check(StepGraph& graph, const JobPtr& job, HeaderMode headers, const MacroPreprocess& preprocess) {
-  const fs::path full = job->folder / "macros" / "full.ii";
-  const fs::path ours = job->folder / "macros" / "ours.ii";
-  const auto command = [job, preprocess](HeaderMode mode, const fs::path& text) {
-    make_folders(text.parent_path());
-    return job->command(preprocess(mode, text), job->source.recorded.cwd);
-  };
-  Step our_text = job->step("header check", fmt::format("macros of {} headers", name_of(headers)));
-  our_text.command = [command, headers, ours] { return command(headers, ours); };
-  our_text.finish = [job, ours] { map_text(*job, ours); };
-  our_text.expected_seconds = 0.5;
-  graph.push_back(std::move(our_text));
-
-  Step check = job->step("header check", "macros of full headers");
-  check.after = {graph.size() - 1};
-  check.command = [command, full] { return command(HeaderMode::full, full); };
-  check.key = [job, preprocess, headers, ours] {
-    return verdict_key(*job, preprocess(HeaderMode::full, "full.ii"), ours, macros_of_ours(*job, headers));
-  };
-  check.scope = job->scope;
-  check.outputs = {{"files", list_of_files(*job)}};
-  check.files_read = [job] { return files_of_full_headers(*job); };
-  check.check = [job, full, ours, headers] {
-    refuse_if(macro_difference(mapped_text(*job, full), read_file(ours), kProject, macros_of_ours(*job, headers)));
-    std::string names;
-    for (const auto& file : job->files_in(full.string() + ".d"))
-      if (const auto name = job->mapped(file); !name.starts_with(kProject) && !name.starts_with(kPython))
-        names += name + "\n";
-    write_file(list_of_files(*job), names);
-  };
-  check.expected_seconds = 2.5;
-  graph.push_back(std::move(check));
-  return graph.size() - 1;
-}
-
-StepId add_host_macro_check(StepGraph& graph, const JobPtr& job, const Words& preprocess,
-                            const std::vector<StepId>& after) {
-  const fs::path host = job->folder / "macros" / "host.ii";
-  Step check = job->step("host header check", "macros");
-  check.after = after;
-  check.command = [job, preprocess, host] {
-    Words argv = preprocess_command(preprocess, *job, HeaderMode::facade, host);
+StepId add_macro_check(StepGraph& graph, const JobPtr& job, const std::string& kind, const std::string& pass,
+                       HeaderMode headers, const Words& preprocess) {
+  const fs::path cwd = job->source.recorded.cwd;
+  Step ours = job->step(kind, "macros of " + pass);
+  ours.folder = job->place("macros." + pass);
+  const fs::path asked = ours.folder / "asked.ii";
+  const Depfile depfile{asked.string() + ".d", cwd};
+  ours.writes = {asked, depfile.file};
+  ours.command = [job, headers, preprocess, asked, cwd] {
+    Words argv = preprocess_command(preprocess, *job, headers, asked);
     argv.push_back("-dU");
-    return job->command(argv, job->source.recorded.cwd);
+    return job->command(argv, cwd);
   };
-  check.check = [job, host] {
-    refuse_if(macros_beyond(mapped_text(*job, host), read_file(job->folder / "macros" / "ours.ii"), kProject,
-                            macros_of_ours(*job, HeaderMode::facade)));
+  ours.expected_seconds = 0.5;
+  graph.push_back(std::move(ours));
+
+  Step full = job->step(kind, "macros of torch's headers for " + pass);
+  full.after = {graph.size() - 1};
+  full.folder = job->place("macros-full." + pass);
+  full.reads = {asked, depfile.file};
+  const fs::path folder = full.folder;
+  const fs::path probe = folder / ("probe" + job->source.recorded.source.extension().string());
+  const fs::path text = folder / "full.ii";
+  const Words command = with_source(preprocess, job->source.recorded.source, probe);
+  const Words key_words = with_source(preprocess, job->source.recorded.source, probe.filename());
+  full.key = [job, headers, depfile, key_words]() -> std::optional<ActionKey> {
+    const std::string includes = probe_text(*job, headers, depfile);
+    if (includes.empty() || !job->unnamed_files.empty()) return std::nullopt;
+    ActionKey key = direct_key("torch's headers", "macros", job->settings->toolkit->digest(), key_words, "",
+                               job->settings->roots);
+    key.add("text", includes);
+    return key;
   };
-  check.expected_seconds = 0.5;
-  graph.push_back(std::move(check));
+  full.scope = job->scope;
+  full.outputs = {{"macros", folder / "macros"}, {"files", folder / "files"}};
+  full.command = [job, headers, depfile, command, probe, text, cwd]() -> std::optional<Command> {
+    const std::string includes = probe_text(*job, headers, depfile);
+    if (includes.empty()) return std::nullopt;
+    write_file(probe, includes);
+    Words argv = preprocess_command(command, *job, HeaderMode::full, text);
+    argv.push_back("-dD");
+    return job->command(argv, cwd);
+  };
+  full.files_read = [job, text, cwd] { return job->files_in({text.string() + ".d", cwd}); };
+  full.check = [job, folder, text, cwd] {
+    if (!fs::exists(text)) return;  // no header of torch's
+    write_file(folder / "macros", text_of(macro_state(read_file(text))));
+    // For the whole compile, which is found by its files. Without Python's own, so that the next Python compiles no
+    // CUDA source again: one that asks for a macro of Python's is refused these headers.
+    const bool with_python = job->source.recorded.language != Language::cuda;
+    std::string names;
+    for (const auto& file : job->files_in({text.string() + ".d", cwd})) {
+      const std::string name = job->mapped(file);
+      if (with_python || !name.starts_with(kPython)) names += name + "\n";
+    }
+    write_file(folder / "files", names);
+  };
+  const bool has_no_arch_list = pass == "host" && job->source.recorded.language == Language::cuda;
+  full.finish = [job, headers, folder, asked, has_no_arch_list] {
+    const auto known = read_file_if_exists(folder / "macros");
+    const auto is_own = [&](std::string_view file) {
+      return !file.starts_with('<') && job->is_own(job->source.recorded.cwd / file);
+    };
+    const MacroUse use = macro_use(read_file(asked), is_own);
+    if (has_no_arch_list && use.defined.contains("__CUDA_ARCH_LIST__")) refuse("the source reads __CUDA_ARCH_LIST__");
+    if (known) refuse_if(macro_difference(use, macro_state(*known), macros_of_ours(*job, headers)));
+  };
+  full.expected_seconds = 2.5;
+  job->file_lists.push_back(folder / "files");
+  graph.push_back(std::move(full));
   return graph.size() - 1;
 }
 

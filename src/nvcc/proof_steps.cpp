@@ -11,7 +11,7 @@ struct Proof {
   std::string kind;    // "header proof", "pair proof"
   PassLayout pass;     // what is run
   HeaderMode headers;  // with these
-  fs::path folder;     // here
+  std::string place;   // name of the step's folder
 };
 
 std::string suffix(std::string_view arch) { return std::string(arch.substr(arch.find('_') + 1)); }
@@ -26,38 +26,37 @@ Words retargeted(const Words& argv, const std::string& from, const std::string& 
   return result;
 }
 
-// The verdict hangs on both texts and the compiler. A recipe can ship it, by this digest.
-ActionKey proof_key(const Job& job, const PassLayout& ours, const Proof& proof) {
+// The verdict hangs on both texts and the compiler.
+ActionKey proof_key(const Job& job, const PassLayout& ours, const Proof& proof, const fs::path& folder) {
   const Words names = {"--orig_src_file_name", "--orig_src_path_name", "-o"};
   ActionKey key(proof.kind, job.subject + " " + proof.pass.arch);
   key.add("cicc", job.settings->toolkit->tools.at("cicc"));
   key.add("options", options_of(ours.cicc, names));
   key.add("other options", options_of(proof.pass.cicc, names));
-  key.add("text", token_digest(read_file(job.pass_folder(ours) / ours.text)));
-  key.add("other text", token_digest(read_file(proof.folder / proof.pass.text)));
+  key.add("text", token_digest(read_file(job.device_text(ours))));
+  key.add("other text", token_digest(read_file(folder / proof.pass.text)));
   return key;
 }
 
 StepId add_proof(StepGraph& graph, const JobPtr& job, const PassLayout& ours, const Proof& proof,
                  const std::vector<StepId>& after) {
-  graph.push_back(preprocess_step(job, proof.pass, proof.headers, proof.folder / proof.pass.text));
+  const fs::path text = job->place("preprocess." + proof.place) / proof.pass.text;
+  graph.push_back(preprocess_step(job, proof.pass, proof.headers, text));
   Step step = job->step(proof.kind, proof.pass.arch);
+  step.folder = job->place(proof.place);
   step.after = after;
   step.after.push_back(graph.size() - 1);
-  step.key = [job, ours, proof] { return proof_key(*job, ours, proof); };
-  step.command = [job, ours, proof]() -> std::optional<Command> {
-    const std::string verdict = proof_key(*job, ours, proof).digest().hex();
-    const bool shipped = job->settings->proofs.contains(verdict);
-    job->settings->reporter->detail(
-        fmt::format("{} of {} {}: {}{}", proof.kind, job->subject, ours.arch, verdict, shipped ? " (recipe's)" : ""));
-    if (shipped) return std::nullopt;
-    return job->command(mapped_source_options(proof.pass.cicc, *job), proof.folder);
+  step.inputs = {{text, proof.pass.text}};
+  step.reads = {job->device_text(ours), job->ptx(ours)};
+  step.key = [job, ours, proof, folder = step.folder] { return proof_key(*job, ours, proof, folder); };
+  step.command = [job, proof, folder = step.folder] {
+    write_file(folder / job->layout.module_id_file, job->id);
+    return job->command(mapped_source_options(proof.pass.cicc, *job), folder);
   };
-  step.check = [job, ours, proof] {
-    if (!fs::exists(proof.folder / proof.pass.ptx)) return;  // the recipe vouches for it
-    const std::string other = replaced(read_file(proof.folder / proof.pass.ptx),
-                                       ".target sm_" + suffix(proof.pass.arch), ".target sm_" + suffix(ours.arch));
-    if (const auto difference = ptx_difference(other, read_file(job->pass_folder(ours) / ours.ptx)))
+  step.check = [job, ours, proof, folder = step.folder] {
+    const std::string other = replaced(read_file(folder / proof.pass.ptx), ".target sm_" + suffix(proof.pass.arch),
+                                       ".target sm_" + suffix(ours.arch));
+    if (const auto difference = ptx_difference(other, read_file(job->ptx(ours))))
       refuse(fmt::format("PTX for {} with {} headers is not what stands in for it: {}", proof.pass.arch,
                          name_of(proof.headers), *difference));
   };
@@ -69,19 +68,19 @@ StepId add_proof(StepGraph& graph, const JobPtr& job, const PassLayout& ours, co
 }  // namespace
 
 std::vector<StepId> add_proofs(StepGraph& graph, const JobPtr& job, const PassLayout& pass, const CompileMode& mode,
-                               const std::vector<StepId>& after) {
+                               StepId preprocess, StepId cicc) {
   std::vector<StepId> ids;
-  const fs::path folder = job->folder / "proof";
+  const std::vector<StepId> after = {preprocess, cicc};
   if (mode.device != HeaderMode::full)
-    ids.push_back(add_proof(graph, job, pass, {"header proof", pass, HeaderMode::full, folder / pass.arch}, after));
+    ids.push_back(add_proof(graph, job, pass, {"header proof", pass, HeaderMode::full, "proof." + pass.arch}, after));
   for (const auto& real : pass.real) {
     if (suffix(real.arch) == suffix(pass.arch)) continue;
     PassLayout own = pass;  // as if sm_90 were made from compute_90
     own.arch = "compute_" + suffix(real.arch);
     own.preprocess = retargeted(pass.preprocess, suffix(pass.arch), suffix(real.arch));
     own.cicc = retargeted(pass.cicc, suffix(pass.arch), suffix(real.arch));
-    const fs::path there = folder / fmt::format("{}-for-{}", pass.arch, own.arch);
-    ids.push_back(add_proof(graph, job, pass, {"pair proof", std::move(own), mode.device, there}, after));
+    const std::string place = fmt::format("proof.{}-for-{}", pass.arch, own.arch);
+    ids.push_back(add_proof(graph, job, pass, {"pair proof", std::move(own), mode.device, place}, after));
   }
   return ids;
 }

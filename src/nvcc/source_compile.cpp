@@ -18,11 +18,29 @@ Command Job::command(Words words, const fs::path& cwd) const {
   return result;
 }
 
-std::vector<fs::path> Job::files_in(const fs::path& depfile) const {
+// What lies below the work folder but not in the tree was made by this build: the texts between the stages.
+std::vector<fs::path> Job::files_in(const Depfile& depfile) const {
   std::vector<fs::path> files;
-  for (const auto& name : depfile_inputs(read_file(depfile)))
-    files.push_back((source.recorded.cwd / name).lexically_normal());
+  for (const auto& name : depfile_inputs(read_file(depfile.file))) {
+    fs::path path = (depfile.cwd / name).lexically_normal();
+    // Line markers and nvcc's temporary text are named, too.
+    const bool is_pseudo = path.native().starts_with("/sagebuild/") || name.native().starts_with("{standard") ||
+                           name.native().ends_with(".cudafe1.cpp");
+    if (!is_pseudo && !path.native().starts_with(settings->work.native() + "/")) files.push_back(std::move(path));
+  }
   return files;
+}
+
+bool Job::is_own(const fs::path& header) const {
+  const auto is_below = [](const fs::path& path, const fs::path& folder) {
+    return path.native().starts_with(folder.native() + "/");
+  };
+  const fs::path normal = header.lexically_normal();
+  std::error_code ignored;
+  const fs::path real = fs::weakly_canonical(normal, ignored);
+  return std::ranges::none_of(settings->foreign_headers, [&](const fs::path& folder) {
+    return !folder.empty() && (is_below(normal, folder) || is_below(real, folder));
+  });
 }
 
 fs::path Job::unmapped(std::string_view name) const {
@@ -39,6 +57,20 @@ Step Job::step(std::string kind, const std::string& detail) const {
   result.label = detail.empty() ? fmt::format("{} {}", kind, file) : fmt::format("{} {} {}", kind, detail, file);
   result.kind = std::move(kind);
   return result;
+}
+
+std::vector<fs::path> Job::listed(const fs::path& list) const {
+  std::vector<fs::path> files;
+  const std::string names = read_file_if_exists(list).value_or("");
+  for (const std::string_view name : lines_of(names)) files.push_back(unmapped(name));
+  return files;
+}
+
+std::optional<ActionKey> kept_by_key(const Job& job, ActionKey key, const Words& argv) {
+  if (!job.unnamed_files.empty()) return std::nullopt;
+  const Words options(argv.begin() + 1, argv.end());
+  for (const auto& file : named_files(options, "/")) key.add(job.mapped(file), job.settings->cache->file_digest(file));
+  return key;
 }
 
 std::shared_ptr<const CompileSettings> with_headers_root(const CompileSettings& settings) {
@@ -86,72 +118,90 @@ StepGraph decomposed_steps(const JobPtr& job, const CompileMode& mode) {
   return graph;
 }
 
-StepGraph plain_steps(const JobPtr& job, const CompileMode& mode) {
-  const fs::path object = job->folder / "whole.o";
+void found_by_files(Step& step, const JobPtr& job, Words& argv, std::vector<fs::path> deps) {
+  // A file that is brought in by .incbin is named relative to where ninja would have compiled.
+  argv.insert(argv.end(), {"-Wa,-I," + job->source.recorded.cwd.string(), "-Wa,--MD,as.d"});
+  deps.emplace_back("as.d");
+  const fs::path folder = step.folder;
+  const fs::path list = folder / "files";
+  step.scope = job->scope;
+  step.scope->comments_count = true;  // data has none
+  step.outputs["files"] = list;
+  step.files_read = [job, list] { return job->listed(list); };
+  step.check = [job, folder, list, deps, before = std::move(step.check)] {
+    if (before) before();
+    std::string names;
+    for (const auto& depfile : deps)
+      for (const auto& file : job->files_in({folder / depfile, folder})) names += job->mapped(file) + "\n";
+    write_file(list, names);
+  };
+  job->file_lists.push_back(list);
+}
+
+void publish(Step& step, const JobPtr& job, const fs::path& object) {
+  const fs::path& place = job->source.recorded.object;
+  step.writes.push_back(place);
+  step.finish = [object, place] { copy_file(object, place); };
+}
+
+StepGraph plain_steps(const JobPtr& job) {
   Step step = job->step("nvcc");
-  Words argv = with_headers(job->argv, *job, mode.host);
-  const std::string depfile = object.string() + ".d";
-  job->depfiles.push_back(depfile);
-  argv.insert(argv.end(), {"-MD", "-MF", depfile, "-c", job->source.recorded.source, "-o", object});
-  step.command = [job, argv] {
-    make_folders(job->folder);
-    return job->command(argv, job->source.recorded.cwd);
-  };
-  step.finish = [job, object] {
-    make_folders(job->source.recorded.object.parent_path());
-    write_file(job->source.recorded.object, read_file(object));
-  };
+  step.folder = job->place("nvcc");
+  const fs::path object = step.folder / "whole.o";
+  const fs::path depfile = step.folder / "whole.d";
+  const fs::path assembled = step.folder / "as.d";
+  Words argv = job->argv;
+  // nvcc splits the host compiler's options at commas that no backslash protects.
+  argv.insert(argv.end(), {"-MD", "-MF", depfile, "-Xcompiler", "-Wa\\,--MD\\," + assembled.string(), "-c",
+                           job->source.recorded.source, "-o", object});
+  for (const auto& deps : {depfile, assembled}) job->depfiles.push_back({deps, job->source.recorded.cwd});
+  step.command = [job, argv] { return job->command(argv, job->source.recorded.cwd); };
   step.expected_seconds = 60;
-  step.expected_memory = mode.host == HeaderMode::full ? 3200ULL << 20U : 1100ULL << 20U;
-  StepGraph graph;
-  // Both passes see the same headers here, so macros are all that can go wrong silently.
-  if (mode.host != HeaderMode::full) {
-    step.after = {add_macro_check(graph, job, mode.host, [job](HeaderMode headers, const fs::path& text) {
-      Words words = with_headers(job->argv, *job, headers);
-      std::erase_if(words, [](const auto& word) { return word.starts_with("-gencode"); });
-      words.insert(words.end(), {"-E", "-Xcompiler", "-dU,-MD,-MT,text,-MF," + text.string() + ".d",
-                                 job->source.recorded.source, "-o", text});
-      return words;
-    })};
-  }
-  graph.push_back(std::move(step));
-  return graph;
+  step.expected_memory = 3200ULL << 20U;
+  publish(step, job, object);
+  return {std::move(step)};
 }
 
 StepGraph cxx_steps(const JobPtr& job, HeaderMode mode) {
   const auto& recorded = job->source.recorded;
-  const fs::path text =
-      job->folder / (recorded.source.stem().string() + (recorded.language == Language::c ? ".i" : ".ii"));
-  const fs::path object = job->folder / "whole.o";
+  const std::string name = recorded.source.stem().string() + (recorded.language == Language::c ? ".i" : ".ii");
+  StepGraph graph;
   Step preprocess = job->step("preprocess");
+  preprocess.folder = job->place("preprocess");
+  const fs::path text = preprocess.folder / name;
+  preprocess.writes = {text};
   preprocess.command = [job, mode, text] {
-    make_folders(job->folder);
     Words argv = preprocess_command(job->argv, *job, mode, text);
     argv.insert(argv.end(), {"-E", job->source.recorded.source});
     return job->command(argv, job->source.recorded.cwd);
   };
   preprocess.finish = [job, text] { map_text(*job, text); };
-  job->depfiles.push_back(text.string() + ".d");
+  job->depfiles.push_back({text.string() + ".d", recorded.cwd});
+  graph.push_back(std::move(preprocess));
 
   Step compile = job->step("g++");
+  compile.folder = job->place("compile");
   compile.after = {0};
+  compile.inputs = {{text, name}};
   Words argv = {job->argv.front()};
   for (auto& word : options_of(job->argv, {"-isystem", "-include", "-I", "-D", "-U", "-iquote", "-idirafter"}))
     if (!word.starts_with("-I") && !word.starts_with("-D") && !word.starts_with("-U")) argv.push_back(word);
-  argv.insert(argv.end(), {std::string(kLessGarbageCollection), "-c", text.filename(), "-o", "whole.o"});
-  compile.command = [job, argv] { return job->command(argv, job->folder); };
-  compile.key = [job, argv, text] {
-    return cxx_key(job->subject, job->settings->toolkit->tools.at("host"), argv, read_file(text));
+  argv.insert(argv.end(), {std::string(kLessGarbageCollection), "-c", name, "-o", "whole.o"});
+  compile.key = [job, argv, input = compile.folder / name] {
+    return kept_by_key(*job, cxx_key(job->subject, job->settings->toolkit->tools.at("host"), argv, read_file(input)),
+                       argv);
   };
-  compile.outputs = {{"object", object}};
-  compile.finish = [job, object] {
-    make_folders(job->source.recorded.object.parent_path());
-    write_file(job->source.recorded.object, read_file(object));
-  };
+  compile.outputs = {{"object", compile.folder / "whole.o"}};
+  found_by_files(compile, job, argv, {});
+  compile.command = [job, argv, folder = compile.folder] { return job->command(argv, folder); };
   compile.expected_seconds = mode == HeaderMode::full ? 28 : 6;
   compile.expected_memory = mode == HeaderMode::full ? 1900ULL << 20U : 700ULL << 20U;
-  StepGraph graph;
-  graph.push_back(std::move(preprocess));
+  publish(compile, job, compile.folder / "whole.o");
+  if (mode != HeaderMode::full) {
+    Words words = job->argv;
+    words.insert(words.end(), {"-E", recorded.source});
+    add_macro_check(graph, job, "header check", "host", mode, words);
+  }
   graph.push_back(std::move(compile));
   return graph;
 }

@@ -122,7 +122,7 @@ Recipe load_recipe(const fs::path& file) {
   if (recipe.detect.empty()) table.fail("'detect' is missing: texts that setup.py must hold");
   recipe.record_archs = table.text("record_archs").value_or("");
   recipe.may_miss = table.texts("may_miss");
-  recipe.proofs = table.texts("proofs");
+  recipe.stand_ins_proved = table.boolean("stand_ins_proved").value_or(false);
   for (const TomlTable& module : table.tables("module")) recipe.modules.push_back(read_module(module));
   if (const auto archs = table.text("default_archs")) {
     try {

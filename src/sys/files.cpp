@@ -98,6 +98,20 @@ void make_folders(const fs::path& path) {
   if (error) fail("make the folder", path, error.value());
 }
 
+void copy_file(const fs::path& from, const fs::path& to) {
+  make_folders(to.parent_path());
+  std::error_code error;
+  fs::copy_file(from, to, fs::copy_options::overwrite_existing, error);
+  if (error) fail("copy", from, error.value());
+}
+
+void make_empty_folder(const fs::path& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) fail("remove", path, error.value());
+  make_folders(path);
+}
+
 void require_writable_folder(const fs::path& path, std::string_view purpose) {
   try {
     make_folders(path);

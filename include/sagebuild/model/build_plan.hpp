@@ -47,7 +47,7 @@ struct BuildPlan {
   ArchList archs;
   std::vector<PlannedModule> modules;
   std::vector<DroppedModule> dropped;
-  std::vector<std::string> proofs = {};    // the recipe's
+  bool stand_ins_proved = false;           // the recipe's
   std::vector<std::string> warnings = {};  // "8.6 is served by the sm_80 code", "a 4090 would hit trap stubs"
 };
 

@@ -39,7 +39,9 @@ struct Recipe {
   std::string record_archs;         // TORCH_CUDA_ARCH_LIST while recording: all modules, `;` between items
   ArchList default_archs;
   std::vector<RecipeModule> modules;
-  std::vector<std::string> proofs;    // verdicts of `--headers check` that held: digests in hex, as its log names them
+  // The headers that stand in for torch's give this project's sources the same code and the same numbers: shown by
+  // `--headers check` and on a GPU. Without it every source is compiled with torch's own.
+  bool stand_ins_proved = false;
   std::vector<std::string> may_miss;  // globs of paths that a partial repository may lack ("assets/*")
 };
 

@@ -26,8 +26,16 @@ NvccArguments normalise_nvcc(const Words& argv, std::string_view prepend = {}, s
 // "-gencode=arch=compute_89,code=[sm_89,sm_90,compute_89]": one per virtual architecture, sorted, machine code first.
 Words gencode_options(const std::vector<Target>& targets);
 
-// The folders of -I and -isystem, in their order; relative ones stand below `cwd`.
+// The folders of -I, -isystem and their kin, in their order; relative ones stand below `cwd`.
 std::vector<std::filesystem::path> include_folders(const Words& argv, const std::filesystem::path& cwd);
+
+// The regular files that words name by themselves, behind '@', behind '=' or between commas: plugins, option files,
+// compilers. Their content counts in keys.
+std::vector<std::filesystem::path> named_files(const Words& argv, const std::filesystem::path& cwd);
+
+// Why a compile with these options depends on files that neither its text nor its options name, as profiles and specs
+// files; empty: it does not. Such a compile is not kept in the cache.
+std::string reads_unnamed_files(const Words& argv);
 
 // The host compiler's options for a .cpp: without -g (modules are stripped) and dependency options.
 Words normalise_host(const Words& argv);

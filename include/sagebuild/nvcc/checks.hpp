@@ -3,6 +3,8 @@
 // compiled so. Each check gives the reason why the headers do not fit this source, or nothing.
 
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -24,15 +26,30 @@ Refusal missing_kernels(const std::vector<std::string>& undefined, const std::ve
 // modes.
 Refusal torch_types(const std::vector<std::string>& kernels);
 
-// 4: macros that the project's own files test or expand, as `g++ -E -dU` prints them with full headers and with ours:
-// one that only full headers define decides silently for other code. Paths in both texts are mapped; `tree` is the
-// mapped prefix of the project's files; `by_design` are macros that our headers define themselves (TORCH_CHECK).
-Refusal macro_difference(std::string_view full, std::string_view ours, std::string_view tree,
-                         const std::set<std::string, std::less<>>& by_design);
-// The same for a host pass, whose macros were not held against full headers: it must ask for none but those that the
-// device pass asks for, and those of compilers and libraries (`__ASSERT_FUNCTION`). Both texts are with our headers.
-Refusal macros_beyond(std::string_view host, std::string_view device, std::string_view tree,
-                      const std::set<std::string, std::less<>>& by_design);
+// 4: what a source asks of the preprocessor, and what torch's own headers would have answered. A macro that only they
+// define decides silently for other code.
+
+// What the lines of own files in `g++ -E -dU` output ask for; `is_own` gets the name in a line marker.
+struct MacroUse {
+  std::map<std::string, std::string, std::less<>> defined;  // expanded or tested: name to parameters and body
+  std::set<std::string, std::less<>> undefined;             // tested, and not defined
+  std::set<std::string, std::less<>> words;                 // names in what is left
+};
+MacroUse macro_use(std::string_view text, const std::function<bool(std::string_view)>& is_own);
+
+// What is defined at the end of `g++ -E -dD` output, or of a text that text_of made.
+struct MacroState {
+  std::map<std::string, std::string, std::less<>> defined;
+  std::set<std::string, std::less<>> taken_back;  // by #undef, at any time
+};
+MacroState macro_state(std::string_view text);
+std::string text_of(const MacroState& state);
+
+// `use` is with our headers in front, `full` what torch's own leave behind. `stand_ins` are the macros that our headers
+// define: those that torch has too (TORCH_CHECK) are meant to differ. A macro of Python's that this Python does not
+// define counts as one that another does: the verdict holds for every Python.
+Refusal macro_difference(const MacroUse& use, const MacroState& full,
+                         const std::set<std::string, std::less<>>& stand_ins);
 // The macros that a header of ours defines.
 std::set<std::string, std::less<>> defined_macros(std::string_view header);
 

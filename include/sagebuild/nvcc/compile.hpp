@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <set>
 #include <string>
+#include <vector>
 
 #include "sagebuild/model/build_plan.hpp"
 #include "sagebuild/model/step.hpp"
@@ -17,12 +17,16 @@
 
 namespace sagebuild {
 
-// Which headers stand in front of the include path in one pass.
-enum class HeaderMode { facade, lean, binding, full };
+// Which headers stand in front of the include path in one pass: small ones of ours for .cu files (facade) and for .cpp
+// files (binding), or none, so that torch's own are read (full).
+enum class HeaderMode { facade, binding, full };
 std::string_view name_of(HeaderMode mode);
 
-// --headers: where to begin. `check` is automatic plus the PTX proof.
-enum class HeaderChoice { automatic, facade, lean, full, check };
+// --headers. Headers that stand in for torch's serve where they are proved: `automatic` takes them for projects whose
+// recipe vouches for them and torch's own for all others, since a detection idiom or an overload could turn out
+// differently and no check would see it. `facade` takes them for any project, `check` too, with the proof of device
+// code and exports.
+enum class HeaderChoice { automatic, facade, full, check };
 
 // How a source is compiled.
 struct CompileMode {
@@ -32,7 +36,7 @@ struct CompileMode {
 
   bool operator==(const CompileMode&) const = default;
 };
-std::string describe(const CompileMode& mode);  // "facade headers", "facade device, lean host headers", "plain nvcc"
+std::string describe(const CompileMode& mode);  // "facade headers", "facade device, full host headers", "plain nvcc"
 
 struct CompileOutcome {
   std::string label;  // "sageattention._fused fused.cu"
@@ -49,7 +53,7 @@ struct TorchBridge {
 // What the compiles of one build share.
 struct CompileSettings {
   std::shared_ptr<const Toolkit> toolkit;
-  std::filesystem::path headers;  // the folder with facade/, bridge/, lean/ and binding/
+  std::filesystem::path headers;  // the folder with facade/, bridge/ and binding/
   std::filesystem::path work;     // private folders are made below it
   // "tree" (the project), "site" (site-packages of torch), "cuda", "python": nothing of them reaches an object or a
   // key.
@@ -58,10 +62,13 @@ struct CompileSettings {
   // What sources see as __DATE__, __TIME__ and __TIMESTAMP__, in seconds since 1970: else no two builds would agree.
   std::int64_t date = 0;
   HeaderChoice choice = HeaderChoice::automatic;
-  std::set<std::string> proofs = {};        // verdicts of --headers check that the recipe vouches for: digests in hex
+  bool stand_ins_proved = false;  // the recipe vouches for our headers
+  // Folders whose headers are nobody's but torch's, Python's, CUDA's and the system's, absolute. What other files ask of
+  // the preprocessor must not depend on which headers stand in.
+  std::vector<std::filesystem::path> foreign_headers = {};
   std::string prepend_flags, append_flags;  // NVCC_PREPEND_FLAGS, NVCC_APPEND_FLAGS as recorded
   bool keep_temporary = false;              // leave the private folders
-  std::shared_ptr<TorchBridge> bridge;      // none: host passes begin with lean headers
+  std::shared_ptr<TorchBridge> bridge;      // none: host passes have torch's own headers
   ActionCache* cache = nullptr;
   Reporter* reporter = nullptr;
   std::function<void(const CompileOutcome&)> on_outcome;  // once per source that was compiled; may be empty

@@ -32,10 +32,10 @@ struct Image {
 ActionKey fatbinary_key(const std::string& subject, const Digest& tool, const Words& fatbinary,
                         const std::vector<Image>& images);
 
-// `image` is the digest of what stands in the place of .fatbin.c: nvcc's own text, or the detached wrapper.
-ActionKey host_compile_key(const std::string& subject, const Digest& tool, const Digest& runtime_headers,
-                           const Words& host_compile, std::string_view cudafe_text, std::string_view stub,
-                           const Digest& image);
+// `image` is the digest of what stands in the place of .fatbin.c: nvcc's own text, or the detached wrapper. The headers
+// that cudafe++ leaves to be included (crt/host_runtime.h) are the cache's to compare.
+ActionKey host_compile_key(const std::string& subject, const Digest& tool, const Words& host_compile,
+                           std::string_view cudafe_text, std::string_view stub, const Digest& image);
 
 // A .cpp of the project, from its preprocessed text.
 ActionKey cxx_key(const std::string& subject, const Digest& tool, const Words& compile, std::string_view text);
