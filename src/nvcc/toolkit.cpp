@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <optional>
 
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/nvcc/layout.hpp"
 #include "sagebuild/nvcc/text.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/machine.hpp"
 #include "sagebuild/sys/process.hpp"
 
 namespace sagebuild {
@@ -34,6 +37,17 @@ void launch(int* p) {
 )";
 constexpr std::string_view kOurId = "_5a9ebd1d_7_self_cu_00000000";
 
+// A full disk is no fault of the toolkit's, whichever of its tools meets it: they write below $TMPDIR.
+Error without_blame(Error failure) {
+  const std::string full = errno_text(ENOSPC);
+  if (std::ranges::none_of(failure.causes, [&](const auto& cause) { return cause.find(full) != std::string::npos; }))
+    return failure;
+  const std::string folder = environment_value("TMPDIR").value_or("/tmp");
+  return Error(failure.kind, fmt::format("cannot write below '{}'", folder), {full},
+               fmt::format("the disk that holds '{}' is full: free some space, or set TMPDIR to another folder",
+                           folder));
+}
+
 struct Bench {
   fs::path folder;
   std::string path;
@@ -43,8 +57,12 @@ struct Bench {
     command.argv = argv;
     command.cwd = where;
     if (!path.empty()) command.env["PATH"] = path;
-    run_checked(command,
-                fmt::format("the toolkit's self-test failed at '{}'", fs::path(argv.front()).filename().string()));
+    try {
+      run_checked(command,
+                  fmt::format("the toolkit's self-test failed at '{}'", fs::path(argv.front()).filename().string()));
+    } catch (const Error& error) {
+      throw without_blame(error);
+    }
   }
 };
 
@@ -123,7 +141,7 @@ void self_test(Toolkit& toolkit, const Words& nvcc) {
 
 fs::path require_program(std::string_view name, const std::string& path_list) {
   if (name.find('/') != std::string_view::npos) return name;
-  if (auto found = find_program(name, path_list)) return *found;
+  if (auto found = path_list.empty() ? find_program(name) : find_program(name, path_list)) return *found;
   throw Error(ErrorKind::environment, fmt::format("'{}' is not to be found", name), {},
               "run 'sagebuild doctor' to see what the CUDA toolkit lacks");
 }
@@ -137,39 +155,153 @@ std::string ask_host(const Words& argv, const std::string& path_list, std::strin
   return run_checked(command, fmt::format("cannot ask '{}'", argv.front())).output;
 }
 
-void find_tools(Toolkit& toolkit, const Words& nvcc, const DryRun& run, ActionCache& cache) {
-  const std::string& path = run.path;
-  auto& programs = toolkit.programs;
-  programs["nvcc"] = require_program(nvcc.front(), path);
-  programs["cudafe++"] = require_program(run.cudafe.front(), path);
-  programs["cicc"] = require_program(run.passes.front().cicc.front(), path);
-  programs["ptxas"] = require_program("ptxas", path);
-  programs["fatbinary"] = require_program(run.fatbinary.front(), path);
-  programs["ld"] = require_program("ld", path);
-  const std::string driver = require_program(run.host_compile.front(), path);
-  programs["host"] = driver;
-  for (const auto& [name, program] : programs) toolkit.tools[name] = cache.file_digest(program);
-
-  Sha256 host;
-  host.field(toolkit.tools["host"].hex());
-  for (const std::string part : {"cc1plus", "as"}) {
-    const auto answer = ask_host({driver, "-print-prog-name=" + part}, path);
-    host.field(cache.file_digest(require_program(trimmed(answer), path)).hex());
-  }
-  toolkit.tools["host"] = host.finish();
-
-  Words includes = {driver, "-M", "-x", "c++"};
-  for (std::size_t i = 0; i < run.host_compile.size(); ++i) {
-    if (run.host_compile[i].starts_with("-I")) includes.push_back(run.host_compile[i]);
-    if (run.host_compile[i] == "-isystem") includes.insert(includes.end(), {"-isystem", run.host_compile[i + 1]});
-  }
-  includes.push_back("-");
-  Sha256 headers;
-  const auto rule = ask_host(includes, path, "#include \"crt/host_runtime.h\"\n#include \"fatbinary_section.h\"\n");
-  for (const auto& file : depfile_inputs(rule))
-    if (file != "-") headers.field(cache.file_digest(file).hex());
-  toolkit.runtime_headers = headers.finish();
+std::string host_compiler_of(const Toolchain& toolchain) {
+  return toolchain.host_compiler.empty() ? "g++" : toolchain.host_compiler.string();
 }
+
+// "programs: =/usr/lib/gcc/x/12/:/usr/lib/gcc/..." of -print-search-dirs.
+std::vector<fs::path> listed_folders(std::string_view answer, std::string_view name) {
+  std::vector<fs::path> folders;
+  for (std::string_view line : lines_of(answer)) {
+    if (!take_prefix(line, name) || !take_prefix(line, ": =")) continue;
+    for (const auto folder : split(line, ":")) folders.emplace_back(folder);
+  }
+  return folders;
+}
+
+std::optional<fs::path> first_in(const std::vector<fs::path>& folders, const std::string& name) {
+  for (const auto& folder : folders)
+    if (fs::is_regular_file(folder / name)) return folder / name;
+  return std::nullopt;
+}
+
+// Finds the parts of one toolkit, and digests them.
+class Inspection {
+ public:
+  Inspection(Toolkit& toolkit, ActionCache& cache, std::string path_list)
+      : toolkit_(toolkit), cache_(cache), path_(std::move(path_list)) {}
+
+  void cuda_tools(const std::string& nvcc, const DryRun* run) {
+    auto& programs = toolkit_.programs;
+    programs["nvcc"] = require_program(nvcc, path_);
+    programs["ld"] = require_program("ld", path_);
+    if (run != nullptr) {
+      programs["cudafe++"] = require_program(run->cudafe.front(), path_);
+      programs["cicc"] = require_program(run->passes.front().cicc.front(), path_);
+      programs["ptxas"] = require_program("ptxas", path_);
+      programs["fatbinary"] = require_program(run->fatbinary.front(), path_);
+      const fs::path libdevice = programs["cicc"].parent_path().parent_path() / "libdevice" / "libdevice.10.bc";
+      if (fs::exists(libdevice)) toolkit_.tools["libdevice"] = digest_of(libdevice);
+    }
+    for (const auto& [name, program] : programs) toolkit_.tools[name] = digest_of(program);
+    // It decides the include folders, and lies beside the program that a link leads to.
+    for (const fs::path& program : {programs["nvcc"], fs::canonical(programs["nvcc"])}) {
+      const fs::path profile = program.parent_path() / "nvcc.profile";
+      if (fs::exists(profile)) toolkit_.tools["nvcc.profile"] = digest_of(profile);
+    }
+  }
+
+  void host_tools(const std::string& driver) {
+    driver_ = require_program(driver, path_);
+    toolkit_.programs["host"] = driver_;
+    const std::string answer = ask_host({driver_, "-print-search-dirs"}, path_);
+    const auto programs = listed_folders(answer, "programs");
+    libraries_ = listed_folders(answer, "libraries");
+    linker_ = require_program(first_in(programs, "ld").value_or("ld").string(), path_);
+
+    Sha256 host;
+    host.field(digest_of(driver_).hex());
+    for (const std::string name : {"cc1plus", "as"})
+      host.field(digest_of(require_program(first_in(programs, name).value_or(name).string(), path_)).hex());
+    host.field(digest_of(linker_).hex());
+    for (const std::string name : {"cc1", "collect2", "lto1", "lto-wrapper", "liblto_plugin.so"})
+      if (const auto part = first_in(programs, name)) host.field(name).field(digest_of(*part).hex());
+    if (const auto specs = first_in(libraries_, "specs")) host.field("specs").field(digest_of(*specs).hex());
+    toolkit_.tools["host"] = host.finish();
+    if (const auto strip = find_program("strip")) toolkit_.tools["strip"] = digest_of(*strip);
+  }
+
+  // What the compiler and its linker say of themselves: it takes five processes, so the cache keeps it.
+  void host_facts() {
+    ActionKey key("toolkit facts", driver_.string());
+    key.add("host compiler", toolkit_.tools.at("host")).add("driver", driver_.string());
+    auto known = cache_.lookup(key);
+    if (!known) {
+      ActionResult result;
+      result.facts = {{"includes", join(include_words(), "\n")},
+                      {"libraries", join(library_words(), "\n")},
+                      {"lists link inputs", knows_dependency_file() ? "yes" : ""}};
+      cache_.store(key, {}, result);
+      known = result;
+    }
+    for (const auto line : lines_of(known->facts["includes"])) toolkit_.system_includes.emplace_back(line);
+    for (const auto line : lines_of(known->facts["libraries"])) toolkit_.library_folders.emplace_back(line);
+    toolkit_.lists_link_inputs = known->facts["lists link inputs"] == "yes";
+  }
+
+  void runtime_headers(const DryRun& run) {
+    Words includes = {driver_.string(), "-M", "-x", "c++"};
+    for (std::size_t i = 0; i < run.host_compile.size(); ++i) {
+      if (run.host_compile[i].starts_with("-I")) includes.push_back(run.host_compile[i]);
+      if (run.host_compile[i] == "-isystem") includes.insert(includes.end(), {"-isystem", run.host_compile[i + 1]});
+    }
+    includes.push_back("-");
+    Sha256 headers;
+    const auto rule = ask_host(includes, path_, "#include \"crt/host_runtime.h\"\n#include \"fatbinary_section.h\"\n");
+    for (const auto& file : depfile_inputs(rule))
+      if (file != "-") headers.field(digest_of(file).hex());
+    toolkit_.runtime_headers = headers.finish();
+  }
+
+ private:
+  Digest digest_of(const fs::path& file) { return toolkit_.files[file] = cache_.file_digest(file); }
+
+  Words include_words() const {
+    Words absent, found;
+    for (const std::string language : {"c++", "c"}) {
+      Command command{.argv = {driver_.string(), "-E", "-v", "-x", language, "/dev/null", "-o", "/dev/null"}};
+      if (!path_.empty()) command.env["PATH"] = path_;
+      const std::string answer = run_checked(command, fmt::format("cannot ask '{}'", driver_.string())).diagnostics;
+      bool listed = false;
+      for (std::string_view line : lines_of(answer)) {
+        Words& words = listed ? found : absent;
+        if (line.ends_with("search starts here:")) listed = true;
+        else if (line.starts_with("End of search list")) listed = false;
+        else if (listed) line = trimmed(line);
+        else if (take_prefix(line, "ignoring nonexistent directory \"")) line.remove_suffix(1);
+        else continue;
+        if (line.starts_with('/') && std::ranges::find(words, line) == words.end()) words.emplace_back(line);
+      }
+    }
+    absent.insert(absent.end(), found.begin(), found.end());
+    return absent;
+  }
+
+  Words library_words() const {
+    Words folders;
+    for (const auto& folder : libraries_) folders.push_back(folder.string());
+    const std::string script = ask_host({linker_.string(), "--verbose"}, path_);
+    constexpr std::string_view kOpen = "SEARCH_DIR(\"";
+    for (auto at = script.find(kOpen); at != std::string::npos; at = script.find(kOpen, at)) {
+      at += kOpen.size();
+      std::string_view folder = std::string_view(script).substr(at, script.find('"', at) - at);
+      take_prefix(folder, "=");  // a sysroot, which only an option would set
+      folders.emplace_back(folder);
+    }
+    return folders;
+  }
+
+  bool knows_dependency_file() const {
+    return ask_host({linker_.string(), "--help"}, path_).find("--dependency-file") != std::string::npos;
+  }
+
+  Toolkit& toolkit_;
+  ActionCache& cache_;
+  std::string path_;  // where programs are looked for; empty: our own PATH
+  fs::path driver_;
+  fs::path linker_;
+  std::vector<fs::path> libraries_;
+};
 
 }  // namespace
 
@@ -177,6 +309,16 @@ Digest Toolkit::digest() const {
   Sha256 sum;
   for (const auto& [name, value] : tools) sum.field(name).field(value.hex());
   return sum.field(runtime_headers.hex()).finish();
+}
+
+bool Toolkit::unchanged(ActionCache& cache) const {
+  return std::ranges::all_of(files, [&](const auto& file) {
+    try {
+      return cache.file_digest(file.first) == file.second;
+    } catch (const Error&) {
+      return false;  // it is gone
+    }
+  });
 }
 
 Toolkit inspect_toolkit(const Toolchain& toolchain, const Words& nvcc, ActionCache& cache, Reporter& reporter) {
@@ -188,13 +330,15 @@ Toolkit inspect_toolkit(const Toolchain& toolchain, const Words& nvcc, ActionCac
   folder.sweep_if_killed();
   write_file(folder.path() / "empty.cu", "");
   const auto [run, reason] = dry_run(argv, "empty.cu", folder.path());
+  Inspection inspection(toolkit, cache, run ? run->path : "");
+  inspection.cuda_tools(nvcc.front(), run ? &*run : nullptr);
+  inspection.host_tools(run ? run->host_compile.front() : host_compiler_of(toolchain));
+  inspection.host_facts();
   if (!run) {
     toolkit.decompose_off = reason;
-    toolkit.programs["nvcc"] = require_program(nvcc.front(), "");
-    toolkit.tools["nvcc"] = cache.file_digest(toolkit.programs["nvcc"]);
     return toolkit;
   }
-  find_tools(toolkit, nvcc, *run, cache);
+  inspection.runtime_headers(*run);
 
   ActionKey key("toolkit", toolchain.nvcc_build);
   key.add("self-test", kTestSource).add("nvcc options", Words(nvcc.begin() + 1, nvcc.end()));

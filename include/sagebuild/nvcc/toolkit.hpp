@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "sagebuild/base/digest.hpp"
 #include "sagebuild/model/action_cache.hpp"
@@ -16,8 +17,18 @@ namespace sagebuild {
 struct Toolkit {
   Toolchain toolchain;
   std::map<std::string, std::filesystem::path> programs;  // "nvcc", "cudafe++", "cicc", "ptxas", "fatbinary", "ld"
-  std::map<std::string, Digest> tools;                    // the same, and "host" (driver, compiler proper, assembler)
-  Digest runtime_headers;                                 // crt/host_runtime.h and all it includes, for host compiles
+  // The same, and: "host" (the driver and all that it runs or reads itself: compilers proper, assembler, linker, LTO's
+  // parts, its specs file), "strip", and of the toolkit "nvcc.profile" and "libdevice". What is not there has no entry.
+  std::map<std::string, Digest> tools;
+  Digest runtime_headers;  // crt/host_runtime.h and all it includes, for host compiles
+  // Built into the host compiler for C++, then what it has for C alone. Folders that do not exist (yet) stand in front:
+  // which place they would have is not told, and a file in one of them counts as one that is found earlier.
+  std::vector<std::filesystem::path> system_includes;
+  // Where libraries are looked for behind every -L: the driver's own folders, then the linker's.
+  std::vector<std::filesystem::path> library_folders;
+  bool lists_link_inputs = false;  // the linker knows --dependency-file
+  // Every file that the digests were made of.
+  std::map<std::filesystem::path, Digest> files;
   // Why a feature is off; empty: it works as facts section 9 step 2 wants it.
   std::string decompose_off;     // the decomposed object differs from nvcc's
   std::string kernel_check_off;  // template kernels have another body than the one that is replaced
@@ -25,6 +36,10 @@ struct Toolkit {
 
   // One digest of all tools, for keys of whole compiles.
   Digest digest() const;
+
+  // Are the files behind it still what they were? A toolkit may be replaced while a build runs: then nothing that was
+  // made may be stored under the old digest. Costs a stat per file (about 200).
+  bool unchanged(ActionCache& cache) const;
 };
 
 // Finds and hashes the tools, and self-tests them once per digest (some seconds, then remembered by the cache). `nvcc`
