@@ -126,7 +126,7 @@ class Scheduler {
   static void lay_out(const Step& step) {
     if (step.folder.empty()) return;
     make_empty_folder(step.folder);
-    for (const StepInput& input : step.inputs) copy_file(input.from, step.folder / input.name);
+    for (const StepInput& input : step.inputs) copy_content(input.from, step.folder / input.name);
   }
 
   void start(NodeId id) {

@@ -122,8 +122,18 @@ Refusal torch_types(const std::vector<std::string>& kernels) {
   return std::nullopt;
 }
 
-MacroUse macro_use(std::string_view text, const std::function<bool(std::string_view)>& is_own) {
+MacroUse macro_use(std::string_view text, std::string_view warnings,
+                   const std::function<bool(std::string_view)>& is_own) {
   MacroUse use;
+  // a.cu:4:9: warning: "NAME" is not defined, evaluates to 0 [-Wundef]
+  for (const std::string_view line : lines_of(warnings)) {
+    const auto name = line.find(": warning: \"");
+    const auto end = line.find("\" is not defined, evaluates to 0");
+    if (name == std::string_view::npos || end == std::string_view::npos) continue;
+    const std::string_view place = line.substr(0, name);  // FILE:LINE:COLUMN
+    if (is_own(place.substr(0, place.rfind(':', place.rfind(':') - 1))))
+      use.undefined.emplace(line.substr(name + 12, end - name - 12));
+  }
   std::unordered_map<std::string_view, bool> known;
   bool own = false;
   for (std::string_view line : lines_of(text)) {
@@ -138,6 +148,7 @@ MacroUse macro_use(std::string_view text, const std::function<bool(std::string_v
       continue;
     }
     if (!own) continue;
+    if (line.starts_with("#pragma") && line.find("undef") != std::string_view::npos) use.hides_undefined = true;
     if (take_prefix(line, "#define ")) {
       const auto [name, rest] = name_and_rest(line);
       use.defined.emplace(name, rest);
@@ -174,6 +185,7 @@ std::string text_of(const MacroState& state) {
 
 Refusal macro_difference(const MacroUse& use, const MacroState& full,
                          const std::set<std::string, std::less<>>& stand_ins) {
+  if (use.hides_undefined) return "the source silences -Wundef, so that not all macros that it asks for are known";
   const auto is_in_full = [&](const auto& name) { return full.defined.contains(name); };
   for (const auto& name : use.undefined) {
     if (is_in_full(name) || may_be_pythons(name))

@@ -234,6 +234,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     }
     job_->depfiles.clear();
     job_->file_lists.clear();
+    if (failure == nullptr) make_empty_folder(job_->folder);
     job_->attempt = job_->folder / std::to_string(++attempts_);
     ran_ = true;
     return steps();

@@ -3,7 +3,7 @@
 // Full headers take seconds to read, but what they define does not depend on the source: they are read once for the
 // options and the architecture of a pass, in a text that includes what the source includes of them, and kept in the
 // cache. What the source asks for shows in its own text with our headers: every macro that it tests or expands (-dU),
-// and every name that it uses. What torch's headers define and undefine before the end is not looked at, since no file
+// every name that counts as 0 in a condition (-Wundef), and every name that it uses. What torch's headers define and undefine before the end is not looked at, since no file
 // of the source can be read in between.
 
 #include "sagebuild/nvcc/checks.hpp"
@@ -48,11 +48,17 @@ StepId add_macro_check(StepGraph& graph, const JobPtr& job, const std::string& k
   ours.folder = job->place("macros." + pass);
   const fs::path asked = ours.folder / "asked.ii";
   const Depfile depfile{asked.string() + ".d", cwd};
-  ours.writes = {asked, depfile.file};
-  ours.command = [job, headers, preprocess, asked, cwd] {
+  const fs::path warnings = ours.folder / "asked.log";
+  ours.writes = {asked, depfile.file, warnings};
+  ours.command = [job, headers, preprocess, asked, warnings, cwd] {
     Words argv = preprocess_command(preprocess, *job, headers, asked);
-    argv.push_back("-dU");
-    return job->command(argv, cwd);
+    std::erase_if(argv, [](const auto& word) {
+      return word == "-w" || word.starts_with("-Werror") || word == "-pedantic-errors";
+    });
+    argv.insert(argv.end(), {"-dU", "-Wundef", "-Wsystem-headers"});
+    Command command = job->command(argv, cwd);
+    command.log = warnings;
+    return command;
   };
   ours.expected_seconds = 0.5;
   graph.push_back(std::move(ours));
@@ -60,7 +66,7 @@ StepId add_macro_check(StepGraph& graph, const JobPtr& job, const std::string& k
   Step full = job->step(kind, "macros of torch's headers for " + pass);
   full.after = {graph.size() - 1};
   full.folder = job->place("macros-full." + pass);
-  full.reads = {asked, depfile.file};
+  full.reads = {asked, depfile.file, warnings};
   const fs::path folder = full.folder;
   const fs::path probe = folder / ("probe" + job->source.recorded.source.extension().string());
   const fs::path text = folder / "full.ii";
@@ -99,12 +105,12 @@ StepId add_macro_check(StepGraph& graph, const JobPtr& job, const std::string& k
     write_file(folder / "files", names);
   };
   const bool has_no_arch_list = pass == "host" && job->source.recorded.language == Language::cuda;
-  full.finish = [job, headers, folder, asked, has_no_arch_list] {
+  full.finish = [job, headers, folder, asked, warnings, has_no_arch_list] {
     const auto known = read_file_if_exists(folder / "macros");
     const auto is_own = [&](std::string_view file) {
       return !file.starts_with('<') && job->is_own(job->source.recorded.cwd / file);
     };
-    const MacroUse use = macro_use(read_file(asked), is_own);
+    const MacroUse use = macro_use(read_file(asked), read_file_if_exists(warnings).value_or(""), is_own);
     if (has_no_arch_list && use.defined.contains("__CUDA_ARCH_LIST__")) refuse("the source reads __CUDA_ARCH_LIST__");
     if (known) refuse_if(macro_difference(use, macro_state(*known), macros_of_ours(*job, headers)));
   };

@@ -22,24 +22,24 @@ Command Job::command(Words words, const fs::path& cwd) const {
 std::vector<fs::path> Job::files_in(const Depfile& depfile) const {
   std::vector<fs::path> files;
   for (const auto& name : depfile_inputs(read_file(depfile.file))) {
-    fs::path path = (depfile.cwd / name).lexically_normal();
+    fs::path read = (depfile.cwd / name).lexically_normal();
     // Line markers and nvcc's temporary text are named, too.
-    const bool is_pseudo = path.native().starts_with("/sagebuild/") || name.native().starts_with("{standard") ||
+    const bool is_pseudo = read.native().starts_with("/sagebuild/") || name.native().starts_with("{standard") ||
                            name.native().ends_with(".cudafe1.cpp");
-    if (!is_pseudo && !path.native().starts_with(settings->work.native() + "/")) files.push_back(std::move(path));
+    if (!is_pseudo && !read.native().starts_with(settings->work.native() + "/")) files.push_back(std::move(read));
   }
   return files;
 }
 
 bool Job::is_own(const fs::path& header) const {
-  const auto is_below = [](const fs::path& path, const fs::path& folder) {
-    return path.native().starts_with(folder.native() + "/");
+  const auto is_below = [](const fs::path& name, const fs::path& top) {
+    return name.native().starts_with(top.native() + "/");
   };
   const fs::path normal = header.lexically_normal();
   std::error_code ignored;
   const fs::path real = fs::weakly_canonical(normal, ignored);
-  return std::ranges::none_of(settings->foreign_headers, [&](const fs::path& folder) {
-    return !folder.empty() && (is_below(normal, folder) || is_below(real, folder));
+  return std::ranges::none_of(settings->foreign_headers, [&](const fs::path& foreign) {
+    return !foreign.empty() && (is_below(normal, foreign) || is_below(real, foreign));
   });
 }
 
@@ -141,7 +141,7 @@ void found_by_files(Step& step, const JobPtr& job, Words& argv, std::vector<fs::
 void publish(Step& step, const JobPtr& job, const fs::path& object) {
   const fs::path& place = job->source.recorded.object;
   step.writes.push_back(place);
-  step.finish = [object, place] { copy_file(object, place); };
+  step.finish = [object, place] { copy_content(object, place); };
 }
 
 StepGraph plain_steps(const JobPtr& job) {

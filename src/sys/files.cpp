@@ -98,7 +98,7 @@ void make_folders(const fs::path& path) {
   if (error) fail("make the folder", path, error.value());
 }
 
-void copy_file(const fs::path& from, const fs::path& to) {
+void copy_content(const fs::path& from, const fs::path& to) {
   make_folders(to.parent_path());
   std::error_code error;
   fs::copy_file(from, to, fs::copy_options::overwrite_existing, error);

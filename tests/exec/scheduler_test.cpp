@@ -163,9 +163,10 @@ TEST_CASE("a cached step is restored without its process; direct mode hands over
   MemoryCache cache;
   world.settings.cache = &cache;
   const auto graph = [&](bool direct) {
-    Step step = world.shell("compile", "echo ran >> runs; echo content > out");
+    Step step = world.shell("compile", "echo ran >> runs; echo content > own/out");
+    step.folder = world.folder.path() / "own";
     step.key = [direct] { return ActionKey("sh", "compile").add("mode", direct ? "direct" : "plain"); };
-    step.outputs = {{"out", world.folder.path() / "out"}};
+    step.outputs = {{"out", world.folder.path() / "own/out"}};
     if (direct) step.scope = SearchScope{};
     step.files_read = [&] { return std::vector<fs::path>{world.folder.path() / "runs"}; };
     StepGraph steps;
@@ -175,10 +176,9 @@ TEST_CASE("a cached step is restored without its process; direct mode hands over
   for (const bool direct : {false, true}) {
     fs::remove(world.folder.path() / "runs");
     CHECK_FALSE(world.run(graph(direct)).steps[0].cached);
-    fs::remove(world.folder.path() / "out");
     CHECK(world.run(graph(direct)).steps[0].cached);
     CHECK(world.text("runs") == "ran\n");
-    CHECK(world.text("out") == "content\n");
+    CHECK(world.text("own/out") == "content\n");
   }
   CHECK(cache.by_files == 1);
 }

@@ -42,21 +42,47 @@ TEST_CASE("types of torch's in a kernel's name") {
   CHECK_FALSE(torch_types({"_Z4takePf", "_Z4takePN3foo3atmE"}));
 }
 
-TEST_CASE("macros that the project's files ask for") {
-  const std::string full =
-      "# 1 \"/site/torch.h\"\n#define INNER 1\n# 1 \"/tree/a.cu\" 1\n#define VERSION 2\n#define TORCH_CHECK(x) "
-      "real(x)\n"
-      "#undef NEVER\n#define SAME 1\n";
-  const auto ours = [](const std::string& text) { return "# 1 \"/tree/a.cu\"\n" + text; };
-  const std::string same = "#define VERSION 2\n#define TORCH_CHECK(x) other(x)\n#undef NEVER\n#define SAME 1\n";
-  const std::set<std::string, std::less<>> by_design = {"TORCH_CHECK"};
-  CHECK_FALSE(macro_difference(full, ours(same), "/tree/", by_design));
-  CHECK(macro_difference(full, ours(same), "/tree/", {})->find("TORCH_CHECK") != std::string::npos);
-  CHECK(macro_difference(full, ours("#undef VERSION\n#define SAME 1\n"), "/tree/", by_design)->find("VERSION") !=
-        std::string::npos);
-  CHECK(macro_difference(full, ours("#define VERSION 1\n#define SAME 1\n"), "/tree/", by_design)->find("VERSION") !=
-        std::string::npos);
-  CHECK(macro_difference(full, ours("#define VERSION 2\n"), "/tree/", by_design)->find("SAME") != std::string::npos);
+bool is_in_tree(std::string_view file) { return file.starts_with("/tree/"); }
+
+TEST_CASE("what own files ask of the preprocessor") {
+  const MacroUse use = macro_use(
+      "# 1 \"/site/torch.h\"\n#define INNER 1\nint other;\n# 1 \"/tree/a.cu\" 1\n#define VERSION 2\n#define CHECK(x) f(x)\n"
+      "#undef NEVER\n#pragma omp x\nint a = one(\"in \\\" text\") + 'c' + 1'000;\n# 3 \"<built-in>\"\nint more;\n",
+      "/tree/a.cu:2:5: warning: \"ZERO\" is not defined, evaluates to 0 [-Wundef]\n    2 | #if ZERO\n"
+      "/site/torch.h:9:1: warning: \"OTHER\" is not defined, evaluates to 0 [-Wundef]\n",
+      is_in_tree);
+  CHECK(use.defined == std::map<std::string, std::string, std::less<>>{{"CHECK", "(x) f(x)"}, {"VERSION", " 2"}});
+  CHECK(use.undefined == std::set<std::string, std::less<>>{"NEVER", "ZERO"});
+  CHECK(use.words == std::set<std::string, std::less<>>{"a", "int", "omp", "one", "pragma", "x"});
+  CHECK_FALSE(use.hides_undefined);
+}
+
+TEST_CASE("what is defined at the end of a text survives being written down") {
+  const MacroState state = macro_state("#define A 1\nint x;\n#define B(x) x\n#undef A\n#define C\n#define C 2\n");
+  CHECK(state.defined == std::map<std::string, std::string, std::less<>>{{"B", "(x) x"}, {"C", " 2"}});
+  CHECK(state.taken_back == std::set<std::string, std::less<>>{"A"});
+  const MacroState again = macro_state(text_of(state));
+  CHECK(again.defined == state.defined);
+  CHECK(again.taken_back == state.taken_back);
+}
+
+TEST_CASE("macros that torch's headers would have answered otherwise") {
+  const MacroState full = macro_state(
+      "#define VERSION 2\n#define TORCH_CHECK(x) real(x)\n#define SAME 1\n#define OLD\n#undef OLD\n");
+  const std::set<std::string, std::less<>> stand_ins = {"TORCH_CHECK", "OURS"};
+  const auto difference = [&](const std::string& asked) {
+    return macro_difference(macro_use("# 1 \"/tree/a.cu\"\n" + asked, "", is_in_tree), full, stand_ins).value_or("none");
+  };
+  CHECK(difference("#define VERSION 2\n#define TORCH_CHECK(x) other(x)\n#undef NEVER\n#define SAME 1\nint a;\n") ==
+        "none");
+  CHECK_THAT(difference("#undef VERSION\n"), Catch::Contains("'VERSION' is asked for"));
+  CHECK_THAT(difference("#define VERSION 1\n"), Catch::Contains("'VERSION' has another value"));
+  CHECK_THAT(difference("int a = VERSION;\n"), Catch::Contains("'VERSION' of torch's headers is used"));
+  CHECK_THAT(difference("#define OURS 1\n"), Catch::Contains("'OURS' is sagebuild's own"));
+  CHECK_THAT(difference("#define OLD 1\n"), Catch::Contains("'OLD' is taken back"));
+  CHECK_THAT(difference("#undef Py_GIL_DISABLED\n"), Catch::Contains("Py_GIL_DISABLED"));
+  CHECK_THAT(difference("#pragma GCC diagnostic ignored \"-Wundef\"\n"), Catch::Contains("silences -Wundef"));
+  CHECK(difference("#define MINE 1\n") == "none");
   CHECK(defined_macros("#define A 1\n  #define B(x) x\n// #define C\n") ==
         std::set<std::string, std::less<>>{"A", "B"});
 }

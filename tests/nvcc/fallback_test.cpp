@@ -20,15 +20,9 @@ TEST_CASE("an option that changes the shape goes to plain nvcc, with a reason") 
   CHECK(world.outcomes.back().reason.find("device link") != std::string::npos);
   CHECK(RecordingReporter::any_has(world.reporter.notes, "in one piece"));
   CHECK(world.object("a.cu").size() > 0);
-  CHECK(world.outcomes.back().mode.host == HeaderMode::lean);
+  CHECK(world.outcomes.back().mode.host == HeaderMode::full);
   std::filesystem::remove_all(world.tree() / "build");
   CHECK(world.compile("a.cu").runs.front().hit);
-
-  SECTION("with full headers, if the source asks for a macro that lean ones lack") {
-    world.put(world.tree() / "b.cu", kSmall + "#ifdef ONLY_FULL\nint more;\n#endif\n");
-    world.compile("b.cu");
-    CHECK(world.outcomes.back().mode == CompileMode{HeaderMode::full, HeaderMode::full, true});
-  }
 }
 
 TEST_CASE("architectures hidden in an options file are not the plan's, so plain nvcc gets them") {
@@ -56,26 +50,20 @@ TEST_CASE("plan foresees mode and cache") {
   CHECK(after.steps.empty());
 }
 
-TEST_CASE("what the facade does not have is taken from lean headers, what lean lacks from full ones") {
+TEST_CASE("what the facade does not have is taken from torch's own headers") {
   NEEDS_NVCC();
   NvccWorld world;
-  world.put(world.site() / "torch/include/ATen/core/Tensor.h",
-            read_file(world.site() / "torch/include/ATen/core/Tensor.h") + "namespace at { void only_in_torch(); }\n");
-  world.put(world.tree() / "lean.cu", kSmall + "void g() { at::only_in_torch(); }\n");
-  world.compile("lean.cu");
-  CHECK(world.outcomes.back().mode == CompileMode{HeaderMode::lean, HeaderMode::lean, false});
-
   world.put(world.tree() / "full.cu", kSmall + "int g() { return ONLY_FULL; }\n");
   world.compile("full.cu");
-  CHECK(world.outcomes.back().mode.host == HeaderMode::full);
+  CHECK(world.outcomes.back().mode == CompileMode{HeaderMode::full, HeaderMode::full, false});
+}
 
-  SECTION("and the next build begins there") {
-    std::filesystem::remove_all(world.tree() / "build");
-    world.flags.push_back("-DUNUSED");
-    world.outcomes.clear();
-    world.compile("full.cu");  // the mode is known for other options only
-    world.flags.back() = "-O1";
-  }
+TEST_CASE("what only the host pass cannot compile has torch's own headers there alone") {
+  NEEDS_NVCC();
+  NvccWorld world;
+  world.put(world.tree() / "a.cu", kSmall + "#ifndef __CUDA_ARCH__\nint g(at::Scale s) { return s.value > 1; }\n#endif\n");
+  world.compile("a.cu");
+  CHECK(world.outcomes.back().mode == CompileMode{HeaderMode::facade, HeaderMode::full, false});
 }
 
 TEST_CASE("a torch that the bridge does not compile with costs its headers on the host, and is told") {
@@ -89,7 +77,7 @@ TEST_CASE("a torch that the bridge does not compile with costs its headers on th
   CHECK_FALSE(world.bridge->fits);
   CHECK(RecordingReporter::any_has(world.reporter.notes, "bridge does not compile: "));
   world.compile("a.cu");
-  CHECK(world.outcomes.back().mode == CompileMode{HeaderMode::facade, HeaderMode::lean, false});
+  CHECK(world.outcomes.back().mode == CompileMode{HeaderMode::facade, HeaderMode::full, false});
 }
 
 TEST_CASE("whether a project includes torch") {
@@ -177,18 +165,6 @@ TEST_CASE("headers full and headers check") {
     CHECK(world.outcomes.back().mode.device == HeaderMode::facade);
     world.flags.push_back("-DUNUSED");
     CHECK(world.compile("a.cu").count("header proof") == 0);
-  }
-  SECTION("check: a verdict that the recipe vouches for is not run again") {
-    world.choice = HeaderChoice::check;
-    world.compile("a.cu");
-    const auto told = std::ranges::find_if(world.reporter.details, [](const auto& text) {
-      return text.starts_with("header proof of mini._ops a.cu compute_89: ");
-    });
-    REQUIRE(told != world.reporter.details.end());
-    world.proofs = {told->substr(told->rfind(' ') + 1)};
-    world.cache = std::make_shared<MemoryCache>();
-    CHECK(world.compile("a.cu").count("header proof") == 0);
-    CHECK(world.outcomes.back().mode.device == HeaderMode::facade);
   }
   SECTION("check: code for one architecture made from another's PTX is held against its own") {
     world.choice = HeaderChoice::check;

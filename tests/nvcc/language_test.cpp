@@ -60,8 +60,9 @@ Compiled ours(NvccWorld& world, const std::string& name) {
   REQUIRE(world.outcomes.back().mode == kTakenApart);
   Compiled result;
   const std::string stem = fs::path(name).stem();
-  const fs::path folder = world.find_private(stem + ".cudafe1.cpp").parent_path();
-  const std::string id = read_file(folder / (stem + ".module_id"));
+  const fs::path text = world.find_private(stem + ".module_id");
+  const std::string id = read_file(text);
+  const fs::path folder = text.parent_path().parent_path();  // of all steps
   for (const auto& entry : fs::recursive_directory_iterator(folder))
     if (entry.path().extension() == ".cubin") add_cubin(result, entry.path(), id);
   add_symbols(result, world.source(name).recorded.object, id);
@@ -239,7 +240,7 @@ TEST_CASE("what is not taken apart is nvcc's own object, and it is said why") {
   const auto check = [&](const std::string& option, const std::string& section, const std::string& reason) {
     world.flags = {"-O1", "-no-compress", option};
     world.compile("a.cu");
-    CHECK(world.outcomes.back().mode == CompileMode{HeaderMode::lean, HeaderMode::lean, true});
+    CHECK(world.outcomes.back().mode == CompileMode{HeaderMode::full, HeaderMode::full, true});
     CHECK_THAT(world.outcomes.back().reason, Catch::Contains(reason));
     CHECK(RecordingReporter::any_has(world.reporter.notes, reason));
 

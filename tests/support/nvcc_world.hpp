@@ -38,7 +38,7 @@ inline std::optional<std::filesystem::path> real_nvcc() {
   return std::nullopt;
 }
 
-// A project and a torch of a few lines, and everything a compile of it needs. The torch has what our lean and binding
+// A project and a torch of a few lines, and everything a compile of it needs. The torch has what our binding
 // headers include, and a torch/extension.h that brings more.
 class NvccWorld {
  public:
@@ -82,10 +82,10 @@ class NvccWorld {
   RecordingReporter reporter;
   std::vector<CompileOutcome> outcomes;
   HeaderChoice choice = HeaderChoice::automatic;
-  std::set<std::string> proofs;
+  bool stand_ins_proved = true;
   std::vector<Target> targets = {{Arch{8, 9}, Arch{8, 9}, true, false, ""}};
   StageCosts costs;
-  // As if it had been made: nothing is linked here. None: host passes begin with lean headers.
+  // As if it had been made: nothing is linked here. None: host passes have torch's own headers.
   std::shared_ptr<TorchBridge> bridge = std::make_shared<TorchBridge>();
   Words flags = {"-O1"};
 
@@ -126,7 +126,10 @@ class NvccWorld {
     result->project = "minisage";
     result->bridge = bridge;
     result->choice = choice;
-    result->proofs = proofs;
+    result->stand_ins_proved = stand_ins_proved;
+    result->foreign_headers = {result->headers, site() / "torch/include", toolchain().cuda_home,
+                               std::filesystem::canonical(toolchain().cuda_home)};
+    std::ranges::copy(result->toolkit->system_includes, std::back_inserter(result->foreign_headers));
     result->keep_temporary = true;
     result->cache = cache.get();
     result->reporter = &reporter;

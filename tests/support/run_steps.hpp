@@ -9,6 +9,7 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/model/step.hpp"
+#include "sagebuild/sys/files.hpp"
 
 namespace sagebuild {
 
@@ -41,6 +42,10 @@ class StepRunner {
  private:
   std::optional<StepFailure> try_step(const Step& step) {
     const auto started = ActionCache::Clock::now();
+    if (!step.folder.empty()) {
+      make_empty_folder(step.folder);
+      for (const auto& input : step.inputs) copy_content(input.from, step.folder / input.name);
+    }
     const auto key = step.key ? step.key() : std::nullopt;
     if (key && restored(step, *key)) {
       runs.push_back({step.kind, step.label, true});

@@ -29,13 +29,16 @@ Refusal torch_types(const std::vector<std::string>& kernels);
 // 4: what a source asks of the preprocessor, and what torch's own headers would have answered. A macro that only they
 // define decides silently for other code.
 
-// What the lines of own files in `g++ -E -dU` output ask for; `is_own` gets the name in a line marker.
+// What the lines of own files ask for in what `g++ -E -dU -Wundef -Wsystem-headers` writes and warns of; `is_own` gets
+// the name of a file.
 struct MacroUse {
   std::map<std::string, std::string, std::less<>> defined;  // expanded or tested: name to parameters and body
   std::set<std::string, std::less<>> undefined;             // tested, and not defined
   std::set<std::string, std::less<>> words;                 // names in what is left
+  bool hides_undefined = false;  // a pragma silences -Wundef, so that `undefined` may lack something
 };
-MacroUse macro_use(std::string_view text, const std::function<bool(std::string_view)>& is_own);
+MacroUse macro_use(std::string_view text, std::string_view warnings,
+                   const std::function<bool(std::string_view)>& is_own);
 
 // What is defined at the end of `g++ -E -dD` output, or of a text that text_of made.
 struct MacroState {

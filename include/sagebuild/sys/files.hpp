@@ -18,7 +18,7 @@ std::optional<std::string> read_file_if_exists(const std::filesystem::path& path
 // Whole or not at all. Keeps the mode of a file that it replaces; a link is followed, so the link stays.
 void write_file(const std::filesystem::path& path, std::string_view content);
 // Makes `to` a file with the content and mode of `from`; makes its folder where that is missing.
-void copy_file(const std::filesystem::path& from, const std::filesystem::path& to);
+void copy_content(const std::filesystem::path& from, const std::filesystem::path& to);
 // A folder with nothing in it, whatever was there before.
 void make_empty_folder(const std::filesystem::path& path);
 // Makes missing folders. Error{failed} names the first that cannot be made.
