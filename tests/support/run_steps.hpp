@@ -9,6 +9,7 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/model/step.hpp"
+#include "sagebuild/sys/files.hpp"
 
 namespace sagebuild {
 
@@ -41,6 +42,7 @@ class StepRunner {
  private:
   std::optional<StepFailure> try_step(const Step& step) {
     const auto started = ActionCache::Clock::now();
+    if (!step.folder.empty()) place_inputs(step);
     const auto key = step.key ? step.key() : std::nullopt;
     if (key && restored(step, *key)) {
       runs.push_back({step.kind, step.label, true});
@@ -65,6 +67,15 @@ class StepRunner {
       return StepFailure{step.kind, error.rendered()};
     }
     return finished(step);
+  }
+
+  static void place_inputs(const Step& step) {
+    std::filesystem::remove_all(step.folder);
+    make_folders(step.folder);
+    for (const StepInput& input : step.inputs) {
+      make_folders((step.folder / input.name).parent_path());
+      std::filesystem::copy_file(input.from, step.folder / input.name);
+    }
   }
 
   bool restored(const Step& step, const ActionKey& key) {
