@@ -11,15 +11,20 @@
 #include "sagebuild/sys/elf.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/response_files.hpp"
 
 namespace sagebuild {
 namespace {
 
 namespace fs = std::filesystem;
 
-PlannedSource with_toolkit_headers(PlannedSource source, const Toolchain& toolchain) {
+// The compile as every room sees it: with the toolkit's extra headers, and with the words of g++'s @files in their place,
+// so that what those say is in every key.
+PlannedSource as_compiled(PlannedSource source, const Toolchain& toolchain) {
+  RecordedSource& recorded = source.recorded;
+  if (recorded.language != Language::cuda) recorded.argv = with_response_files(std::move(recorded.argv), recorded.cwd);
   for (const fs::path& folder : toolchain.include_folders)
-    source.recorded.argv.insert(source.recorded.argv.end(), {"-isystem", folder.string()});
+    recorded.argv.insert(recorded.argv.end(), {"-isystem", folder.string()});
   return source;
 }
 
@@ -44,7 +49,7 @@ class GraphMaker {
       make_folders(source.recorded.object.parent_path());
       if (source.recorded.language == Language::cuda && compile_->bridge && !bridge_) {
         // One serves all modules: it is compiled with the options of the first CUDA source.
-        graph.push_back(bridge_step(with_toolkit_headers(source, toolchain_), *compile_));
+        graph.push_back(bridge_step(as_compiled(source, toolchain_), *compile_));
         bridge_ = graph.size() - 1;
       }
     }
@@ -98,7 +103,7 @@ class GraphMaker {
   StepGraph compiles_of(const PlannedModule& module, const std::shared_ptr<const CompileSettings>& settings) const {
     StepGraph steps;
     for (const PlannedSource& source : module.sources)
-      steps.push_back(compile_step(with_toolkit_headers(source, toolchain_), module.name, settings));
+      steps.push_back(compile_step(as_compiled(source, toolchain_), module.name, settings));
     return steps;
   }
 
@@ -237,7 +242,7 @@ BuildForecast foresee_modules(const BuildPlan& plan, const Toolchain& toolchain,
   std::vector<std::uint64_t> memory;
   for (const PlannedModule& module : plan.modules) {
     for (const PlannedSource& source : module.sources) {
-      auto foresight = foresee_compile(with_toolkit_headers(source, toolchain), module.name, *compile);
+      auto foresight = foresee_compile(as_compiled(source, toolchain), module.name, *compile);
       forecast.sources.push_back(forecast_of(std::move(foresight), execution.history, forecast, memory));
     }
   }

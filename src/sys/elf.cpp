@@ -5,9 +5,9 @@
 #include <gelf.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <optional>
 
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
@@ -32,6 +32,11 @@ class ElfFile {
   ElfFile(const ElfFile&) = delete;
   ElfFile& operator=(const ElfFile&) = delete;
 
+  // By the file's class, whatever a section says of itself.
+  int entries(const Elf_Data* data, Elf_Type type) const {
+    return static_cast<int>(data->d_size / gelf_fsize(elf_, type, 1, EV_CURRENT));
+  }
+
   // Calls `visit` with each section of that type: its header, and its content.
   template <class Visit>
   void each_section(GElf_Word type, Visit visit) const {
@@ -49,7 +54,7 @@ class ElfFile {
   template <class Visit>
   void each_symbol(GElf_Word table, Visit visit) const {
     each_section(table, [&](const GElf_Shdr& header, Elf_Data* data) {
-      for (int i = 1; i < static_cast<int>(header.sh_size / header.sh_entsize); ++i) {
+      for (int i = 1; i < entries(data, ELF_T_SYM); ++i) {
         GElf_Sym symbol;
         if (gelf_getsym(data, i, &symbol) == nullptr) fail();
         if (symbol.st_name != 0) visit(symbol, text(header.sh_link, symbol.st_name));
@@ -99,7 +104,7 @@ DynamicInfo dynamic_info(const fs::path& file) {
   DynamicInfo info;
   const ElfFile elf(file);
   elf.each_section(SHT_DYNAMIC, [&](const GElf_Shdr& header, Elf_Data* data) {
-    for (int i = 0; i < static_cast<int>(header.sh_size / header.sh_entsize); ++i) {
+    for (int i = 0; i < elf.entries(data, ELF_T_DYN); ++i) {
       GElf_Dyn entry;
       if (gelf_getdyn(data, i, &entry) == nullptr || entry.d_tag == DT_NULL) break;
       const auto value = [&] { return elf.text(header.sh_link, entry.d_un.d_val); };
