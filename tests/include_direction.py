@@ -9,7 +9,7 @@ LEVELS = [
     ["sys", "net", "vcs"],
     ["model"],
     ["report"],
-    ["source", "recipe", "patch", "probe", "nvcc", "plan", "exec", "cache", "wheel", "gpu", "verify", "hub", "env"],
+    ["source", "recipe", "patch", "probe", "nvcc", "link", "plan", "exec", "cache", "wheel", "gpu", "verify", "hub", "env"],
     ["app"],
     ["cli"],
 ]
@@ -17,7 +17,7 @@ LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"(?:sagebuild/)?([a-z]+)/', re.MULTILINE)
 # One door per library: who may include which third-party header.
 DOORS = {
-    "curl/": "net", "git2": "vcs", "CLI/": "cli", "zip.h": "wheel", "libelf": "gpu", "gelf": "gpu", "re2/": "patch",
+    "curl/": "net", "git2": "vcs", "CLI/": "cli", "zip.h": "wheel", "libelf": "sys", "gelf": "sys", "re2/": "patch",
     "archive": "source", "toml++": "base", "openssl/": "base",
 }
 THIRD = re.compile(r"^\s*#\s*include\s+<([^>]+)>", re.MULTILINE)

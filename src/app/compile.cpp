@@ -7,158 +7,154 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/env/stubs.hpp"
-#include "sagebuild/nvcc/checks.hpp"
+#include "sagebuild/link/link.hpp"
+#include "sagebuild/sys/elf.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/response_files.hpp"
 
 namespace sagebuild {
 namespace {
 
 namespace fs = std::filesystem;
 
-PlannedSource with_toolkit_headers(PlannedSource source, const Toolchain& toolchain) {
+// The compile as every room sees it: with the toolkit's extra headers, and with the words of g++'s @files in their place,
+// so that what those say is in every key.
+PlannedSource as_compiled(PlannedSource source, const Toolchain& toolchain) {
+  RecordedSource& recorded = source.recorded;
+  if (recorded.language != Language::cuda) recorded.argv = with_response_files(std::move(recorded.argv), recorded.cwd);
   for (const fs::path& folder : toolchain.include_folders)
-    source.recorded.argv.insert(source.recorded.argv.end(), {"-isystem", folder.string()});
+    recorded.argv.insert(recorded.argv.end(), {"-isystem", folder.string()});
   return source;
+}
+
+// Linker and compiler driver count as one: they are found by it.
+Digest link_tools(const Toolkit& toolkit) {
+  Sha256 sum;
+  for (const char* tool : {"host", "strip"}) {
+    const auto found = toolkit.tools.find(tool);
+    sum.field(tool).field(found == toolkit.tools.end() ? "" : found->second.hex());
+  }
+  return sum.finish();
 }
 
 class GraphMaker {
  public:
-  GraphMaker(const Toolchain& toolchain, const PythonEnv& python, const CompileRoom& room,
-             std::shared_ptr<const CompileSettings> compile)
-      : toolchain_(toolchain), python_(python), room_(room), compile_(std::move(compile)) {}
+  GraphMaker(const Toolchain& toolchain, const CompileRoom& room, std::shared_ptr<const CompileSettings> compile,
+             std::shared_ptr<const LinkSettings> link)
+      : toolchain_(toolchain), room_(room), compile_(std::move(compile)), link_(std::move(link)) {}
 
   void add(const PlannedModule& module) {
-    std::vector<StepId> objects;
     for (const PlannedSource& source : module.sources) {
       make_folders(source.recorded.object.parent_path());
       if (source.recorded.language == Language::cuda && compile_->bridge && !bridge_) {
         // One serves all modules: it is compiled with the options of the first CUDA source.
-        graph.push_back(bridge_step(with_toolkit_headers(source, toolchain_), *compile_));
+        graph.push_back(bridge_step(as_compiled(source, toolchain_), *compile_));
         bridge_ = graph.size() - 1;
       }
     }
-    StepGraph compiles = compiles_of(module);
-    for (Step& compile : compiles) {
+    std::vector<StepId> objects;
+    for (Step& compile : compiles_of(module, compile_)) {
       graph.push_back(std::move(compile));
       objects.push_back(graph.size() - 1);
     }
     if (bridge_) objects.push_back(*bridge_);
-    const fs::path linked = room_.work / "linked" / module.output;
-    const fs::path stripped = room_.work / "modules" / module.output;
-    make_folders(linked.parent_path());
-    make_folders(stripped.parent_path());
-    add_link(module, linked, stripped, std::move(objects));
-    modules_[module.output] = stripped;
+    const fs::path finished = room_.work / "modules" / module.output;
+    graph.push_back(module_step(module, finished, std::move(objects)));
+    modules_[module.output] = finished;
   }
 
   StepGraph graph;
   LinkedModules take_modules() { return std::move(modules_); }
 
  private:
-  // What the linked module depends on: the command without this machine's folders, the objects, the tools, and the
-  // torch whose libraries it is linked to.
-  ActionKey link_key(const PlannedModule& module) const {
-    std::vector<std::string> words;
-    for (const std::string& word : module.link) {
-      std::string text = word;
-      for (const auto& [name, folder] : compile_->roots)
-        text = replaced(std::move(text), folder.string(), "{" + name + "}");
-      words.push_back(std::move(text));
-    }
-    ActionKey key("link", module.name);
-    key.add("command", words);
-    for (const PlannedSource& source : module.sources) {
-      key.add(source.recorded.source.filename().string(), compile_->cache->file_digest(source.recorded.object));
-    }
-    if (bridge_ && compile_->bridge->fits) key.add("bridge", compile_->cache->file_digest(compile_->bridge->object));
-    key.add("host compiler", compile_->toolkit->tools.at("host"));
-    key.add("ld", compile_->toolkit->tools.at("ld"));
-    key.add("torch", python_.torch ? python_.torch->version : "");
-    key.add("cuda", toolchain_.nvcc_build);
-    return key;
+  // Objects of the same sources, made once more with other headers, where no other step writes.
+  struct Remade {
+    PlannedModule module;
+    LinkObjects objects;
+  };
+
+  static bool needs_bridge(const LinkObjects& objects) {
+    return std::ranges::any_of(objects, [](const auto& object) {
+      return std::ranges::any_of(undefined_symbols(object.second), [](const auto& symbol) {
+        return symbol.find("16sagebuild_bridge") != std::string::npos;
+      });
+    });
   }
 
-  std::vector<std::string> undefined_in(const PlannedModule& module) const {
-    std::vector<std::string> undefined;
+  static LinkObjects objects_of(const PlannedModule& module) {
+    LinkObjects objects;
     for (const PlannedSource& source : module.sources)
-      std::ranges::move(undefined_symbols(source.recorded.object), std::back_inserter(undefined));
-    return undefined;
+      objects[source.recorded.object.lexically_normal()] = source.recorded.object;
+    return objects;
   }
 
-  static bool needs_bridge(const std::vector<std::string>& undefined) {
-    return std::ranges::any_of(
-        undefined, [](const auto& symbol) { return symbol.find("16sagebuild_bridge") != std::string::npos; });
-  }
-
-  // Compiles do not wait for the bridge, and their objects serve every torch: some may need one that this torch cannot
-  // have.
-  bool lacks_bridge(const PlannedModule& module) const {
-    return bridge_ && !compile_->bridge->fits && needs_bridge(undefined_in(module));
-  }
-
-  // The driver's library is not on a build machine: a stub with the same soname stands in.
-  fs::path cuda_stubs(const PlannedModule& module, std::vector<std::string> symbols) const {
-    if (const fs::path own = toolkit_stubs(toolchain_.cuda_home); !own.empty()) return own;
-    std::erase_if(symbols, [](const auto& symbol) { return !symbol.starts_with("cu"); });
-    return libcuda_stub(symbols, room_.work / "stubs" / module.name, toolchain_.host_compiler);
-  }
-
-  Command link_command(const PlannedModule& module, const fs::path& output) const {
-    Command command{.argv = module.link, .cwd = module.link_cwd};
-    command.env["TMPDIR"] = room_.work;
-    *(std::ranges::find(command.argv, "-o") + 1) = output.string();
-    std::vector<std::string> undefined = undefined_in(module);
-    if (needs_bridge(undefined)) {
-      const auto object = std::ranges::find_if(command.argv, [](const auto& word) { return word.ends_with(".o"); });
-      command.argv.insert(object, compile_->bridge->object.string());
+  Remade remade(const PlannedModule& module, const fs::path& folder) const {
+    Remade again{module, {}};
+    for (const auto& [place, object] : objects_of(module)) {
+      const auto source =
+          std::ranges::find(again.module.sources, object, [](const auto& one) { return one.recorded.object; });
+      source->recorded.object = folder / std::to_string(again.objects.size()) / object.filename();
+      again.objects[place] = source->recorded.object;
     }
-    const auto libcuda = std::ranges::find(command.argv, "-lcuda");
-    if (libcuda != command.argv.end())
-      command.argv.insert(libcuda, "-L" + cuda_stubs(module, std::move(undefined)).string());
-    return command;
+    return again;
   }
 
-  StepGraph compiles_of(const PlannedModule& module) const {
+  StepGraph compiles_of(const PlannedModule& module, const std::shared_ptr<const CompileSettings>& settings) const {
     StepGraph steps;
     for (const PlannedSource& source : module.sources)
-      steps.push_back(compile_step(with_toolkit_headers(source, toolchain_), module.name, compile_));
+      steps.push_back(compile_step(as_compiled(source, toolchain_), module.name, settings));
     return steps;
   }
 
-  // Linked and stripped in one step of two sub-steps, so that only the finished module is kept in the cache.
-  void add_link(const PlannedModule& module, const fs::path& linked, const fs::path& stripped,
-                std::vector<StepId> objects) {
-    Step step;
-    step.kind = "module";
-    step.subject = module.name;
-    step.label = fmt::format("module {}", module.name);
+  // Compiles do not wait for the bridge, and their objects serve every torch: some may need one that this torch cannot
+  // have. They are made again without.
+  Step module_step(const PlannedModule& module, const fs::path& finished, std::vector<StepId> objects) const {
+    Step step{.kind = "module", .subject = module.name, .label = fmt::format("module {}", module.name)};
     step.after = std::move(objects);
-    step.key = [this, &module] { return lacks_bridge(module) ? std::nullopt : std::optional(link_key(module)); };
-    step.outputs = {{"module", stripped}};
-    step.expand = [this, &module, linked, stripped](const StepFailure* failure) -> std::optional<StepGraph> {
-      if (failure != nullptr) return std::nullopt;
-      StepGraph steps;
-      if (lacks_bridge(module)) steps = compiles_of(module);
-      Step link{.kind = "link", .subject = module.name, .label = fmt::format("link {}", module.name)};
-      for (StepId id = 0; id < steps.size(); ++id) link.after.push_back(id);
-      link.command = [this, &module, linked] { return link_command(module, linked); };
-      steps.push_back(std::move(link));
-      Step strip{.kind = "strip", .subject = module.name, .label = fmt::format("strip {}", module.name)};
-      strip.after = {steps.size() - 1};
-      strip.command = [linked, stripped] {
-        return Command{.argv = {"strip", "--strip-unneeded", "-o", stripped.string(), linked.string()}};
-      };
-      steps.push_back(std::move(strip));
-      return steps;
+    step.outputs = {{"module", finished}};
+    // Even of stand-ins whose objects do not find each other, torch's own headers make a module.
+    auto last_try = std::make_shared<bool>(compile_->choice == HeaderChoice::full);
+    step.expand = [this, &module, finished, last_try](const StepFailure* failure) -> std::optional<StepGraph> {
+      if (failure == nullptr) {
+        const LinkObjects made = objects_of(module);
+        if (!bridge_ || !needs_bridge(made)) return StepGraph{link(module, made, finished, false, "")};
+        if (compile_->bridge->fits) return StepGraph{link(module, made, finished, true, "")};
+        return again(module, finished, compile_->choice, "-without-bridge");
+      }
+      if (*last_try || !objects_do_not_fit(*failure)) return std::nullopt;
+      *last_try = true;
+      compile_->reporter->note(fmt::format("{} is made again with torch's own headers: {}", module.name,
+                                           lines_of(failure->reason).front()));
+      return again(module, finished, HeaderChoice::full, "-full");
     };
-    graph.push_back(std::move(step));
+    step.expected_seconds = 0;
+    return step;
+  }
+
+  StepGraph again(const PlannedModule& module, const fs::path& finished, HeaderChoice headers,
+                  const std::string& suffix) const {
+    auto settings = std::make_shared<CompileSettings>(*compile_);
+    settings->choice = headers;
+    settings->work = room_.work / ("compile" + suffix);
+    const Remade parts = remade(module, room_.work / ("objects" + suffix) / module.name);
+    StepGraph steps = compiles_of(parts.module, settings);
+    Step last = link(module, parts.objects, finished, false, suffix);
+    for (StepId id = 0; id < steps.size(); ++id) last.after.push_back(id);
+    steps.push_back(std::move(last));
+    return steps;
+  }
+
+  Step link(const PlannedModule& module, const LinkObjects& objects, const fs::path& finished, bool with_bridge,
+            const std::string& suffix) const {
+    return link_step(module, objects, with_bridge ? compile_->bridge->object : fs::path(), finished,
+                     module.name + suffix, link_);
   }
 
   const Toolchain& toolchain_;
-  const PythonEnv& python_;
   const CompileRoom& room_;
   std::shared_ptr<const CompileSettings> compile_;
+  std::shared_ptr<const LinkSettings> link_;
   std::optional<StepId> bridge_;
   LinkedModules modules_;
 };
@@ -213,6 +209,30 @@ std::shared_ptr<CompileSettings> compile_settings(const BuildPlan& plan, const T
   return compile;
 }
 
+std::shared_ptr<LinkSettings> link_settings(const std::shared_ptr<const CompileSettings>& compile,
+                                            const PythonEnv& python, const CompileRoom& room) {
+  const std::shared_ptr<const Toolkit> toolkit = compile->toolkit;
+  const Toolchain& toolchain = toolkit->toolchain;
+  auto link = std::make_shared<LinkSettings>();
+  link->roots = compile->roots;
+  link->roots["build"] = room.work;
+  link->work = room.work / "link";
+  link->host_compiler = toolchain.host_compiler;
+  link->tools = link_tools(*toolkit);
+  link->library_folders = toolkit->library_folders;
+  link->lists_inputs = toolkit->lists_link_inputs;
+  link->tools_unchanged = [toolkit, cache = compile->cache] { return toolkit->unchanged(*cache); };
+  link->driver_stubs = toolkit_stubs(toolchain.cuda_home);
+  link->provider_files = {fs::weakly_canonical(python.executable)};
+  if (python.torch) link->provider_folders.push_back(python.torch->root / "lib");
+  for (const char* folder : {"lib64", "lib"}) link->provider_folders.push_back(toolchain.cuda_home / folder);
+  link->cache = compile->cache;
+  link->reporter = compile->reporter;
+  if (!link->lists_inputs)
+    link->reporter->note("modules are linked in every build: this linker does not know --dependency-file, which says what it read");
+  return link;
+}
+
 // What one source adds to the forecast; the memory of its steps goes to `memory`.
 SourceForecast forecast_of(Foresight foresight, const CostHistory* history, BuildForecast& all,
                            std::vector<std::uint64_t>& memory) {
@@ -237,7 +257,7 @@ BuildForecast foresee_modules(const BuildPlan& plan, const Toolchain& toolchain,
   std::vector<std::uint64_t> memory;
   for (const PlannedModule& module : plan.modules) {
     for (const PlannedSource& source : module.sources) {
-      auto foresight = foresee_compile(with_toolkit_headers(source, toolchain), module.name, *compile);
+      auto foresight = foresee_compile(as_compiled(source, toolchain), module.name, *compile);
       forecast.sources.push_back(forecast_of(std::move(foresight), execution.history, forecast, memory));
     }
   }
@@ -260,7 +280,7 @@ ModuleOutcome compile_modules(const BuildPlan& plan, const Toolchain& toolchain,
       report.note(fmt::format("{}: {}, because {}", source.label, describe(source.mode), source.reason));
   };
 
-  GraphMaker maker(toolchain, python, room, compile);
+  GraphMaker maker(toolchain, room, compile, link_settings(compile, python, room));
   for (const PlannedModule& module : plan.modules) maker.add(module);
   outcome.execution = execute(std::move(maker.graph), execution, report);
   outcome.modules = maker.take_modules();

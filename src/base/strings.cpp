@@ -1,11 +1,14 @@
 #include "sagebuild/base/strings.hpp"
 
+#include <cxxabi.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
+#include <memory>
 #include <numeric>
 
 #include "sagebuild/base/error.hpp"
@@ -156,6 +159,13 @@ std::string shell_line(const std::vector<std::string>& argv) {
   std::vector<std::string> quoted;
   for (const std::string& word : argv) quoted.push_back(shell_quoted(word));
   return join(quoted, " ");
+}
+
+std::string demangled(const std::string& symbol) {
+  int status = 0;
+  const std::unique_ptr<char, void (*)(void*)> text(abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, &status),
+                                                    std::free);
+  return status == 0 ? text.get() : symbol;
 }
 
 std::string human_size(unsigned long long bytes) {

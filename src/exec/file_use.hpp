@@ -20,7 +20,8 @@ class FileUse {
   // - a step that runs a process and has outputs has a folder, which overlaps no other step's;
   // - what a step writes lies below its folder, or is written on behalf of an outer step that has it among its own;
   // - no file has two writers;
-  // - whoever reads a file of another step comes after that step, and the step says that it writes the file.
+  // - whoever reads a file of another step comes after that step, and the step says that it writes the file; the inputs
+  //   of an outer step may be read without.
   void add(const StepGraph& graph, NodeId first, NodeId parent);
   // The node was given up: its files may be written by another way of doing the same.
   void forget(NodeId node);

@@ -53,12 +53,13 @@ Step compile_bridge(const PlannedSource& source, const std::shared_ptr<const Com
   const std::string depfile = object.string() + ".d";
   const Words argv = bridge_command(source, *settings);
   Step step{.kind = "g++", .subject = "torch bridge", .label = "g++ bridge to torch"};
+  step.folder = object.parent_path();
   step.scope = SearchScope{.roots = settings->roots, .include_folders = include_folders(argv, object.parent_path())};
+  for (const fs::path& folder : settings->toolkit->system_includes) step.scope->include_folders.push_back(folder);
   step.key = [argv, settings] {
     return direct_key("torch bridge", "bridge", settings->toolkit->digest(), argv, "", settings->roots);
   };
   step.command = [argv, settings, object, depfile] {
-    make_folders(object.parent_path());
     Command command{.argv = argv, .cwd = object.parent_path()};
     for (auto& option : macro_prefix_maps(settings->roots)) command.argv.push_back(std::move(option));
     command.argv.insert(command.argv.end(),
@@ -68,6 +69,9 @@ Step compile_bridge(const PlannedSource& source, const std::shared_ptr<const Com
     return command;
   };
   step.outputs = {{"object", object}};
+  step.check = [settings] {
+    if (!settings->toolkit->unchanged(*settings->cache)) nvcc::refuse("the compiler was replaced meanwhile");
+  };
   step.files_read = [depfile] { return depfile_inputs(read_file(depfile)); };
   step.expected_seconds = 6;
   step.expected_memory = 750ULL << 20U;

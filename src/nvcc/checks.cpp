@@ -1,40 +1,17 @@
 #include "sagebuild/nvcc/checks.hpp"
 
-#include <cxxabi.h>
-#include <elf.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <cstdlib>
-#include <cstring>
-#include <memory>
 #include <unordered_map>
 
-#include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/nvcc/text.hpp"
-#include "sagebuild/sys/files.hpp"
 
 namespace sagebuild {
 namespace {
-
-template <class Type>
-Type value_at(std::string_view bytes, std::uint64_t offset) {
-  Type value;
-  if (offset > bytes.size() || bytes.size() - offset < sizeof value)
-    throw Error(ErrorKind::failed, "the file is cut short");
-  std::memcpy(&value, bytes.data() + offset, sizeof value);
-  return value;
-}
-
-std::string demangled(const std::string& symbol) {
-  int status = 0;
-  const std::unique_ptr<char, void (*)(void*)> text(abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, &status),
-                                                    std::free);
-  return status == 0 ? text.get() : symbol;
-}
 
 // "ns::k" of "ns::k(int*)", "k" of "void k<3>(int*)".
 std::string base_name(const std::string& demangled_symbol) {
@@ -79,29 +56,6 @@ bool may_be_pythons(std::string_view macro) {
 }
 
 }  // namespace
-
-std::vector<std::string> undefined_symbols(const std::filesystem::path& object) {
-  const std::string bytes = read_file(object);
-  const auto header = value_at<Elf64_Ehdr>(bytes, 0);
-  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64)
-    throw Error(ErrorKind::failed, fmt::format("'{}' is not an ELF object", object.string()));
-  const auto section = [&](std::uint64_t index) {
-    return value_at<Elf64_Shdr>(bytes, header.e_shoff + index * sizeof(Elf64_Shdr));
-  };
-  std::vector<std::string> names;
-  for (std::uint64_t i = 0; i < header.e_shnum; ++i) {
-    const auto table = section(i);
-    if (table.sh_type != SHT_SYMTAB) continue;
-    const auto strings = section(table.sh_link);
-    for (std::uint64_t at = sizeof(Elf64_Sym); at < table.sh_size; at += sizeof(Elf64_Sym)) {
-      const auto symbol = value_at<Elf64_Sym>(bytes, table.sh_offset + at);
-      if (symbol.st_shndx != SHN_UNDEF || symbol.st_name == 0) continue;
-      const auto start = strings.sh_offset + symbol.st_name;
-      if (start < bytes.size()) names.emplace_back(bytes.c_str() + start);
-    }
-  }
-  return names;
-}
 
 Refusal missing_kernels(const std::vector<std::string>& undefined, const std::vector<std::string>& plain_kernels) {
   for (const auto& symbol : undefined) {

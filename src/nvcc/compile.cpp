@@ -107,6 +107,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     step.scope = job_->scope;
     step.outputs = {{"object", job_->source.recorded.object}};
     step.files_read = [self] { return self->files_read(); };
+    step.check = with_same_tools(nullptr);
     step.expand = [self](const StepFailure* failure) { return self->expand(failure); };
     step.finish = [self] { self->finish(); };
     step.expected_seconds = seconds_expected();
@@ -202,7 +203,9 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
       scope.include_folders.push_back(job_->settings->headers / name_of(mode));
     std::ranges::move(include_folders(job_->argv, job_->source.recorded.cwd),
                       std::back_inserter(scope.include_folders));
-    if (cuda()) scope.include_folders.push_back(job_->settings->toolkit->toolchain.cuda_home / "include");
+    const Toolkit& toolkit = *job_->settings->toolkit;
+    if (cuda()) scope.include_folders.push_back(toolkit.toolchain.cuda_home / "include");
+    std::ranges::copy(toolkit.system_includes, std::back_inserter(scope.include_folders));
     return scope;
   }
 
@@ -241,8 +244,21 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
   }
 
   StepGraph steps() const {
-    if (!cuda()) return nvcc::cxx_steps(job_, mode_.host);
-    return mode_.plain ? nvcc::plain_steps(job_) : nvcc::decomposed_steps(job_, mode_);
+    StepGraph graph = !cuda()       ? nvcc::cxx_steps(job_, mode_.host)
+                      : mode_.plain ? nvcc::plain_steps(job_)
+                                    : nvcc::decomposed_steps(job_, mode_);
+    for (Step& step : graph) {
+      if (step.key) step.check = with_same_tools(std::move(step.check));
+    }
+    return graph;
+  }
+
+  // Nothing is kept under the digest of tools that were replaced while they ran.
+  std::function<void()> with_same_tools(std::function<void()> check) const {
+    return [settings = job_->settings, check = std::move(check)] {
+      if (!settings->toolkit->unchanged(*settings->cache)) nvcc::refuse("the toolkit was replaced while it compiled");
+      if (check) check();
+    };
   }
 
   std::optional<CompileMode> next_cxx_mode() const {

@@ -4,6 +4,7 @@
 
 #include "sagebuild/nvcc/checks.hpp"
 #include "sagebuild/nvcc/keys.hpp"
+#include "sagebuild/sys/elf.hpp"
 #include "source_compile.hpp"
 
 namespace sagebuild::nvcc {

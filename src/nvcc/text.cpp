@@ -87,19 +87,6 @@ std::string name_before_parameters(std::string_view declaration) {
 
 }  // namespace
 
-std::string mapped_path(std::string_view path, const PathRoots& roots) {
-  const std::string* best = nullptr;
-  std::size_t length = 0;
-  for (const auto& [name, root] : roots) {
-    const std::string& folder = root.native();
-    if (folder.empty() || folder.size() <= length || !path.starts_with(folder)) continue;
-    if (path.size() > folder.size() && path[folder.size()] != '/') continue;
-    best = &name;
-    length = folder.size();
-  }
-  return best == nullptr ? std::string(path) : fmt::format("/sagebuild/{}{}", *best, path.substr(length));
-}
-
 std::vector<std::string> macro_prefix_maps(const PathRoots& roots) {
   std::vector<std::pair<std::string, std::string>> sorted;
   for (const auto& [name, root] : roots)

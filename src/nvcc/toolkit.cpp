@@ -216,7 +216,8 @@ class Inspection {
     host.field(digest_of(linker_).hex());
     for (const std::string name : {"cc1", "collect2", "lto1", "lto-wrapper", "liblto_plugin.so"})
       if (const auto part = first_in(programs, name)) host.field(name).field(digest_of(*part).hex());
-    if (const auto specs = first_in(libraries_, "specs")) host.field("specs").field(digest_of(*specs).hex());
+    for (const std::string name : {"specs", "libgomp.spec", "libitm.spec", "libsanitizer.spec"})
+      if (const auto part = first_in(libraries_, name)) host.field(name).field(digest_of(*part).hex());
     toolkit_.tools["host"] = host.finish();
     if (const auto strip = find_program("strip")) toolkit_.tools["strip"] = digest_of(*strip);
   }

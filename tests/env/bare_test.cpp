@@ -12,7 +12,7 @@
 #include "sagebuild/env/doctor.hpp"
 #include "sagebuild/env/environments.hpp"
 #include "sagebuild/env/python.hpp"
-#include "sagebuild/env/stubs.hpp"
+#include "sagebuild/link/stubs.hpp"
 #include "sagebuild/env/toolchain.hpp"
 #include "sagebuild/env/toolkit_packages.hpp"
 #include "sagebuild/sys/process.hpp"

@@ -3,6 +3,7 @@
 #include "sagebuild/nvcc/text.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/process.hpp"
+#include "sagebuild/sys/elf.hpp"
 #include "support/catch.hpp"
 
 namespace sagebuild {

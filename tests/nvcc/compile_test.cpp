@@ -1,6 +1,7 @@
 #include "sagebuild/nvcc/compile.hpp"
 
 #include "sagebuild/nvcc/checks.hpp"
+#include "sagebuild/sys/elf.hpp"
 #include "support/catch.hpp"
 #include "support/nvcc_world.hpp"
 

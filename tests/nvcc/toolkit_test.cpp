@@ -41,7 +41,7 @@ TEST_CASE("every part of a host compiler and of nvcc is in the toolkit's digest,
   const Toolkit before = planted.inspect();  // without the optional parts, which is no error
   CHECK(before.unchanged(planted.cache));
   const std::string part = GENERATE(as<std::string>{}, "cc1plus", "as", "ld", "cc1", "collect2", "lto1", "lto-wrapper",
-                                    "liblto_plugin.so", "specs", "nvcc.profile");
+                                    "liblto_plugin.so", "specs", "libgomp.spec", "nvcc.profile");
   CAPTURE(part);
   planted.script(part, part == "ld" ? "exec ld \"$@\" # one" : "one");
   const Toolkit with_part = planted.inspect();

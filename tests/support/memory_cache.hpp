@@ -33,15 +33,15 @@ class MemoryCache : public ActionCache {
 
   std::optional<ActionResult> lookup_by_files(const ActionKey& key, const SearchScope& scope) override {
     for (const auto& [files, result] : by_files_[key.digest()])
-      if (unchanged(files, scope)) return noted(key, result);
+      if (unchanged(files, scope) && asked_for(scope) == files.asked) return noted(key, result);
     return noted(key, std::nullopt);
   }
 
   ActionResult store_by_files(const ActionKey& key, const SearchScope& scope,
                               const std::vector<std::filesystem::path>& files_read, Clock::time_point,
                               const Paths& outputs, ActionResult result) override {
-    std::map<std::string, Digest> files;
-    for (const auto& file : files_read) files[name_of(file, scope)] = digest_of(file, scope);
+    Files files{{}, asked_for(scope)};
+    for (const auto& file : files_read) files.digests[name_of(file, scope)] = digest_of(file, scope);
     result = with_files(outputs, std::move(result));
     by_files_[key.digest()].emplace_back(files, result);
     return result;
@@ -53,7 +53,10 @@ class MemoryCache : public ActionCache {
   CacheCounters counters() const override { return {}; }
 
  private:
-  using Files = std::map<std::string, Digest>;
+  struct Files {
+    std::map<std::string, Digest> digests;
+    std::vector<std::string> asked;  // those that are there
+  };
 
   static std::string name_of(const std::filesystem::path& file, const SearchScope& scope) {
     for (const auto& [name, root] : scope.roots)
@@ -62,12 +65,20 @@ class MemoryCache : public ActionCache {
     return file;
   }
 
+  static std::vector<std::string> asked_for(const SearchScope& scope) {
+    std::vector<std::string> there;
+    for (const auto& folder : scope.include_folders)
+      for (const auto& name : scope.asked)
+        if (std::filesystem::exists(folder / name)) there.push_back(name_of(folder / name, scope));
+    return there;
+  }
+
   static Digest digest_of(const std::filesystem::path& file, const SearchScope& scope) {
     return !scope.comments_count && is_code(file) ? code_digest(read_file(file)) : sha256_file(file);
   }
 
   static bool unchanged(const Files& files, const SearchScope& scope) {
-    for (const auto& [name, digest] : files) {
+    for (const auto& [name, digest] : files.digests) {
       std::string path = name;
       const auto end = name.find('}');
       if (end != std::string::npos) path = scope.roots.at(name.substr(1, end - 1)).native() + name.substr(end + 1);

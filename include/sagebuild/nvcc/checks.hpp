@@ -2,7 +2,6 @@
 // What a device pass and a host pass that saw different headers could do wrong, looked for on every source that is
 // compiled so. Each check gives the reason why the headers do not fit this source, or nothing.
 
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <optional>
@@ -11,12 +10,11 @@
 #include <string_view>
 #include <vector>
 
+#include "sagebuild/sys/elf.hpp"
+
 namespace sagebuild {
 
 using Refusal = std::optional<std::string>;
-
-// Undefined symbols of an ELF64 object, mangled. Throws Error{failed} if it is none.
-std::vector<std::string> undefined_symbols(const std::filesystem::path& object);
 
 // 1 and 2: a template kernel that only the host pass instantiates leaves the marker of mark_missing_kernels undefined;
 // a plain one its own name. Without them a launch would go to a null function, silently.

@@ -2,21 +2,15 @@
 // The texts between nvcc's stages, normalised: a key names a text by what the next stage makes of it. Pure functions.
 
 #include <filesystem>
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "sagebuild/base/digest.hpp"
+#include "sagebuild/base/path_roots.hpp"
 
 namespace sagebuild {
 
-// Folders that lie elsewhere in the next build, by the fixed name that stands for them: {"tree", "/tmp/x/tree"}.
-using PathRoots = std::map<std::string, std::filesystem::path>;
-
-// "/tmp/x/tree/csrc/a.cu" -> "/sagebuild/tree/csrc/a.cu"; the deepest root wins. Others stay. The fixed form is an
-// absolute path, because compilers treat relative ones in line markers differently.
-std::string mapped_path(std::string_view path, const PathRoots& roots);
 // "-fmacro-prefix-map=/tmp/x/tree=/sagebuild/tree", deepest root last, since gcc takes the last that fits.
 std::vector<std::string> macro_prefix_maps(const PathRoots& roots);
 

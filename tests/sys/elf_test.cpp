@@ -1,0 +1,81 @@
+#include "sagebuild/sys/elf.hpp"
+
+#include <elf.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <random>
+#include <set>
+
+#include "sagebuild/base/error.hpp"
+#include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/process.hpp"
+#include "support/catch.hpp"
+
+namespace sagebuild {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path library_in(const fs::path& folder) {
+  Command command{.argv = {"g++", "-shared", "-fPIC", "-nostdlib", "-x", "c++", "-", "-o", "a.so",
+                           "-Wl,-soname,liba.so.1,-rpath,$ORIGIN/x:/y"},
+                  .cwd = folder};
+  command.input =
+      "int gone(); __attribute__((weak)) int perhaps(); int here() { return gone() + (perhaps ? perhaps() : 0); }\n"
+      "__attribute__((visibility(\"hidden\"))) int inner() { return 1; }\n";
+  run_checked(command, "cannot link");
+  return folder / "a.so";
+}
+
+std::set<std::string> exported(const fs::path& file) {
+  std::set<std::string> names;
+  each_exported_symbol(file, [&](std::string_view name) { names.emplace(name); });
+  return names;
+}
+
+TEST_CASE("what a library says of itself, wants and has") {
+  const TempDir folder("sagebuild-elf");
+  const fs::path library = library_in(folder.path());
+  CHECK(is_elf(library));
+  CHECK_FALSE(is_elf(folder.path() / "none"));
+  const DynamicInfo info = dynamic_info(library);
+  CHECK(info.soname == "liba.so.1");
+  CHECK(info.run_paths == std::vector<std::string>{"$ORIGIN/x", "/y"});
+  CHECK(wanted_symbols(library) == std::vector<std::string>{"_Z4gonev"});
+  CHECK(exported(library) == std::set<std::string>{"_Z4herev"});
+}
+
+TEST_CASE("a file that is no ELF file, or a damaged one, is an error with its name") {
+  const TempDir folder("sagebuild-elf");
+  std::string bytes = read_file(library_in(folder.path()));
+  const fs::path damaged = folder.path() / "damaged.so";
+  write_file(damaged, "no library");
+  CHECK_THROWS_MATCHES(dynamic_info(damaged), Error, says("damaged.so"));
+  CHECK_THROWS_AS(dynamic_info(folder.path() / "none"), Error);
+  CHECK_THROWS_AS(wanted_symbols(folder.path()), Error);
+
+  // Whatever is in it, it is read or refused. Sections that say that their entries have no size are among them.
+  Elf64_Ehdr header;
+  std::copy_n(bytes.data(), sizeof header, reinterpret_cast<char*>(&header));
+  std::string no_sizes = bytes;
+  for (unsigned i = 0; i < header.e_shnum; ++i)
+    for (std::size_t at = 0; at < 8; ++at)
+      no_sizes[header.e_shoff + i * sizeof(Elf64_Shdr) + offsetof(Elf64_Shdr, sh_entsize) + at] = '\0';
+  write_file(damaged, no_sizes);
+  std::mt19937 random(7);  // fixed: the same damage in every run
+  for (int round = 0; round < 300; ++round) {
+    try {
+      (void)exported(damaged);
+      (void)dynamic_info(damaged);
+    } catch (const Error&) {
+    }
+    std::string other = bytes.substr(0, round % 3 == 0 ? random() % bytes.size() : bytes.size());
+    for (int i = 0; i < 20 && !other.empty(); ++i) other[random() % other.size()] = static_cast<char>(random());
+    write_file(damaged, other);
+  }
+  SUCCEED("no crash");
+}
+
+}  // namespace
+}  // namespace sagebuild
