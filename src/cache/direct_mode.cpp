@@ -41,13 +41,13 @@ std::string joined(const std::string& folder, std::string_view name) {
 }
 
 // The path as it counts: nothing where a preprocessor goes on to search, a reason behind it where it would stop.
-std::optional<std::string> seen_at(std::string path) {
+std::optional<std::string> seen_at(std::string path, bool folders_count = false) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {
     if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
     return fmt::format("{} ({})", path, errno_text(errno));
   }
-  if (S_ISDIR(status.st_mode)) return std::nullopt;
+  if (S_ISDIR(status.st_mode) && !folders_count) return std::nullopt;
   if (::access(path.c_str(), R_OK) != 0) return fmt::format("{} ({})", path, errno_text(errno));
   return path;
 }
@@ -139,6 +139,15 @@ std::string appeared_text(std::vector<std::string> before, std::vector<std::stri
   return "the search finds its files in another order";
 }
 
+// With the names of the scope, marked as those between <> are.
+std::vector<std::string> with_asked_of(const SearchScope& scope, std::vector<std::string> asked) {
+  for (const std::string& name : scope.asked) {
+    std::string marked = "<" + name;
+    if (std::ranges::find(asked, marked) == asked.end()) asked.push_back(std::move(marked));
+  }
+  return asked;
+}
+
 std::vector<std::string> known_names(const std::vector<std::string>& paths, const SearchScope& scope) {
   std::vector<std::string> names;
   for (const std::string& path : paths) names.push_back(name_of(path, scope));
@@ -200,9 +209,10 @@ std::vector<std::string> found_elsewhere(const std::vector<std::string>& files, 
                                          FolderNames& names) {
   std::vector<std::string> folders;
   std::ranges::transform(scope.include_folders, std::back_inserter(folders), without_end_slash);
+  std::set<std::string> places(folders.begin(), folders.end());
+  if (scope.preprocessed) places.merge(holders_of(files));
+  if (places.empty()) return {};
   const ByFirstName ways = ways_found(files, folders);
-  std::set<std::string> places = holders_of(files);
-  places.insert(folders.begin(), folders.end());
   std::set<std::string> found;
   for (const std::string& place : places) add_found(place, ways, names, found);
   return {found.begin(), found.end()};
@@ -215,19 +225,15 @@ std::vector<std::string> found_of_asked(const std::vector<std::string>& asked, c
     if (!may_hold(names.of(folder), first_name(name))) return;
     if (auto seen = seen_at(joined(folder, name))) found.push_back(std::move(*seen));
   };
-  const auto look_in_scope = [&](std::string_view name) {
-    if (name.starts_with('/')) {
-      if (auto seen = seen_at(std::string(name))) found.push_back(std::move(*seen));
-      return;
-    }
-    for (const fs::path& folder : scope.include_folders) look(without_end_slash(folder), name);
-  };
-  for (const std::string& name : scope.asked) look_in_scope(name);
   const std::set<std::string> holders = holders_of(files);
   for (const std::string_view operand : asked) {
     const std::string_view name = operand.substr(1);
-    look_in_scope(name);
-    if (!operand.starts_with('"') || name.starts_with('/')) continue;
+    if (name.starts_with('/')) {
+      if (auto seen = seen_at(std::string(name), true)) found.push_back(std::move(*seen));
+      continue;
+    }
+    for (const fs::path& folder : scope.include_folders) look(without_end_slash(folder), name);
+    if (!operand.starts_with('"')) continue;
     for (const std::string& holder : holders) look(holder, name);
   }
   return found;
@@ -273,7 +279,7 @@ std::optional<FileSet> file_set(const Digest& manifest, const SearchScope& scope
   FileSet set;
   for (std::size_t i = 0; i < paths.size(); ++i)
     set.files.emplace_back(name_of(paths[i], scope), by_bytes ? contents[i].bytes : contents[i].code);
-  set.asked = questions.names;
+  set.asked = with_asked_of(scope, questions.names);
   const auto elsewhere = found_elsewhere(paths, scope, names);
   const auto present = found_of_asked(set.asked, paths, scope, names);
   for (const auto& others : {elsewhere, present}) {
@@ -374,7 +380,8 @@ std::optional<Digest> matching_result(const Manifest& manifest, const SearchScop
     std::vector<std::string> paths;
     for (const auto& [name, digest] : set.files) paths.push_back(path_of(name, scope)->string());
     const auto elsewhere = known_names(found_elsewhere(paths, scope, names), scope);
-    const auto present = known_names(found_of_asked(set.asked, paths, scope, names), scope);
+    const auto asked = with_asked_of(scope, set.asked);
+    const auto present = known_names(found_of_asked(asked, paths, scope, names), scope);
     if (elsewhere == set.elsewhere && present == set.present) return set.result;
     fewest = 0;
     reason = elsewhere != set.elsewhere

@@ -55,16 +55,16 @@ class FolderNames {
 // found, sorted. One that cannot be read or followed is there too, with the reason behind its name.
 std::vector<std::string> found_elsewhere(const std::vector<std::string>& files, const SearchScope& scope,
                                          FolderNames& names);
-// Which of the names that were asked for exist, in the order of names and folders: those of the scope and "<NAME" in
-// its folders, "\"NAME" in those of the files, too.
+// Which of the names that were asked for exist, in the order of names and folders: "<NAME" in the folders of the scope,
+// "\"NAME" in those of the files, too. A name from the root on may be that of a folder.
 std::vector<std::string> found_of_asked(const std::vector<std::string>& asked, const std::vector<std::string>& files,
                                         const SearchScope& scope, FolderNames& names);
 
 struct FileSet {
   std::vector<std::pair<std::string, Digest>> files;  // by name; of its bytes, or of its code text
   std::vector<std::string> elsewhere;                 // by name, sorted: found_elsewhere
-  std::vector<std::string> asked;                     // by the files themselves: IncludeQuestions
-  std::vector<std::string> present;                   // by name: found_of_asked, with those of the scope in front
+  std::vector<std::string> asked;                     // by the files themselves, as IncludeQuestions, and by the scope
+  std::vector<std::string> present;                   // by name: found_of_asked
   Digest result;                                      // key of the entry
 
   // The result's key: the manifest's key and everything above.
