@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <cstdint>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -27,52 +30,96 @@ std::optional<std::string_view> below(std::string_view path, std::string_view fo
   return path;
 }
 
-bool exists(const std::string& path) {
+std::string without_end_slash(const fs::path& folder) {
+  std::string text = folder.string();
+  while (text.size() > 1 && text.ends_with('/')) text.pop_back();
+  return text;
+}
+
+std::string joined(const std::string& folder, std::string_view name) {
+  return fmt::format("{}{}{}", folder, folder.ends_with('/') ? "" : "/", name);
+}
+
+// The path as it counts: nothing where a preprocessor goes on to search, a reason behind it where it would stop.
+std::optional<std::string> seen_at(std::string path, bool folders_count = false) {
   struct stat status {};
-  return ::stat(path.c_str(), &status) == 0 && !S_ISDIR(status.st_mode);
+  if (::stat(path.c_str(), &status) != 0) {
+    if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+    return fmt::format("{} ({})", path, errno_text(errno));
+  }
+  if (S_ISDIR(status.st_mode) && !folders_count) return std::nullopt;
+  if (::access(path.c_str(), R_OK) != 0) return fmt::format("{} ({})", path, errno_text(errno));
+  return path;
+}
+
+std::string first_name(std::string_view relative) { return lower(relative.substr(0, relative.find('/'))); }
+
+// Whether a name that begins so may be found in the folder.
+bool may_hold(const FolderNames::Listing& listing, const std::string& name) {
+  return !listing.complete || name == "." || name == ".." || listing.names.contains(name);
 }
 
 struct FoundAs {
   std::string_view relative;
-  std::size_t folder;     // index of the include folder
   std::string_view path;  // the file itself
 };
-using ByFirstName = std::unordered_map<std::string_view, std::vector<FoundAs>>;
+using ByFirstName = std::unordered_map<std::string, std::vector<FoundAs>>;
 
-// A file below no given folder was found through one that is built into the compiler, or by its full name: then any end
-// of its path may be how it was asked for.
+// The names by which files may have been found. A compiler may name the folder by its real path, too. A file below
+// none, or by a way that its text does not show, may have been asked for by any end of its path.
 ByFirstName ways_found(const std::vector<std::string>& files, const std::vector<std::string>& folders) {
+  std::set<std::string> places(folders.begin(), folders.end());
+  for (const std::string& folder : folders) {
+    std::error_code ignored;
+    const fs::path real = fs::canonical(folder, ignored);
+    if (!real.empty()) places.insert(real.string());
+  }
   ByFirstName ways;
-  const auto add = [&](std::string_view relative, std::size_t folder, std::string_view file) {
-    ways[relative.substr(0, relative.find('/'))].push_back({relative, folder, file});
+  const auto add = [&](std::string_view relative, std::string_view file) {
+    ways[first_name(relative)].push_back({relative, file});
   };
   for (const std::string_view file : files) {
+    const bool is_plain = std::ranges::none_of(std::array<std::string_view, 3>{"/./", "/../", "//"}, [&](auto part) {
+      return file.find(part) != std::string_view::npos;
+    });
     bool is_below = false;
-    for (std::size_t i = 0; i < folders.size(); ++i) {
-      const auto relative = below(file, folders[i]);
-      if (relative) add(*relative, i, file);
+    for (const std::string& place : places) {
+      const auto relative = below(file, place);
+      if (relative) add(*relative, file);
       is_below = is_below || relative;
     }
-    if (is_below) continue;
+    if (is_below && is_plain) continue;
     for (auto at = file.find('/'); at != std::string_view::npos; at = file.find('/', at + 1)) {
-      add(file.substr(at + 1), folders.size(), file);
+      add(file.substr(at + 1), file);
     }
   }
   return ways;
 }
 
-// Adds the paths in `folder` that would be found before a file of an include folder with an index above `position`.
-void add_earlier(const std::string& folder, std::size_t position, const ByFirstName& ways, FolderNames& names,
-                 std::set<std::string>& found) {
-  for (const std::string& name : names.of(folder)) {
-    const auto way = ways.find(name);
-    if (way == ways.end()) continue;
-    for (const FoundAs& as : way->second) {
-      if (as.folder < position) continue;
-      std::string candidate = fmt::format("{}/{}", folder, as.relative);
-      if (candidate != as.path && exists(candidate)) found.insert(std::move(candidate));
+void add_found(const std::string& folder, const ByFirstName& ways, FolderNames& names, std::set<std::string>& found) {
+  const auto add = [&](const std::vector<FoundAs>& all) {
+    for (const FoundAs& as : all) {
+      std::string candidate = joined(folder, as.relative);
+      if (candidate == as.path) continue;
+      if (auto seen = seen_at(std::move(candidate))) found.insert(std::move(*seen));
+    }
+  };
+  const FolderNames::Listing& listing = names.of(folder);
+  if (!listing.complete) {
+    for (const auto& way : ways) add(way.second);
+    return;
+  }
+  for (const auto& own : {listing.names, std::set<std::string, std::less<>>{".", ".."}}) {
+    for (const std::string& name : own) {
+      if (const auto way = ways.find(name); way != ways.end()) add(way->second);
     }
   }
+}
+
+std::set<std::string> holders_of(const std::vector<std::string>& files) {
+  std::set<std::string> holders;
+  for (const std::string& file : files) holders.insert(file.substr(0, std::max<std::size_t>(file.rfind('/'), 1)));
+  return holders;
 }
 
 std::string change_text(const std::vector<std::string_view>& changed, bool is_there) {
@@ -80,11 +127,38 @@ std::string change_text(const std::vector<std::string_view>& changed, bool is_th
   return fmt::format("file '{}' {}{}", changed.front(), is_there ? "changed" : "is gone", others);
 }
 
-std::string earlier_text(const std::vector<std::string>& before, const std::vector<std::string>& now) {
-  std::vector<std::string> appeared;
+// Of two sorted lists that differ.
+std::string appeared_text(std::vector<std::string> before, std::vector<std::string> now, std::string_view where) {
+  std::ranges::sort(before);
+  std::ranges::sort(now);
+  std::vector<std::string> appeared, gone;
   std::ranges::set_difference(now, before, std::back_inserter(appeared));
-  if (appeared.empty()) return "a file that was found earlier on the include path is gone";
-  return fmt::format("'{}' appeared, and is found earlier on the include path", appeared.front());
+  std::ranges::set_difference(before, now, std::back_inserter(gone));
+  if (!appeared.empty()) return fmt::format("'{}' appeared, {}", appeared.front(), where);
+  if (!gone.empty()) return fmt::format("'{}' is gone, {}", gone.front(), where);
+  return "the search finds its files in another order";
+}
+
+// With the names of the scope, marked as those between <> are.
+std::vector<std::string> with_asked_of(const SearchScope& scope, std::vector<std::string> asked) {
+  for (const std::string& name : scope.asked) {
+    std::string marked = "<" + name;
+    if (std::ranges::find(asked, marked) == asked.end()) asked.push_back(std::move(marked));
+  }
+  return asked;
+}
+
+std::vector<std::string> known_names(const std::vector<std::string>& paths, const SearchScope& scope) {
+  std::vector<std::string> names;
+  for (const std::string& path : paths) names.push_back(name_of(path, scope));
+  return names;
+}
+
+// A file that was written after `started` may not be what the run read.
+bool changed_since(const fs::path& path, ActionCache::Clock::time_point started) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return true;
+  return latest_change(status) >= std::chrono::nanoseconds((started - kStampLag).time_since_epoch()).count();
 }
 
 }  // namespace
@@ -102,13 +176,6 @@ std::string name_of(const fs::path& path, const SearchScope& scope) {
   return best;
 }
 
-std::vector<std::string> names_of(const std::vector<std::string>& paths, const SearchScope& scope) {
-  std::vector<std::string> names;
-  for (const std::string& path : paths) names.push_back(name_of(path, scope));
-  std::ranges::sort(names);
-  return names;
-}
-
 std::optional<fs::path> path_of(std::string_view name, const SearchScope& scope) {
   if (!name.starts_with('{')) return fs::path(name);
   const auto end = name.find("}/");
@@ -118,45 +185,113 @@ std::optional<fs::path> path_of(std::string_view name, const SearchScope& scope)
   return root->second / name.substr(end + 2);
 }
 
-const std::set<std::string, std::less<>>& FolderNames::of(const std::string& folder) {
+const FolderNames::Listing& FolderNames::of(const std::string& folder) {
   struct stat status {};
   const bool there = ::stat(folder.c_str(), &status) == 0;
-  Listing& listing = listings_[folder];
+  Known& known = known_[folder];
   const std::int64_t change = there ? latest_change(status) : 0;
-  if (listing.change == change && listing.inode == status.st_ino) return listing.names;
+  if (known.change == change && known.inode == status.st_ino && known.device == status.st_dev) return known;
   // A folder that changed just now may change again without another time stamp.
   const std::chrono::nanoseconds now = (FileDigests::Clock::now() - kStampLag).time_since_epoch();
-  listing = {change < now.count() ? change : -1, status.st_ino, {}};
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored))
-    listing.names.insert(entry.path().filename().string());
-  return listing.names;
+  known = {};
+  known.change = change < now.count() ? change : -1;
+  known.device = status.st_dev;
+  known.inode = status.st_ino;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
+    known.names.insert(lower(entry->path().filename().string()));
+  known.complete = !error || !there || !S_ISDIR(status.st_mode);
+  if (!known.complete) known.change = -1;
+  return known;
 }
 
-std::vector<std::string> found_earlier(const std::vector<std::string>& files, const SearchScope& scope,
-                                       FolderNames& names) {
+std::vector<std::string> found_elsewhere(const std::vector<std::string>& files, const SearchScope& scope,
+                                         FolderNames& names) {
   std::vector<std::string> folders;
-  for (const fs::path& folder : scope.include_folders) {
-    std::string text = folder.string();
-    while (text.size() > 1 && text.ends_with('/')) text.pop_back();
-    folders.push_back(std::move(text));
-  }
+  std::ranges::transform(scope.include_folders, std::back_inserter(folders), without_end_slash);
+  std::set<std::string> places(folders.begin(), folders.end());
+  if (scope.preprocessed) places.merge(holders_of(files));
+  if (places.empty()) return {};
   const ByFirstName ways = ways_found(files, folders);
   std::set<std::string> found;
-  for (std::size_t i = 0; i < folders.size(); ++i) add_earlier(folders[i], i + 1, ways, names, found);
-  std::set<std::string> holders;
-  for (const std::string& file : files) holders.insert(file.substr(0, file.rfind('/')));
-  for (const std::string& holder : holders) add_earlier(holder, 0, ways, names, found);
+  for (const std::string& place : places) add_found(place, ways, names, found);
   return {found.begin(), found.end()};
+}
+
+std::vector<std::string> found_of_asked(const std::vector<std::string>& asked, const std::vector<std::string>& files,
+                                        const SearchScope& scope, FolderNames& names) {
+  std::vector<std::string> found;
+  const auto look = [&](const std::string& folder, std::string_view name) {
+    if (!may_hold(names.of(folder), first_name(name))) return;
+    if (auto seen = seen_at(joined(folder, name))) found.push_back(std::move(*seen));
+  };
+  const std::set<std::string> holders = holders_of(files);
+  for (const std::string_view operand : asked) {
+    const std::string_view name = operand.substr(1);
+    if (name.starts_with('/')) {
+      if (auto seen = seen_at(std::string(name), true)) found.push_back(std::move(*seen));
+      continue;
+    }
+    for (const fs::path& folder : scope.include_folders) look(without_end_slash(folder), name);
+    if (!operand.starts_with('"')) continue;
+    for (const std::string& holder : holders) look(holder, name);
+  }
+  return found;
 }
 
 Digest FileSet::result_key(const Digest& manifest, const FileSet& set) {
   Sha256 hasher;
-  hasher.field("sagebuild direct").field(manifest.hex());
+  hasher.field("sagebuild direct 2").field(manifest.hex());
   for (const auto& [name, digest] : set.files) hasher.field(name).field(digest.hex());
-  hasher.field("earlier");
-  for (const std::string& name : set.earlier) hasher.field(name);
+  hasher.field("elsewhere");
+  for (const std::string& name : set.elsewhere) hasher.field(name);
+  hasher.field("asked");
+  for (const std::string& name : set.asked) hasher.field(name);
+  hasher.field("present");
+  for (const std::string& name : set.present) hasher.field(name);
   return hasher.finish();
+}
+
+std::optional<FileSet> file_set(const Digest& manifest, const SearchScope& scope, const std::vector<fs::path>& files_read,
+                                ActionCache::Clock::time_point started, FileDigests& digests, FolderNames& names,
+                                DirectiveReader& directives, std::string& reason) {
+  std::vector<std::string> paths;
+  std::vector<FileContent> contents;
+  std::vector<const std::vector<std::string>*> texts;
+  for (const fs::path& path : files_read) {
+    const auto content = changed_since(path, started) ? std::nullopt : digests.of_existing(path);
+    const auto* text = content && scope.preprocessed ? directives.of(path, *content) : nullptr;
+    if (!content || (scope.preprocessed && text == nullptr)) {
+      reason = fmt::format("'{}' changed while it was read", path.string());
+      return std::nullopt;
+    }
+    paths.push_back(path.string());
+    contents.push_back(*content);
+    if (text != nullptr) texts.push_back(text);
+  }
+  const IncludeQuestions questions = questions_in(texts);
+  if (questions.computed_in) {
+    reason = fmt::format("'{}' computes the name that it asks for with __has_include", paths[*questions.computed_in]);
+    return std::nullopt;
+  }
+  // What is embedded is data, comments and all, and which file that is cannot be told.
+  const bool by_bytes = scope.comments_count || std::ranges::any_of(contents, &FileContent::may_embed);
+  FileSet set;
+  for (std::size_t i = 0; i < paths.size(); ++i)
+    set.files.emplace_back(name_of(paths[i], scope), by_bytes ? contents[i].bytes : contents[i].code);
+  set.asked = with_asked_of(scope, questions.names);
+  const auto elsewhere = found_elsewhere(paths, scope, names);
+  const auto present = found_of_asked(set.asked, paths, scope, names);
+  for (const auto& others : {elsewhere, present}) {
+    const auto late = std::ranges::find_if(others, [&](const auto& path) { return changed_since(path, started); });
+    if (late == others.end()) continue;
+    reason = fmt::format("'{}' appeared or changed during the run", *late);
+    return std::nullopt;
+  }
+  set.elsewhere = known_names(elsewhere, scope);
+  set.present = known_names(present, scope);
+  set.result = FileSet::result_key(manifest, set);
+  return set;
 }
 
 void Manifest::add(FileSet set) {
@@ -178,7 +313,11 @@ std::string Manifest::body(const Digest& key) const {
       if (is_new) files.push_back(entry->first);
       members.push_back(entry->second);
     }
-    listed.push_back({{"files", members}, {"earlier", set.earlier}, {"result", set.result.hex()}});
+    listed.push_back({{"files", members},
+                      {"elsewhere", set.elsewhere},
+                      {"asked", set.asked},
+                      {"present", set.present},
+                      {"result", set.result.hex()}});
   }
   const json body = {{"key", key.hex()}, {"files", files}, {"sets", listed}};
   return body.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -197,7 +336,9 @@ std::optional<Manifest> Manifest::from_body(const Digest& key, std::string_view 
     for (const json& listed : value.at("sets")) {
       FileSet set;
       for (const json& number : listed.at("files")) set.files.push_back(files.at(number.get<std::size_t>()));
-      set.earlier = listed.at("earlier").get<std::vector<std::string>>();
+      set.elsewhere = listed.at("elsewhere").get<std::vector<std::string>>();
+      set.asked = listed.at("asked").get<std::vector<std::string>>();
+      set.present = listed.at("present").get<std::vector<std::string>>();
       set.result = digest_from_hex(listed.at("result").get<std::string>());
       manifest.sets.push_back(std::move(set));
     }
@@ -238,10 +379,14 @@ std::optional<Digest> matching_result(const Manifest& manifest, const SearchScop
     }
     std::vector<std::string> paths;
     for (const auto& [name, digest] : set.files) paths.push_back(path_of(name, scope)->string());
-    const auto earlier = names_of(found_earlier(paths, scope, names), scope);
-    if (earlier == set.earlier) return set.result;
+    const auto elsewhere = known_names(found_elsewhere(paths, scope, names), scope);
+    const auto asked = with_asked_of(scope, set.asked);
+    const auto present = known_names(found_of_asked(asked, paths, scope, names), scope);
+    if (elsewhere == set.elsewhere && present == set.present) return set.result;
     fewest = 0;
-    reason = earlier_text(set.earlier, earlier);
+    reason = elsewhere != set.elsewhere
+                 ? appeared_text(set.elsewhere, elsewhere, "and the search may find it in place of another")
+                 : appeared_text(set.present, present, "where the run looked for it");
   }
   return std::nullopt;
 }

@@ -3,12 +3,13 @@
 // read last time. A manifest stands under the run's key (its options) and holds several sets of files, each with the
 // key of its result.
 //
-// A file that has appeared since and that the search would find first must count as a change. Chosen: no record of
+// A file that has appeared since and that the search would find instead must count as a change. Chosen: no record of
 // every absent candidate (thousands) and no digest of folder listings (each object file written beside a source would
 // miss), but the question itself, asked again: for each file found through include folder D as D/R, which paths E/R
-// exist, E being an earlier include folder or the folder of any file read (a quoted include looks there first). The
-// names of a folder are listed once, so this costs a few milliseconds. A set matches when the same ones exist as
-// before, mostly none. Not seen: a file that appears only for __has_include.
+// exist, E being any other include folder or the folder of any file read (a quoted include looks there first). The
+// order of folders does not matter here: -iquote, -isystem and include_next each have their own. The names of a folder
+// are listed once, so this costs a few milliseconds. A set matches when the same ones exist as before, mostly none.
+// The same holds for what the run asked for beside its includes: what SearchScope names, and __has_include.
 //
 // Where comments do not count, a file's digest is that of its code text. The two kinds of digest are never equal, so a
 // set that was stored for one reading cannot match in the other, save by bytes that are the same.
@@ -23,6 +24,7 @@
 #include <vector>
 
 #include "cache/file_digests.hpp"
+#include "cache/include_questions.hpp"
 #include "sagebuild/model/action_cache.hpp"
 
 namespace sagebuild {
@@ -35,29 +37,45 @@ std::optional<std::filesystem::path> path_of(std::string_view name, const Search
 // The names in folders, listed once while the folder does not change.
 class FolderNames {
  public:
-  const std::set<std::string, std::less<>>& of(const std::string& folder);
+  struct Listing {
+    std::set<std::string, std::less<>> names;  // in lower case: on some file systems case does not count
+    bool complete = true;                      // false: it may hold names that cannot be listed
+  };
+  const Listing& of(const std::string& folder);
 
  private:
-  struct Listing {
+  struct Known : Listing {
     std::int64_t change = -1;
-    std::uint64_t inode = 0;
-    std::set<std::string, std::less<>> names;
+    std::uint64_t device = 0, inode = 0;
   };
-  std::map<std::string, Listing> listings_;
+  std::map<std::string, Known> known_;
 };
 
-// Paths that exist and would be found before one of `files`, sorted.
-std::vector<std::string> found_earlier(const std::vector<std::string>& files, const SearchScope& scope,
-                                       FolderNames& names);
+// Paths that exist beside `files`, in other folders of the search and under the names by which these may have been
+// found, sorted. One that cannot be read or followed is there too, with the reason behind its name.
+std::vector<std::string> found_elsewhere(const std::vector<std::string>& files, const SearchScope& scope,
+                                         FolderNames& names);
+// Which of the names that were asked for exist, in the order of names and folders: "<NAME" in the folders of the scope,
+// "\"NAME" in those of the files, too. A name from the root on may be that of a folder.
+std::vector<std::string> found_of_asked(const std::vector<std::string>& asked, const std::vector<std::string>& files,
+                                        const SearchScope& scope, FolderNames& names);
 
 struct FileSet {
   std::vector<std::pair<std::string, Digest>> files;  // by name; of its bytes, or of its code text
-  std::vector<std::string> earlier;                   // by name, sorted
+  std::vector<std::string> elsewhere;                 // by name, sorted: found_elsewhere
+  std::vector<std::string> asked;                     // by the files themselves, as IncludeQuestions, and by the scope
+  std::vector<std::string> present;                   // by name: found_of_asked
   Digest result;                                      // key of the entry
 
   // The result's key: the manifest's key and everything above.
   static Digest result_key(const Digest& manifest, const FileSet& set);
 };
+
+// What a run that began at `started` depends on, as it is now. Nothing, and a `reason`: files do not tell.
+std::optional<FileSet> file_set(const Digest& manifest, const SearchScope& scope,
+                                const std::vector<std::filesystem::path>& files_read,
+                                ActionCache::Clock::time_point started, FileDigests& digests, FolderNames& names,
+                                DirectiveReader& directives, std::string& reason);
 
 struct Manifest {
   static constexpr std::size_t kMostSets = 16;

@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <set>
 #include <utility>
 
 #include "cache/code_text.hpp"
@@ -40,6 +41,21 @@ struct Record {
 static_assert(sizeof(Record) == 112);
 constexpr std::uint64_t kAsCode = 1, kMayEmbed = 2;
 
+// The names in a folder, without what Python makes when it only reads.
+FileContent folder_content(const std::filesystem::path& path) {
+  std::set<std::string> names;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error))
+    names.insert(entry->path().filename().string());
+  if (error) throw Error(ErrorKind::failed, fmt::format("cannot list '{}'", path.string()), {error.message()});
+  names.erase("__pycache__");
+  Sha256 hasher;
+  hasher.field("sagebuild folder");
+  for (const std::string& name : names) hasher.field(name);
+  const Digest digest = hasher.finish();
+  return {digest, digest};
+}
+
 FileContent read_content(const std::filesystem::path& path, bool as_code) {
   if (!as_code) {
     const Digest bytes = sha256_file(path);
@@ -70,14 +86,15 @@ FileContent FileDigests::content(const std::filesystem::path& path) {
   }
   const Identity identity = {status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size),
                              nanoseconds(status.st_mtim), nanoseconds(status.st_ctim)};
-  const bool as_code = is_code(path);
+  const bool is_folder = S_ISDIR(status.st_mode);
+  const bool as_code = !is_folder && is_code(path);
   if (const auto found = known_.find(identity); found != known_.end() && (found->second.as_code || !as_code)) {
     found->second.used = true;
     const FileContent& content = found->second.content;
     return as_code ? content : FileContent{content.bytes, content.bytes};
   }
   const auto before = now_();
-  const FileContent content = read_content(path, as_code);
+  const FileContent content = is_folder ? folder_content(path) : read_content(path, as_code);
   ++hashed_;
   if (latest_change(status) < since_1970(before - kStampLag)) {
     known_[identity] = {content, as_code, true};

@@ -40,7 +40,7 @@ class FileDigests {
 
   // Of its bytes. Throws Error{failed} if it cannot be read.
   Digest of(const std::filesystem::path& path) { return content(path).bytes; }
-  // Nothing if there is no such file or it cannot be read.
+  // Nothing if there is no such file or it cannot be read. The content of a folder is the names in it.
   std::optional<FileContent> of_existing(const std::filesystem::path& path);
 
   std::size_t hashed() const { return hashed_; }  // how many files were really read

@@ -1,7 +1,6 @@
 #include "cache/tiered_cache.hpp"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,13 +25,6 @@ fs::path digests_file(const fs::path& root) {
 ActionResult with_files(ActionResult result, const ActionCache::Paths& outputs) {
   for (const auto& [name, path] : outputs) result.files[name] = result_file(path);
   return result;
-}
-
-// A file that was written after `started` may not be what the run read.
-bool changed_since(const fs::path& path, ActionCache::Clock::time_point started) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return true;
-  return latest_change(status) >= std::chrono::nanoseconds((started - kStampLag).time_since_epoch()).count();
 }
 
 class NoCache : public ActionCache {
@@ -230,28 +222,16 @@ ActionResult TieredCache::store_by_files(const ActionKey& key, const SearchScope
                                          const Paths& outputs, ActionResult result) {
   result = with_files(std::move(result), outputs);
   const std::lock_guard lock(mutex_);
-  std::vector<std::string> paths;
-  std::vector<FileContent> contents;
-  for (const fs::path& path : files_read) {
-    const auto content = changed_since(path, started) ? std::nullopt : digests_.of_existing(path);
-    if (!content) {
-      report_.detail(fmt::format("not stored: '{}' changed while it was read", path.string()));
-      return result;
-    }
-    paths.push_back(path.string());
-    contents.push_back(*content);
-  }
-  // What is embedded is data, comments and all, and which file that is cannot be told.
-  const bool by_bytes = scope.comments_count || std::ranges::any_of(contents, &FileContent::may_embed);
-  FileSet set;
-  for (std::size_t i = 0; i < paths.size(); ++i)
-    set.files.emplace_back(name_of(paths[i], scope), by_bytes ? contents[i].bytes : contents[i].code);
-  set.earlier = names_of(found_earlier(paths, scope, names_), scope);
   const Digest manifest_key = key.digest();
-  set.result = FileSet::result_key(manifest_key, set);
-  if (!keep(set.result, outputs, result)) return result;
+  std::string reason;
+  auto set = file_set(manifest_key, scope, files_read, started, digests_, names_, directives_, reason);
+  if (!set) {
+    report_.detail(fmt::format("not stored: {}", reason));
+    return result;
+  }
+  if (!keep(set->result, outputs, result)) return result;
   writing([&] { keys_.put(key); });
-  keep_manifest(manifest_key, std::move(set));
+  keep_manifest(manifest_key, std::move(*set));
   pass_on_complaints();
   return result;
 }

@@ -56,6 +56,7 @@ class TieredCache : public ActionCache {
   KeyLog keys_;
   FileDigests digests_;
   FolderNames names_;
+  DirectiveReader directives_;
   std::unique_ptr<RemoteStore> remote_;
   bool writable_ = true;
   bool remote_hit_ = false;                      // of the lookup that runs

@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
 // Raise it when a recording holds more or other things than before.
-constexpr std::string_view kRecording = "1";
+constexpr std::string_view kRecording = "2";
 // What stands for folders that lie elsewhere in the next run.
 constexpr const char* kProjectName = "{sagebuild:project}";
 constexpr const char* kWorkName = "{sagebuild:work}";
@@ -78,6 +78,64 @@ fs::path user_site(const PythonEnv& python, const Environment& env) {
   return fs::path(home->second) / ".local/lib" / fmt::format("python{}", version.major_minor()) / "site-packages";
 }
 
+constexpr const char* kReadsVariable = "SAGEBUILD_READS";
+
+fs::path listener_folder() { return data_folder() / "patches/probe"; }
+
+// Programs of which all that counts is in the key, or which tell of the machine. git finds nothing in the copy.
+bool is_known_program(const fs::path& program, const fs::path& host_compiler) {
+  static const std::set<std::string, std::less<>> kKnown = {"ninja", "nvcc", "g++",  "gcc",     "c++",   "cc",   "ld",
+                                                            "git",   "which", "uname", "ldconfig", "objdump"};
+  return kKnown.contains(program.filename().native()) || program.filename() == host_compiler.filename();
+}
+
+// What the hook wrote down. `problem` says why it is not enough.
+struct Reads {
+  std::set<fs::path> files;  // and folders
+  std::vector<std::string> absent;
+  std::string problem;
+};
+
+Reads read_list(const fs::path& list, const std::vector<fs::path>& own, const fs::path& host_compiler) {
+  Reads reads;
+  std::set<fs::path> written, read;
+  std::size_t begun = 0, started = 0;
+  const std::string text = read_file_if_exists(list).value_or("");
+  for (const std::string_view record : split(text, std::string_view("\0", 1))) {
+    const fs::path name = record.substr(1);
+    switch (record.front()) {
+      case 'b': ++begun; break;
+      case 'p': ++started; break;
+      case 'w': written.insert(name); break;
+      case 'r':
+      case 'l': read.insert(name); break;
+      default:
+        if (!is_known_program(name, host_compiler))
+          reads.problem = fmt::format("it starts '{}', whose files are not known", name.string());
+    }
+  }
+  if (!text.ends_with('\0') || begun < (started > 0 ? 2U : 1U))
+    reads.problem = "which files it reads was not written down";
+  for (const fs::path& path : read) {
+    const auto is_below = [&](const fs::path& folder) {
+      return path == folder || path.native().starts_with(folder.native() + "/");
+    };
+    if (std::ranges::any_of(own, is_below) || written.contains(path)) continue;
+    std::error_code ignored;
+    const fs::file_status status = fs::status(path, ignored);
+    if (fs::is_regular_file(status) || fs::is_directory(status)) reads.files.insert(path);
+    else if (!fs::exists(status)) reads.absent.push_back(path.string());
+  }
+  return reads;
+}
+
+// Of the run as an action of direct mode: nothing is searched, and the names are those of this machine.
+SearchScope no_search() {
+  SearchScope scope;
+  scope.preprocessed = false;
+  return scope;
+}
+
 }  // namespace
 
 Digest tree_digest(const fs::path& root) {
@@ -103,6 +161,10 @@ RecordCache::RecordCache(const RecordSettings& settings, const Command& command,
   key_.add("python", python.executable.string()).add("python version", python.version).add("soabi", python.soabi);
   key_.add("site packages", python.site_packages.string()).add("installed", installed(python.site_packages, cache));
   key_.add("installed for the user", installed(user_site(python, command.env), cache));
+  key_.add("listener", cache.file_digest(listener_folder() / "sitecustomize.py"));
+  const fs::path profile = toolchain.nvcc.parent_path() / "nvcc.profile";
+  key_.add("nvcc.profile", fs::is_regular_file(profile) ? cache.file_digest(profile).hex() : "");
+  host_compiler_ = toolchain.host_compiler;
   key_.add("nvcc", toolchain.nvcc.string()).add("nvcc content", cache.file_digest(toolchain.nvcc));
   key_.add("host compiler", toolchain.host_compiler.string());
   key_.add("host compiler content", cache.file_digest(toolchain.host_compiler));
@@ -123,8 +185,17 @@ std::string RecordCache::with_paths(std::string text) const {
   return replaced(std::move(text), kWorkName, settings_.work.string());
 }
 
+fs::path RecordCache::reads() const { return settings_.work / "reads"; }
+
+Command RecordCache::listening(Command command) const {
+  std::string& path = command.env["PYTHONPATH"];
+  path = listener_folder().string() + (path.empty() ? "" : ":" + path);
+  command.env[kReadsVariable] = reads().string();
+  return command;
+}
+
 bool RecordCache::restore() {
-  const auto result = cache_.lookup(key_);
+  const auto result = cache_.lookup_by_files(key_, no_search());
   if (!result || !result->facts.contains("wheel")) return false;
   const fs::path packed = settings_.work / "records.json";
   const fs::path wheel = settings_.work / "wheel" / fs::path(result->facts.at("wheel")).filename();
@@ -138,9 +209,15 @@ bool RecordCache::restore() {
   return true;
 }
 
-void RecordCache::keep(const ProcessResult& run, Reporter& report) {
+void RecordCache::keep(const ProcessResult& run, ActionCache::Clock::time_point started, Reporter& report) {
   if (tree_digest(settings_.project) != tree_) {
     report.detail("setup.py wrote into its own tree, so its run is not kept in the cache");
+    return;
+  }
+  const std::vector<fs::path> own = {settings_.project, settings_.work, listener_folder(), "/proc", "/sys", "/dev"};
+  Reads read = read_list(reads(), own, host_compiler_);
+  if (!read.problem.empty()) {
+    report.detail(fmt::format("the run of setup.py is not kept in the cache: {}", read.problem));
     return;
   }
   Json records = Json::object();
@@ -156,7 +233,10 @@ void RecordCache::keep(const ProcessResult& run, Reporter& report) {
   result.cpu_seconds = run.cpu_seconds;
   result.wall_seconds = run.wall_seconds;
   result.peak_memory = run.peak_memory;
-  cache_.store(key_, {{"records", packed}, {"wheel", wheels.front()}}, std::move(result));
+  SearchScope scope = no_search();
+  scope.asked = std::move(read.absent);
+  cache_.store_by_files(key_, scope, {read.files.begin(), read.files.end()}, started,
+                        {{"records", packed}, {"wheel", wheels.front()}}, std::move(result));
 }
 
 }  // namespace sagebuild

@@ -1,10 +1,12 @@
 #pragma once
 // A recorded run of setup.py, kept in the cache: it takes 3 s, and a warm build has no more than half of that.
 //
-// What a setup.py reads cannot be known, so the key holds all that it can reasonably see: the tree, the environment it
-// runs in, Python and every installed distribution with its content, the toolkit, the host compiler, and the GPUs of
-// the machine. Not in it: the date, the network, and files outside of the tree. A setup.py that writes into its tree
-// (code generators do) is not stored, because a hit would lack what it wrote.
+// The key holds what a setup.py sees without opening it: the tree, the environment it runs in, Python and every installed
+// distribution, the toolkit, the host compiler, and the GPUs of the machine. What it opens or lists elsewhere is written
+// down by an audit hook in each Python of the run (patches/probe/sitecustomize.py), and stands for the recording as in
+// the cache's direct mode. Not in it: the date, the network, and files that are only tested for. A run is not kept if
+// it writes into its tree (code generators do), for a hit would lack what it wrote, or starts a program that is not
+// known, whose files are not written down.
 
 #include <filesystem>
 
@@ -25,20 +27,25 @@ class RecordCache {
   RecordCache(const RecordSettings& settings, const Command& command, const PythonEnv& python,
               const Toolchain& toolchain, ActionCache& cache);
 
+  // The same run, with the hook that writes down what it reads.
+  Command listening(Command command) const;
+
   // Puts records and wheel where a run would have left them. False: run it.
   bool restore();
-  // After a run that ended well.
-  void keep(const ProcessResult& run, Reporter& report);
+  // After a run that began at `started` and ended well.
+  void keep(const ProcessResult& run, ActionCache::Clock::time_point started, Reporter& report);
 
   const ActionKey& key() const { return key_; }
 
  private:
   std::string with_names(std::string text) const;  // paths of this run -> names
   std::string with_paths(std::string text) const;
+  std::filesystem::path reads() const;
 
   const RecordSettings& settings_;
   ActionCache& cache_;
   Digest tree_;
+  std::filesystem::path host_compiler_;
   ActionKey key_;
 };
 

@@ -209,11 +209,13 @@ RecordedBuild record_setup(const RecordSettings& settings, const PythonEnv& pyth
   const Command command = setup_command(settings, python, toolchain);
   std::optional<RecordCache> cache;
   std::optional<ProcessResult> ran;
+  ActionCache::Clock::time_point started;
   if (settings.cache != nullptr) cache.emplace(settings, command, python, toolchain, *settings.cache);
   if (cache && cache->restore()) {
     report.detail("setup.py was recorded before with the same inputs");
   } else {
-    ran = run_setup(command, report);
+    started = ActionCache::Clock::now();
+    ran = run_setup(cache ? cache->listening(command) : command, report);
   }
   const Records records = read_records(settings.work / "records");
   RecordedBuild build;
@@ -229,7 +231,7 @@ RecordedBuild record_setup(const RecordSettings& settings, const PythonEnv& pyth
                 {fmt::format("seen: {}", seen)},
                 "torch must compile through ninja (use_ninja=True, and no own build step)");
   }
-  if (cache && ran) cache->keep(*ran, report);
+  if (cache && ran) cache->keep(*ran, started, report);
   return build;
 }
 

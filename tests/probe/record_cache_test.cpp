@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -174,6 +175,113 @@ TEST_CASE("a setup.py that writes into its tree, or that fails, is not kept") {
   CHECK(recording.runs() == 4);
 }
 
+// What setup.py reads outside of its tree, by itself and in a child.
+TEST_CASE("a file that setup.py read elsewhere, listed or did not find is an input of its recording") {
+  if (!has_setuptools()) return;
+  Recording recording;
+  const fs::path outside = recording.temp.path() / "outside";
+  write_file(outside / "modules/helper.py", "import beside\n");
+  write_file(outside / "modules/beside.py", "value = 1\n");
+  write_file(outside / "version.txt", "1.0");
+  write_file(outside / "child.txt", "a");
+  write_file(outside / "listed/one", "");
+  write_file(outside / "by_path.pth", (outside / "by_path").string() + "\n");
+  write_file(outside / "by_path/named.py", "");
+  // A folder that changes during the run is not trusted, and Python makes these the first time.
+  for (const char* folder : {"modules/__pycache__", "by_path/__pycache__", "written"}) make_folders(outside / folder);
+  const std::string extra = replaced(R"py(
+import sys, site
+sys.path.insert(0, "@/modules")
+import helper
+site.addsitedir("@")
+import named
+open("@/version.txt").read()
+os.listdir("@/listed")
+for name in ("@/absent.cfg", "@/nowhere/absent.cfg"):
+    try:
+        open(name)
+    except OSError:
+        pass
+subprocess.run([sys.executable, "-c", "open('@/child.txt').read()"], check=True)
+open("@/written/own.txt", "w").write("written")
+open("@/written/own.txt").read()
+)py",
+                                     "@", outside.string());
+  std::size_t expected = 0;
+  const auto settle = [&] {  // a file as young as the run is not trusted
+    const auto stamp = fs::file_time_type::clock::now();
+    while (fs::file_time_type::clock::now() < stamp + std::chrono::milliseconds(100)) {
+    }
+  };
+  const auto runs_again = [&] {
+    recording.move_to_new_place(extra);
+    settle();
+    recording.record();
+    const bool again = recording.runs() > expected;
+    expected = recording.runs();
+    return again;
+  };
+  CHECK(runs_again());
+  CHECK_FALSE(runs_again());
+  const std::vector<std::pair<fs::path, std::string>> changes = {
+      {"modules/beside.py", "value = 2\n"}, {"version.txt", "1.1"},   {"child.txt", "b"},
+      {"listed/two", ""},                   {"modules/os_like.py", ""}, {"by_path/named.py", "#\n"},
+      {"absent.cfg", ""},                   {"nowhere/absent.cfg", ""}};
+  for (const auto& [name, content] : changes) {
+    INFO(name);
+    write_file(outside / name, content);
+    CHECK(runs_again());
+    CHECK_FALSE(runs_again());
+  }
+  write_file(outside / "nowhere/not read.txt", "");
+  write_file(outside / "written/own.txt", "changed");
+  CHECK_FALSE(runs_again());
+}
+
+TEST_CASE("a run whose reading is not known to the end is not kept, and that is said") {
+  if (!has_setuptools()) return;
+  const std::vector<std::pair<std::string, std::string>> runs = {
+      {"subprocess.run(['/bin/echo'])", "it starts '/bin/echo', whose files are not known"},
+      {"os.system('true')", "it starts 'true'"},
+      {"import sys; subprocess.run([sys.executable, '-Ic', 'pass'])", "whose files are not known"},
+      {"import sys; subprocess.run([sys.executable, '-c', 'pass'], env={})", "whose files are not known"},
+      {"os.remove(os.environ['SAGEBUILD_READS'])", "which files it reads was not written down"},
+      {"os.truncate(os.environ['SAGEBUILD_READS'], 0)", "which files it reads was not written down"}};
+  for (const auto& [extra, problem] : runs) {
+    INFO(extra);
+    Recording recording;
+    for (int i = 0; i < 2; ++i) {
+      recording.move_to_new_place(extra);
+      recording.record();
+    }
+    CHECK(recording.runs() == 2);
+    CHECK(RecordingReporter::any_has(recording.report.details, problem));
+  }
+}
+
+TEST_CASE("the hook changes nothing that a run sees, and gives way to an own sitecustomize") {
+  const TempDir temp("sagebuild-listener-test");
+  write_file(temp.path() / "sitecustomize.py", "value = 'own'\n");
+  const fs::path listener = data_folder() / "patches/probe";
+  const std::string show =
+      "import sys, sitecustomize as s; print(s.value, s.__file__, [p for p in sys.path if 'patches/probe' in p])";
+  Command command{{test_python(), "-c", show}};
+  command.env["PYTHONPATH"] = listener.string() + ":" + temp.path().string();
+  command.env["SAGEBUILD_READS"] = temp.path() / "reads";
+  const std::string expected = fmt::format("own {} []\n", (temp.path() / "sitecustomize.py").string());
+  CHECK(run_checked(command, "python").output == expected);
+  CHECK(read_file(temp.path() / "reads").starts_with('b'));
+  // Where it cannot write, and where nobody listens.
+  command.env["SAGEBUILD_READS"] = temp.path() / "no/folder/reads";
+  CHECK(run_checked(command, "python").output == expected);
+  command.env.erase("SAGEBUILD_READS");
+  CHECK(run_checked(command, "python").output == expected);
+  // A child that forks and one that closes its files do no harm.
+  command.env["SAGEBUILD_READS"] = temp.path() / "reads";
+  command.argv.back() = "import os; os.closerange(3, 100); pid = os.fork(); open('/etc/passwd').read(); pid and os.wait()";
+  CHECK(run_checked(command, "python").diagnostics.empty());
+}
+
 TEST_CASE("every input of a recording changes its key, and the place does not") {
   Recording recording;
   const Digest base = recording.key();
@@ -199,6 +307,7 @@ TEST_CASE("every input of a recording changes its key, and the place does not") 
   CHECK(changes([&] { write_file(recording.python.site_packages / "numpy-2.0.dist-info/RECORD", ""); }));
   CHECK(changes([&] { write_file(recording.python.site_packages / "extra.pth", "/some/folder"); }));
   CHECK(changes([&] { write_file(recording.toolchain.nvcc, "a newer nvcc"); }));
+  CHECK(changes([&] { write_file(recording.toolchain.nvcc.parent_path() / "nvcc.profile", "TOP = /other"); }));
   CHECK(changes([&] { recording.toolchain.host_compiler = recording.toolchain.nvcc; }));
   CHECK_FALSE(changes([&] { write_file(recording.settings.project / "build/temp/a.o", "left over"); }));
   CHECK_FALSE(changes([&] { write_file(recording.settings.project / "demo.egg-info/PKG-INFO", "left over"); }));

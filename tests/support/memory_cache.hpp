@@ -1,11 +1,12 @@
 #pragma once
 // An action cache that lives as long as the object, and counts: for tests of rooms that only see the interface.
 
+#include <chrono>
 #include <map>
 #include <string>
 #include <vector>
 
-#include "cache/code_text.hpp"
+#include "cache/direct_mode.hpp"
 #include "sagebuild/model/action_cache.hpp"
 #include "sagebuild/sys/files.hpp"
 
@@ -32,18 +33,22 @@ class MemoryCache : public ActionCache {
   }
 
   std::optional<ActionResult> lookup_by_files(const ActionKey& key, const SearchScope& scope) override {
-    for (const auto& [files, result] : by_files_[key.digest()])
-      if (unchanged(files, scope) && asked_for(scope) == files.asked) return noted(key, result);
-    return noted(key, std::nullopt);
+    std::string reason;
+    const auto found = matching_result(manifests_[key.digest()], scope, digests_, names_, reason);
+    return noted(key, found ? find(*found) : std::nullopt);
   }
 
+  // Files that were changed a moment ago count as read before: tests write them as they go.
   ActionResult store_by_files(const ActionKey& key, const SearchScope& scope,
                               const std::vector<std::filesystem::path>& files_read, Clock::time_point,
                               const Paths& outputs, ActionResult result) override {
-    Files files{{}, asked_for(scope)};
-    for (const auto& file : files_read) files.digests[name_of(file, scope)] = digest_of(file, scope);
     result = with_files(outputs, std::move(result));
-    by_files_[key.digest()].emplace_back(files, result);
+    const auto later = Clock::now() + std::chrono::hours(1);
+    std::string reason;
+    auto set = file_set(key.digest(), scope, files_read, later, digests_, names_, directives_, reason);
+    if (!set) return result;
+    results_[set->result] = result;
+    manifests_[key.digest()].add(std::move(*set));
     return result;
   }
 
@@ -53,40 +58,6 @@ class MemoryCache : public ActionCache {
   CacheCounters counters() const override { return {}; }
 
  private:
-  struct Files {
-    std::map<std::string, Digest> digests;
-    std::vector<std::string> asked;  // those that are there
-  };
-
-  static std::string name_of(const std::filesystem::path& file, const SearchScope& scope) {
-    for (const auto& [name, root] : scope.roots)
-      if (file.native().starts_with(root.native() + "/"))
-        return "{" + name + "}" + file.native().substr(root.native().size());
-    return file;
-  }
-
-  static std::vector<std::string> asked_for(const SearchScope& scope) {
-    std::vector<std::string> there;
-    for (const auto& folder : scope.include_folders)
-      for (const auto& name : scope.asked)
-        if (std::filesystem::exists(folder / name)) there.push_back(name_of(folder / name, scope));
-    return there;
-  }
-
-  static Digest digest_of(const std::filesystem::path& file, const SearchScope& scope) {
-    return !scope.comments_count && is_code(file) ? code_digest(read_file(file)) : sha256_file(file);
-  }
-
-  static bool unchanged(const Files& files, const SearchScope& scope) {
-    for (const auto& [name, digest] : files.digests) {
-      std::string path = name;
-      const auto end = name.find('}');
-      if (end != std::string::npos) path = scope.roots.at(name.substr(1, end - 1)).native() + name.substr(end + 1);
-      if (!std::filesystem::exists(path) || digest_of(path, scope) != digest) return false;
-    }
-    return true;
-  }
-
   std::optional<ActionResult> find(const Digest& key) const {
     const auto found = results_.find(key);
     return found == results_.end() ? std::nullopt : std::optional(found->second);
@@ -107,7 +78,10 @@ class MemoryCache : public ActionCache {
   }
 
   std::map<Digest, ActionResult> results_;
-  std::map<Digest, std::vector<std::pair<Files, ActionResult>>> by_files_;
+  std::map<Digest, Manifest> manifests_;
+  FileDigests digests_{std::filesystem::path()};
+  FolderNames names_;
+  DirectiveReader directives_;
   std::map<Digest, std::string> blobs_;
 };
 

@@ -83,6 +83,8 @@ struct SearchScope {
   // Which of them are there, and where, is part of what must be the same. What `__has_include` asks for in the files
   // that were read is found by the cache itself.
   std::vector<std::string> asked = {};
+  // False: no preprocessor reads the files (a link, a run of Python), so that nothing in them asks for others.
+  bool preprocessed = true;
   // False: only a C++ or CUDA compiler reads the files, so that an edit of a comment which moves no token is no change.
   bool comments_count = true;
 };

@@ -1,0 +1,146 @@
+"""Writes down which files a run of setup.py reads, so that sagebuild can tell whether a recording of it still holds.
+
+Python imports it at the start of each process, for its folder is the first of PYTHONPATH. Records go to the file
+$SAGEBUILD_READS: a letter, a name, a NUL; each in one append, so that processes may share the file.
+  b  a process began          r  a file was opened for reading, or tried    l  a folder was listed
+  p  a Python was started     w  a file was opened for writing              x  another program was started
+Where it fails, it removes the file: then the recording is not kept. It never fails the run.
+"""
+
+
+def _listen(target, own_folder):
+    import os
+    import sys
+
+    seen = set()
+    busy = set()  # threads that are in the hook, so that its own calls are not written down
+    fsdecode, abspath, getpid = os.fsdecode, os.path.abspath, os.getpid
+    get_ident = __import__("_thread").get_ident
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+
+    def put(kind, name):
+        if (kind, name) in seen:
+            return
+        seen.add((kind, name))
+        record = (kind + name).encode("utf-8", "surrogateescape") + b"\0"
+        file = os.open(target, flags, 0o600)
+        try:
+            if os.write(file, record) != len(record):
+                raise OSError("short write")
+        finally:
+            os.close(file)
+
+    def put_path(kind, path):
+        if path is None:
+            path = "."
+        if isinstance(path, int):
+            return
+        path = abspath(fsdecode(path))
+        folder, name = os.path.split(path)
+        if kind == "r" and name.endswith(".pyc") and os.path.basename(folder) == "__pycache__":
+            source = os.path.join(os.path.dirname(folder), name.split(".")[0] + ".py")
+            if os.path.exists(source):  # Python looks at its time stamp alone
+                path = source
+        put(kind, path)
+
+    def put_program(program, argv, env):
+        program = fsdecode(program)
+        name = os.path.basename(program)
+        words = [fsdecode(word) for word in argv] if isinstance(argv, (list, tuple)) else []
+        if not name.startswith("python") and name != os.path.basename(sys.executable):
+            put("x", program)
+            return
+        options = []
+        for word in words[1:]:
+            if not word.startswith("-"):
+                break
+            options.append(word)
+        path = (os.environ if env is None else env).get("PYTHONPATH", "")
+        listens = fsdecode(path).split(os.pathsep)[0] == own_folder
+        if not listens or any(set(word[1:]) & set("IES") for word in options if not word.startswith("--")):
+            put("x", program)
+        else:
+            put("p", str(getpid()))
+
+    def on_event(event, args):
+        if event == "open":
+            path, mode, open_flags = args
+            if isinstance(path, int):
+                return
+            writes = open_flags & (os.O_WRONLY | os.O_RDWR) if isinstance(open_flags, int) else 0
+            if isinstance(mode, str):
+                writes = writes or any(letter in mode for letter in "wax+")
+            put_path("w" if writes else "r", path)
+        elif event in ("os.listdir", "os.scandir"):
+            put_path("l", args[0])
+        elif event == "import" and args[1]:
+            put_path("r", args[1])
+        elif event == "ctypes.dlopen" and args[0] and "/" in fsdecode(args[0]):
+            put_path("r", args[0])
+        elif event in ("os.rename", "os.link", "os.symlink"):
+            put_path("w", args[1])
+        elif event == "subprocess.Popen":
+            put_program(args[0] or args[1][0], args[1], args[3])
+        elif event in ("os.exec", "os.posix_spawn"):
+            put_program(args[0], args[1], args[2])
+        elif event == "os.system":
+            put("x", fsdecode(args[0]))
+
+    watched = ("open", "import", "subprocess.Popen", "ctypes.dlopen")
+
+    def hook(event, args):
+        if event not in watched and not event.startswith("os."):
+            return
+        thread = get_ident()
+        if thread in busy:
+            return
+        busy.add(thread)
+        try:
+            on_event(event, args)
+        except BaseException:
+            try:
+                os.unlink(target)
+            except BaseException:
+                pass
+        finally:
+            busy.discard(thread)
+
+    put("b", str(getpid()))
+    for module in list(sys.modules.values()):  # those that were there before this
+        for name in (getattr(module, "__file__", None), getattr(module, "__cached__", None)):
+            if isinstance(name, str) and os.path.exists(name):
+                put_path("r", name)
+    for folder in sys.path:  # an import lists them once, and some are behind us
+        if folder:
+            put_path("l", folder)
+    sys.addaudithook(hook)
+
+
+def _start():
+    import os
+    import sys
+
+    folder = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [entry for entry in sys.path if not entry or os.path.abspath(entry) != folder]
+    target = os.environ.get("SAGEBUILD_READS")
+    if target:
+        try:
+            _listen(target, folder)
+        except BaseException:
+            try:
+                os.unlink(target)
+            except BaseException:
+                pass
+    # The sitecustomize that this one stands in front of.
+    from importlib.machinery import PathFinder
+    from importlib.util import module_from_spec
+
+    spec = PathFinder.find_spec("sitecustomize", sys.path)
+    if spec is None or spec.loader is None:
+        return
+    module = module_from_spec(spec)
+    sys.modules["sitecustomize"] = module
+    spec.loader.exec_module(module)
+
+
+_start()
