@@ -1,10 +1,10 @@
 #pragma once
-// Stand-ins for what torch's c10 holds: scalar types, devices, lists, options, and the checks. See torch/extension.h here.
-
-#include <cassert>  // before anything includes <assert.h> inside a namespace
+// Stand-ins for what torch's c10 holds: scalar types, devices, lists, options, and the checks. See
+// torch/extension.h here.
 
 #include <algorithm>
 #include <array>
+#include <cassert>  // before anything includes <assert.h> inside a namespace
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -23,10 +23,11 @@
 
 #include "sagebuild/torch_bridge.h"
 
+// As c10/macros/Macros.h does: using-declarations would add to what argument-dependent lookup finds.
 namespace c10 {}
 namespace c10::cuda {}
 namespace caffe2 {
-using namespace c10;  // here and below as c10/macros/Macros.h does: a using-declaration would add to what ADL finds
+using namespace c10;
 }
 namespace at {
 using namespace c10;
@@ -35,19 +36,10 @@ namespace at::cuda {
 using namespace c10::cuda;
 }
 
-// What a failed check does on the host. In device code it ends the path, as torch's does: a host function is called
-// that never returns. Device text shall not hold the number of a line, which is nowhere in torch's PTX either.
-#ifdef __CUDA_ARCH__
-#define SAGEBUILD_FILE ""
-#define SAGEBUILD_LINE 0
-#else
-#define SAGEBUILD_FILE __FILE__
-#define SAGEBUILD_LINE static_cast<std::uint32_t>(__LINE__)
-#endif
-
 namespace sagebuild_bridge {
 
-[[noreturn]] SAGEBUILD_HIDDEN inline void check_failed(const char* function, const char* file, std::uint32_t line,
+[[noreturn]] SAGEBUILD_HIDDEN inline void check_failed(const char* function, const char* file,
+                                                       std::uint32_t line,
                                                        const std::string& text) {
   check_failed(function, file, line, text.c_str());
 }
@@ -63,26 +55,58 @@ SAGEBUILD_HIDDEN std::string message(const char*, const Parts&... parts) {
 
 }  // namespace sagebuild_bridge
 
-#define TORCH_CHECK(condition, ...)                                                                                  \
-  if (!(condition)) {                                                                                                \
-    ::sagebuild_bridge::check_failed(                                                                                \
-        __func__, SAGEBUILD_FILE, SAGEBUILD_LINE,                                                                    \
-        ::sagebuild_bridge::message("Expected " #condition " to be true, but got false.  (Could this error message " \
-                                    "be improved?  If so, please report an enhancement request to PyTorch.)",        \
-                                    ##__VA_ARGS__));                                                                 \
+// In device code a failed check ends the path, as torch's does: a host function is called that
+// never returns. The text of the device pass shall not hold the number of a line, which is nowhere
+// in torch's PTX either.
+#ifdef __CUDA_ARCH__
+#define SAGEBUILD_HERE __func__, "", 0
+#else
+#define SAGEBUILD_HERE __func__, __FILE__, static_cast<std::uint32_t>(__LINE__)
+#endif
+#define TORCH_CHECK(condition, ...)                                                          \
+  if (!(condition)) {                                                                        \
+    ::sagebuild_bridge::check_failed(                                                        \
+        SAGEBUILD_HERE,                                                                      \
+        ::sagebuild_bridge::message(                                                         \
+            "Expected " #condition " to be true, but got false.  (Could this error message " \
+            "be improved?  If so, please report an enhancement request to PyTorch.)",        \
+            ##__VA_ARGS__));                                                                 \
   }
 
 namespace c10 {
 
 // The enumerators here have torch's values: they can be template arguments of kernels.
 enum class ScalarType : int8_t {
-  Byte = 0, Char = 1, Short = 2, Int = 3, Long = 4, Half = 5, Float = 6, Double = 7, Bool = 11, BFloat16 = 15,
-  Float8_e5m2 = 23, Float8_e4m3fn = 24,
+  Byte = 0,
+  Char = 1,
+  Short = 2,
+  Int = 3,
+  Long = 4,
+  Half = 5,
+  Float = 6,
+  Double = 7,
+  Bool = 11,
+  BFloat16 = 15,
+  Float8_e5m2 = 23,
+  Float8_e4m3fn = 24,
 };
 enum class DeviceType : int8_t { CPU = 0, CUDA = 1, Meta = 14 };
-enum class Layout : int8_t { Strided = 0, Sparse = 1, SparseCsr = 2, Mkldnn = 3, SparseCsc = 4, SparseBsr = 5,
-                             SparseBsc = 6, Jagged = 7 };
-enum class MemoryFormat : int8_t { Contiguous = 0, Preserve = 1, ChannelsLast = 2, ChannelsLast3d = 3 };
+enum class Layout : int8_t {
+  Strided = 0,
+  Sparse = 1,
+  SparseCsr = 2,
+  Mkldnn = 3,
+  SparseCsc = 4,
+  SparseBsr = 5,
+  SparseBsc = 6,
+  Jagged = 7
+};
+enum class MemoryFormat : int8_t {
+  Contiguous = 0,
+  Preserve = 1,
+  ChannelsLast = 2,
+  ChannelsLast3d = 3
+};
 
 constexpr auto kByte = ScalarType::Byte;
 constexpr auto kChar = ScalarType::Char;
@@ -118,20 +142,25 @@ class ArrayRef {
   SAGEBUILD_INLINE constexpr ArrayRef() : data_(nullptr), size_(0) {}
   SAGEBUILD_INLINE constexpr ArrayRef(const T& one) : data_(&one), size_(1) {}
   SAGEBUILD_INLINE constexpr ArrayRef(const T* data, size_t size) : data_(data), size_(size) {}
-  SAGEBUILD_INLINE constexpr ArrayRef(const T* begin, const T* end) : data_(begin), size_(end - begin) {}
+  SAGEBUILD_INLINE constexpr ArrayRef(const T* begin, const T* end)
+      : data_(begin), size_(end - begin) {}
   template <class Container, class U = decltype(std::declval<Container>().data()),
             class = std::enable_if_t<(std::is_same_v<U, T*> || std::is_same_v<U, T const*>)>>
-  SAGEBUILD_INLINE ArrayRef(const Container& container) : data_(container.data()), size_(container.size()) {}
+  SAGEBUILD_INLINE ArrayRef(const Container& container)
+      : data_(container.data()), size_(container.size()) {}
   template <class A>
-  SAGEBUILD_INLINE ArrayRef(const std::vector<T, A>& list) : data_(list.data()), size_(list.size()) {
+  SAGEBUILD_INLINE ArrayRef(const std::vector<T, A>& list)
+      : data_(list.data()), size_(list.size()) {
     static_assert(!std::is_same_v<T, bool>);
   }
   template <size_t N>
-  SAGEBUILD_INLINE constexpr ArrayRef(const std::array<T, N>& list) : data_(list.data()), size_(N) {}
+  SAGEBUILD_INLINE constexpr ArrayRef(const std::array<T, N>& list)
+      : data_(list.data()), size_(N) {}
   template <size_t N>
   SAGEBUILD_INLINE constexpr ArrayRef(const T (&list)[N]) : data_(list), size_(N) {}
   SAGEBUILD_INLINE constexpr ArrayRef(const std::initializer_list<T>& list)
-      : data_(std::begin(list) == std::end(list) ? static_cast<T*>(nullptr) : std::begin(list)), size_(list.size()) {}
+      : data_(std::begin(list) == std::end(list) ? static_cast<T*>(nullptr) : std::begin(list)),
+        size_(list.size()) {}
 
   SAGEBUILD_INLINE constexpr const T& operator[](size_t at) const { return data_[at]; }
   SAGEBUILD_INLINE constexpr size_t size() const { return size_; }
@@ -181,7 +210,9 @@ class Device final {
   SAGEBUILD_INLINE Device(DeviceType type, DeviceIndex index = -1) {
     sagebuild_bridge::make_device(this, static_cast<int8_t>(type), index);
   }
-  SAGEBUILD_INLINE Device(const std::string& text) { sagebuild_bridge::parse_device(this, text.data(), text.size()); }
+  SAGEBUILD_INLINE Device(const std::string& text) {
+    sagebuild_bridge::parse_device(this, text.data(), text.size());
+  }
   SAGEBUILD_INLINE bool operator==(const Device& other) const noexcept {
     return type() == other.type() && index() == other.index();
   }
@@ -190,7 +221,9 @@ class Device final {
   SAGEBUILD_INLINE DeviceType type() const noexcept {
     return static_cast<DeviceType>(sagebuild_bridge::device_type(this));
   }
-  SAGEBUILD_INLINE DeviceIndex index() const noexcept { return sagebuild_bridge::device_index(this); }
+  SAGEBUILD_INLINE DeviceIndex index() const noexcept {
+    return sagebuild_bridge::device_index(this);
+  }
   SAGEBUILD_INLINE bool has_index() const noexcept { return index() != -1; }
   SAGEBUILD_INLINE bool is_cuda() const noexcept { return type() == DeviceType::CUDA; }
   SAGEBUILD_INLINE bool is_cpu() const noexcept { return type() == DeviceType::CPU; }
@@ -217,7 +250,9 @@ class TypeMeta final {
     result = type;
     return result;
   }
-  SAGEBUILD_INLINE bool isScalarType() const noexcept { return sagebuild_bridge::is_scalar_type(this); }
+  SAGEBUILD_INLINE bool isScalarType() const noexcept {
+    return sagebuild_bridge::is_scalar_type(this);
+  }
   SAGEBUILD_INLINE bool isScalarType(ScalarType type) const noexcept {
     const TypeMeta other = fromScalarType(type);
     return sagebuild_bridge::same_type_meta(this, &other);
@@ -234,29 +269,44 @@ class TypeMeta final {
  private:
   alignas(2) unsigned char torchs_[2];
 };
-SAGEBUILD_INLINE bool operator!=(const TypeMeta& left, const TypeMeta& right) noexcept { return !(left == right); }
+SAGEBUILD_INLINE bool operator!=(const TypeMeta& left, const TypeMeta& right) noexcept {
+  return !(left == right);
+}
 
 }  // namespace caffe2
 
 namespace sagebuild_bridge {
 
 // The ScalarType that torch has for a C++ type; other types than these need torch's headers.
+template <c10::ScalarType Type>
+struct Is {
+  static constexpr auto value = Type;
+};
 template <class T>
 struct TypeOf;
-template <> struct TypeOf<uint8_t> { static constexpr auto value = c10::kByte; };
-template <> struct TypeOf<int8_t> { static constexpr auto value = c10::kChar; };
-template <> struct TypeOf<int16_t> { static constexpr auto value = c10::kShort; };
-template <> struct TypeOf<int32_t> { static constexpr auto value = c10::kInt; };
-template <> struct TypeOf<int64_t> { static constexpr auto value = c10::kLong; };
-template <> struct TypeOf<float> { static constexpr auto value = c10::kFloat; };
-template <> struct TypeOf<double> { static constexpr auto value = c10::kDouble; };
-template <> struct TypeOf<bool> { static constexpr auto value = c10::kBool; };
+template <>
+struct TypeOf<uint8_t> : Is<c10::kByte> {};
+template <>
+struct TypeOf<int8_t> : Is<c10::kChar> {};
+template <>
+struct TypeOf<int16_t> : Is<c10::kShort> {};
+template <>
+struct TypeOf<int32_t> : Is<c10::kInt> {};
+template <>
+struct TypeOf<int64_t> : Is<c10::kLong> {};
+template <>
+struct TypeOf<float> : Is<c10::kFloat> {};
+template <>
+struct TypeOf<double> : Is<c10::kDouble> {};
+template <>
+struct TypeOf<bool> : Is<c10::kBool> {};
 
 // The number of an enumerator that may be absent, for the bridge.
 template <class T>
 struct Number {
   SAGEBUILD_INLINE explicit Number(const std::optional<T>& given)
-      : number(given ? static_cast<std::int8_t>(*given) : std::int8_t(0)), address(given ? &number : nullptr) {}
+      : number(given ? static_cast<std::int8_t>(*given) : std::int8_t(0)),
+        address(given ? &number : nullptr) {}
   Number(const Number&) = delete;
   Number& operator=(const Number&) = delete;
   std::int8_t number;
@@ -267,10 +317,16 @@ struct Number {
 
 namespace c10 {
 
-SAGEBUILD_INLINE bool operator==(ScalarType left, caffe2::TypeMeta right) { return right.isScalarType(left); }
+SAGEBUILD_INLINE bool operator==(ScalarType left, caffe2::TypeMeta right) {
+  return right.isScalarType(left);
+}
 SAGEBUILD_INLINE bool operator==(caffe2::TypeMeta left, ScalarType right) { return right == left; }
-SAGEBUILD_INLINE bool operator!=(ScalarType left, caffe2::TypeMeta right) { return !(left == right); }
-SAGEBUILD_INLINE bool operator!=(caffe2::TypeMeta left, ScalarType right) { return !(left == right); }
+SAGEBUILD_INLINE bool operator!=(ScalarType left, caffe2::TypeMeta right) {
+  return !(left == right);
+}
+SAGEBUILD_INLINE bool operator!=(caffe2::TypeMeta left, ScalarType right) {
+  return !(left == right);
+}
 
 struct TensorOptions {
   SAGEBUILD_INLINE TensorOptions() { sagebuild_bridge::make_options(this); }
@@ -280,10 +336,16 @@ struct TensorOptions {
     sagebuild_bridge::set_device(this, &device);
   }
   template <class... Args, class = std::enable_if_t<std::is_constructible_v<Device, Args&&...>>>
-  SAGEBUILD_INLINE TensorOptions(Args&&... args) : TensorOptions(Device(std::forward<Args>(args)...)) {}
-  SAGEBUILD_INLINE TensorOptions(caffe2::TypeMeta type) : TensorOptions() { sagebuild_bridge::set_dtype(this, &type); }
-  SAGEBUILD_INLINE TensorOptions(ScalarType type) : TensorOptions(caffe2::TypeMeta::fromScalarType(type)) {}
-  SAGEBUILD_INLINE TensorOptions(MemoryFormat format) : TensorOptions() { set_memory_format(format); }
+  SAGEBUILD_INLINE TensorOptions(Args&&... args)
+      : TensorOptions(Device(std::forward<Args>(args)...)) {}
+  SAGEBUILD_INLINE TensorOptions(caffe2::TypeMeta type) : TensorOptions() {
+    sagebuild_bridge::set_dtype(this, &type);
+  }
+  SAGEBUILD_INLINE TensorOptions(ScalarType type)
+      : TensorOptions(caffe2::TypeMeta::fromScalarType(type)) {}
+  SAGEBUILD_INLINE TensorOptions(MemoryFormat format) : TensorOptions() {
+    set_memory_format(format);
+  }
 
   [[nodiscard]] SAGEBUILD_INLINE TensorOptions device(std::optional<Device> device) const noexcept {
     TensorOptions result = *this;
@@ -294,12 +356,14 @@ struct TensorOptions {
   [[nodiscard]] SAGEBUILD_INLINE TensorOptions device(Args&&... args) const noexcept {
     return device(std::optional<Device>(std::in_place, std::forward<Args>(args)...));
   }
-  [[nodiscard]] SAGEBUILD_INLINE TensorOptions dtype(std::optional<caffe2::TypeMeta> type) const noexcept {
+  [[nodiscard]] SAGEBUILD_INLINE TensorOptions
+  dtype(std::optional<caffe2::TypeMeta> type) const noexcept {
     TensorOptions result = *this;
     sagebuild_bridge::set_dtype(&result, type ? &*type : nullptr);
     return result;
   }
-  [[nodiscard]] SAGEBUILD_INLINE TensorOptions dtype(std::optional<ScalarType> type) const noexcept {
+  [[nodiscard]] SAGEBUILD_INLINE TensorOptions
+  dtype(std::optional<ScalarType> type) const noexcept {
     return dtype(type ? std::optional(caffe2::TypeMeta::fromScalarType(*type)) : std::nullopt);
   }
   template <class T>
@@ -313,17 +377,20 @@ struct TensorOptions {
     result.set_layout(layout);
     return result;
   }
-  [[nodiscard]] SAGEBUILD_INLINE TensorOptions requires_grad(std::optional<bool> requires_grad) const noexcept {
+  [[nodiscard]] SAGEBUILD_INLINE TensorOptions
+  requires_grad(std::optional<bool> requires_grad) const noexcept {
     TensorOptions result = *this;
     sagebuild_bridge::set_requires_grad(&result, requires_grad ? &*requires_grad : nullptr);
     return result;
   }
-  [[nodiscard]] SAGEBUILD_INLINE TensorOptions pinned_memory(std::optional<bool> pinned_memory) const noexcept {
+  [[nodiscard]] SAGEBUILD_INLINE TensorOptions
+  pinned_memory(std::optional<bool> pinned_memory) const noexcept {
     TensorOptions result = *this;
     sagebuild_bridge::set_pinned_memory(&result, pinned_memory ? &*pinned_memory : nullptr);
     return result;
   }
-  [[nodiscard]] SAGEBUILD_INLINE TensorOptions memory_format(std::optional<MemoryFormat> format) const noexcept {
+  [[nodiscard]] SAGEBUILD_INLINE TensorOptions
+  memory_format(std::optional<MemoryFormat> format) const noexcept {
     TensorOptions result = *this;
     result.set_memory_format(format);
     return result;
@@ -357,25 +424,37 @@ struct TensorOptions {
   SAGEBUILD_INLINE bool has_layout() const noexcept { return layout_opt().has_value(); }
   SAGEBUILD_INLINE std::optional<Layout> layout_opt() const noexcept {
     int8_t result;
-    return sagebuild_bridge::layout_of(&result, this) ? std::optional(static_cast<Layout>(result)) : std::nullopt;
+    return sagebuild_bridge::layout_of(&result, this) ? std::optional(static_cast<Layout>(result))
+                                                      : std::nullopt;
   }
-  SAGEBUILD_INLINE bool requires_grad() const noexcept { return requires_grad_opt().value_or(false); }
-  SAGEBUILD_INLINE bool has_requires_grad() const noexcept { return requires_grad_opt().has_value(); }
+  SAGEBUILD_INLINE bool requires_grad() const noexcept {
+    return requires_grad_opt().value_or(false);
+  }
+  SAGEBUILD_INLINE bool has_requires_grad() const noexcept {
+    return requires_grad_opt().has_value();
+  }
   SAGEBUILD_INLINE std::optional<bool> requires_grad_opt() const noexcept {
     bool result;
     return sagebuild_bridge::requires_grad_of(&result, this) ? std::optional(result) : std::nullopt;
   }
-  SAGEBUILD_INLINE bool pinned_memory() const noexcept { return pinned_memory_opt().value_or(false); }
-  SAGEBUILD_INLINE bool has_pinned_memory() const noexcept { return pinned_memory_opt().has_value(); }
+  SAGEBUILD_INLINE bool pinned_memory() const noexcept {
+    return pinned_memory_opt().value_or(false);
+  }
+  SAGEBUILD_INLINE bool has_pinned_memory() const noexcept {
+    return pinned_memory_opt().has_value();
+  }
   SAGEBUILD_INLINE std::optional<bool> pinned_memory_opt() const noexcept {
     bool result;
     return sagebuild_bridge::pinned_memory_of(&result, this) ? std::optional(result) : std::nullopt;
   }
-  SAGEBUILD_INLINE bool has_memory_format() const noexcept { return memory_format_opt().has_value(); }
+  SAGEBUILD_INLINE bool has_memory_format() const noexcept {
+    return memory_format_opt().has_value();
+  }
   SAGEBUILD_INLINE std::optional<MemoryFormat> memory_format_opt() const noexcept {
     int8_t result;
-    return sagebuild_bridge::memory_format_of(&result, this) ? std::optional(static_cast<MemoryFormat>(result))
-                                                             : std::nullopt;
+    return sagebuild_bridge::memory_format_of(&result, this)
+               ? std::optional(static_cast<MemoryFormat>(result))
+               : std::nullopt;
   }
 
  private:
@@ -383,7 +462,8 @@ struct TensorOptions {
     sagebuild_bridge::set_layout(this, sagebuild_bridge::Number<Layout>(layout).address);
   }
   SAGEBUILD_INLINE void set_memory_format(std::optional<MemoryFormat> format) {
-    sagebuild_bridge::set_memory_format(this, sagebuild_bridge::Number<MemoryFormat>(format).address);
+    sagebuild_bridge::set_memory_format(this,
+                                        sagebuild_bridge::Number<MemoryFormat>(format).address);
   }
 
   alignas(2) unsigned char torchs_[7];  // torch's last byte is padding

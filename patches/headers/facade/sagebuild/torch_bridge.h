@@ -1,8 +1,9 @@
 #pragma once
-// What the facade asks of torch on the host. It is compiled against no torch, so the same text serves every version;
-// bridge/torch_bridge.cpp answers with the real torch's own functions and is compiled once per torch. Objects of torch
-// travel by address: the facade's classes have the size and the alignment of torch's (Shape, below), and what is in
-// them is torch's own, made and read by the bridge alone.
+// What the facade asks of torch on the host. It is compiled against no torch, so the same text
+// serves every version; bridge/torch_bridge.cpp answers with the real torch's own functions and is
+// compiled once per torch. Objects of torch travel by address: the facade's classes have the size
+// and the alignment of torch's (Shape, below), and what is in them is torch's own, made and read by
+// the bridge alone.
 
 #include <cstddef>
 #include <cstdint>
@@ -14,10 +15,10 @@
 
 namespace sagebuild_bridge {
 
-// How a class lies in memory and how functions hand it on. Name mangling tells nothing of it, so both sides assert it:
-// the facade of its classes, the bridge of torch's. Left out is what torch's versions disagree on, which is that the copy
-// constructor of Tensor and the default constructor of TensorOptions are noexcept in the newest and not in others: here
-// they are not.
+// How a class lies in memory and how functions hand it on. Name mangling tells nothing of it, so
+// both sides assert it: the facade of its classes, the bridge of torch's. Left out is what torch's
+// versions disagree on, which is that the copy constructor of Tensor and the default constructor of
+// TensorOptions are noexcept in the newest and not in others: here they are not.
 struct Shape {
   std::size_t size;
   std::size_t alignment;
@@ -79,13 +80,14 @@ struct Numbers {
   std::size_t size;
 };
 
-// Enumerators travel as their numbers, which the bridge asserts. What a question gives comes first; it is made there.
+// Enumerators travel as their numbers, which the bridge asserts. What a question gives comes first;
+// it is made there.
 SAGEBUILD_HIDDEN void init(void* tensor) noexcept;
 SAGEBUILD_HIDDEN void copy(void* tensor, const void* from);
 SAGEBUILD_HIDDEN void move(void* tensor, void* from) noexcept;
 SAGEBUILD_HIDDEN void assign(void* tensor, const void* from) noexcept;
 SAGEBUILD_HIDDEN void assign_moved(void* tensor, void* from) noexcept;
-SAGEBUILD_HIDDEN void assign_values(void* tensor, const void* from);  // to what the tensor refers to
+SAGEBUILD_HIDDEN void assign_values(void* tensor, const void* from);  // to what it refers to
 SAGEBUILD_HIDDEN void destroy(void* tensor) noexcept;
 
 SAGEBUILD_HIDDEN bool defined(const void* tensor);
@@ -105,9 +107,11 @@ SAGEBUILD_HIDDEN void options(void* options, const void* tensor);
 SAGEBUILD_HIDDEN std::int8_t get_device(const void* tensor);
 SAGEBUILD_HIDDEN void contiguous(void* result, const void* tensor, std::int8_t memory_format);
 SAGEBUILD_HIDDEN void* data_ptr(const void* tensor);
-SAGEBUILD_HIDDEN void* data_ptr_as(const void* tensor, std::int8_t dtype);  // throws if the tensor has another
+// Throws if the tensor has another type.
+SAGEBUILD_HIDDEN void* data_ptr_as(const void* tensor, std::int8_t dtype);
 
-SAGEBUILD_HIDDEN void empty(void* result, Numbers sizes, const void* options, const std::int8_t* memory_format);
+SAGEBUILD_HIDDEN void empty(void* result, Numbers sizes, const void* options,
+                            const std::int8_t* memory_format);
 SAGEBUILD_HIDDEN const char* name_of(std::int8_t dtype);
 
 SAGEBUILD_HIDDEN void make_device(void* device, std::int8_t type, std::int8_t index) noexcept;
@@ -122,7 +126,8 @@ SAGEBUILD_HIDDEN bool is_scalar_type(const void* type_meta) noexcept;
 SAGEBUILD_HIDDEN std::int8_t scalar_type_of(const void* type_meta);  // throws for what is none
 SAGEBUILD_HIDDEN std::size_t item_size(const void* type_meta) noexcept;
 
-// Null clears what is set. An answer is true if it was set; else the value is torch's default, if there is one.
+// Null clears what is set. An answer is true if it was set; else the value is torch's default, if
+// there is one.
 SAGEBUILD_HIDDEN void make_options(void* options) noexcept;
 SAGEBUILD_HIDDEN void set_device(void* options, const void* device) noexcept;
 SAGEBUILD_HIDDEN void set_dtype(void* options, const void* type_meta) noexcept;
@@ -138,8 +143,8 @@ SAGEBUILD_HIDDEN bool requires_grad_of(bool* requires_grad, const void* options)
 SAGEBUILD_HIDDEN bool pinned_memory_of(bool* pinned_memory, const void* options) noexcept;
 
 // Throws c10::Error, as TORCH_CHECK does.
-[[noreturn]] SAGEBUILD_HIDDEN void check_failed(const char* function, const char* file, std::uint32_t line,
-                                                const char* text);
+[[noreturn]] SAGEBUILD_HIDDEN void check_failed(const char* function, const char* file,
+                                                std::uint32_t line, const char* text);
 
 SAGEBUILD_HIDDEN void current_stream(void* stream, std::int8_t device);
 SAGEBUILD_HIDDEN void* handle_of(const void* stream);  // a cudaStream_t
@@ -148,7 +153,8 @@ SAGEBUILD_HIDDEN std::int64_t stream_id(const void* stream) noexcept;
 SAGEBUILD_HIDDEN bool same_stream(const void* left, const void* right) noexcept;
 SAGEBUILD_HIDDEN void print_stream(std::ostream& out, const void* stream);
 SAGEBUILD_HIDDEN void* current_device_properties();
-SAGEBUILD_HIDDEN void check_cuda(int error, const char* file, const char* function, std::uint32_t line);
+SAGEBUILD_HIDDEN void check_cuda(int error, const char* file, const char* function,
+                                 std::uint32_t line);
 
 SAGEBUILD_HIDDEN void make_guard(void* guard, const void* device);
 SAGEBUILD_HIDDEN void destroy_guard(void* guard) noexcept;
