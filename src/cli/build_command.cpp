@@ -6,6 +6,7 @@
 
 #include "sagebuild/app/build.hpp"
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/secret.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/cli/cache_settings.hpp"
 #include "sagebuild/cli/choices.hpp"
@@ -13,6 +14,7 @@
 #include "sagebuild/cli/upload_options.hpp"
 #include "sagebuild/plan/plan.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/streams.hpp"
 
 namespace sagebuild {
 namespace {
@@ -60,6 +62,7 @@ HeaderChoice header_choice(const Settings& settings) {
 }
 
 BuildSettings build_settings(const Settings& settings) {
+  (void)source_date_epoch();  // refused before anything is fetched for a build that would fail by it
   BuildSettings build;
   build.source = {settings.text("source"), settings.text("ref"), settings.enabled("offline")};
   build.recipe = settings.text("recipe");
@@ -95,13 +98,14 @@ UploadOutcome publish_wheel(UploadSettings settings, const Wheel& wheel, Reporte
 }
 
 int run_build(const Cli& cli, const Settings& settings, Reporter& report) {
+  BuildSettings chosen = build_settings(settings);
   const auto repo = settings.optional_text("upload");
   std::optional<UploadSettings> publishing;  // checked before hours of compiling
   if (repo) {
     publishing = upload_settings(settings, *repo, {});
     require_upload_access(*publishing, report);
   }
-  const BuildOutcome outcome = build(build_settings(settings), report);
+  const BuildOutcome outcome = build(std::move(chosen), report);
   remember_last_build(outcome.wheel.path.parent_path(), {outcome.wheel.path});
   const ExecOutcome& execution = outcome.execution;
   const auto cached = std::ranges::count_if(execution.steps, &StepRecord::cached);
@@ -111,7 +115,7 @@ int run_build(const Cli& cli, const Settings& settings, Reporter& report) {
                   human_size(execution.peak_memory), human_time(outcome.cache.cpu_seconds_saved)));
   if (!cli.global().json) {
     fmt::print("{}\n", outcome.wheel.path.string());
-    std::fflush(stdout);  // known even if the upload fails
+    flush_output(fmt::format("the wheel is '{}'", outcome.wheel.path.string()));  // known even if the upload fails
     if (publishing) print_upload(publish_wheel(*publishing, outcome.wheel, report));
     return 0;
   }
@@ -132,7 +136,7 @@ int run_build(const Cli& cli, const Settings& settings, Reporter& report) {
 
 int run_plan(const Cli& cli, const Settings& settings, Reporter& report) {
   if (settings.enabled("show-settings")) {
-    fmt::print("{}", settings.table());
+    fmt::print("{}", redacted(settings.table()));
     return 0;
   }
   const auto [plan, forecast] = plan_build(build_settings(settings), report);
