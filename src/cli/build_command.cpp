@@ -35,6 +35,7 @@ std::vector<SettingSpec> shared_specs() {
       {"no-patch", "build the source as it is", "", {}, true},
       {"keep-temp", "keep the temporary folder", "", {}, true},
       {"allow-foreign-owner", "open local repositories that belong to somebody else", "", {}, true},
+      kAllowSharedCache,
   };
 }
 
@@ -79,6 +80,7 @@ BuildSettings build_settings(const Settings& settings) {
   build.headers = header_choice(settings);
   build.timeline = settings.text("timeline");
   build.cache = cache_choice(settings);
+  build.cache.shared = settings.enabled(kAllowSharedCache.name);
   build.limits.jobs = settings.number("jobs").value_or(available_cores());
   build.limits.memory = settings.size("memory").value_or(available_memory() / 10 * 8);
   return build;

@@ -1,5 +1,6 @@
 """The command line itself: help, usage errors, settings and where they come from, an installed copy. No torch needed."""
 
+import os
 import pathlib
 import re
 import subprocess
@@ -117,6 +118,42 @@ class CommandLine(support.EndToEnd):
                 with self.subTest(command=command, value=value):
                     outcome = self.run_sagebuild(*command, "--source", "http://127.0.0.1:9/x.git", SOURCE_DATE_EPOCH=value)
                     self.assert_fails(outcome, 2, "SOURCE_DATE_EPOCH", f"'{value}'")
+
+    def test_a_cache_that_others_can_write_to(self):
+        cache = self.world / "cache"
+        cache.chmod(0o777)
+        commands = (["build"], ["plan"], ["doctor"], ["env", "create"])
+        for command in commands:
+            with self.subTest(command=command):
+                self.assert_fails(self.run_sagebuild(*command, "--offline"), 3, "cannot trust", f"everybody can write to '{cache}'",
+                                  "--allow-shared-cache")
+        self.assertEqual(list(self.out.iterdir()), [])
+        for words, variables in ((["--allow-shared-cache"], {}), ([], {"SAGEBUILD_ALLOW_SHARED_CACHE": "1"})):
+            for command in (["build"], ["plan"]):
+                outcome = self.run_sagebuild(*command, "--python", "/no/python", *words, **variables)
+                self.assert_fails(outcome, 3, "/no/python")
+
+    @support.require(os.geteuid() == 0, "only root can become nobody")
+    def test_as_nobody(self):
+        """As `su nobody`: a home that is not there, a folder that may not be entered, another user's cache."""
+        nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        commands = (["plan", "--show-settings"], ["plan", "--python", "/no/python"], ["cache", "stat"], ["cache", "gc"], ["cache", "clear"],
+                    ["cache", "verify"], ["cache", "explain"], ["env", "ls"], ["env", "rm", "--name", "x"], ["env", "create", "--offline"],
+                    ["doctor", "--offline"], ["patch", "."], ["version"])
+        for mode in (0o700, 0o755):  # of the folder that all others lie in, this one among them
+            self.world.chmod(mode)
+            for home in ("/nonexistent", "/root", str(self.world / "home")):
+                for command in commands:
+                    with self.subTest(mode=oct(mode), home=home, command=command):
+                        outcome = self.run_sagebuild(*command, prefix=nobody, HOME=home, XDG_CACHE_HOME="")
+                        self.assertIn(outcome.code, (0, 1, 2, 3), outcome)
+                        self.assertNotIn("filesystem error", outcome.stderr, outcome)
+                        if outcome.code != 0 and command[0] != "doctor":
+                            self.assert_fails(outcome, outcome.code)
+        theirs = self.world / "theirs"
+        theirs.mkdir()
+        os.chown(theirs, 65534, 65534)
+        self.assert_fails(self.run_sagebuild("plan", SAGEBUILD_CACHE_DIR=str(theirs)), 3, "cannot trust", "belongs to the user 'nobody'")
 
     def test_short_passwords_are_shown_in_no_url(self):
         for words in (["plan", "--show-settings", "--cache-remote", "http://user:qz@a.invalid/", "--index-url", "https://me:qz@b.invalid/"],
