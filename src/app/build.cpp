@@ -49,7 +49,7 @@ constexpr const char* kDefaultRecipe = "sageattention";
 constexpr std::size_t kLogsKept = 20;
 
 // A folder of its own per run; the oldest beyond the last twenty go.
-fs::path open_run_log() {
+fs::path make_run_log() {
   const fs::path folder = cache_folder() / "logs";
   make_folders(folder);
   std::set<fs::path> runs;
@@ -67,6 +67,19 @@ fs::path open_run_log() {
   const fs::path run = folder / fmt::format("{}-{}", stamp, getpid());
   open_log(run / "run.log");
   return run;
+}
+
+// Where no log can be kept a build goes on: it may be the only one that this user ever makes here.
+fs::path open_run_log(const fs::path& work, Reporter& report) {
+  try {
+    return make_run_log();
+  } catch (const Error& error) {
+    report.warning(fmt::format("no log of this run is kept: {}{}", error.message,
+                               error.causes.empty() ? "" : ": " + error.causes.front()));
+  } catch (const std::exception& error) {
+    report.warning(fmt::format("no log of this run is kept: {}", error.what()));
+  }
+  return work / "logs";
 }
 
 SourceSpec source_of(const BuildSettings& settings, const Recipes& recipes) {
@@ -182,7 +195,7 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, ActionCach
     build.work.keep();
     report.note(fmt::format("temporary files stay in '{}'", build.work.path().string()));
   }
-  build.logs = open_run_log();
+  build.logs = open_run_log(build.work.path(), report);
   // A machine that cannot build says so before anything is fetched.
   const Recipes recipes = load_recipes(data_folder() / "patches", settings.recipe_file);
   const SourceSpec source = source_of(settings, recipes);
@@ -222,6 +235,7 @@ CompileRoom compile_room(const PreparedBuild& state, const BuildSettings& settin
 }  // namespace
 
 PlanOutcome plan_build(BuildSettings settings, Reporter& report) {
+  require_own_cache(settings.cache.shared);
   const auto cache = open_build_cache(std::move(settings.cache), report);
   const auto history = open_history(action_cache_folder());
   const auto state = prepare(settings, *cache, report);
@@ -233,6 +247,7 @@ PlanOutcome plan_build(BuildSettings settings, Reporter& report) {
 }
 
 BuildOutcome build(BuildSettings settings, Reporter& report) {
+  require_own_cache(settings.cache.shared);
   require_writable_folder(settings.output, "output folder");
   const auto cache = open_build_cache(std::move(settings.cache), report);
   const auto history = open_history(action_cache_folder());

@@ -11,6 +11,9 @@ namespace sagebuild {
 namespace {
 
 constexpr std::string_view kMask = "***";
+// A shorter one is not looked for in running text: it would mark every word that happens to hold it, and by that tell
+// what it is. It is masked where it stands by its place: in a URL's user part and behind "Authorization:".
+constexpr std::size_t kShortestInText = 8;
 
 std::mutex registry_mutex;
 
@@ -59,9 +62,28 @@ void mask_hub_tokens(std::string& text) {
 void mask_url_passwords(std::string& text) {
   for (auto at = text.find("://"); at != std::string::npos; at = text.find("://", at + 3)) {
     const auto begin = at + 3;
-    const auto end = std::min(text.find_first_of("/ \t\n'\"?#", begin), text.size());
-    const auto user_end = text.substr(begin, end - begin).rfind('@');
-    if (user_end != std::string::npos) text.replace(begin, user_end, kMask);
+    const auto word_end = std::min(text.find_first_of(" \t\n'\"", begin), text.size());
+    const std::string_view word = std::string_view(text).substr(begin, word_end - begin);
+    // A password may hold what should be written in percent: with "/" in it the text behind the colon is no port.
+    const std::string_view host = word.substr(0, word.find('/'));
+    const auto port = host.find(':');
+    const bool split_password = port != std::string_view::npos && !host.starts_with('[') &&
+                                host.find_first_not_of("0123456789", port + 1) != std::string_view::npos;
+    const auto user_end = split_password ? word.rfind('@') : host.rfind('@');
+    if (user_end != std::string_view::npos) text.replace(begin, user_end, kMask);
+  }
+}
+
+void mask_authorization(std::string& text) {
+  constexpr std::string_view kField = "authorization:";
+  std::string folded = lower(text);
+  for (auto at = folded.find(kField); at != std::string::npos; at = folded.find(kField, at + 1)) {
+    const auto begin = std::min(folded.find_first_not_of(' ', at + kField.size()), folded.size());
+    const auto scheme_end = std::min(folded.find_first_of(" \r\n", begin), folded.size());
+    const auto end = std::min(folded.find_first_of("\r\n'\"", scheme_end), folded.size());
+    if (scheme_end + 1 >= end) continue;
+    text.replace(scheme_end + 1, end - scheme_end - 1, kMask);
+    folded.replace(scheme_end + 1, end - scheme_end - 1, kMask);
   }
 }
 
@@ -82,9 +104,12 @@ std::string redacted(std::string_view text) {
   std::string result(text);
   {
     const std::lock_guard lock(registry_mutex);
-    for (const std::string& secret : registry()) result = replaced(std::move(result), secret, kMask);
+    for (const std::string& secret : registry()) {
+      if (secret.size() >= kShortestInText) result = replaced(std::move(result), secret, kMask);
+    }
   }
   mask_hub_tokens(result);
+  mask_authorization(result);
   mask_url_passwords(result);
   return result;
 }

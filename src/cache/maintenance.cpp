@@ -25,6 +25,33 @@ constexpr std::array kFolders = {"ac", "cas", "keys", "history", "digests"};
 
 constexpr auto kOrphanAge = 1h;
 
+// Names that the cache gives: digests, whole or their beginning, and while they are written ".DIGEST.XXXXXX". What has
+// another name is somebody else's, and is neither counted nor removed.
+bool is_name_of_ours(std::string_view name) {
+  constexpr std::size_t kSuffix = 7;
+  if (take_prefix(name, ".")) {
+    if (name.size() <= kSuffix || name[name.size() - kSuffix] != '.') return false;
+    name.remove_suffix(kSuffix);
+  }
+  return (name.size() == 64 || name.size() == 16) &&
+         name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+// Where a folder is a link, somebody wanted it to be elsewhere, but who knows what else lies there: nothing is removed
+// through it. (A link above the folder is how one moves the cache to another disk.)
+void require_no_links(const fs::path& root) {
+  std::vector<fs::path> folders = {root};
+  for (const char* folder : kFolders) folders.push_back(root / folder);
+  for (const fs::path& folder : folders) {
+    std::error_code error;
+    const fs::path target = fs::read_symlink(folder, error);
+    if (error) continue;
+    throw Error(ErrorKind::failed, fmt::format("cannot clean the cache: '{}' is a link", folder.string()),
+                {fmt::format("it leads to '{}', and nothing is removed through a link", target.string())},
+                "remove the link; to keep the cache elsewhere, name that place with SAGEBUILD_CACHE_DIR");
+  }
+}
+
 struct Stored {
   fs::path path;
   std::string folder;  // one of kFolders
@@ -42,6 +69,7 @@ std::vector<Stored> stored_files(const fs::path& root) {
     for (fs::recursive_directory_iterator entry(root / folder, error), end; !error && entry != end;
          entry.increment(error)) {
       struct stat status {};
+      if (!is_name_of_ours(entry->path().filename().native())) continue;
       if (::lstat(entry->path().c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
       files.push_back({entry->path(), folder, static_cast<std::uint64_t>(status.st_size),
                        std::chrono::seconds(status.st_mtim.tv_sec) + std::chrono::nanoseconds(status.st_mtim.tv_nsec)});
@@ -115,6 +143,7 @@ CacheStat cache_stat(const fs::path& folder) {
 }
 
 CacheCleaning cache_gc(const fs::path& folder, std::uint64_t limit) {
+  require_no_links(folder);
   CacheCleaning cleaning;
   std::vector<Stored> files = stored_files(folder);
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -140,6 +169,7 @@ CacheCleaning cache_gc(const fs::path& folder, std::uint64_t limit) {
 }
 
 CacheCleaning cache_clear(const fs::path& folder) {
+  require_no_links(folder);
   CacheCleaning cleaning;
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   for (const Stored& file : stored_files(folder)) {
@@ -155,6 +185,7 @@ CacheCleaning cache_clear(const fs::path& folder) {
 }
 
 CacheVerification cache_verify(const fs::path& folder) {
+  require_no_links(folder);
   CacheVerification verification;
   for (const Stored& file : stored_files(folder)) {
     if (file.is_temporary()) continue;

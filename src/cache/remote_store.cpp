@@ -25,6 +25,8 @@ constexpr int kSlowAnswers = 8;                // so many answers tell what is s
 constexpr int kSlowShare = 20;                 // their mean is above this part of the patience
 constexpr std::uint64_t kSlowest = 1'000'000;  // bytes per second of a download
 constexpr int kTooLarge = 413;
+// No object or module is near it: what claims more is not fetched, for the size in an entry bounds the download.
+constexpr std::uint64_t kLargestBlob = 8'000'000'000;
 
 // Thrown by the client's tick, to end a transfer.
 struct OutOfPatience {};
@@ -89,6 +91,11 @@ class RemoteStore::Breaker {
     } else if (++failures_ >= kMostFailures) {
       give_up("does not work", answer.reason);
     }
+  }
+
+  void too_large(const ResultFile& blob) {
+    const std::lock_guard lock(mutex_);
+    complain(fmt::format("names a result of {}, which is not fetched", human_size(blob.size)));
   }
 
   // False: nothing more of this upload.
@@ -189,8 +196,13 @@ std::optional<std::string> RemoteStore::entry(const Digest& key) {
 
 bool RemoteStore::fetch(const ResultFile& blob, const fs::path& file) {
   if (!breaker_->reads()) return false;
+  if (blob.size > kLargestBlob) {
+    breaker_->too_large(blob);
+    return false;
+  }
   Request request = request_for(settings_, "GET", "cas", blob.digest);
   request.to_file = file;
+  request.body_limit = blob.size;
   return read(request, blob.size, false).ok();
 }
 

@@ -36,7 +36,8 @@ class RemoteStore {
 
   // The sealed text. Throws Interrupted.
   std::optional<std::string> entry(const Digest& key);
-  // Downloads into `file`; what came is for the caller to check. Throws Interrupted.
+  // Downloads into `file`, at most the size that `blob` names; what came is for the caller to check. Throws
+  // Interrupted.
   bool fetch(const ResultFile& blob, const std::filesystem::path& file);
 
   // Queues the blobs, then the entry, so that an entry never stands before its contents.

@@ -279,7 +279,11 @@ void TieredCache::flush() {
   writing([&] { digests_.save(); });
   // A tenth of room, so that not every run has to clean.
   if (counters_.stored + counters_.remote_hits > 0 && cache_stat(settings_.folder).total_bytes() > settings_.limit) {
-    cache_gc(settings_.folder, settings_.limit / 10 * 9);
+    try {
+      cache_gc(settings_.folder, settings_.limit / 10 * 9);
+    } catch (const Error& error) {  // the build is done, and nothing is lost but room
+      report_.warning(fmt::format("the cache is larger than its limit: {}", error.message));
+    }
   }
 }
 

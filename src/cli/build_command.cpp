@@ -6,6 +6,7 @@
 
 #include "sagebuild/app/build.hpp"
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/secret.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/cli/cache_settings.hpp"
 #include "sagebuild/cli/choices.hpp"
@@ -13,6 +14,7 @@
 #include "sagebuild/cli/upload_options.hpp"
 #include "sagebuild/plan/plan.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/streams.hpp"
 
 namespace sagebuild {
 namespace {
@@ -33,6 +35,7 @@ std::vector<SettingSpec> shared_specs() {
       {"no-patch", "build the source as it is", "", {}, true},
       {"keep-temp", "keep the temporary folder", "", {}, true},
       {"allow-foreign-owner", "open local repositories that belong to somebody else", "", {}, true},
+      kAllowSharedCache,
   };
 }
 
@@ -59,6 +62,7 @@ HeaderChoice header_choice(const Settings& settings) {
 }
 
 BuildSettings build_settings(const Settings& settings) {
+  (void)source_date_epoch();  // refused before anything is fetched for a build that would fail by it
   BuildSettings build;
   build.source = {settings.text("source"), settings.text("ref"), settings.enabled("offline")};
   build.recipe = settings.text("recipe");
@@ -75,6 +79,7 @@ BuildSettings build_settings(const Settings& settings) {
   build.headers = header_choice(settings);
   build.timeline = settings.text("timeline");
   build.cache = cache_choice(settings);
+  build.cache.shared = settings.enabled(kAllowSharedCache.name);
   build.limits.jobs = settings.number("jobs").value_or(available_cores());
   build.limits.memory = settings.size("memory").value_or(available_memory() / 10 * 8);
   return build;
@@ -94,13 +99,14 @@ UploadOutcome publish_wheel(UploadSettings settings, const Wheel& wheel, Reporte
 }
 
 int run_build(const Cli& cli, const Settings& settings, Reporter& report) {
+  BuildSettings chosen = build_settings(settings);
   const auto repo = settings.optional_text("upload");
   std::optional<UploadSettings> publishing;  // checked before hours of compiling
   if (repo) {
     publishing = upload_settings(settings, *repo, {});
     require_upload_access(*publishing, report);
   }
-  const BuildOutcome outcome = build(build_settings(settings), report);
+  const BuildOutcome outcome = build(std::move(chosen), report);
   remember_last_build(outcome.wheel.path.parent_path(), {outcome.wheel.path});
   const ExecOutcome& execution = outcome.execution;
   const auto cached = std::ranges::count_if(execution.steps, &StepRecord::cached);
@@ -110,7 +116,7 @@ int run_build(const Cli& cli, const Settings& settings, Reporter& report) {
                   human_size(execution.peak_memory), human_time(outcome.cache.cpu_seconds_saved)));
   if (!cli.global().json) {
     fmt::print("{}\n", outcome.wheel.path.string());
-    std::fflush(stdout);  // known even if the upload fails
+    flush_output(fmt::format("the wheel is '{}'", outcome.wheel.path.string()));  // known even if the upload fails
     if (publishing) print_upload(publish_wheel(*publishing, outcome.wheel, report));
     return 0;
   }
@@ -131,7 +137,7 @@ int run_build(const Cli& cli, const Settings& settings, Reporter& report) {
 
 int run_plan(const Cli& cli, const Settings& settings, Reporter& report) {
   if (settings.enabled("show-settings")) {
-    fmt::print("{}", settings.table());
+    fmt::print("{}", redacted(settings.table()));
     return 0;
   }
   const auto [plan, forecast] = plan_build(build_settings(settings), report);

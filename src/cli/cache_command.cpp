@@ -80,7 +80,7 @@ int run_explain(const Cli& cli, const Settings& settings) {
     return 0;
   }
   for (const KeyDifference& row : differences) fmt::print("{} {}: {}\n", row.kind, row.subject, row.text);
-  if (differences.empty()) fmt::print(stderr, "nothing was stored twice with different inputs\n");
+  if (differences.empty()) std::fputs("nothing was stored twice with different inputs\n", stderr);
   return 0;
 }
 

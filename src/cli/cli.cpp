@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <sstream>
+#include <system_error>
 
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/secret.hpp"
@@ -14,12 +16,16 @@
 #include "sagebuild/sys/log.hpp"
 #include "sagebuild/sys/machine.hpp"
 #include "sagebuild/sys/signals.hpp"
+#include "sagebuild/sys/streams.hpp"
 
 namespace sagebuild {
 namespace {
 
 constexpr const char* kSettingsFile = "sagebuild.toml";
+constexpr const char* kOutputHint = "give standard output a place that can be written";
+constexpr const char* kGlobal[] = {"help", "version", "json", "verbose", "quiet"};
 
+// Neither stream need be writable, and there is nobody else to tell.
 void print_error(const Error& error, bool json) {
   std::fputs(redacted(error.rendered()).c_str(), stderr);
   if (!json) return;
@@ -30,7 +36,7 @@ void print_error(const Error& error, bool json) {
                                              {"causes", error.causes},
                                              {"hint", error.hint},
                                              {"log", error.log}}}};
-  fmt::print("{}\n", redacted(document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace)));
+  std::fputs((redacted(document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace)) + "\n").c_str(), stdout);
 }
 
 std::string footer(const std::vector<std::string>& examples) {
@@ -53,6 +59,7 @@ Cli::Cli()
       "-q,--quiet", [this] { global_.verbosity = -1; }, "warnings and errors only");
   app_.add_flag("--json", global_.json, "print one JSON document on standard output");
   app_.add_option("-C", global_.folder, "run in this folder")->type_name("DIR");
+  valued_.insert("-C");
   app_.fallthrough();  // global flags may stand behind the command
   app_.require_subcommand(1);
   app_.get_formatter()->column_width(32);
@@ -88,6 +95,7 @@ CLI::App& Cli::add_below(CLI::App& parent, std::string name, std::string descrip
       command.add_flag_callback(
           flag, [this, setting] { flags_[setting] = "true"; }, help);
     } else {
+      for (const std::string_view spelled : split(flag, ",")) valued_.emplace(spelled);
       command
           .add_option_function<std::string>(
               flag, [this, setting](const std::string& value) { flags_[setting] = value; }, help)
@@ -104,9 +112,32 @@ CLI::App& Cli::add_below(CLI::App& parent, std::string name, std::string descrip
   return command;
 }
 
+// CLI11 takes the next word, whatever it is, for the value of "--output=" and of "--output".
+void Cli::require_values(const std::vector<std::string>& argv) const {
+  const auto fail = [](std::string_view option, std::string_view cause) {
+    throw Error(ErrorKind::usage, fmt::format("option '{}' has no value", option), {std::string(cause)},
+                "leave it out, or give it a value");
+  };
+  for (std::size_t i = 1; i < argv.size() && argv[i] != "--"; ++i) {
+    const std::string& word = argv[i];
+    if (word.ends_with('=') && is_flag(word)) fail(word.substr(0, word.size() - 1), "nothing stands behind its '='");
+    if (!valued_.contains(word) || i + 1 == argv.size()) continue;
+    const std::string& value = argv[++i];
+    if (value.empty()) fail(word, "the word behind it is empty");
+    if (is_flag(value)) fail(word, fmt::format("behind it stands the option '{}'", value));
+  }
+}
+
+bool Cli::is_flag(std::string_view word) const {
+  if (!take_prefix(word, "--")) return false;
+  const std::string_view name = word.substr(0, word.find('='));
+  return std::ranges::find(known_, name) != known_.end() || std::ranges::find(kGlobal, name) != std::end(kGlobal);
+}
+
 // What was meant by a word that CLI11 does not know: a command or a flag.
 std::string Cli::nearest_word(const std::string& unknown) const {
-  std::vector<std::string> words = {"--help", "--version", "--json", "--verbose", "--quiet"};
+  std::vector<std::string> words;
+  for (const char* name : kGlobal) words.push_back(fmt::format("--{}", name));
   for (const CLI::App* command : app_.get_subcommands([](const CLI::App*) { return true; }))
     words.push_back(command->get_name());
   for (const std::string& name : known_) words.push_back("--" + name);
@@ -117,10 +148,14 @@ int Cli::run_chosen(const std::vector<std::string>& argv) {
   std::vector<std::string> reversed(argv.rbegin(), argv.rend() - 1);
   // Known before parsing, so that a usage error is JSON too.
   global_.json = std::ranges::find(argv, "--json") != argv.end();
+  require_values(argv);
   try {
     app_.parse(reversed);
   } catch (const CLI::Success& success) {  // --help, --version
-    return app_.exit(success);
+    std::ostringstream text;
+    const int code = app_.exit(success, text, text);
+    fmt::print("{}", text.str());
+    return code;
   } catch (const CLI::ParseError& error) {
     const std::vector<std::string> extra = app_.remaining(true);
     const std::string word = extra.empty() ? "" : extra.front();
@@ -141,13 +176,24 @@ int Cli::run_chosen(const std::vector<std::string>& argv) {
 
 int Cli::run(const std::vector<std::string>& argv) {
   try {
-    return run_chosen(argv);
+    try {
+      const int code = run_chosen(argv);
+      flush_output(kOutputHint);
+      return code;
+    } catch (const std::filesystem::filesystem_error& failure) {  // what the system refuses is no bug of ours
+      throw Error(ErrorKind::failed, fmt::format("cannot use '{}'", failure.path1().string()),
+                  {errno_text(failure.code().value())}, "check its permissions, and those of the folders above it");
+    } catch (const std::system_error& failure) {  // from fmt::print
+      if (std::ferror(stdout) == 0) throw;
+      throw Error(ErrorKind::failed, "cannot write to standard output", {errno_text(failure.code().value())},
+                  kOutputHint);
+    }
   } catch (Error& error) {
     if (error.log.empty()) error.log = log_path().string();
     print_error(error, global_.json);
     return static_cast<int>(error.kind);
   } catch (const Interrupted& interruption) {
-    fmt::print(stderr, "interrupted\n");
+    std::fputs("interrupted\n", stderr);
     std::fflush(nullptr);
     end_by_signal(interruption.signal);
   } catch (const std::exception& error) {

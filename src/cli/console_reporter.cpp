@@ -59,14 +59,16 @@ void ConsoleReporter::clear() {
 
 void ConsoleReporter::overwrite(std::string_view text) {
   if (verbosity_ < 0) return;
-  fmt::print(stderr, "\r{}\033[K", elided(redacted(text), terminal_width(STDERR_FILENO) - 1));
+  const std::string shown = elided(redacted(text), terminal_width(STDERR_FILENO) - 1);
+  std::fputs(fmt::format("\r{}\033[K", shown).c_str(), stderr);
   std::fflush(stderr);
   has_live_line_ = true;
 }
 
 void ConsoleReporter::line(std::string_view text) {
   clear();
-  fmt::print(stderr, "{}\n", redacted(text));
+  // Not fmt::print, which throws: a full disk behind standard error ends no build.
+  std::fputs((redacted(text) + "\n").c_str(), stderr);
   last_line_ = Clock::now();
 }
 

@@ -4,7 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/secret.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/cli/cache_settings.hpp"
 #include "sagebuild/cli/choices.hpp"
 #include "sagebuild/cli/command.hpp"
 #include "sagebuild/env/doctor.hpp"
@@ -17,6 +19,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 int run_create(const Settings& settings, Reporter& report) {
+  require_own_cache(settings.enabled(kAllowSharedCache.name));
   EnvironmentRequest request;
   request.name = settings.text("name");
   request.python = settings.text("python");
@@ -73,13 +76,15 @@ std::string_view severity_text(Severity severity) {
 }
 
 int run_doctor(const Cli& cli, const Settings& settings, Reporter& report) {
+  require_own_cache(settings.enabled(kAllowSharedCache.name));
   DoctorRequest request;
   request.python = python_choice(settings);
   request.toolchain = toolchain_choice(settings);
   if (const auto archs = settings.optional_text("arch")) request.archs = parse_inherited_arch_list(*archs).list;
   request.jobs = settings.number("jobs").value_or(0);
   request.source_url = settings.enabled("offline") ? "" : settings.text("source");
-  const auto findings = diagnose(request, this_machine(), tcp_reach, report);
+  auto findings = diagnose(request, this_machine(), tcp_reach, report);
+  for (Diagnosis& finding : findings) finding.detail = redacted(finding.detail);
   Json rows = Json::array();
   for (const Diagnosis& finding : findings) {
     if (cli.global().json) {
@@ -109,6 +114,7 @@ void add_env_commands(Cli& cli) {
                  {"cuda", "CUDA version that torch must be built with"},
                  {"index-url", "package index for torch builds that PyPI does not have"},
                  {"name", "name of the environment"},
+                 kAllowSharedCache,
                  {"offline", "use the network for nothing", "", {}, true}},
                 {"sagebuild env create --python 3.11 --torch 2.11.0"},
                 [](const Settings& settings, Reporter& report) { return run_create(settings, report); });
@@ -125,6 +131,7 @@ void add_env_commands(Cli& cli) {
            {"arch", "architectures that the toolkit must know"},
            {"jobs", "steps at a time that memory must be enough for", "", {"MAX_JOBS"}},
            {"source", "URL whose host must be reachable", "https://github.com/thu-ml/SageAttention"},
+           kAllowSharedCache,
            {"offline", "look at no network", "", {}, true}},
           {"sagebuild doctor", "sagebuild doctor --python .venv/bin/python --arch 12.0"},
           [&cli](const Settings& settings, Reporter& report) { return run_doctor(cli, settings, report); });

@@ -3,9 +3,11 @@
 #include "sagebuild/cli/command.hpp"
 #include "sagebuild/probe/stand_in.hpp"
 #include "sagebuild/sys/signals.hpp"
+#include "sagebuild/sys/streams.hpp"
 
 int main(int argc, char** argv) {
   using namespace sagebuild;
+  open_missing_streams();
   const std::vector<std::string> words(argv, argv + argc);
   if (const auto status = run_as_stand_in(words)) return *status;  // ninja or g++ for a recorded setup.py
   install_signal_handlers();

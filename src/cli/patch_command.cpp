@@ -1,7 +1,5 @@
 #include <fmt/format.h>
 
-#include <iostream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "sagebuild/app/patch.hpp"
@@ -9,6 +7,7 @@
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/cli/command.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/streams.hpp"
 
 namespace sagebuild {
 namespace {
@@ -31,7 +30,7 @@ std::vector<SettingSpec> patch_specs() {
 PatchSettings patch_settings(const Settings& settings, const std::string& target) {
   PatchSettings patch;
   patch.target = target;
-  if (target == "-") patch.input.assign(std::istreambuf_iterator<char>(std::cin), {});
+  if (target == "-") patch.input = read_input();
   const std::string recipe = settings.text("recipe");
   if (recipe.ends_with(".toml")) {
     patch.recipe_file = recipe;
@@ -62,7 +61,7 @@ std::string table_text(const std::vector<GencodeRow>& table) {
   return text;
 }
 
-Json json_of(const PatchReport& result) {
+std::string json_of(const PatchReport& result) {
   Json files = Json::array();
   for (const PatchOutcome& outcome : result.outcomes) {
     Json rules = Json::array();
@@ -79,7 +78,12 @@ Json json_of(const PatchReport& result) {
   Json document = {{"schema", "sagebuild.patch/1"},     {"recipe", result.recipe}, {"files", files},
                    {"not_applied", result.not_applied}, {"diff", result.diff},     {"table", table}};
   if (!result.text.empty()) document["text"] = result.text;
-  return document;
+  try {
+    return document.dump(2);
+  } catch (const Json::exception&) {
+    throw Error(ErrorKind::failed, "cannot print the result as JSON", {"the file is in another coding than UTF-8"},
+                "leave out --json");
+  }
 }
 
 void tell(const PatchReport& result, Reporter& report) {
@@ -110,7 +114,7 @@ int run_patch(const Cli& cli, const Settings& settings, const std::string& targe
   const PatchReport result = patch_files(patch, report);
   tell(result, report);
   if (cli.global().json) {
-    fmt::print("{}\n", json_of(result).dump(2));
+    fmt::print("{}\n", json_of(result));
   } else if (patch.diff) {
     fmt::print("{}", result.diff);
   } else if (patch.verify) {

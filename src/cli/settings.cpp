@@ -67,7 +67,12 @@ Settings Settings::merge(const std::vector<SettingSpec>& specs, const std::map<s
   if (file) table = load_toml(*file);
   Settings settings;
   for (const SettingSpec& spec : specs) {
-    if (auto value = first_of(spec, flags, env, table)) settings.values_.emplace(spec.name, *std::move(value));
+    auto value = first_of(spec, flags, env, table);
+    if (value && value->text.empty()) {
+      throw Error(ErrorKind::usage, fmt::format("'{}' has no value ({} is empty)", spec.name, value->origin), {},
+                  "leave it out, or give it a value");
+    }
+    if (value) settings.values_.emplace(spec.name, *std::move(value));
   }
   if (table) {
     for (const std::string& name : known) (void)table->has(name);

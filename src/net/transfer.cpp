@@ -161,9 +161,9 @@ Response Transfer::finish(CURLcode code) {
   const bool fetched = code == CURLE_OK && response_.status >= 200 && response_.status < 300;
   if (fetched && !request_.to_file.empty()) keep_in_file({});  // an empty answer is a file too
   if (target_ && std::fclose(target_.release()) != 0) throw_file_error("write", request_.to_file);
-  response_.failure = oversized_ ? Failure::oversized : failure_of(code);
-  if (oversized_)
-    response_.reason = fmt::format("the answer is larger than {}", human_size(body_limit_));
+  response_.failure = exceeded_ ? Failure::oversized : failure_of(code);
+  if (exceeded_)
+    response_.reason = fmt::format("the answer is larger than {}", human_size(*exceeded_));
   else if (code != CURLE_OK)
     response_.reason = error_[0] != '\0' ? std::string(error_) : curl_easy_strerror(code);
   return std::move(response_);
@@ -203,16 +203,21 @@ bool Transfer::seek(std::uint64_t position) {
 
 bool Transfer::take_body(std::string_view bytes) {
   const bool success = response_.status >= 200 && response_.status < 300;
+  const std::uint64_t limit = success ? request_.body_limit.value_or(body_limit_) : body_limit_;
+  body_bytes_ += bytes.size();
+  if (body_bytes_ > limit) {
+    exceeded_ = limit;
+    return false;
+  }
   if (success && !request_.to_file.empty()) {
     keep_in_file(bytes);
   } else if (success && request_.sink) {
     gave_to_sink_ = true;
     request_.sink(bytes);
   } else {
-    oversized_ = response_.body.size() + bytes.size() > body_limit_;
-    if (!oversized_) response_.body += bytes;
+    response_.body += bytes;
   }
-  return !oversized_;
+  return true;
 }
 
 void Transfer::keep_in_file(std::string_view bytes) {

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -46,6 +47,7 @@ class Transfer {
 
   std::size_t read(char* buffer, std::size_t room);
   bool seek(std::uint64_t position);
+  // False: the answer is too large.
   bool take_body(std::string_view bytes);
   void take_header(std::string_view line);
   void take_progress(std::uint64_t received, std::uint64_t expected, std::uint64_t sent);
@@ -62,7 +64,7 @@ class Transfer {
 
   CURLM* multi_;
   const Request& request_;
-  std::size_t body_limit_;
+  std::uint64_t body_limit_;
   std::unique_ptr<CURL, EasyDeleter> easy_;
   curl_slist* headers_ = nullptr;
   char error_[CURL_ERROR_SIZE] = {};
@@ -71,7 +73,8 @@ class Transfer {
   std::unique_ptr<std::FILE, FileCloser> target_;  // the file that is written
   std::uint64_t position_ = 0;                     // in the body that is sent
   Response response_;
-  bool oversized_ = false;
+  std::uint64_t body_bytes_ = 0;
+  std::optional<std::uint64_t> exceeded_;  // the limit that the answer broke
   bool gave_to_sink_ = false;
   std::exception_ptr thrown_;
   std::uint64_t bytes_seen_ = 0;

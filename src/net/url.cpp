@@ -60,13 +60,14 @@ std::string percent_encoded(std::string_view text, std::string_view keep) {
 }
 
 std::string shown_url(std::string_view url) {
-  url = url.substr(0, url.find_first_of("?#"));
   const auto scheme_end = url.find("://");
-  if (scheme_end == std::string_view::npos) return std::string(url);
-  const auto host = scheme_end + 3;
+  const auto host = scheme_end == std::string_view::npos ? 0 : scheme_end + 3;
+  // Before the query is cut off: a password may hold a "?".
   const auto at = url.substr(0, url.find('/', host)).rfind('@');
-  if (at == std::string_view::npos || at < host) return std::string(url);
-  return std::string(url.substr(0, host)) + std::string(url.substr(at + 1));
+  // "git@host:path" names no password, "user:password@host" lacks its scheme.
+  const bool has_user = at != std::string_view::npos && at >= host && (host > 0 || url.find(':') < at);
+  const std::string_view rest = url.substr(has_user ? at + 1 : host);
+  return std::string(url.substr(0, host)) + std::string(rest.substr(0, rest.find_first_of("?#")));
 }
 
 }  // namespace sagebuild

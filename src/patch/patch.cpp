@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 
+#include "patch/coding.hpp"
 #include "patch/python_text.hpp"
 #include "patch/template.hpp"
 #include "patch/text_file.hpp"
@@ -319,9 +320,7 @@ std::string run_rules(const RuleSet& rules, const std::string& start, PatchOutco
   return text;
 }
 
-}  // namespace
-
-PatchOutcome patch_text(const RuleSet& rules, std::string_view file, std::string_view text) {
+PatchOutcome patch_utf8(const RuleSet& rules, std::string_view file, std::string_view text) {
   PatchOutcome outcome;
   outcome.file = file;
   outcome.before = outcome.after = text;
@@ -345,6 +344,37 @@ PatchOutcome patch_text(const RuleSet& rules, std::string_view file, std::string
   }
   if (!outcome.failures.empty()) outcome.after = outcome.before;
   return outcome;
+}
+
+// A file that declares another coding, which is Python's right (PEP 263).
+PatchOutcome patch_coded(const RuleSet& rules, std::string_view file, std::string_view text,
+                         const std::string& coding) {
+  PatchOutcome outcome;
+  if (is_byte_coding(coding)) outcome = patch_utf8(rules, file, bytes_as_utf8(text));
+  outcome.file = file;
+  if (!is_byte_coding(coding)) {
+    outcome.failures.push_back(fmt::format(
+        "'{}' is in the coding '{}', which rules cannot be applied to: make it UTF-8, or build with --no-patch", file,
+        coding));
+  }
+  for (const Rule& rule : rules.rules) {
+    if (rule.file != file || std::ranges::all_of(rule.replacement, [](char c) { return c >= 0; })) continue;
+    outcome.failures.push_back(
+        fmt::format("rule '{}' puts in more than ASCII, and '{}' is in the coding '{}'", rule.id, file, coding));
+  }
+  const auto bytes = utf8_as_bytes(outcome.after);
+  if (!bytes) outcome.failures.push_back(fmt::format("the rules put in what the coding '{}' lacks", coding));
+  outcome.before = text;
+  outcome.after = outcome.failures.empty() ? *bytes : outcome.before;
+  return outcome;
+}
+
+}  // namespace
+
+PatchOutcome patch_text(const RuleSet& rules, std::string_view file, std::string_view text) {
+  const auto coding = file.ends_with(".py") ? declared_coding(text) : std::nullopt;
+  if (coding) return patch_coded(rules, file, text, *coding);
+  return patch_utf8(rules, file, text);
 }
 
 std::vector<PatchOutcome> patch_folder(const RuleSet& rules, const fs::path& folder) {

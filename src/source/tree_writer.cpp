@@ -26,6 +26,11 @@ constexpr std::string_view kRefusedHint =
               std::string(kRefusedHint));
 }
 
+[[noreturn]] void refuse_size(std::string_view reason) {
+  throw Error(ErrorKind::failed, "refused the source", {std::string(reason)},
+              "if that is right, unpack or clone it yourself, and give the folder");
+}
+
 void require_inside(std::string_view path) {
   if (path.empty()) refuse(path, "it is empty");
   if (path.starts_with('/')) refuse(path, "it is absolute");
@@ -72,16 +77,30 @@ bool is_within(const fs::path& path, const fs::path& tree) {
 
 }  // namespace
 
-TreeWriter::TreeWriter(fs::path root) : root_(std::move(root)) { make_folders(root_); }
+TreeWriter::TreeWriter(fs::path root, TreeLimits limits) : root_(std::move(root)), left_(limits) {
+  make_folders(root_);
+}
 
-fs::path TreeWriter::place_for(std::string_view path) const {
+void TreeWriter::count(std::uint64_t bytes) {
+  if (left_.entries == 0) refuse_size("it has too many files, folders and links");
+  if (left_.bytes < bytes) refuse_size("its files are too large together");
+  --left_.entries;
+  left_.bytes -= bytes;
+}
+
+fs::path TreeWriter::place_for(std::string_view path) {
   require_inside(path);
+  for (fs::path above = fs::path(path).parent_path(); !above.empty() && folders_.insert(above).second;
+       above = above.parent_path()) {
+    count(0);
+  }
   fs::path place = root_ / path;
   make_folders(place.parent_path());
   return place;
 }
 
 void TreeWriter::file(std::string_view path, std::string_view content, bool executable) {
+  count(content.size());
   const fs::path place = place_for(path);
   const int descriptor = ::open(place.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
   if (descriptor < 0) {
@@ -94,7 +113,11 @@ void TreeWriter::file(std::string_view path, std::string_view content, bool exec
   ::fchmod(descriptor, executable ? 0755 : 0644);
 }
 
-void TreeWriter::folder(std::string_view path) { make_folders(place_for(path)); }
+void TreeWriter::folder(std::string_view path) {
+  const fs::path place = place_for(path);
+  if (folders_.insert(path).second) count(0);
+  make_folders(place);
+}
 
 void TreeWriter::same_as(std::string_view path, std::string_view earlier) {
   require_inside(earlier);
@@ -106,6 +129,7 @@ void TreeWriter::same_as(std::string_view path, std::string_view earlier) {
 }
 
 void TreeWriter::link(std::string_view path, std::string_view target) {
+  count(target.size());
   require_inside(path);
   links_.push_back({std::string(path), std::string(target)});
 }

@@ -48,6 +48,8 @@ Environment clean_environment() {
       env.emplace(name, value);
     }
   }
+  // Empty is unset for us, and a fault for gcc and for Python's wheel.
+  if (!environment_value("SOURCE_DATE_EPOCH")) env.erase("SOURCE_DATE_EPOCH");
   env.insert_or_assign("LC_ALL", "C");
   env.insert_or_assign("NO_COLOR", "1");
   env.insert_or_assign("CLICOLOR", "0");

@@ -246,7 +246,11 @@ std::string program_version() { return SAGEBUILD_VERSION; }
 
 fs::path data_folder() {
   std::vector<fs::path> candidates;
-  if (const auto folder = environment_value("SAGEBUILD_DATA_DIR")) candidates.emplace_back(*folder);
+  if (const auto folder = environment_value("SAGEBUILD_DATA_DIR")) {
+    if (fs::is_directory(fs::path(*folder) / "patches")) return fs::weakly_canonical(*folder);
+    throw Error(ErrorKind::environment, fmt::format("cannot use SAGEBUILD_DATA_DIR, which is '{}'", *folder),
+                {"there is no folder 'patches' in it"}, "unset it, or set it to the folder that holds patches/");
+  }
   candidates.push_back(running_binary().parent_path().parent_path() / "share" / "sagebuild");
   candidates.emplace_back(SAGEBUILD_SOURCE_DATA);
   for (const fs::path& candidate : candidates) {

@@ -123,12 +123,16 @@ bool wants_color(int fd) {
 }
 
 std::int64_t source_date_epoch() {
-  constexpr std::int64_t kZipEpoch = 315532800;
+  constexpr std::int64_t kZipEpoch = 315'532'800;     // 1980-01-01
+  constexpr std::int64_t kLastOfZip = 4'354'819'198;  // 2107-12-31 23:59:58
   const auto value = environment_value("SOURCE_DATE_EPOCH");
   if (!value) return kZipEpoch;
   const auto number = to_integer(*value);
-  if (!number) throw Error(ErrorKind::usage, fmt::format("SOURCE_DATE_EPOCH is '{}', not a number of seconds", *value));
-  return *number;
+  if (number && *number >= kZipEpoch && *number <= kLastOfZip) return *number;
+  throw Error(ErrorKind::usage, fmt::format("cannot use SOURCE_DATE_EPOCH, which is '{}'", *value),
+              {number ? "a wheel is a zip file, which has no times before 1980 or after 2107"
+                      : "it is no number of seconds since 1970"},
+              fmt::format("unset it, or set it to a number from {} to {}", kZipEpoch, kLastOfZip));
 }
 
 std::optional<std::string> environment_value(const std::string& name) {

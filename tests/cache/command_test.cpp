@@ -91,6 +91,52 @@ TEST_CASE("cache verify removes what is damaged and says so by its exit code") {
   CHECK(program({"verify"}).exit_code == 0);
 }
 
+TEST_CASE("cache clear, gc and verify remove what the cache made, and nothing through a link") {
+  Program program;
+  store_text(*program.cache, program.work, "content");
+  const fs::path elsewhere = program.temp.path() / "elsewhere";
+  // Another's folder that happens to have the same names in it.
+  for (const char* name : {"keys/id_rsa", "ac/notes.txt", "cas/.hidden", "history/.profile.backup"}) {
+    write_file(elsewhere / name, "theirs");
+    write_file(program.folder / name, "theirs");
+  }
+  const auto theirs = [](const fs::path& root) {
+    return fs::exists(root / "keys/id_rsa") && fs::exists(root / "ac/notes.txt") && fs::exists(root / "cas/.hidden") &&
+           fs::exists(root / "history/.profile.backup");
+  };
+  CHECK(program({"verify"}).exit_code == 0);
+  CHECK(program({"gc", "--cache-limit", "1"}).ok());
+  CHECK(program({"clear"}).ok());
+  CHECK(theirs(program.folder));
+  CHECK(program.json({"stat"}).at("total_bytes") == 0);
+
+  const std::string digest = sha256("x").hex();
+  write_file(elsewhere / "cas" / digest.substr(0, 2) / digest, "has a digest's name");
+  const auto refused = [&] {
+    for (const std::vector<std::string>& words : {std::vector<std::string>{"clear"}, {"gc", "--cache-limit", "1"}, {"verify"}}) {
+      const ProcessResult result = program(words);
+      INFO(result.diagnostics);
+      CHECK(result.exit_code == 1);
+      CHECK(result.diagnostics.find("is a link") != std::string::npos);
+      CHECK(result.diagnostics.find(elsewhere.string()) != std::string::npos);
+    }
+    CHECK(theirs(elsewhere));
+    CHECK(fs::exists(elsewhere / "cas" / digest.substr(0, 2) / digest));
+  };
+  fs::remove_all(program.folder / "cas");
+  fs::create_directory_symlink(elsewhere / "cas", program.folder / "cas");
+  refused();
+  fs::remove_all(program.folder);
+  fs::create_directory_symlink(elsewhere, program.folder);
+  refused();
+  // A build through the link works, and says that its cache is not kept small.
+  program.reopen(1);
+  store_text(*program.cache, program.work, "content");
+  program.cache->flush();
+  CHECK(RecordingReporter::any_has(program.report.warnings, "larger than its limit"));
+  CHECK(theirs(elsewhere));
+}
+
 TEST_CASE("cache explain names the input that changed") {
   Program program;
   const auto key = [](const char* flags) { return ActionKey("cicc", "demo fused.cu compute_90").add("flags", flags); };

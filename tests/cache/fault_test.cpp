@@ -245,8 +245,9 @@ TEST_CASE("times in the future, as a clock set back leaves them, do no harm") {
   for (const fs::path& path : world.stored("")) set_age(path, -std::chrono::hours(24 * 365));
   CHECK(cached_text(*world.cache, world.work, "content") == "content");
   for (const fs::path& path : world.stored("")) set_age(path, -std::chrono::hours(24 * 365));
-  write_file(world.folder / "cas" / "ab" / ".orphan", "x");
-  set_age(world.folder / "cas" / "ab" / ".orphan", -std::chrono::hours(2));
+  const fs::path orphan = world.folder / "cas/ab" / ("." + sha256("x").hex() + ".Ab12xy");
+  write_file(orphan, "x");
+  set_age(orphan, -std::chrono::hours(2));
   const CacheCleaning cleaning = cache_gc(world.folder, 1'000'000);
   CHECK(cleaning.removed_files == 1);
   CHECK(cleaning.orphans == 1);

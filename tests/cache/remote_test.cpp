@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cache/entry.hpp"
 #include "cache/fixture.hpp"
 #include "sagebuild/net/http.hpp"
 #include "support/python_server.hpp"
@@ -250,6 +251,34 @@ TEST_CASE("a server that is down, broken, slow or trickling is given up after a 
     Machine machine(Machine::impatient(server.url()));
     CHECK(machine.seconds_for([&] { misses(machine); }) < 5);
   }
+}
+
+TEST_CASE("what a server sends is taken up to the size that is known, and never without a bound") {
+  const StrictServer server;
+  Machine(server.url()).share("content");
+  const std::string kind = GENERATE("ac", "cas");
+  server.get("/control?flood=" + kind);
+  Machine machine(server.url());
+  CHECK_FALSE(machine.cached("content"));
+  CHECK(std::stoi(server.get("/flooded")) < 100);  // MB, of 400
+  CHECK(machine.stored("cas").empty());
+}
+
+TEST_CASE("an entry that names a file of absurd size is a miss, and said") {
+  const StrictServer server;
+  ActionResult result;
+  result.files["out"] = {sha256("absurd"), std::uint64_t{1} << 62, false};
+  const Digest key = key_of("content").digest();
+  Request put;
+  put.method = "PUT";
+  put.url = server.url() + "/ac/" + key.hex();
+  put.body = wire_form(result, sealed(result_body(key, result)));
+  REQUIRE(HttpClient(HttpSettings{}).send(put).ok());
+  server.get("/control?lenient=1");
+  Machine machine(server.url());
+  CHECK_FALSE(machine.cached("content"));
+  CHECK(RecordingReporter::any_has(machine.report.warnings, "which is not fetched"));
+  CHECK(server.seen().size() == 2);
 }
 
 TEST_CASE("uploads never hold a build up, and the end waits for them only so long") {

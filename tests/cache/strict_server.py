@@ -6,12 +6,14 @@ as a non-empty ActionResult with relative paths and good digests; it is stored w
 files is gone.
 
 /control?NAME=VALUE sets faults: delay (seconds before each answer), status (of every answer), trickle (a byte per 0.05 s),
-put_delay. /seen gives the requests so far. Ends when standard input closes.
+put_delay, flood (`cas` or `ac`: each is 400 MB of zeros), lenient (entries are given whether their files are there or not).
+/flooded waits for the end of a flood and gives how many MB went out. /seen gives the requests so far. Ends when standard input closes.
 """
 
 import hashlib
 import http.server
 import json
+import queue
 import re
 import sys
 import threading
@@ -24,6 +26,7 @@ EMPTY = hashlib.sha256(b"").hexdigest()
 WORKER = b"\x4a\x0b\x0a\x09127.0.0.1"  # execution_metadata { worker: "127.0.0.1" }
 
 stored, seen, faults = {}, [], {}
+flooded = queue.Queue()
 
 
 def varint(data, at):
@@ -107,6 +110,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.reply(200)
         if url.path == "/seen":
             return self.reply(200, json.dumps(seen).encode())
+        if url.path == "/flooded":
+            return self.reply(200, str(flooded.get()).encode())
         length = self.headers.get("Content-Length")
         body = self.rfile.read(int(length or 0))
         seen.append(f"{self.command} {url.path}")
@@ -134,11 +139,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
         stored[kind, digest] = body
         self.reply(200)
 
+    def flood(self):
+        self.send_response(200)
+        self.end_headers()
+        self.close_connection = True
+        sent = 0  # which is what the client took, and what stands in the sockets' buffers
+        try:
+            for _ in range(400):
+                self.wfile.write(bytes(1_000_000))
+                sent += 1
+        finally:
+            flooded.put(sent)
+
     def get(self, kind, digest):
+        if faults.get("flood") == kind:
+            return self.flood()
         body = stored.get((kind, digest))
         if body is None:
             return self.reply(404)
-        if kind == "ac" and any(len(stored.get(("cas", blob), b"-" * (size + 1))) != size for blob, size in output_files(body)):
+        if kind == "ac" and "lenient" not in faults and any(len(stored.get(("cas", blob), b"-" * (size + 1))) != size for blob, size in output_files(body)):
             return self.reply(404)
         self.reply(200, body)
 

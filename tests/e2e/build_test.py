@@ -1,8 +1,11 @@
 """A real build of a very small package: what comes out, and who takes it."""
 
 import json
+import os
 import pathlib
+import shutil
 import subprocess
+import textwrap
 
 import gpu_images
 import support
@@ -86,6 +89,44 @@ class Build(support.EndToEnd):
         for part in ("_kernel", "kernel.cu", "binding.cpp", "sm_89"):
             self.assertIn(part, outcome.stdout)
         self.assertEqual(list(self.out.iterdir()), [])
+
+
+class OtherWorlds(support.EndToEnd):
+    def test_a_setup_py_in_latin_1(self):
+        """PEP 263: what Python reads is built, and patched in its own coding."""
+        text = (support.SOURCE / "tests/e2e/packages/tiny/setup.py").read_text()
+        package = support.tiny_package(self.world / "tiny")
+        (package / "setup.py").write_bytes(("# -*- coding: latin-1 -*-\n# caf\u00e9\n" + text).encode("latin-1"))
+        (self.world / "tiny.toml").write_text(textwrap.dedent("""\
+            name = "tiny"
+            detect = ["tiny._kernel"]
+            [[module]]
+            name = "tiny._kernel"
+            targets = [{request = "8.9"}]
+            [[rule]]
+            id = "version"
+            why = "to see that it was applied"
+            pattern = 'version="1.0"'
+            replace = 'version="1.5"'
+            done = 'version="1.5"'
+            """))
+        outcome = self.build(package, "--recipe-file", self.world / "tiny.toml")
+        self.assertEqual(outcome.code, 0, outcome)
+        self.assertIn("tiny-1.5", outcome.stdout)
+
+    def test_a_home_that_cannot_be_written(self):
+        """Neither results nor a log can be kept; the build is made, and says both."""
+        package = support.tiny_package(self.world / "tiny")
+        home = self.world / "home"
+        home.chmod(0o555)
+        self.addCleanup(home.chmod, 0o755)
+        # Root may write anywhere; without these two capabilities it is held by the modes like everybody.
+        prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+        outcome = self.build(package, prefix=prefix, XDG_CACHE_HOME="")
+        self.assertEqual(outcome.code, 0, outcome)
+        self.assertIn("warning: no log of this run is kept", outcome.stderr)
+        self.assertIn("nothing is stored in this run", outcome.stderr)
+        self.assertEqual(len(list(self.out.glob("*.whl"))), 1)
 
 
 if __name__ == "__main__":

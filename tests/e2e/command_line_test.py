@@ -1,12 +1,14 @@
 """The command line itself: help, usage errors, settings and where they come from, an installed copy. No torch needed."""
 
+import os
 import pathlib
+import re
 import subprocess
 
 import support
 
 COMMANDS = (["build"], ["plan"], ["env", "create"], ["env", "ls"], ["env", "rm"], ["doctor"], ["version"], ["patch"], ["upload"],
-            ["cache", "stat"])
+            ["cache", "stat"], ["cache", "gc"], ["cache", "clear"], ["cache", "verify"], ["cache", "explain"])
 
 
 class CommandLine(support.EndToEnd):
@@ -53,6 +55,112 @@ class CommandLine(support.EndToEnd):
     def test_unknown_key_in_the_file(self):
         (self.world / "sagebuild.toml").write_text('outptu = "x"\n')
         self.assert_fails(self.run_sagebuild("plan", "--show-settings"), 2, "'outptu'", "output")
+
+    def test_an_option_without_a_value(self):
+        """CLI11 takes the next word for the value of `--output=`: the wheel went to a folder named --offline, from the network."""
+        for command in COMMANDS:
+            listed = re.findall(r"^  (?:-\w,)?(--[a-z-]+)", self.run_sagebuild(*command, "--help").stdout, re.MULTILINE)
+            self.assertTrue(listed, command)
+            for option in set(listed) - {"--help"}:
+                with self.subTest(command=command, option=option):
+                    self.assert_fails(self.run_sagebuild(*command, f"{option}=", "--quiet"), 2, option.strip("-"))
+        for words in (["plan", "--output", "", "--show-settings"], ["plan", "--output", "--show-settings"], ["plan", "--show-settings", "-o", ""],
+                      ["plan", "--show-settings", "-o", "--offline"], ["plan", "--show-settings", "-qo", ""]):
+            with self.subTest(words=words):
+                self.assert_fails(self.run_sagebuild(*words), 2, "output" if "-o" not in words else "-o")
+        self.assert_fails(self.run_sagebuild("-C", "", "plan", "--show-settings"), 2, "-C")
+        self.assertEqual(self.setting("output", "--output=--offline")[1:], ["--offline", "--output"])
+        (self.world / "sagebuild.toml").write_text('output = ""\n')
+        self.assert_fails(self.run_sagebuild("plan", "--show-settings"), 2, "'output'", "sagebuild.toml:1")
+
+    def redirected(self, redirection, *words, **variables):
+        """Through a shell, for only that can close a stream. What the command says goes to a file beside it."""
+        return self.run_sagebuild(*words, prefix=["sh", "-c", f'exec "$@" {redirection}', "sh"], **variables)
+
+    def test_output_that_cannot_be_written(self):
+        (self.world / "wide.toml").write_text("")
+        for words in (["version"], ["--version"], ["--help"], ["build", "--help"], ["plan", "--show-settings"], ["cache", "stat", "--json"],
+                      ["patch", "--lint"], ["env", "ls", "--json"]):
+            for where, reason in ((">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")):
+                with self.subTest(words=words, where=where):
+                    self.assert_fails(self.redirected(where, *words), 1, "cannot write to standard output", reason)
+        # More than a buffer, which fails in the middle of a print.
+        (self.world / "setup.py").write_text((support.SOURCE / "tests/patch/shapes/v2_2_0.py").read_text())
+        self.assert_fails(self.redirected(">/dev/full", "patch", "--json", "setup.py"), 1, "cannot write to standard output")
+        # What failed before keeps its code, also where its JSON document cannot be written.
+        self.assert_fails(self.redirected(">/dev/full", "plan", "--json", "--headers", "none"), 2, "'none'")
+
+    def test_closed_streams(self):
+        shape = (support.SOURCE / "tests/patch/shapes/v2_2_0.py").read_text()
+        (self.world / "setup.py").write_text(shape)
+        self.assertEqual(self.run_sagebuild("patch", "setup.py", "--output", "expected.py").code, 0)
+        for closed in ("<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"):
+            with self.subTest(closed=closed):
+                made = self.world / "made.py"
+                code = self.redirected(closed, "patch", "-v", "setup.py", "--output", "made.py").code
+                self.assertEqual(code, 0, "nothing is printed on standard output")
+                self.assertEqual(made.read_text(), (self.world / "expected.py").read_text())
+                made.unlink()
+                self.assertEqual(self.redirected(closed, "version").code, 1 if closed.startswith(">") or " >" in closed else 0)
+                self.assertEqual(self.redirected(closed, "plan", "--headers", "none").code, 2)
+        self.assert_fails(self.redirected("<&-", "patch", "-"), 1, "cannot read standard input")
+        self.assert_fails(self.redirected("</", "patch", "-"), 1, "cannot read standard input", "directory")
+        self.assertEqual(self.redirected("2>/dev/full", "patch", "-v", "setup.py").code, 0)
+
+    def test_a_data_folder_that_is_not_there(self):
+        outcome = self.run_sagebuild("patch", "--lint", SAGEBUILD_DATA_DIR=str(self.world / "nowhere"))
+        self.assert_fails(outcome, 3, "SAGEBUILD_DATA_DIR", "nowhere")
+        self.assertEqual(self.run_sagebuild("patch", "--lint", SAGEBUILD_DATA_DIR=str(support.SOURCE)).code, 0)
+
+    def test_a_source_date_that_is_none(self):
+        for value in ("abc", "-1", "0", "315532799", "4354819199", "9" * 30, "1700000000 "):
+            for command in (["build"], ["plan"], ["build", "--upload", "a/b"]):
+                with self.subTest(command=command, value=value):
+                    outcome = self.run_sagebuild(*command, "--source", "http://127.0.0.1:9/x.git", SOURCE_DATE_EPOCH=value)
+                    self.assert_fails(outcome, 2, "SOURCE_DATE_EPOCH", f"'{value}'")
+
+    def test_a_cache_that_others_can_write_to(self):
+        cache = self.world / "cache"
+        cache.chmod(0o777)
+        commands = (["build"], ["plan"], ["doctor"], ["env", "create"])
+        for command in commands:
+            with self.subTest(command=command):
+                self.assert_fails(self.run_sagebuild(*command, "--offline"), 3, "cannot trust", f"everybody can write to '{cache}'",
+                                  "--allow-shared-cache")
+        self.assertEqual(list(self.out.iterdir()), [])
+        for words, variables in ((["--allow-shared-cache"], {}), ([], {"SAGEBUILD_ALLOW_SHARED_CACHE": "1"})):
+            for command in (["build"], ["plan"]):
+                outcome = self.run_sagebuild(*command, "--python", "/no/python", *words, **variables)
+                self.assert_fails(outcome, 3, "/no/python")
+
+    @support.require(os.geteuid() == 0, "only root can become nobody")
+    def test_as_nobody(self):
+        """As `su nobody`: a home that is not there, a folder that may not be entered, another user's cache."""
+        nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        commands = (["plan", "--show-settings"], ["plan", "--python", "/no/python"], ["cache", "stat"], ["cache", "gc"], ["cache", "clear"],
+                    ["cache", "verify"], ["cache", "explain"], ["env", "ls"], ["env", "rm", "--name", "x"], ["env", "create", "--offline"],
+                    ["doctor", "--offline"], ["patch", "."], ["version"])
+        for mode in (0o700, 0o755):  # of the folder that all others lie in, this one among them
+            self.world.chmod(mode)
+            for home in ("/nonexistent", "/root", str(self.world / "home")):
+                for command in commands:
+                    with self.subTest(mode=oct(mode), home=home, command=command):
+                        outcome = self.run_sagebuild(*command, prefix=nobody, HOME=home, XDG_CACHE_HOME="")
+                        self.assertIn(outcome.code, (0, 1, 2, 3), outcome)
+                        self.assertNotIn("filesystem error", outcome.stderr, outcome)
+                        if outcome.code != 0 and command[0] != "doctor":
+                            self.assert_fails(outcome, outcome.code)
+        theirs = self.world / "theirs"
+        theirs.mkdir()
+        os.chown(theirs, 65534, 65534)
+        self.assert_fails(self.run_sagebuild("plan", SAGEBUILD_CACHE_DIR=str(theirs)), 3, "cannot trust", "belongs to the user 'nobody'")
+
+    def test_short_passwords_are_shown_in_no_url(self):
+        for words in (["plan", "--show-settings", "--cache-remote", "http://user:qz@a.invalid/", "--index-url", "https://me:qz@b.invalid/"],
+                      ["doctor", "-v", "--source", "http://user:qz@127.0.0.1:9/a.git"], ["doctor", "--source", "http://qz@127.0.0.1:9/a.git"],
+                      ["plan", "--cache-remote", "ftp://user:qz@host/"], ["plan", "--cache-remote", "user:qz@host/"]):
+            outcome = self.run_sagebuild(*words)
+            self.assertNotIn("qz", outcome.stdout + outcome.stderr, outcome)
 
     def test_tokens_are_not_shown(self):
         secret = "hf_" + "x" * 34

@@ -9,6 +9,7 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/net/http.hpp"
 #include "sagebuild/net/url.hpp"
+#include "sagebuild/sys/files.hpp"
 #include "support/catch.hpp"
 #include "support/python_server.hpp"
 
@@ -53,6 +54,10 @@ TEST_CASE("origins compare scheme, host and port; shown URLs keep no credential"
   CHECK_FALSE(origin_of("ftp://host.example/"));
   CHECK(shown_url("https://user:pw@host/a/b?X-Amz-Signature=secret#f") == "https://host/a/b");
   CHECK(shown_url("https://host/a@b") == "https://host/a@b");
+  CHECK(shown_url("https://user:p?w#x@host/a?b") == "https://host/a");
+  CHECK(shown_url("local/path?x") == "local/path");
+  CHECK(shown_url("user:pw@host/a") == "host/a");
+  CHECK(shown_url("git@host:a/b") == "git@host:a/b");
   CHECK(percent_encoded("a+b c/\xc3\xa9", "/") == "a%2Bb%20c/%C3%A9");
   CHECK(resolved_url("https://h/a/b?q", "../c") == "https://h/c");
 }
@@ -197,6 +202,17 @@ TEST_CASE("broken transfers are values with a reason") {
   HttpClient small(settings);
   CHECK(small.send({.url = base + "/bytes?n=1001"}).failure == Failure::oversized);
   CHECK(small.send({.url = base + "/bytes?n=1000"}).ok());
+  const TempDir folder;
+  const auto to_file = [&](int size, std::optional<std::uint64_t> limit) {
+    return small.send({.url = base + "/bytes?n=" + std::to_string(size),
+                       .to_file = folder.path() / "file",
+                       .body_limit = limit});
+  };
+  CHECK(to_file(1001, std::nullopt).failure == Failure::oversized);
+  CHECK(to_file(2000, 2000).ok());
+  CHECK(to_file(1, 0).failure == Failure::oversized);
+  CHECK(to_file(0, 0).ok());
+  CHECK_FALSE(client.send({.url = base + "/header-flood?n=20000000"}).ok());  // libcurl's own bound
 }
 
 TEST_CASE("certificates are verified against the given CA and the host name") {

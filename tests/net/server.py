@@ -90,6 +90,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 time.sleep(0.1)
         elif path == "/bytes":
             self.reply(200, b"x" * int(args["n"]))
+        elif path == "/header-flood":  # n bytes of header lines
+            self.reply(200, b"", {f"X-{number}": "x" * 990 for number in range(int(args["n"]) // 1000)})
         elif path == "/count":
             self.reply(200, str(seen[args["of"]]).encode())
 

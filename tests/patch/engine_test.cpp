@@ -1,7 +1,10 @@
+#include <fmt/format.h>
+
 #include <chrono>
 #include <filesystem>
 
 #include "patch/python_text.hpp"
+#include "sagebuild/base/strings.hpp"
 #include "sagebuild/patch/patch.hpp"
 #include "sagebuild/recipe/recipe.hpp"
 #include "sagebuild/sys/files.hpp"
@@ -106,6 +109,32 @@ TEST_CASE("what is not UTF-8 is refused with its offset") {
   CHECK(offset_text("ab\xC3") == "'setup.py' is not UTF-8: byte 0xc3 at offset 2");
   CHECK(offset_text("\xED\xA0\x80") == "'setup.py' is not UTF-8: byte 0xed at offset 0");
   CHECK(applied(keys, "a = '\xC3\xA9\xF0\x9F\x98\x80'\n").failures.empty());
+}
+
+TEST_CASE("a file that declares another coding is patched and stays in it, byte for byte") {
+  const std::string keys = "pattern = 'a = 1'\nreplace = 'b = \"x\"'\ndone = 'b = '\n";
+  for (const char* coding : {"latin-1", "ISO_8859-15", "cp1252", "koi8-r"}) {
+    const std::string before = fmt::format("#!/bin/python\n# -*- coding: {} -*-\n# caf\xE9 \xFF\x80\na = 1\n", coding);
+    const PatchOutcome outcome = applied(keys, before);
+    INFO(coding << " " << join(outcome.failures, "; "));
+    CHECK(outcome.failures.empty());
+    CHECK(outcome.before == before);
+    CHECK(outcome.after == replaced(before, "a = 1", "b = \"x\""));
+    CHECK(applied(keys, outcome.after).after == outcome.after);
+  }
+  const auto failure = [&](const std::string& text, const std::string& more_keys) {
+    const PatchOutcome outcome = applied(more_keys, text);
+    CHECK_FALSE(outcome.changed());
+    return outcome.failures.at(0);
+  };
+  // A "\\" may be the second byte of a character there, so strings would end in the wrong place.
+  CHECK(failure("# coding=shift_jis\na = 1\n", keys).find("the coding 'shift-jis'") != std::string::npos);
+  CHECK(failure("# coding: cp864\na = 1\n", keys).find("the coding 'cp864'") != std::string::npos);
+  CHECK(failure("# coding: latin-1\na = 1 # \xE9\n", "pattern = 'a = 1'\nreplace = 'b = \"\xC3\xA9\"'\ndone = 'b = '\n")
+            .find("more than ASCII") != std::string::npos);
+  // Not where Python looks for it, or a declaration of UTF-8: as if there were none.
+  for (const char* first : {"a = 1\n# coding: latin-1", "#\n#\n# coding: latin-1", "# coding: UTF_8", "x = 'coding: latin-1'"})
+    CHECK(failure(fmt::format("{}\n# \xE9\na = 1\n", first), keys).find("is not UTF-8") != std::string::npos);
 }
 
 TEST_CASE("shapes decide which rules are for a file, and may refuse it") {

@@ -3,6 +3,7 @@
 
 #include "sagebuild/source/fetch.hpp"
 #include "support/catch.hpp"
+#include "source/archive.hpp"
 #include "support/fetch_world.hpp"
 
 namespace sagebuild {
@@ -157,6 +158,25 @@ TEST_CASE("archive members that climb out are refused") {
     CHECK(world.nothing_left());
   }
   CHECK_FALSE(fs::exists("/tmp/sagebuild-evil"));
+}
+
+TEST_CASE("an archive of many members, and a commit, are refused when they are too large in all") {
+  const TempDir folder;
+  const fs::path archive =
+      forged_tar(folder.path(), "add('a/b/c', b'x' * 100)\nadd('a/b/d', b'x' * 100)\nadd('a/e', type=tarfile.LNKTYPE, "
+                                "linkname='a/b/c')\nadd('l', type=tarfile.SYMTYPE, linkname='a')\nadd('f', type=tarfile.DIRTYPE)");
+  // Two files, a hard link, a link, three folders; the hard link is a copy, the link's text is a byte.
+  const auto unpack = [&](TreeLimits limits) {
+    const TempDir place;
+    TreeWriter tree(place.path() / "tree", limits);
+    unpack_archive(archive, tree);
+    tree.finish();
+  };
+  CHECK_NOTHROW(unpack({301, 7}));
+  CHECK_THROWS_MATCHES(unpack({300, 7}), Error, says("too large together").hints("give the folder"));
+  CHECK_THROWS_MATCHES(unpack({301, 6}), Error, says("too many files"));
+  CHECK(TreeLimits{}.bytes < 20'000'000'000);
+  CHECK(TreeLimits{}.entries < 1'000'000);
 }
 
 TEST_CASE("archives are unpacked, a single top folder is stripped") {

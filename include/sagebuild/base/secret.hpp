@@ -25,7 +25,8 @@ class Secret {
   std::string text_;
 };
 
-// `text` with every live secret, every "hf_..." token, and user:password@ in URLs replaced by "***".
+// `text` with every live secret of 8 or more characters, every "hf_..." token, user:password@ in URLs and what stands
+// behind "Authorization: SCHEME" replaced by "***".
 std::string redacted(std::string_view text);
 
 }  // namespace sagebuild

@@ -6,7 +6,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sagebuild/cli/settings.hpp"
@@ -46,11 +48,14 @@ class Cli {
   struct Chosen;
   int run_chosen(const std::vector<std::string>& argv);
   std::string nearest_word(const std::string& unknown) const;
+  void require_values(const std::vector<std::string>& argv) const;  // throws Error{usage} that names the option
+  bool is_flag(std::string_view word) const;
 
   CLI::App app_;
   GlobalOptions global_;
   std::map<std::string, std::string> flags_;
   std::vector<std::string> known_;  // every setting of every command
+  std::set<std::string> valued_;    // every option that takes a value, as it is spelled: "--output", "-o"
   std::function<int(Reporter&)> chosen_;
 };
 

@@ -74,6 +74,9 @@ struct Request {
   // given bytes), or neither: Response::body.
   std::filesystem::path to_file = {};
   std::function<void(std::string_view)> sink = nullptr;
+  // Most bytes of a 2xx answer's body, wherever it goes; not set: HttpSettings::body_limit. Other answers are held to
+  // that one, too.
+  std::optional<std::uint64_t> body_limit = std::nullopt;
   // Bytes of the body, sent or received, and how many there will be (0: unknown). Starts again from 0 with each
   // attempt.
   std::function<void(std::uint64_t done, std::uint64_t total)> progress = nullptr;
@@ -86,7 +89,7 @@ enum class Failure {
   stalled,    // not a byte either way for HttpSettings::stall
   broken,     // reset, truncated, not HTTP
   redirect,   // refused, see Redirects
-  oversized,  // an answer that is kept in memory exceeds HttpSettings::body_limit
+  oversized,  // an answer exceeds Request::body_limit or HttpSettings::body_limit
 };
 
 struct Response {

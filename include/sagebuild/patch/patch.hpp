@@ -23,7 +23,8 @@ struct PatchOutcome {
   bool changed() const { return before != after; }
 };
 
-// Applies the rules for `file`. Line ends, byte-order mark, tabs and a missing last newline stay as they are. Time is
+// Applies the rules for `file`. Line ends, byte-order mark, tabs, a missing last newline and the coding that a Python
+// file declares (PEP 263; single-byte ones) stay as they are; what declares none must be UTF-8. Time is
 // linear in the text. Never throws for what the text holds: failures are in the outcome, whose `after` then equals
 // `before`.
 PatchOutcome patch_text(const RuleSet& rules, std::string_view file, std::string_view text);

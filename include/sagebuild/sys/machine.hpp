@@ -20,7 +20,7 @@ bool wants_color(int fd);
 std::optional<std::string> environment_value(const std::string& name);  // unset and empty are both nothing
 
 // The one time that a build knows, in seconds since 1970: SOURCE_DATE_EPOCH, else 1980-01-01, the first that a zip can
-// hold. Throws Error{usage} if it is not a number.
+// hold. Throws Error{usage} if it is no number or none that a zip can hold.
 std::int64_t source_date_epoch();
 
 }  // namespace sagebuild
