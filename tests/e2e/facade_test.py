@@ -134,7 +134,7 @@ void unparsed() { at::Device("no such device"); }
 template <class T>
 void tell(std::vector<long>& all) {
   all.insert(all.end(), {long(sizeof(T)), long(alignof(T)), std::is_trivially_copyable<T>::value, std::is_trivially_destructible<T>::value,
-                         std::is_trivially_copy_constructible<T>::value, std::is_standard_layout<T>::value, std::is_final<T>::value,
+                         std::is_trivially_copy_constructible<T>::value, std::is_standard_layout<T>::value,
                          std::is_default_constructible<T>::value, std::is_copy_constructible<T>::value, std::is_move_constructible<T>::value,
                          std::is_nothrow_move_constructible<T>::value, std::is_copy_assignable<T>::value, std::is_nothrow_copy_assignable<T>::value,
                          std::is_nothrow_move_assignable<T>::value, std::is_assignable<T, T>::value, std::is_assignable<T, const T&>::value,

@@ -23,7 +23,7 @@
 
 #include "sagebuild/torch_bridge.h"
 
-// As c10/macros/Macros.h does: using-declarations would add to what argument-dependent lookup finds.
+// As c10/macros/Macros.h does: a using-declaration would add to what an unqualified call finds.
 namespace c10 {}
 namespace c10::cuda {}
 namespace caffe2 {

@@ -17,8 +17,8 @@ namespace sagebuild_bridge {
 
 // How a class lies in memory and how functions hand it on. Name mangling tells nothing of it, so
 // both sides assert it: the facade of its classes, the bridge of torch's. Left out is what torch's
-// versions disagree on, which is that the copy constructor of Tensor and the default constructor of
-// TensorOptions are noexcept in the newest and not in others: here they are not.
+// versions disagree on: Tensor's copy constructor and TensorOptions' default constructor are
+// noexcept from torch 2.14 on, here they are not; ArrayRef is final until 2.8, here it is not.
 struct Shape {
   std::size_t size;
   std::size_t alignment;
