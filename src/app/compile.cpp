@@ -122,10 +122,10 @@ class GraphMaker {
         if (compile_->bridge->fits) return StepGraph{link(module, made, finished, true, "")};
         return again(module, finished, compile_->choice, "-without-bridge");
       }
-      if (*last_try || !objects_do_not_fit(*failure)) return std::nullopt;
+      const auto misfit = misfit_of_objects(*failure);
+      if (*last_try || !misfit) return std::nullopt;
       *last_try = true;
-      compile_->reporter->note(fmt::format("{} is made again with torch's own headers: {}", module.name,
-                                           lines_of(failure->reason).front()));
+      compile_->reporter->note(fmt::format("{} is made again with torch's own headers: {}", module.name, *misfit));
       return again(module, finished, HeaderChoice::full, "-full");
     };
     step.expected_seconds = 0;

@@ -229,9 +229,12 @@ Step link_step(const PlannedModule& module, const LinkObjects& objects, const fs
   return std::make_shared<Link>(module, objects, bridge, output, name, std::move(settings))->step();
 }
 
-bool objects_do_not_fit(const StepFailure& failure) {
-  return std::ranges::any_of(std::initializer_list<std::string_view>{kUndefined, "undefined reference", "multiple definition"},
-                             [&](auto text) { return failure.reason.find(text) != std::string::npos; });
+std::optional<std::string> misfit_of_objects(const StepFailure& failure) {
+  for (const auto line : lines_of(failure.reason))
+    for (const std::string_view sign : {kUndefined, std::string_view("undefined reference"),
+                                        std::string_view("multiple definition")})
+      if (line.find(sign) != std::string_view::npos) return std::string(line);
+  return std::nullopt;
 }
 
 }  // namespace sagebuild

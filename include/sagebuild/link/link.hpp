@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,8 +49,9 @@ Step link_step(const PlannedModule& module, const LinkObjects& objects, const st
                const std::filesystem::path& output, const std::string& name,
                std::shared_ptr<const LinkSettings> settings);
 
-// Could other objects of the same sources be linked? So where a symbol is missing, or there twice: with headers that
-// stand in for torch's, a function has another name if one of its parameters has.
-bool objects_do_not_fit(const StepFailure& failure);
+// Why the objects do not fit each other: the line that says so of a symbol which is missing, or there twice. Others of
+// the same sources may: with headers that stand in for torch's, a function has another name if a parameter's type has.
+// Nothing: the link failed for another reason.
+std::optional<std::string> misfit_of_objects(const StepFailure& failure);
 
 }  // namespace sagebuild
