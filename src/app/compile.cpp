@@ -18,11 +18,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The compile as every room sees it: with the toolkit's extra headers, and with the words of g++'s @files in their place,
-// so that what those say is in every key.
+// The compile as every room sees it: with the toolkit's extra headers, and with the words of g++'s
+// @files in their place, so that what those say is in every key.
 PlannedSource as_compiled(PlannedSource source, const Toolchain& toolchain) {
   RecordedSource& recorded = source.recorded;
-  if (recorded.language != Language::cuda) recorded.argv = with_response_files(std::move(recorded.argv), recorded.cwd);
+  if (recorded.language != Language::cuda)
+    recorded.argv = with_response_files(std::move(recorded.argv), recorded.cwd);
   for (const fs::path& folder : toolchain.include_folders)
     recorded.argv.insert(recorded.argv.end(), {"-isystem", folder.string()});
   return source;
@@ -40,7 +41,8 @@ Digest link_tools(const Toolkit& toolkit) {
 
 class GraphMaker {
  public:
-  GraphMaker(const Toolchain& toolchain, const CompileRoom& room, std::shared_ptr<const CompileSettings> compile,
+  GraphMaker(const Toolchain& toolchain, const CompileRoom& room,
+             std::shared_ptr<const CompileSettings> compile,
              std::shared_ptr<const LinkSettings> link)
       : toolchain_(toolchain), room_(room), compile_(std::move(compile)), link_(std::move(link)) {}
 
@@ -92,40 +94,46 @@ class GraphMaker {
   Remade remade(const PlannedModule& module, const fs::path& folder) const {
     Remade again{module, {}};
     for (const auto& [place, object] : objects_of(module)) {
-      const auto source =
-          std::ranges::find(again.module.sources, object, [](const auto& one) { return one.recorded.object; });
+      const auto source = std::ranges::find(again.module.sources, object,
+                                            [](const auto& one) { return one.recorded.object; });
       source->recorded.object = folder / std::to_string(again.objects.size()) / object.filename();
       again.objects[place] = source->recorded.object;
     }
     return again;
   }
 
-  StepGraph compiles_of(const PlannedModule& module, const std::shared_ptr<const CompileSettings>& settings) const {
+  StepGraph compiles_of(const PlannedModule& module,
+                        const std::shared_ptr<const CompileSettings>& settings) const {
     StepGraph steps;
     for (const PlannedSource& source : module.sources)
       steps.push_back(compile_step(as_compiled(source, toolchain_), module.name, settings));
     return steps;
   }
 
-  // Compiles do not wait for the bridge, and their objects serve every torch: some may need one that this torch cannot
-  // have. They are made again without.
-  Step module_step(const PlannedModule& module, const fs::path& finished, std::vector<StepId> objects) const {
-    Step step{.kind = "module", .subject = module.name, .label = fmt::format("module {}", module.name)};
+  // Compiles do not wait for the bridge, and their objects serve every torch: some may need one
+  // that this torch cannot have. They are made again without.
+  Step module_step(const PlannedModule& module, const fs::path& finished,
+                   std::vector<StepId> objects) const {
+    Step step{
+        .kind = "module", .subject = module.name, .label = fmt::format("module {}", module.name)};
     step.after = std::move(objects);
     step.outputs = {{"module", finished}};
     // Even of stand-ins whose objects do not find each other, torch's own headers make a module.
     auto last_try = std::make_shared<bool>(compile_->choice == HeaderChoice::full);
-    step.expand = [this, &module, finished, last_try](const StepFailure* failure) -> std::optional<StepGraph> {
+    step.expand = [this, &module, finished,
+                   last_try](const StepFailure* failure) -> std::optional<StepGraph> {
       if (failure == nullptr) {
         const LinkObjects made = objects_of(module);
-        if (!bridge_ || !needs_bridge(made)) return StepGraph{link(module, made, finished, false, "")};
+        if (!bridge_ || !needs_bridge(made))
+          return StepGraph{link(module, made, finished, false, "")};
         if (compile_->bridge->fits) return StepGraph{link(module, made, finished, true, "")};
         return again(module, finished, compile_->choice, "-without-bridge");
       }
-      if (*last_try || !objects_do_not_fit(*failure)) return std::nullopt;
+      const auto misfit = misfit_of_objects(*failure);
+      if (*last_try || !misfit) return std::nullopt;
       *last_try = true;
-      compile_->reporter->note(fmt::format("{} is made again with torch's own headers: {}", module.name,
-                                           lines_of(failure->reason).front()));
+      compile_->reporter->note(
+          fmt::format("{} is made again with torch's own headers: {}", module.name, *misfit));
       return again(module, finished, HeaderChoice::full, "-full");
     };
     step.expected_seconds = 0;
@@ -145,8 +153,8 @@ class GraphMaker {
     return steps;
   }
 
-  Step link(const PlannedModule& module, const LinkObjects& objects, const fs::path& finished, bool with_bridge,
-            const std::string& suffix) const {
+  Step link(const PlannedModule& module, const LinkObjects& objects, const fs::path& finished,
+            bool with_bridge, const std::string& suffix) const {
     return link_step(module, objects, with_bridge ? compile_->bridge->object : fs::path(), finished,
                      module.name + suffix, link_);
   }
@@ -225,11 +233,14 @@ std::shared_ptr<LinkSettings> link_settings(const std::shared_ptr<const CompileS
   link->driver_stubs = toolkit_stubs(toolchain.cuda_home);
   link->provider_files = {fs::weakly_canonical(python.executable)};
   if (python.torch) link->provider_folders.push_back(python.torch->root / "lib");
-  for (const char* folder : {"lib64", "lib"}) link->provider_folders.push_back(toolchain.cuda_home / folder);
+  for (const char* folder : {"lib64", "lib"})
+    link->provider_folders.push_back(toolchain.cuda_home / folder);
   link->cache = compile->cache;
   link->reporter = compile->reporter;
   if (!link->lists_inputs)
-    link->reporter->note("modules are linked in every build: this linker does not know --dependency-file, which says what it read");
+    link->reporter->note(
+        "modules are linked in every build: this linker does not know --dependency-file, so what "
+        "it reads is unknown");
   return link;
 }
 

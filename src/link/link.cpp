@@ -38,9 +38,12 @@ bool is_below(const fs::path& file, const fs::path& folder) {
 
 class Link : public std::enable_shared_from_this<Link> {
  public:
-  Link(const PlannedModule& module, const LinkObjects& objects, const fs::path& bridge, fs::path output,
-       const std::string& name, std::shared_ptr<const LinkSettings> settings)
-      : module_(module), settings_(std::move(settings)), folder_(settings_->work / name), output_(std::move(output)) {
+  Link(const PlannedModule& module, const LinkObjects& objects, const fs::path& bridge,
+       fs::path output, const std::string& name, std::shared_ptr<const LinkSettings> settings)
+      : module_(module),
+        settings_(std::move(settings)),
+        folder_(settings_->work / name),
+        output_(std::move(output)) {
     argv_ = linking::expanded(module_.link, module_.link_cwd);
     *(std::ranges::find(argv_, "-o") + 1) = linked().string();
     place_objects(objects, bridge);
@@ -74,7 +77,8 @@ class Link : public std::enable_shared_from_this<Link> {
   fs::path made_stubs() const { return folder_ / "link" / "stubs"; }
   bool cached() const { return settings_->lists_inputs && words_.unknown.empty(); }
 
-  // Every object is a copy below a name that is the same in every build. A script may choose sections by file name.
+  // Every object is a copy below a name that is the same in every build. A script may choose
+  // sections by file name.
   void place_objects(const LinkObjects& objects, const fs::path& bridge) {
     for (std::string& word : argv_) {
       const auto object = objects.find((module_.link_cwd / word).lexically_normal());
@@ -83,7 +87,8 @@ class Link : public std::enable_shared_from_this<Link> {
       word = place(object->second, name);
     }
     if (bridge.empty()) return;
-    const auto first = std::ranges::find_if(argv_, [&](const auto& word) { return fixed_names_.contains(word); });
+    const auto first =
+        std::ranges::find_if(argv_, [&](const auto& word) { return fixed_names_.contains(word); });
     argv_.insert(first, place(bridge, fs::path("bridge") / bridge.filename()));
   }
 
@@ -105,19 +110,23 @@ class Link : public std::enable_shared_from_this<Link> {
   Words stub_symbols() const {
     Words symbols;
     for (const StepInput& input : inputs_)
-      std::ranges::move(undefined_symbols(folder_ / "objects" / input.name), std::back_inserter(symbols));
+      std::ranges::move(undefined_symbols(folder_ / "objects" / input.name),
+                        std::back_inserter(symbols));
     return driver_symbols(symbols);
   }
 
   SearchScope scope() const {
-    SearchScope scope{.roots = settings_->roots, .include_folders = words_.folders, .asked = words_.asked};
-    for (const fs::path& folder : settings_->library_folders) scope.include_folders.push_back(folder);
+    SearchScope scope{
+        .roots = settings_->roots, .include_folders = words_.folders, .asked = words_.asked};
+    for (const fs::path& folder : settings_->library_folders)
+      scope.include_folders.push_back(folder);
     return scope;
   }
 
   std::optional<ActionKey> key() const {
     if (!words_.unknown.empty())
-      settings_->reporter->note(fmt::format("{} is linked in every build, since {}", module_.name, words_.unknown));
+      settings_->reporter->note(
+          fmt::format("{} is linked in every build, since {}", module_.name, words_.unknown));
     if (!cached()) return std::nullopt;
     ActionKey key("link", module_.name);
     key.add("command", words_.key);
@@ -134,18 +143,21 @@ class Link : public std::enable_shared_from_this<Link> {
 
   StepGraph steps() {
     auto self = shared_from_this();
-    Step link{.kind = "link", .subject = module_.name, .label = fmt::format("link {}", module_.name)};
+    Step link{
+        .kind = "link", .subject = module_.name, .label = fmt::format("link {}", module_.name)};
     link.folder = folder_ / "link";
     for (const StepInput& input : inputs_) link.reads.push_back(folder_ / "objects" / input.name);
     link.writes = {linked()};
     link.command = [self] { return self->link_command(); };
-    Step strip{.kind = "strip", .subject = module_.name, .label = fmt::format("strip {}", module_.name)};
+    Step strip{
+        .kind = "strip", .subject = module_.name, .label = fmt::format("strip {}", module_.name)};
     strip.after = {0};
     strip.folder = folder_ / "strip";
     strip.reads = {linked()};
     strip.command = [self] {
       make_folders(self->output_.parent_path());
-      return Command{.argv = {"strip", "--strip-unneeded", "-o", self->output_.string(), self->linked().string()}};
+      return Command{.argv = {"strip", "--strip-unneeded", "-o", self->output_.string(),
+                              self->linked().string()}};
     };
     return {std::move(link), std::move(strip)};
   }
@@ -156,7 +168,8 @@ class Link : public std::enable_shared_from_this<Link> {
     make_folders(temporary);
     command.env["TMPDIR"] = temporary;
     if (makes_stubs())
-      insert_stubs(command.argv, libcuda_stub(stub_symbols(), made_stubs(), settings_->host_compiler));
+      insert_stubs(command.argv,
+                   libcuda_stub(stub_symbols(), made_stubs(), settings_->host_compiler));
     if (cached()) command.argv.push_back("-Wl,--dependency-file=" + inputs_file().string());
     return command;
   }
@@ -181,7 +194,8 @@ class Link : public std::enable_shared_from_this<Link> {
 
   void check() {
     if (!settings_->tools_unchanged())
-      throw Error(ErrorKind::failed, fmt::format("the toolkit was replaced while '{}' was built", module_.name), {},
+      throw Error(ErrorKind::failed,
+                  fmt::format("the toolkit was replaced while '{}' was built", module_.name), {},
                   "run the build again");
     linking::Providers providers{.linked = linker_read(),
                                  .folders = words_.folders,
@@ -203,12 +217,14 @@ class Link : public std::enable_shared_from_this<Link> {
       if (causes.size() == kMostShown) break;
       causes.push_back(fmt::format("no library exports '{}'", demangled(symbol)));
     }
-    if (missing.size() > kMostShown) causes.push_back(fmt::format("and {} more", missing.size() - kMostShown));
+    if (missing.size() > kMostShown)
+      causes.push_back(fmt::format("and {} more", missing.size() - kMostShown));
     throw Error(ErrorKind::failed,
                 fmt::format("module '{}' cannot be imported: {} '{}'", module_.name, kUndefined,
                             demangled(missing.front())),
                 std::move(causes),
-                "add the source that defines it to the extension, or the library that does to its 'libraries'");
+                "add the source that defines it to the extension, or the library that does to its "
+                "'libraries'");
   }
 
   PlannedModule module_;
@@ -224,14 +240,18 @@ class Link : public std::enable_shared_from_this<Link> {
 
 }  // namespace
 
-Step link_step(const PlannedModule& module, const LinkObjects& objects, const fs::path& bridge, const fs::path& output,
-               const std::string& name, std::shared_ptr<const LinkSettings> settings) {
+Step link_step(const PlannedModule& module, const LinkObjects& objects, const fs::path& bridge,
+               const fs::path& output, const std::string& name,
+               std::shared_ptr<const LinkSettings> settings) {
   return std::make_shared<Link>(module, objects, bridge, output, name, std::move(settings))->step();
 }
 
-bool objects_do_not_fit(const StepFailure& failure) {
-  return std::ranges::any_of(std::initializer_list<std::string_view>{kUndefined, "undefined reference", "multiple definition"},
-                             [&](auto text) { return failure.reason.find(text) != std::string::npos; });
+std::optional<std::string> misfit_of_objects(const StepFailure& failure) {
+  for (const auto line : lines_of(failure.reason))
+    for (const std::string_view sign : {kUndefined, std::string_view("undefined reference"),
+                                        std::string_view("multiple definition")})
+      if (line.find(sign) != std::string_view::npos) return std::string(line);
+  return std::nullopt;
 }
 
 }  // namespace sagebuild

@@ -17,11 +17,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// cuInit, cuTensorMapEncodeTiled: "cu" and a capital, so neither cudaMalloc nor cublasCreate. Only plain identifiers:
-// they become source text.
+// cuInit, cuTensorMapEncodeTiled: "cu" and a capital, so neither cudaMalloc nor cublasCreate. Only
+// plain identifiers: they become source text.
 bool is_driver_symbol(const std::string& name) {
-  return name.size() > 2 && name.starts_with("cu") && std::isupper(static_cast<unsigned char>(name[2])) != 0 &&
-         std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
+  return name.size() > 2 && name.starts_with("cu") &&
+         std::isupper(static_cast<unsigned char>(name[2])) != 0 &&
+         std::ranges::all_of(name,
+                             [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
 }
 
 constexpr int kStubLibraryError = 34;  // CUDA_ERROR_STUB_LIBRARY in cuda.h
@@ -43,14 +45,17 @@ fs::path libcuda_stub(const std::vector<std::string>& undefined_cu_symbols, cons
   const TempDir work("sagebuild-stub", folder);  // on the same file system, for the rename
   const fs::path made = work.path() / "libcuda.so";
   Command command;
-  command.argv = {host_compiler.string(), "-shared", "-fPIC", "-nostdlib", "-Wl,-soname,libcuda.so.1",
-                  "-Wl,--build-id=none",  "-x",      "c++",   "-",         "-o",
-                  made.string()};
+  command.argv = {
+      host_compiler.string(), "-shared", "-fPIC", "-nostdlib", "-Wl,-soname,libcuda.so.1",
+      "-Wl,--build-id=none",  "-x",      "c++",   "-",         "-o",
+      made.string()};
   command.input = source.empty() ? "\n" : source;
   const ProcessResult result = run(command);
   if (!result.ok()) {
-    throw Error(ErrorKind::environment, fmt::format("'{}' cannot make a stub libcuda.so", host_compiler.string()),
-                {std::string(trimmed(result.diagnostics))}, "install a working g++: apt-get install g++");
+    throw Error(ErrorKind::environment,
+                fmt::format("'{}' cannot make a stub libcuda.so", host_compiler.string()),
+                {std::string(trimmed(result.diagnostics))},
+                "install a working g++: apt-get install g++");
   }
   fs::create_symlink("libcuda.so", work.path() / "libcuda.so.1");
   fs::rename(made, folder / "libcuda.so");

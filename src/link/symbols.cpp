@@ -16,7 +16,8 @@ namespace fs = std::filesystem;
 
 class Search {
  public:
-  Search(const fs::path& module, const Providers& providers) : module_(module), providers_(providers) {
+  Search(const fs::path& module, const Providers& providers)
+      : module_(module), providers_(providers) {
     for (std::string& name : wanted_symbols(module)) missing_.insert(std::move(name));
   }
 
@@ -59,11 +60,13 @@ class Search {
     const fs::path origin = fs::canonical(file).parent_path();
     std::vector<fs::path> folders;
     for (const std::string& folder : info.run_paths)
-      folders.emplace_back(replaced(replaced(folder, "$ORIGIN", origin.string()), "${ORIGIN}", origin.string()));
+      folders.emplace_back(
+          replaced(replaced(folder, "$ORIGIN", origin.string()), "${ORIGIN}", origin.string()));
     folders.insert(folders.end(), providers_.folders.begin(), providers_.folders.end());
     folders.push_back(origin);
     for (const std::string& name : info.needed) {
-      const auto folder = std::ranges::find_if(folders, [&](const auto& one) { return fs::exists(one / name); });
+      const auto folder =
+          std::ranges::find_if(folders, [&](const auto& one) { return fs::exists(one / name); });
       if (folder != folders.end()) files.push_back(*folder / name);
     }
   }
@@ -72,7 +75,8 @@ class Search {
     std::set<fs::path> libraries;
     std::error_code ignored;
     for (const auto& entry : fs::directory_iterator(folder, ignored))
-      if (entry.path().filename().string().find(".so") != std::string::npos) libraries.insert(entry.path());
+      if (entry.path().filename().string().find(".so") != std::string::npos)
+        libraries.insert(entry.path());
     return {libraries.begin(), libraries.end()};
   }
 

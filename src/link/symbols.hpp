@@ -7,12 +7,16 @@
 
 namespace sagebuild::linking {
 
-// Where a module's wishes may be met. In each list the libraries that a file needs in turn count with it.
+// Where a module's wishes may be met. In each list the libraries that a file needs in turn count
+// with it.
 struct Providers {
-  std::vector<std::filesystem::path> linked;   // libraries that the linker read
-  std::vector<std::filesystem::path> folders;  // where needed libraries are looked for, behind their own run paths
-  std::vector<std::filesystem::path> files;    // programs and libraries that are loaded before the module
-  std::vector<std::filesystem::path> others;   // folders of libraries: read last, while something is missing
+  std::vector<std::filesystem::path> linked;  // libraries that the linker read
+  std::vector<std::filesystem::path>
+      folders;  // where needed libraries are looked for, behind their own run paths
+  std::vector<std::filesystem::path>
+      files;  // programs and libraries that are loaded before the module
+  std::vector<std::filesystem::path>
+      others;  // folders of libraries: read last, while something is missing
 };
 
 struct SymbolSearch {

@@ -42,24 +42,27 @@ std::vector<Token> tokens_of(const Words& argv) {
 }
 
 bool begins_with_any(std::string_view text, const auto& beginnings) {
-  return std::ranges::any_of(beginnings, [&](std::string_view beginning) { return text.starts_with(beginning); });
+  return std::ranges::any_of(
+      beginnings, [&](std::string_view beginning) { return text.starts_with(beginning); });
 }
 
-// Options whose inputs or outputs the linker's list does not hold: other code generators, plugins, other tools.
+// Options whose inputs or outputs the linker's list does not hold: other code generators, plugins,
+// other tools.
 bool reads_unseen(const Token& token) {
   static constexpr std::array<std::string_view, 13> kDriver = {
       "-flto",       "-fplugin", "-B",       "--sysroot", "-specs",         "--specs", "-fuse-ld",
       "-save-temps", "-dump",    "-wrapper", "-fprofile", "-fauto-profile", "-x"};
   static constexpr std::array<std::string_view, 12> kLinker = {
-      "-plugin",   "--plugin",  "-Map",     "--Map", "--dependency-file", "-dependency-file",
-      "--sysroot", "-sysroot",  "--output", "-o",    "--out-implib",      "-out-implib"};
-  if (token.text == "--library" || token.text == "--library-path") return true;  // nobody writes it so
+      "-plugin",   "--plugin", "-Map",     "--Map", "--dependency-file", "-dependency-file",
+      "--sysroot", "-sysroot", "--output", "-o",    "--out-implib",      "-out-implib"};
+  if (token.text == "--library" || token.text == "--library-path")
+    return true;  // nobody writes it so
   return token.linker ? begins_with_any(token.text, kLinker) : begins_with_any(token.text, kDriver);
 }
 
 bool is_source(const fs::path& file) {
   static const std::set<std::string, std::less<>> kSuffixes = {
-      ".c", ".i",  ".ii", ".cc", ".cp", ".cxx", ".cpp", ".c++", ".C",  ".CPP", ".s", ".S",
+      ".c",  ".i", ".ii", ".cc", ".cp", ".cxx", ".cpp", ".c++", ".C",  ".CPP", ".s", ".S",
       ".sx", ".m", ".mm", ".f",  ".F",  ".f90", ".F90", ".d",   ".go", ".cu",  ".h", ".hpp"};
   return kSuffixes.contains(file.extension().string());
 }
@@ -81,16 +84,21 @@ class Reading {
 
  private:
   void take(const Token& token) {
-    if (const auto object = objects_.find(token.text); object != objects_.end()) return keep(object->second, token);
-    if (reads_unseen(token)) refuse(fmt::format("'{}' reads or writes files that the linker does not list", token.text));
-    if (const auto folder = value_of(token, {"--library-path=", "-library-path=", "-L"})) return take_folder(*folder);
-    if (const auto library = value_of(token, {"--library=", "-library=", "-l"})) return take_library(*library);
+    if (const auto object = objects_.find(token.text); object != objects_.end())
+      return keep(object->second, token);
+    if (reads_unseen(token))
+      refuse(fmt::format("'{}' reads or writes files that the linker does not list", token.text));
+    if (const auto folder = value_of(token, {"--library-path=", "-library-path=", "-L"}))
+      return take_folder(*folder);
+    if (const auto library = value_of(token, {"--library=", "-library=", "-l"}))
+      return take_library(*library);
     if (takes_run_path(token)) return;
     take_any(token);
   }
 
   // "-Lx", "-L x" and "--library-path=x".
-  std::optional<std::string> value_of(const Token& token, std::initializer_list<std::string_view> names) {
+  std::optional<std::string> value_of(const Token& token,
+                                      std::initializer_list<std::string_view> names) {
     for (const std::string_view name : names) {
       std::string_view text = token.text;
       if (!take_prefix(text, name)) continue;
@@ -114,7 +122,8 @@ class Reading {
 
   void ask_for(const std::string& library) {
     const auto ask = [&](std::string name) {
-      if (std::ranges::find(words_.asked, name) == words_.asked.end()) words_.asked.push_back(std::move(name));
+      if (std::ranges::find(words_.asked, name) == words_.asked.end())
+        words_.asked.push_back(std::move(name));
     };
     if (library.starts_with(':')) return ask(library.substr(1));
     ask(fmt::format("lib{}.so", library));
@@ -128,20 +137,23 @@ class Reading {
     char magic[8] = {};
     std::ifstream(file, std::ios::binary).read(magic, sizeof magic);
     const std::string_view start(magic, sizeof magic);
-    if (start == "!<thin>\n") refuse(fmt::format("'{}' is an archive of files that lie elsewhere", file.string()));
+    if (start == "!<thin>\n")
+      refuse(fmt::format("'{}' is an archive of files that lie elsewhere", file.string()));
     if (start == "!<thin>\n" || start == "!<arch>\n") return;
     const std::string text = read_file(file);
-    for (std::string_view word : split(text, " \t\n\r(),;\"")) 
+    for (std::string_view word : split(text, " \t\n\r(),;\""))
       if (take_prefix(word, "-l")) ask_for(std::string(word));
   }
 
   // They are written into the module as they stand, and read at run time alone.
   bool takes_run_path(const Token& token) {
-    static const std::set<std::string, std::less<>> kNames = {"-rpath", "--rpath", "-rpath-link", "--rpath-link"};
+    static const std::set<std::string, std::less<>> kNames = {"-rpath", "--rpath", "-rpath-link",
+                                                              "--rpath-link"};
     const std::string_view name = std::string_view(token.text).substr(0, token.text.find('='));
     if (!token.linker || !kNames.contains(name)) return false;
     keep(token.text, token);
-    if (name.size() == token.text.size() && at_ + 1 < tokens_.size()) keep(tokens_[++at_].text, token);
+    if (name.size() == token.text.size() && at_ + 1 < tokens_.size())
+      keep(tokens_[++at_].text, token);
     return true;
   }
 
@@ -152,12 +164,16 @@ class Reading {
       const fs::path path = cwd_ / value;
       std::error_code ignored;
       if (fs::is_directory(path, ignored)) {
-        if (is_include_folder(token)) return keep(token.text.substr(0, begin) + mapped_path(value, roots_), token);
+        if (is_include_folder(token))
+          return keep(token.text.substr(0, begin) + mapped_path(value, roots_), token);
         refuse(fmt::format("'{}' names a folder, of which any file may be read", token.text));
       } else if (fs::is_regular_file(path, ignored)) {
-        if (!token.linker && begin == 0 && is_source(path)) refuse(fmt::format("'{}' is a source", token.text));
+        if (!token.linker && begin == 0 && is_source(path))
+          refuse(fmt::format("'{}' is a source", token.text));
         words_.files.push_back(path);
-        return keep(token.text.substr(0, begin) + (names_itself(path) ? value : mapped_path(value, roots_)), token);
+        return keep(
+            token.text.substr(0, begin) + (names_itself(path) ? value : mapped_path(value, roots_)),
+            token);
       }
     }
     keep(token.text, token);
@@ -167,14 +183,16 @@ class Reading {
   static std::vector<std::size_t> value_starts(const Token& token) {
     std::vector<std::size_t> starts;
     if (!token.text.starts_with('-')) starts.push_back(0);
-    if (const auto equals = token.text.find('='); equals != std::string::npos) starts.push_back(equals + 1);
+    if (const auto equals = token.text.find('='); equals != std::string::npos)
+      starts.push_back(equals + 1);
     if (token.text.starts_with('-') && token.text.size() > 2) starts.push_back(2);
     return starts;
   }
 
   // Without sources nothing is included.
   bool is_include_folder(const Token& token) const {
-    const bool behind_option = at_ > 0 && (tokens_[at_ - 1].text == "-I" || tokens_[at_ - 1].text == "-isystem");
+    const bool behind_option =
+        at_ > 0 && (tokens_[at_ - 1].text == "-I" || tokens_[at_ - 1].text == "-isystem");
     return !token.linker && (token.text.starts_with("-I") || behind_option);
   }
 
@@ -212,13 +230,14 @@ Words expanded(const Words& argv, const fs::path& cwd) {
     Words inner = {"ld"};
     for (const auto part : split(std::string_view(word).substr(4), ",")) inner.emplace_back(part);
     inner = with_response_files(std::move(inner), cwd);
-    for (std::size_t i = 1; i < inner.size(); ++i) result.insert(result.end(), {"-Xlinker", inner[i]});
+    for (std::size_t i = 1; i < inner.size(); ++i)
+      result.insert(result.end(), {"-Xlinker", inner[i]});
   }
   return result;
 }
 
-LinkWords link_words(const Words& argv, const fs::path& cwd, const std::map<std::string, std::string>& objects,
-                     const PathRoots& roots) {
+LinkWords link_words(const Words& argv, const fs::path& cwd,
+                     const std::map<std::string, std::string>& objects, const PathRoots& roots) {
   return Reading(argv, cwd, objects, roots).run();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-// A link command taken apart: what its words name, by the way in which it reaches the module. Private to the room.
+// A link command taken apart: what its words name, by the way in which it reaches the module.
+// Private to the room.
 
 #include <filesystem>
 #include <map>
@@ -11,17 +12,20 @@
 namespace sagebuild::linking {
 
 struct LinkWords {
-  std::vector<std::string> key;                // fixed names for folders that do not reach the module
+  std::vector<std::string> key;  // fixed names for folders that do not reach the module
   std::vector<std::filesystem::path> folders;  // of -L, in order, absolute
   std::vector<std::string> asked;              // "libbar.so", "libbar.a" of -lbar
-  std::vector<std::filesystem::path> files;    // that words name beside the objects: archives, scripts, lists
-  std::string unknown;                         // why it cannot be told what the command reads; empty: it can
+  std::vector<std::filesystem::path>
+      files;            // that words name beside the objects: archives, scripts, lists
+  std::string unknown;  // why it cannot be told what the command reads; empty: it can
 };
 
 // @files of both the driver and the linker in their place.
-std::vector<std::string> expanded(const std::vector<std::string>& argv, const std::filesystem::path& cwd);
+std::vector<std::string> expanded(const std::vector<std::string>& argv,
+                                  const std::filesystem::path& cwd);
 
-// `argv` is expanded; `objects` are words and the fixed names that stand for them. Looks at which words name files.
+// `argv` is expanded; `objects` are words and the fixed names that stand for them. Looks at which
+// words name files.
 LinkWords link_words(const std::vector<std::string>& argv, const std::filesystem::path& cwd,
                      const std::map<std::string, std::string>& objects, const PathRoots& roots);
 

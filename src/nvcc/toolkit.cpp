@@ -37,15 +37,19 @@ void launch(int* p) {
 )";
 constexpr std::string_view kOurId = "_5a9ebd1d_7_self_cu_00000000";
 
-// A full disk is no fault of the toolkit's, whichever of its tools meets it: they write below $TMPDIR.
+// A full disk is no fault of the toolkit's, whichever of its tools meets it: they write below
+// $TMPDIR.
 Error without_blame(Error failure) {
   const std::string full = errno_text(ENOSPC);
-  if (std::ranges::none_of(failure.causes, [&](const auto& cause) { return cause.find(full) != std::string::npos; }))
+  if (std::ranges::none_of(
+          failure.causes, [&](const auto& cause) { return cause.find(full) != std::string::npos; }))
     return failure;
   const std::string folder = environment_value("TMPDIR").value_or("/tmp");
-  return Error(failure.kind, fmt::format("cannot write below '{}'", folder), {full},
-               fmt::format("the disk that holds '{}' is full: free some space, or set TMPDIR to another folder",
-                           folder));
+  return Error(
+      failure.kind, fmt::format("cannot write below '{}'", folder), {full},
+      fmt::format(
+          "the disk that holds '{}' is full: free some space, or set TMPDIR to another folder",
+          folder));
 }
 
 struct Bench {
@@ -58,8 +62,8 @@ struct Bench {
     command.cwd = where;
     if (!path.empty()) command.env["PATH"] = path;
     try {
-      run_checked(command,
-                  fmt::format("the toolkit's self-test failed at '{}'", fs::path(argv.front()).filename().string()));
+      run_checked(command, fmt::format("the toolkit's self-test failed at '{}'",
+                                       fs::path(argv.front()).filename().string()));
     } catch (const Error& error) {
       throw without_blame(error);
     }
@@ -190,7 +194,8 @@ class Inspection {
       programs["cicc"] = require_program(run->passes.front().cicc.front(), path_);
       programs["ptxas"] = require_program("ptxas", path_);
       programs["fatbinary"] = require_program(run->fatbinary.front(), path_);
-      const fs::path libdevice = programs["cicc"].parent_path().parent_path() / "libdevice" / "libdevice.10.bc";
+      const fs::path libdevice =
+          programs["cicc"].parent_path().parent_path() / "libdevice" / "libdevice.10.bc";
       if (fs::exists(libdevice)) toolkit_.tools["libdevice"] = digest_of(libdevice);
     }
     for (const auto& [name, program] : programs) toolkit_.tools[name] = digest_of(program);
@@ -212,17 +217,21 @@ class Inspection {
     Sha256 host;
     host.field(digest_of(driver_).hex());
     for (const std::string name : {"cc1plus", "as"})
-      host.field(digest_of(require_program(first_in(programs, name).value_or(name).string(), path_)).hex());
+      host.field(digest_of(require_program(first_in(programs, name).value_or(name).string(), path_))
+                     .hex());
     host.field(digest_of(linker_).hex());
     for (const std::string name : {"cc1", "collect2", "lto1", "lto-wrapper", "liblto_plugin.so"})
-      if (const auto part = first_in(programs, name)) host.field(name).field(digest_of(*part).hex());
+      if (const auto part = first_in(programs, name))
+        host.field(name).field(digest_of(*part).hex());
     for (const std::string name : {"specs", "libgomp.spec", "libitm.spec", "libsanitizer.spec"})
-      if (const auto part = first_in(libraries_, name)) host.field(name).field(digest_of(*part).hex());
+      if (const auto part = first_in(libraries_, name))
+        host.field(name).field(digest_of(*part).hex());
     toolkit_.tools["host"] = host.finish();
     if (const auto strip = find_program("strip")) toolkit_.tools["strip"] = digest_of(*strip);
   }
 
-  // What the compiler and its linker say of themselves: it takes five processes, so the cache keeps it.
+  // What the compiler and its linker say of themselves: it takes five processes, so the cache keeps
+  // it.
   void host_facts() {
     ActionKey key("toolkit facts", driver_.string());
     key.add("host compiler", toolkit_.tools.at("host")).add("driver", driver_.string());
@@ -235,8 +244,10 @@ class Inspection {
       cache_.store(key, {}, result);
       known = result;
     }
-    for (const auto line : lines_of(known->facts["includes"])) toolkit_.system_includes.emplace_back(line);
-    for (const auto line : lines_of(known->facts["libraries"])) toolkit_.library_folders.emplace_back(line);
+    for (const auto line : lines_of(known->facts["includes"]))
+      toolkit_.system_includes.emplace_back(line);
+    for (const auto line : lines_of(known->facts["libraries"]))
+      toolkit_.library_folders.emplace_back(line);
     toolkit_.lists_link_inputs = known->facts["lists link inputs"] == "yes";
   }
 
@@ -244,11 +255,13 @@ class Inspection {
     Words includes = {driver_.string(), "-M", "-x", "c++"};
     for (std::size_t i = 0; i < run.host_compile.size(); ++i) {
       if (run.host_compile[i].starts_with("-I")) includes.push_back(run.host_compile[i]);
-      if (run.host_compile[i] == "-isystem") includes.insert(includes.end(), {"-isystem", run.host_compile[i + 1]});
+      if (run.host_compile[i] == "-isystem")
+        includes.insert(includes.end(), {"-isystem", run.host_compile[i + 1]});
     }
     includes.push_back("-");
     Sha256 headers;
-    const auto rule = ask_host(includes, path_, "#include \"crt/host_runtime.h\"\n#include \"fatbinary_section.h\"\n");
+    const auto rule = ask_host(
+        includes, path_, "#include \"crt/host_runtime.h\"\n#include \"fatbinary_section.h\"\n");
     for (const auto& file : depfile_inputs(rule))
       if (file != "-") headers.field(digest_of(file).hex());
     toolkit_.runtime_headers = headers.finish();
@@ -260,18 +273,26 @@ class Inspection {
   Words include_words() const {
     Words absent, found;
     for (const std::string language : {"c++", "c"}) {
-      Command command{.argv = {driver_.string(), "-E", "-v", "-x", language, "/dev/null", "-o", "/dev/null"}};
+      Command command{
+          .argv = {driver_.string(), "-E", "-v", "-x", language, "/dev/null", "-o", "/dev/null"}};
       if (!path_.empty()) command.env["PATH"] = path_;
-      const std::string answer = run_checked(command, fmt::format("cannot ask '{}'", driver_.string())).diagnostics;
+      const std::string answer =
+          run_checked(command, fmt::format("cannot ask '{}'", driver_.string())).diagnostics;
       bool listed = false;
       for (std::string_view line : lines_of(answer)) {
         Words& words = listed ? found : absent;
-        if (line.ends_with("search starts here:")) listed = true;
-        else if (line.starts_with("End of search list")) listed = false;
-        else if (listed) line = trimmed(line);
-        else if (take_prefix(line, "ignoring nonexistent directory \"")) line.remove_suffix(1);
-        else continue;
-        if (line.starts_with('/') && std::ranges::find(words, line) == words.end()) words.emplace_back(line);
+        if (line.ends_with("search starts here:"))
+          listed = true;
+        else if (line.starts_with("End of search list"))
+          listed = false;
+        else if (listed)
+          line = trimmed(line);
+        else if (take_prefix(line, "ignoring nonexistent directory \""))
+          line.remove_suffix(1);
+        else
+          continue;
+        if (line.starts_with('/') && std::ranges::find(words, line) == words.end())
+          words.emplace_back(line);
       }
     }
     absent.insert(absent.end(), found.begin(), found.end());
@@ -293,7 +314,8 @@ class Inspection {
   }
 
   bool knows_dependency_file() const {
-    return ask_host({linker_.string(), "--help"}, path_).find("--dependency-file") != std::string::npos;
+    return ask_host({linker_.string(), "--help"}, path_).find("--dependency-file") !=
+           std::string::npos;
   }
 
   Toolkit& toolkit_;

@@ -26,7 +26,8 @@ class ElfFile {
     if (elf_ != nullptr && elf_kind(elf_) == ELF_K_ELF && gelf_getclass(elf_) == ELFCLASS64) return;
     const std::string reason = file_ < 0 ? errno_text(errno) : "it is no 64-bit ELF file";
     release();
-    throw Error(ErrorKind::failed, fmt::format("cannot read the symbols of '{}'", path.string()), {reason});
+    throw Error(ErrorKind::failed, fmt::format("cannot read the symbols of '{}'", path.string()),
+                {reason});
   }
   ~ElfFile() { release(); }
   ElfFile(const ElfFile&) = delete;
@@ -120,12 +121,14 @@ DynamicInfo dynamic_info(const fs::path& file) {
 std::vector<std::string> wanted_symbols(const fs::path& file) {
   std::vector<std::string> names;
   ElfFile(file).each_symbol(SHT_DYNSYM, [&](const GElf_Sym& symbol, std::string_view name) {
-    if (symbol.st_shndx == SHN_UNDEF && GELF_ST_BIND(symbol.st_info) != STB_WEAK) names.emplace_back(name);
+    if (symbol.st_shndx == SHN_UNDEF && GELF_ST_BIND(symbol.st_info) != STB_WEAK)
+      names.emplace_back(name);
   });
   return names;
 }
 
-void each_exported_symbol(const fs::path& file, const std::function<void(std::string_view)>& found) {
+void each_exported_symbol(const fs::path& file,
+                          const std::function<void(std::string_view)>& found) {
   ElfFile(file).each_symbol(SHT_DYNSYM, [&](const GElf_Sym& symbol, std::string_view name) {
     if (symbol.st_shndx != SHN_UNDEF && GELF_ST_BIND(symbol.st_info) != STB_LOCAL) found(name);
   });

@@ -12,8 +12,8 @@ namespace fs = std::filesystem;
 
 constexpr int kMostFiles = 2000;
 
-// Not a shell's rules: a backslash takes the next character as it is, between quotes of either kind too, and a quote
-// that is never closed ends with the text.
+// Not a shell's rules: a backslash takes the next character as it is, between quotes of either kind
+// too, and a quote that is never closed ends with the text.
 std::vector<std::string> words_of(std::string_view text) {
   std::vector<std::string> words;
   std::string word;
@@ -63,11 +63,13 @@ std::vector<std::string> with_response_files(std::vector<std::string> argv, cons
       continue;
     }
     if (++files == kMostFiles)
-      throw Error(ErrorKind::failed, fmt::format("'{}' names files of arguments without end", argv[i]), {},
+      throw Error(ErrorKind::failed,
+                  fmt::format("'{}' names files of arguments without end", argv[i]), {},
                   "a file of arguments must not name itself");
     const std::vector<std::string> words = words_of(*text);
     const auto place = argv.erase(argv.begin() + static_cast<std::ptrdiff_t>(i));
-    argv.insert(place, words.begin(), words.end());  // and looked at again, from the first of them on
+    argv.insert(place, words.begin(),
+                words.end());  // and looked at again, from the first of them on
   }
   return argv;
 }

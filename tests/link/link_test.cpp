@@ -39,7 +39,9 @@ class LinkWorld {
     settings->cache = cache.get();
     settings->reporter = &reporter;
     settings->provider_folders = {tree() / "providers"};
-    compile("main", "int foo(); extern \"C\" int call() { return foo(); } extern \"C\" int other() { return 7; }");
+    compile("main",
+            "int foo(); extern \"C\" int call() { return foo(); } extern \"C\" int other() { "
+            "return 7; }");
   }
 
   std::shared_ptr<MemoryCache> cache;
@@ -52,14 +54,17 @@ class LinkWorld {
   fs::path work() const { return folder_.path() / "work"; }
   fs::path output() const { return folder_.path() / "modules" / "ext.so"; }
 
-  void put(const std::string& name, std::string_view text) const { write_file(tree() / name, text); }
+  void put(const std::string& name, std::string_view text) const {
+    write_file(tree() / name, text);
+  }
   void run_in_tree(const Words& argv, const std::string& input = {}) const {
     Command command{.argv = argv, .cwd = tree()};
     command.input = input;
     run_checked(command, "cannot prepare");
   }
   fs::path compile(const std::string& name, const std::string& text) const {
-    run_in_tree({"g++", "-fPIC", "-O1", "-x", "c++", "-c", "-", "-o", "build/" + name + ".o"}, text);
+    run_in_tree({"g++", "-fPIC", "-O1", "-x", "c++", "-c", "-", "-o", "build/" + name + ".o"},
+                text);
     return tree() / "build" / (name + ".o");
   }
   void archive(const std::string& file, const std::string& text) const {
@@ -267,7 +272,8 @@ TEST_CASE("the same link in another folder is a hit with the same bytes") {
     world.library("lib/libbar.so", "int bar() { return 1; }", {"-Wl,-soname,libbar.so"});
     world.put("exports.map", "{ global: call; local: *; };\n");
     const std::string tree = world.tree().string();
-    world.words = {tree + "/lib/foo.a", "-L" + tree + "/lib", "-lbar", "-Wl,--version-script=" + tree + "/exports.map"};
+    world.words = {tree + "/lib/foo.a", "-L" + tree + "/lib", "-lbar",
+                   "-Wl,--version-script=" + tree + "/exports.map"};
   };
   LinkWorld first(cache), second(cache), third(cache);
   prepare(first);
@@ -280,6 +286,7 @@ TEST_CASE("the same link in another folder is a hit with the same bytes") {
   first.words.push_back("-Wl,-rpath," + first.tree().string() + "/lib");
   third.words.push_back("-Wl,-rpath," + third.tree().string() + "/lib");
   CHECK_FALSE(first.link());
+  CHECK(first.link());
   CHECK_FALSE(third.link());
   CHECK(dynamic_info(third.output()).run_paths == Words{third.tree().string() + "/lib"});
 }
@@ -291,7 +298,8 @@ TEST_CASE("a library without a soname is known by the name that the module will 
     world->library("lib/libfoo.so", foo(1));
     world->words = {world->tree().string() + "/lib/libfoo.so"};
     CHECK_FALSE(world->link());
-    CHECK(dynamic_info(world->output()).needed.front() == world->tree().string() + "/lib/libfoo.so");
+    CHECK(dynamic_info(world->output()).needed.front() ==
+          world->tree().string() + "/lib/libfoo.so");
   }
 }
 
@@ -301,20 +309,22 @@ TEST_CASE("what cannot be listed is linked every time, and that is said") {
   world.put("extra.c", "int extra;\n");
   world.put("a.specs", "\n");
   world.run_in_tree({"ar", "rcT", "lib/thin.a", "build/member.o"});
-  const Words option = GENERATE(as<Words>{}, Words{"-flto"}, Words{"-Blib"}, Words{"-specs=a.specs"},
-                                Words{"-fuse-ld=bfd"}, Words{"-Wl,-Map,x.map"}, Words{"extra.c"}, Words{"lib/thin.a"},
-                                Words{"-Wl,-dT,lib"});
+  const Words option = GENERATE(
+      as<Words>{}, Words{"-flto"}, Words{"-Blib"}, Words{"-specs=a.specs"}, Words{"-fuse-ld=bfd"},
+      Words{"-Wl,-Map,x.map"}, Words{"extra.c"}, Words{"lib/thin.a"}, Words{"-Wl,-dT,lib"});
   CAPTURE(option);
   world.words = {"lib/foo.a"};
   world.words.insert(world.words.end(), option.begin(), option.end());
-  if (option.front() == "-Wl,-dT,lib") {  // a folder that nobody knows what to do with: ld does not either
+  if (option.front() ==
+      "-Wl,-dT,lib") {  // a folder that nobody knows what to do with: ld does not either
     CHECK_THROWS_AS(world.link(), Error);
   } else {
     CHECK_FALSE(world.link());
     CHECK_FALSE(world.link());
     CHECK(world.call() == 1);
   }
-  CHECK(RecordingReporter::any_has(world.reporter.notes, "demo.ext is linked in every build, since '"));
+  CHECK(RecordingReporter::any_has(world.reporter.notes,
+                                   "demo.ext is linked in every build, since '"));
 }
 
 TEST_CASE("without a list of what the linker read nothing is kept") {
@@ -343,7 +353,8 @@ TEST_CASE("a stub stands in for the driver, wherever it is made") {
   const auto cache = std::make_shared<MemoryCache>();
   LinkWorld first(cache), second(cache);
   for (LinkWorld* world : {&first, &second}) {
-    world->compile("main", "extern \"C\" int cuInit(unsigned); extern \"C\" int call() { return cuInit(0); }");
+    world->compile(
+        "main", "extern \"C\" int cuInit(unsigned); extern \"C\" int call() { return cuInit(0); }");
     world->words = {"-Llib", "-lcuda", "-Wl,--no-undefined"};
   }
   first.require_kept();
@@ -354,7 +365,8 @@ TEST_CASE("a stub stands in for the driver, wherever it is made") {
   first.compile("main", "extern \"C\" int cuExit(); extern \"C\" int call() { return cuExit(); }");
   CHECK_FALSE(first.link());
   // One that the project has is found before ours.
-  second.library("lib/libcuda.so", "extern \"C\" int cuInit(unsigned) { return 5; }", {"-Wl,-soname,own"});
+  second.library("lib/libcuda.so", "extern \"C\" int cuInit(unsigned) { return 5; }",
+                 {"-Wl,-soname,own"});
   CHECK_FALSE(second.link());
   CHECK(dynamic_info(second.output()).needed.front() == "own");
 }
@@ -377,14 +389,28 @@ TEST_CASE("a symbol that nothing exports is an error which names it and the modu
   LinkWorld world;
   const Outcome outcome = try_link(world);
   CHECK_FALSE(outcome.linked);
-  CHECK(outcome.text.find("module 'demo.ext' cannot be imported: undefined symbol 'foo()'") != std::string::npos);
-  CHECK(objects_do_not_fit({"module", outcome.text}));
+  CHECK(outcome.text.find("module 'demo.ext' cannot be imported: undefined symbol 'foo()'") !=
+        std::string::npos);
+  CHECK(misfit_of_objects({"module", outcome.text}));
   CHECK_FALSE(try_link(world).linked);  // it was not kept
+}
+
+TEST_CASE("a link that fails says whether other objects may help") {
+  LinkWorld world;
+  world.words = {"-Wl,--no-undefined"};
+  const auto missing = misfit_of_objects({"module", try_link(world).text});
+  REQUIRE(missing);
+  CHECK(missing->find("undefined reference to `foo()'") != std::string::npos);
+  world.words = {"build/main.o"};
+  CHECK(misfit_of_objects({"module", try_link(world).text}));  // twice the same
+  world.words = {"-lsagebuild_has_no_such_library"};
+  CHECK_FALSE(misfit_of_objects({"module", try_link(world).text}));
 }
 
 TEST_CASE("each provider of a symbol counts, and what it needs in turn") {
   LinkWorld world;
-  const std::string place = GENERATE(as<std::string>{}, "needed", "in turn", "program", "program's", "folder", "weak");
+  const std::string place =
+      GENERATE(as<std::string>{}, "needed", "in turn", "program", "program's", "folder", "weak");
   CAPTURE(place);
   if (place == "needed") {
     world.library("lib/libfoo.so", foo(1));
@@ -394,19 +420,22 @@ TEST_CASE("each provider of a symbol counts, and what it needs in turn") {
     world.library("lib/libouter.so", "int outer;", {"-Llib", "-Wl,--no-as-needed", "-linner"});
     world.words = {"-Llib", "-Wl,--no-as-needed,--unresolved-symbols=ignore-all", "-louter"};
   } else if (place == "program") {
-    world.run_in_tree({"g++", "-rdynamic", "-x", "c++", "-", "-o", "python"}, foo(1) + " int main() {}");
+    world.run_in_tree({"g++", "-rdynamic", "-x", "c++", "-", "-o", "python"},
+                      foo(1) + " int main() {}");
     world.settings->provider_files = {world.tree() / "python"};
   } else if (place == "program's") {
     world.library("lib/libpython.so", foo(1), {"-Wl,-soname,libpython.so"});
-    world.run_in_tree({"g++", "-x", "c++", "-", "-x", "none", "-Wl,--no-as-needed", "-Llib", "-lpython",
-                       "-Wl,-rpath,$ORIGIN/lib", "-o", "python"},
+    world.run_in_tree({"g++", "-x", "c++", "-", "-x", "none", "-Wl,--no-as-needed", "-Llib",
+                       "-lpython", "-Wl,-rpath,$ORIGIN/lib", "-o", "python"},
                       "int main() {}");
     world.settings->provider_files = {world.tree() / "python"};
   } else if (place == "folder") {
     world.library("providers/libfoo.so.2", foo(1));
     world.put("providers/broken.so", "\177ELF and no more");
   } else {
-    world.compile("main", "__attribute__((weak)) int foo(); extern \"C\" int call() { return foo ? foo() : 1; }");
+    world.compile(
+        "main",
+        "__attribute__((weak)) int foo(); extern \"C\" int call() { return foo ? foo() : 1; }");
   }
   const Outcome outcome = try_link(world);
   CHECK(outcome.text == "");
@@ -415,7 +444,8 @@ TEST_CASE("each provider of a symbol counts, and what it needs in turn") {
 
   if (place != "program" && place != "folder") return;
   // Who exported it is an input: without it the answer would be another.
-  if (place == "program") world.run_in_tree({"g++", "-x", "c++", "-", "-o", "python"}, "int main() {}");
+  if (place == "program")
+    world.run_in_tree({"g++", "-x", "c++", "-", "-o", "python"}, "int main() {}");
   if (place == "folder") world.library("providers/libfoo.so.2", "int bar;");
   CHECK_FALSE(try_link(world).linked);
 }

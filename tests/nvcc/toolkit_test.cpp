@@ -10,7 +10,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A host compiler whose parts lie in one folder, beside an nvcc that is not understood: so nothing is self-tested.
+// A host compiler whose parts lie in one folder, beside an nvcc that is not understood: so nothing
+// is self-tested.
 struct PlantedToolkit {
   TempDir folder{"sagebuild-planted-toolkit"};
   MemoryCache cache;
@@ -40,8 +41,9 @@ TEST_CASE("every part of a host compiler and of nvcc is in the toolkit's digest,
   PlantedToolkit planted;
   const Toolkit before = planted.inspect();  // without the optional parts, which is no error
   CHECK(before.unchanged(planted.cache));
-  const std::string part = GENERATE(as<std::string>{}, "cc1plus", "as", "ld", "cc1", "collect2", "lto1", "lto-wrapper",
-                                    "liblto_plugin.so", "specs", "libgomp.spec", "nvcc.profile");
+  const std::string part =
+      GENERATE(as<std::string>{}, "cc1plus", "as", "ld", "cc1", "collect2", "lto1", "lto-wrapper",
+               "liblto_plugin.so", "specs", "libgomp.spec", "nvcc.profile");
   CAPTURE(part);
   planted.script(part, part == "ld" ? "exec ld \"$@\" # one" : "one");
   const Toolkit with_part = planted.inspect();
@@ -57,13 +59,16 @@ TEST_CASE("a toolkit's facts are asked for once per compiler") {
   PlantedToolkit planted;
   const Toolkit first = planted.inspect();
   const auto has = [](const auto& folders, const char* wanted) {
-    return std::ranges::any_of(folders, [&](const fs::path& folder) { return folder.lexically_normal() == wanted; });
+    return std::ranges::any_of(
+        folders, [&](const fs::path& folder) { return folder.lexically_normal() == wanted; });
   };
   CHECK(has(first.system_includes, "/usr/include"));
   CHECK(has(first.system_includes, "/usr/local/include"));
-  CHECK(std::set(first.system_includes.begin(), first.system_includes.end()).size() == first.system_includes.size());
+  CHECK(std::set(first.system_includes.begin(), first.system_includes.end()).size() ==
+        first.system_includes.size());
   // One that does not exist is known, too, and stands in front.
-  CHECK(std::ranges::is_partitioned(first.system_includes, [](const fs::path& folder) { return !fs::exists(folder); }));
+  CHECK(std::ranges::is_partitioned(first.system_includes,
+                                    [](const fs::path& folder) { return !fs::exists(folder); }));
   CHECK_FALSE(fs::exists(first.system_includes.front()));
   CHECK(first.library_folders.front() == planted.folder.path() / "");
   CHECK(has(first.library_folders, "/usr/lib"));
@@ -74,7 +79,8 @@ TEST_CASE("a toolkit's facts are asked for once per compiler") {
   CHECK_THROWS_AS(planted.inspect(), Error);
   planted.script("ld", "exec ld \"$@\"");
   const Toolkit again = planted.inspect();
-  CHECK(planted.cache.hits == std::vector<std::string>{"toolkit facts: " + (planted.folder.path() / "g++").string()});
+  CHECK(planted.cache.hits ==
+        std::vector<std::string>{"toolkit facts: " + (planted.folder.path() / "g++").string()});
   CHECK(again.system_includes == first.system_includes);
   CHECK(again.library_folders == first.library_folders);
   CHECK(again.lists_link_inputs);
@@ -98,9 +104,12 @@ TEST_CASE("a full disk below TMPDIR is not called a failed self-test") {
   NEEDS_NVCC();
   TempDir folder("sagebuild-full-disk");
   const fs::path nvcc = folder.path() / "nvcc";
-  write_file(nvcc, fmt::format("#!/bin/sh\ncase \"$*\" in *--dryrun*) exec {} \"$@\";; esac\n"
-                               "echo \"fatal error: error writing to /tmp/x.s: No space left on device\" >&2\nexit 1\n",
-                               real_nvcc()->string()));
+  write_file(
+      nvcc,
+      fmt::format(
+          "#!/bin/sh\ncase \"$*\" in *--dryrun*) exec {} \"$@\";; esac\n"
+          "echo \"fatal error: error writing to /tmp/x.s: No space left on device\" >&2\nexit 1\n",
+          real_nvcc()->string()));
   fs::permissions(nvcc, fs::perms::owner_all);
   Toolchain toolchain = NvccWorld::toolchain();
   toolchain.nvcc = nvcc;

@@ -22,7 +22,8 @@ fs::path library_in(const fs::path& folder) {
                            "-Wl,-soname,liba.so.1,-rpath,$ORIGIN/x:/y"},
                   .cwd = folder};
   command.input =
-      "int gone(); __attribute__((weak)) int perhaps(); int here() { return gone() + (perhaps ? perhaps() : 0); }\n"
+      "int gone(); __attribute__((weak)) int perhaps(); int here() { return gone() + (perhaps ? "
+      "perhaps() : 0); }\n"
       "__attribute__((visibility(\"hidden\"))) int inner() { return 1; }\n";
   run_checked(command, "cannot link");
   return folder / "a.so";
@@ -55,13 +56,15 @@ TEST_CASE("a file that is no ELF file, or a damaged one, is an error with its na
   CHECK_THROWS_AS(dynamic_info(folder.path() / "none"), Error);
   CHECK_THROWS_AS(wanted_symbols(folder.path()), Error);
 
-  // Whatever is in it, it is read or refused. Sections that say that their entries have no size are among them.
+  // Whatever is in it, it is read or refused. Sections that say that their entries have no size are
+  // among them.
   Elf64_Ehdr header;
   std::copy_n(bytes.data(), sizeof header, reinterpret_cast<char*>(&header));
   std::string no_sizes = bytes;
   for (unsigned i = 0; i < header.e_shnum; ++i)
     for (std::size_t at = 0; at < 8; ++at)
-      no_sizes[header.e_shoff + i * sizeof(Elf64_Shdr) + offsetof(Elf64_Shdr, sh_entsize) + at] = '\0';
+      no_sizes[header.e_shoff + i * sizeof(Elf64_Shdr) + offsetof(Elf64_Shdr, sh_entsize) + at] =
+          '\0';
   write_file(damaged, no_sizes);
   std::mt19937 random(7);  // fixed: the same damage in every run
   for (int round = 0; round < 300; ++round) {
@@ -71,7 +74,8 @@ TEST_CASE("a file that is no ELF file, or a damaged one, is an error with its na
     } catch (const Error&) {
     }
     std::string other = bytes.substr(0, round % 3 == 0 ? random() % bytes.size() : bytes.size());
-    for (int i = 0; i < 20 && !other.empty(); ++i) other[random() % other.size()] = static_cast<char>(random());
+    for (int i = 0; i < 20 && !other.empty(); ++i)
+      other[random() % other.size()] = static_cast<char>(random());
     write_file(damaged, other);
   }
   SUCCEED("no crash");

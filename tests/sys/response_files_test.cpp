@@ -12,18 +12,21 @@ using Words = std::vector<std::string>;
 
 TEST_CASE("words of @files, as g++ has them") {
   const TempDir folder("sagebuild-response");
-  const std::string text = GENERATE(as<std::string>{}, "", " \n\t ", "-DA -DB\n-DC", "'-DA=x y' \"-DB=\\\"q\\\"\"",
-                                    "-DA=\\  -DB", "'-DA=a\\'b'", "-D'A'B\"C\"", "'-DA=open end ", "-DA @inner -DZ",
-                                    "@missing -DA", "-DA='' ''-DB");
+  const std::string text =
+      GENERATE(as<std::string>{}, "", " \n\t ", "-DA -DB\n-DC", "'-DA=x y' \"-DB=\\\"q\\\"\"",
+               "-DA=\\  -DB", "'-DA=a\\'b'", "-D'A'B\"C\"", "'-DA=open end ", "-DA @inner -DZ",
+               "@missing -DA", "-DA='' ''-DB");
   CAPTURE(text);
   write_file(folder.path() / "file", text);
   write_file(folder.path() / "inner", "-DI1 @deepest\n");
   write_file(folder.path() / "deepest", "-DI2");
   make_folders(folder.path() / "folder");
 
-  const Words ours = with_response_files({"g++", "-DFIRST", "@file", "@missing", "@folder", "-DLAST"}, folder.path());
+  const Words ours = with_response_files(
+      {"g++", "-DFIRST", "@file", "@missing", "@folder", "-DLAST"}, folder.path());
   // Which -D the driver understood.
-  Command asked{.argv = {"g++", "-DFIRST", "@file", "-DLAST", "-dM", "-E", "-x", "c++", "/dev/null"}};
+  Command asked{
+      .argv = {"g++", "-DFIRST", "@file", "-DLAST", "-dM", "-E", "-x", "c++", "/dev/null"}};
   asked.cwd = folder.path();
   Command given{.argv = {"g++"}, .cwd = folder.path()};
   for (std::size_t i = 1; i < ours.size(); ++i)

@@ -1,12 +1,14 @@
 #pragma once
-// From a module's objects to the linked and stripped module: one cached step. Its key names the command, the objects
-// and the tools; what else the linker read (libraries, archives, scripts, start files) it is asked for, and the cache
-// compares it by content. A module that wants symbols which nothing exports is refused before it is kept.
+// From a module's objects to the linked and stripped module: one cached step. Its key names the
+// command, the objects and the tools; what else the linker read (libraries, archives, scripts,
+// start files) it is asked for, and the cache compares it by content. A module that wants symbols
+// which nothing exports is refused before it is kept.
 
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,13 +26,15 @@ struct LinkSettings {
   std::filesystem::path work;  // private folders are made below it
   // Of the toolkit.
   std::filesystem::path host_compiler;
-  Digest tools;                                        // what links and strips
-  std::vector<std::filesystem::path> library_folders;  // where the driver and the linker look behind every -L
-  bool lists_inputs = false;                           // the linker knows --dependency-file; else nothing is cached
-  std::function<bool()> tools_unchanged;               // asked before a module is kept
-  std::filesystem::path driver_stubs;                  // with a libcuda.so; empty: one is made
-  // Who exports what a module wants beside the libraries that it is linked to: Python's program; folders of torch's and
-  // CUDA's libraries. Read in this order, and only while something is missing.
+  Digest tools;  // what links and strips
+  std::vector<std::filesystem::path>
+      library_folders;        // where the driver and the linker look behind every -L
+  bool lists_inputs = false;  // the linker knows --dependency-file; else nothing is cached
+  std::function<bool()> tools_unchanged;  // asked before a module is kept
+  std::filesystem::path driver_stubs;     // with a libcuda.so; empty: one is made
+  // Who exports what a module wants beside the libraries that it is linked to: Python's program;
+  // folders of torch's and CUDA's libraries. Read in this order, and only while something is
+  // missing.
   std::vector<std::filesystem::path> provider_files;
   std::vector<std::filesystem::path> provider_folders;
   ActionCache* cache = nullptr;
@@ -40,16 +44,17 @@ struct LinkSettings {
 // Where an object of `module` lies now, by the place that the link command names (absolute).
 using LinkObjects = std::map<std::filesystem::path, std::filesystem::path>;
 
-// The step that links `module` and leaves it, stripped, as `output`. `bridge` is one more object; empty: none. `name`
-// is its private folder's, below work. To be made when the objects are there: the files that the command names are
-// looked at.
-// The step fails with Error{failed} that says "undefined symbol" if nothing exports what the module wants.
-Step link_step(const PlannedModule& module, const LinkObjects& objects, const std::filesystem::path& bridge,
-               const std::filesystem::path& output, const std::string& name,
-               std::shared_ptr<const LinkSettings> settings);
+// The step that links `module` and leaves it, stripped, as `output`. `bridge` is one more object;
+// empty: none. `name` is its private folder's, below work. To be made when the objects are there:
+// the files that the command names are looked at. The step fails with Error{failed} that says
+// "undefined symbol" if nothing exports what the module wants.
+Step link_step(const PlannedModule& module, const LinkObjects& objects,
+               const std::filesystem::path& bridge, const std::filesystem::path& output,
+               const std::string& name, std::shared_ptr<const LinkSettings> settings);
 
-// Could other objects of the same sources be linked? So where a symbol is missing, or there twice: with headers that
-// stand in for torch's, a function has another name if one of its parameters has.
-bool objects_do_not_fit(const StepFailure& failure);
+// Why the objects do not fit each other: the line that says so of a symbol which is missing, or
+// there twice. Others of the same sources may: with headers that stand in for torch's, a function
+// has another name if a parameter's type has. Nothing: the link failed for another reason.
+std::optional<std::string> misfit_of_objects(const StepFailure& failure);
 
 }  // namespace sagebuild

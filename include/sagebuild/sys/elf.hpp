@@ -1,6 +1,6 @@
 #pragma once
-// Symbols and needs of ELF files, through libelf: the one place that reads them. Only pages that are asked for are
-// read, so a library of a gigabyte costs milliseconds.
+// Symbols and needs of ELF files, through libelf: the one place that reads them. Only pages that
+// are asked for are read, so a library of a gigabyte costs milliseconds.
 
 #include <filesystem>
 #include <functional>
@@ -24,9 +24,12 @@ struct DynamicInfo {
 // All empty for a file without one. Throws Error{failed} if it is no ELF64 file.
 DynamicInfo dynamic_info(const std::filesystem::path& file);
 
-// The dynamic symbols that a library or a program wants of others; weak ones are left out. Throws as dynamic_info.
+// The dynamic symbols that a library or a program wants of others; weak ones are left out. Throws
+// as dynamic_info.
 std::vector<std::string> wanted_symbols(const std::filesystem::path& file);
-// Calls `found` with the name of each dynamic symbol that it has for others. Throws as dynamic_info.
-void each_exported_symbol(const std::filesystem::path& file, const std::function<void(std::string_view)>& found);
+// Calls `found` with the name of each dynamic symbol that it has for others. Throws as
+// dynamic_info.
+void each_exported_symbol(const std::filesystem::path& file,
+                          const std::function<void(std::string_view)>& found);
 
 }  // namespace sagebuild
