@@ -23,7 +23,8 @@ namespace sagebuild {
 namespace {
 
 constexpr const char* kSettingsFile = "sagebuild.toml";
-constexpr const char* kOutputHint = "what standard output leads to is full or closed: give it a place that can be written";
+constexpr const char* kOutputHint =
+    "what standard output leads to is full or closed: give it a place that can be written";
 constexpr const char* kGlobal[] = {"help", "version", "json", "verbose", "quiet"};
 
 // Neither stream need be writable, and there is nobody else to tell.
