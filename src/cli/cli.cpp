@@ -7,6 +7,7 @@
 #include <sstream>
 #include <system_error>
 
+#include "cli/full_disk.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/secret.hpp"
 #include "sagebuild/base/strings.hpp"
@@ -22,7 +23,8 @@ namespace sagebuild {
 namespace {
 
 constexpr const char* kSettingsFile = "sagebuild.toml";
-constexpr const char* kOutputHint = "give standard output a place that can be written";
+constexpr const char* kOutputHint =
+    "what standard output leads to is full or closed: give it a place that can be written";
 constexpr const char* kGlobal[] = {"help", "version", "json", "verbose", "quiet"};
 
 // Neither stream need be writable, and there is nobody else to tell.
@@ -189,6 +191,9 @@ int Cli::run(const std::vector<std::string>& argv) {
                   kOutputHint);
     }
   } catch (Error& error) {
+    // Whoever threw a hint of a full disk knows better which one it is.
+    const auto full = full_disk_hint(join(error.causes, "\n"));
+    if (full && error.hint.find("full") == std::string::npos) error.hint = *full;
     if (error.log.empty()) error.log = log_path().string();
     print_error(error, global_.json);
     return static_cast<int>(error.kind);

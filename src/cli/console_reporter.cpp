@@ -5,6 +5,7 @@
 
 #include <cstdio>
 
+#include "cli/full_disk.hpp"
 #include "sagebuild/base/secret.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/log.hpp"
@@ -139,6 +140,7 @@ void ConsoleReporter::step_failed(std::string_view label, std::string_view comma
   text += output;
   while (text.ends_with('\n')) text.pop_back();
   if (!log.empty()) text += fmt::format("\n  log: {}", log);
+  if (const auto full = full_disk_hint(output)) text += fmt::format("\n  {}", *full);
   log_line(text);
   line(text);
 }

@@ -13,8 +13,8 @@ namespace {
 constexpr std::array<std::string_view, 5> kUtf8 = {"utf-8", "utf8", "utf-8-sig", "u8", "utf"};
 
 // Beginnings of Python's names for such codings. Code page 864 is none: it has another character for "%".
-constexpr std::array<std::string_view, 8> kByteCodings = {"latin",    "iso-8859-", "iso8859-", "cp125",
-                                                          "windows-125", "koi8-", "cp437",    "cp8"};
+constexpr std::array<std::string_view, 8> kByteCodings = {"latin",       "iso-8859-", "iso8859-", "cp125",
+                                                          "windows-125", "koi8-",     "cp437",    "cp8"};
 
 }  // namespace
 

@@ -358,7 +358,9 @@ PatchOutcome patch_coded(const RuleSet& rules, std::string_view file, std::strin
         coding));
   }
   for (const Rule& rule : rules.rules) {
-    if (rule.file != file || std::ranges::all_of(rule.replacement, [](char c) { return c >= 0; })) continue;
+    if (rule.file != file ||
+        std::ranges::all_of(rule.replacement, [](char c) { return static_cast<unsigned char>(c) < 0x80; }))
+      continue;
     outcome.failures.push_back(
         fmt::format("rule '{}' puts in more than ASCII, and '{}' is in the coding '{}'", rule.id, file, coding));
   }

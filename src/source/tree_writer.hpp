@@ -10,8 +10,8 @@
 
 namespace sagebuild {
 
-// What a source may hold in all, so that a small archive or commit cannot fill the disk. PyTorch with its submodules, one
-// of the largest, is 60,000 files and 1 GB.
+// What a source may hold in all, so that a small archive or commit cannot fill the disk. PyTorch with its submodules,
+// one of the largest, is 60,000 files and 1 GB.
 struct TreeLimits {
   std::uint64_t bytes = 8'000'000'000;
   std::uint64_t entries = 300'000;

@@ -53,13 +53,15 @@ TEST_CASE("secrets do not survive redaction, and are forgotten when they end") {
 TEST_CASE("a short secret marks no other text, and still stands in no URL and no header") {
   const Secret letter("e"), word("cache");
   CHECK(redacted("the remote cache is slower") == "the remote cache is slower");
-  for (const char* text : {"https://user:e@host/x", "https://e@host/x", "git+https://e:e@host/x", "http://u:cache@host"}) {
+  for (const char* text :
+       {"https://user:e@host/x", "https://e@host/x", "git+https://e:e@host/x", "http://u:cache@host"}) {
     INFO(text);
     CHECK(redacted(text).find(std::string("://***@host")) != std::string::npos);
   }
   CHECK(redacted("'https://u:a@h/x' and 'http://u:b@h:80/y'") == "'https://***@h/x' and 'http://***@h:80/y'");
   // Characters that should have been written in percent.
-  for (const char* text : {"https://u:p?q@host/x", "https://u:p#q@host/x", "https://u:p/q@host/x", "https://u:p@q@host/x"})
+  for (const char* text :
+       {"https://u:p?q@host/x", "https://u:p#q@host/x", "https://u:p/q@host/x", "https://u:p@q@host/x"})
     CHECK(redacted(text) == "https://***@host/x");
   CHECK(redacted("http://host:8080/a@b http://[::1]:80/a@b") == "http://host:8080/a@b http://[::1]:80/a@b");
   CHECK(redacted("authorization: Basic dTpl\r\nX: y") == "authorization: Basic ***\r\nX: y");

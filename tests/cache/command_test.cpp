@@ -113,7 +113,8 @@ TEST_CASE("cache clear, gc and verify remove what the cache made, and nothing th
   const std::string digest = sha256("x").hex();
   write_file(elsewhere / "cas" / digest.substr(0, 2) / digest, "has a digest's name");
   const auto refused = [&] {
-    for (const std::vector<std::string>& words : {std::vector<std::string>{"clear"}, {"gc", "--cache-limit", "1"}, {"verify"}}) {
+    for (const std::vector<std::string>& words :
+         {std::vector<std::string>{"clear"}, {"gc", "--cache-limit", "1"}, {"verify"}}) {
       const ProcessResult result = program(words);
       INFO(result.diagnostics);
       CHECK(result.exit_code == 1);

@@ -190,8 +190,23 @@ class Output(support.EndToEnd):
 
     @support.require(support.can_mount(), "no mount namespace without root")
     def test_temporary_disk_full(self):
-        outcome = self.build(self.package, prefix=self.full(self.world / "tmp", 16), SAGEBUILD_CACHE_DIR=str(self.world / "cache"))
-        self.assert_fails(outcome, FAILED, "No space left on device")
+        # Full while the source is copied, while setup.py runs, and while the toolkit or its test compiles: never its own fault.
+        for kilobytes in (16, 64, 1000):
+            with self.subTest(kilobytes=kilobytes):
+                outcome = self.build(self.package, prefix=self.full(self.world / "tmp", kilobytes),
+                                     SAGEBUILD_CACHE_DIR=str(self.world / "cache"))
+                self.assert_fails(outcome, FAILED, "No space left on device", "is full: free some space")
+                self.assert_nothing_left()
+
+    @support.require(support.can_mount(), "no mount namespace without root")
+    def test_temporary_disk_full_in_a_compile(self):
+        self.assertEqual(self.build(self.package).code, 0)  # so that the toolkit's own test is known
+        shutil.rmtree(self.out)
+        self.out.mkdir()
+        kernel = self.package / "csrc" / "kernel.cu"
+        kernel.write_text(kernel.read_text() + "__global__ void another(int* p) { *p = 2; }\n")
+        outcome = self.build(self.package, prefix=self.full(self.world / "tmp", 700))
+        self.assert_fails(outcome, FAILED, "No space left on device", "a disk is full: free some space")
         self.assert_nothing_left()
 
 

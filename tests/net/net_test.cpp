@@ -204,9 +204,8 @@ TEST_CASE("broken transfers are values with a reason") {
   CHECK(small.send({.url = base + "/bytes?n=1000"}).ok());
   const TempDir folder;
   const auto to_file = [&](int size, std::optional<std::uint64_t> limit) {
-    return small.send({.url = base + "/bytes?n=" + std::to_string(size),
-                       .to_file = folder.path() / "file",
-                       .body_limit = limit});
+    return small.send(
+        {.url = base + "/bytes?n=" + std::to_string(size), .to_file = folder.path() / "file", .body_limit = limit});
   };
   CHECK(to_file(1001, std::nullopt).failure == Failure::oversized);
   CHECK(to_file(2000, 2000).ok());

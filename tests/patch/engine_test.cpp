@@ -133,7 +133,8 @@ TEST_CASE("a file that declares another coding is patched and stays in it, byte 
   CHECK(failure("# coding: latin-1\na = 1 # \xE9\n", "pattern = 'a = 1'\nreplace = 'b = \"\xC3\xA9\"'\ndone = 'b = '\n")
             .find("more than ASCII") != std::string::npos);
   // Not where Python looks for it, or a declaration of UTF-8: as if there were none.
-  for (const char* first : {"a = 1\n# coding: latin-1", "#\n#\n# coding: latin-1", "# coding: UTF_8", "x = 'coding: latin-1'"})
+  for (const char* first :
+       {"a = 1\n# coding: latin-1", "#\n#\n# coding: latin-1", "# coding: UTF_8", "x = 'coding: latin-1'"})
     CHECK(failure(fmt::format("{}\n# \xE9\na = 1\n", first), keys).find("is not UTF-8") != std::string::npos);
 }
 

@@ -2,8 +2,8 @@
 #include <sys/stat.h>
 
 #include "sagebuild/source/fetch.hpp"
-#include "support/catch.hpp"
 #include "source/archive.hpp"
+#include "support/catch.hpp"
 #include "support/fetch_world.hpp"
 
 namespace sagebuild {
@@ -163,8 +163,9 @@ TEST_CASE("archive members that climb out are refused") {
 TEST_CASE("an archive of many members, and a commit, are refused when they are too large in all") {
   const TempDir folder;
   const fs::path archive =
-      forged_tar(folder.path(), "add('a/b/c', b'x' * 100)\nadd('a/b/d', b'x' * 100)\nadd('a/e', type=tarfile.LNKTYPE, "
-                                "linkname='a/b/c')\nadd('l', type=tarfile.SYMTYPE, linkname='a')\nadd('f', type=tarfile.DIRTYPE)");
+      forged_tar(folder.path(),
+                 "add('a/b/c', b'x' * 100)\nadd('a/b/d', b'x' * 100)\nadd('a/e', type=tarfile.LNKTYPE, "
+                 "linkname='a/b/c')\nadd('l', type=tarfile.SYMTYPE, linkname='a')\nadd('f', type=tarfile.DIRTYPE)");
   // Two files, a hard link, a link, three folders; the hard link is a copy, the link's text is a byte.
   const auto unpack = [&](TreeLimits limits) {
     const TempDir place;

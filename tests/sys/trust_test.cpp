@@ -1,10 +1,11 @@
 // Whose folders are trusted. Owners can be changed by root alone, so as anybody else only the modes are tested.
 
+#include "sagebuild/sys/trust.hpp"
+
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "sagebuild/sys/files.hpp"
-#include "sagebuild/sys/trust.hpp"
 #include "support/catch.hpp"
 
 namespace sagebuild {

@@ -13,7 +13,11 @@ std::vector<SettingSpec> cache_specs();
 
 // For every command that takes results, environments or toolkits from the cache folder.
 inline const SettingSpec kAllowSharedCache = {
-    "allow-shared-cache", "use a cache folder that others can write to: they decide what is linked and run", "", {}, true};
+    "allow-shared-cache",
+    "use a cache folder that others can write to: they decide what is linked and run",
+    "",
+    {},
+    true};
 
 // A bearer token comes from SAGEBUILD_CACHE_TOKEN alone: a flag would show it to every user of the machine.
 CacheChoice cache_choice(const Settings& settings);
