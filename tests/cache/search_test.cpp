@@ -222,6 +222,7 @@ TEST_CASE("links in the search: folders by another name, broken ones, loops, and
   fs::remove(project.root / "link");
   fs::create_directory_symlink(project.root / "other", project.root / "link");
   CHECK_FALSE(project.hits());
+  CHECK_FALSE(hits());  // though what the compiler named is as it was
   CHECK(result.files.contains("text"));
 }
 
@@ -266,9 +267,8 @@ TEST_CASE("a folder that may be searched and not listed hides nothing") {
       FolderNames names;
       SearchScope scope;
       scope.include_folders = {base / "first"};
-      scope.asked = {"h.h"};
       const bool found = found_elsewhere({"/opt/h.h"}, scope, names).size() == 1;
-      const bool asked = found_of_asked({}, {}, scope, names).size() == 1;
+      const bool asked = found_of_asked({"<h.h"}, {}, scope, names).size() == 1;
       return found && asked ? 0 : 2;
     });
     fs::remove_all(base);
