@@ -165,10 +165,10 @@ std::vector<std::string> known_names(const std::vector<std::string>& paths, cons
   return names;
 }
 
-// A file that was written after `started` may not be what the run read.
+// A file that was written after `started` may not be what the run read. A link that leads nowhere has times of its own.
 bool changed_since(const fs::path& path, ActionCache::Clock::time_point started) {
   struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return true;
+  if (::stat(path.c_str(), &status) != 0 && ::lstat(path.c_str(), &status) != 0) return true;
   return latest_change(status) >= std::chrono::nanoseconds((started - kStampLag).time_since_epoch()).count();
 }
 
