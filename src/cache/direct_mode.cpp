@@ -52,6 +52,12 @@ std::optional<std::string> seen_at(std::string path, bool folders_count = false)
   return path;
 }
 
+// Without what seen_at and add_found put behind it.
+fs::path bare_path(std::string_view seen) {
+  if (seen.ends_with(')')) seen = seen.substr(0, seen.rfind(" ("));
+  return seen;
+}
+
 std::string first_name(std::string_view relative) { return lower(relative.substr(0, relative.find('/'))); }
 
 // Whether a name that begins so may be found in the folder.
@@ -101,7 +107,12 @@ void add_found(const std::string& folder, const ByFirstName& ways, FolderNames& 
     for (const FoundAs& as : all) {
       std::string candidate = joined(folder, as.relative);
       if (candidate == as.path) continue;
-      if (auto seen = seen_at(std::move(candidate))) found.insert(std::move(*seen));
+      auto seen = seen_at(candidate);
+      if (!seen) continue;
+      // The compiler may have named a file by its real path, so that the link by which it was found shows here alone.
+      std::error_code ignored;
+      if (fs::equivalent(candidate, as.path, ignored)) *seen += " (the same file)";
+      found.insert(std::move(*seen));
     }
   };
   const FolderNames::Listing& listing = names.of(folder);
@@ -154,10 +165,10 @@ std::vector<std::string> known_names(const std::vector<std::string>& paths, cons
   return names;
 }
 
-// A file that was written after `started` may not be what the run read.
+// A file that was written after `started` may not be what the run read. A link that leads nowhere has times of its own.
 bool changed_since(const fs::path& path, ActionCache::Clock::time_point started) {
   struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return true;
+  if (::stat(path.c_str(), &status) != 0 && ::lstat(path.c_str(), &status) != 0) return true;
   return latest_change(status) >= std::chrono::nanoseconds((started - kStampLag).time_since_epoch()).count();
 }
 
@@ -283,7 +294,7 @@ std::optional<FileSet> file_set(const Digest& manifest, const SearchScope& scope
   const auto elsewhere = found_elsewhere(paths, scope, names);
   const auto present = found_of_asked(set.asked, paths, scope, names);
   for (const auto& others : {elsewhere, present}) {
-    const auto late = std::ranges::find_if(others, [&](const auto& path) { return changed_since(path, started); });
+    const auto late = std::ranges::find_if(others, [&](const auto& path) { return changed_since(bare_path(path), started); });
     if (late == others.end()) continue;
     reason = fmt::format("'{}' appeared or changed during the run", *late);
     return std::nullopt;

@@ -52,7 +52,8 @@ class FolderNames {
 };
 
 // Paths that exist beside `files`, in other folders of the search and under the names by which these may have been
-// found, sorted. One that cannot be read or followed is there too, with the reason behind its name.
+// found, sorted. One that cannot be read or followed is there too, with the reason behind its name, and one that is the
+// same file by a link says so.
 std::vector<std::string> found_elsewhere(const std::vector<std::string>& files, const SearchScope& scope,
                                          FolderNames& names);
 // Which of the names that were asked for exist, in the order of names and folders: "<NAME" in the folders of the scope,
