@@ -206,26 +206,44 @@ Words gencode_options(const std::vector<Target>& targets) {
   return result;
 }
 
+namespace {
+
+// With what nvcc hands on to the host compiler (-Xcompiler -Ix,-Iy) as words of their own.
+Words with_host_options(const Words& argv) {
+  Words words;
+  for (std::size_t i = 1; i < argv.size(); ++i) {
+    std::string_view value = argv[i];
+    const bool is_option = value == "-Xcompiler" || value == "--compiler-options" || value == "-compiler-options";
+    if (is_option && i + 1 < argv.size()) {
+      value = argv[++i];
+    } else if (!take_prefix(value, "-Xcompiler=") && !take_prefix(value, "--compiler-options=") &&
+               !take_prefix(value, "-compiler-options=")) {
+      words.push_back(argv[i]);
+      continue;
+    }
+    for (const auto part : split(value, ",")) words.emplace_back(part);
+  }
+  return words;
+}
+
+}  // namespace
+
 std::vector<std::filesystem::path> include_folders(const Words& argv, const std::filesystem::path& cwd) {
   // g++'s spellings and nvcc's: -Ix, -I x, -isystem x, --include-path=x,y.
-  constexpr std::array<std::string_view, 8> kWithValue = {
+  constexpr std::array<std::string_view, 8> kOptions = {
       "-I", "-isystem", "-iquote", "-idirafter", "--include-path", "-include-path", "--system-include",
       "-system-include"};
   std::vector<std::filesystem::path> folders;
-  for (std::size_t i = 1; i < argv.size(); ++i) {
-    std::string_view names;
-    if (std::ranges::find(kWithValue, argv[i]) != kWithValue.end()) {
-      if (i + 1 < argv.size()) names = argv[i + 1];
-    } else {
-      for (const std::string_view option : kWithValue) {
-        std::string_view rest = argv[i];
-        if (!take_prefix(rest, option)) continue;
-        take_prefix(rest, "=");
-        names = rest;
-        break;
-      }
+  const Words words = with_host_options(argv);
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    for (const std::string_view option : kOptions) {
+      std::string_view names = words[i];
+      if (!take_prefix(names, option)) continue;
+      if (names.empty() && i + 1 < words.size()) names = words[++i];
+      take_prefix(names, "=");
+      for (const auto name : split(names, ",")) folders.push_back(cwd / name);
+      break;
     }
-    for (const auto name : split(names, ",")) folders.push_back(cwd / name);
   }
   return folders;
 }
@@ -255,6 +273,8 @@ std::string reads_unnamed_files(const Words& argv) {
       "--sysroot", "-isysroot", "-wrapper", "-fmodule"};
   for (const auto& word : argv) {
     for (const std::string_view part : split(word, ",")) {
+      if (part.find("__has_") != std::string_view::npos)
+        return fmt::format("'{}' may ask for files that cannot be told", part);
       const auto found = std::ranges::find_if(kOptions, [&](auto option) { return part.starts_with(option); });
       if (found != kOptions.end()) return fmt::format("'{}' makes the compiler read files that cannot be told", part);
     }

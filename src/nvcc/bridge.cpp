@@ -63,7 +63,7 @@ Step compile_bridge(const PlannedSource& source, const std::shared_ptr<const Com
     Command command{.argv = argv, .cwd = object.parent_path()};
     for (auto& option : macro_prefix_maps(settings->roots)) command.argv.push_back(std::move(option));
     command.argv.insert(command.argv.end(),
-                        {"-MD", "-MF", depfile, "-MT", "bridge", "-c",
+                        {std::string(nvcc::kHeadersAsFound), "-MD", "-MF", depfile, "-MT", "bridge", "-c",
                          (settings->headers / "bridge" / "torch_bridge.cpp").string(), "-o", object});
     command.env["TMPDIR"] = object.parent_path();
     return command;

@@ -199,6 +199,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     // An option that is not known may copy lines of the source into PTX (-src-in-ptx). In C, // is not always a
     // comment.
     scope.comments_count = !job_->opaque.empty() || job_->source.recorded.language == Language::c;
+    scope.include_folders.push_back(job_->source.recorded.cwd);  // -include looks there first
     for (const auto mode : {HeaderMode::facade, HeaderMode::binding})
       scope.include_folders.push_back(job_->settings->headers / name_of(mode));
     std::ranges::move(include_folders(job_->argv, job_->source.recorded.cwd),

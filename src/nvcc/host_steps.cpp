@@ -127,7 +127,7 @@ Step host_compile_step(const JobPtr& job, HeaderMode headers) {
                        layout.host_compile);
   };
   Words argv = with_absolute_folders(layout.host_compile, job->source.recorded.cwd);
-  argv.insert(argv.end(), {"-MD", "-MF", "host.d", "-MT", "object"});
+  argv.insert(argv.end(), {std::string(kHeadersAsFound), "-MD", "-MF", "host.d", "-MT", "object"});
   found_by_files(step, job, argv, {"host.d"});
   step.command = [job, argv, folder = step.folder] { return job->command(argv, folder); };
   expect(step, headers, {{HeaderMode::facade, {2, 300}}, {HeaderMode::full, {19, 1500}}});

@@ -99,7 +99,8 @@ Words with_headers(const Words& argv, const Job& job, HeaderMode mode) {
 Words preprocess_command(const Words& argv, const Job& job, HeaderMode mode, const fs::path& text) {
   Words result = with_headers(argv, job, mode);
   for (auto& option : macro_prefix_maps(job.settings->roots)) result.push_back(std::move(option));
-  result.insert(result.end(), {"-MD", "-MF", text.string() + ".d", "-MT", "text", "-o", text.string()});
+  result.insert(result.end(), {std::string(kHeadersAsFound), "-MD", "-MF", text.string() + ".d", "-MT", "text", "-o",
+                               text.string()});
   return result;
 }
 
@@ -152,8 +153,8 @@ StepGraph plain_steps(const JobPtr& job) {
   const fs::path assembled = step.folder / "as.d";
   Words argv = job->argv;
   // nvcc splits the host compiler's options at commas that no backslash protects.
-  argv.insert(argv.end(), {"-MD", "-MF", depfile, "-Xcompiler", "-Wa\\,--MD\\," + assembled.string(), "-c",
-                           job->source.recorded.source, "-o", object});
+  argv.insert(argv.end(), {"-MD", "-MF", depfile, "-Xcompiler", std::string(kHeadersAsFound), "-Xcompiler",
+                           "-Wa\\,--MD\\," + assembled.string(), "-c", job->source.recorded.source, "-o", object});
   for (const auto& deps : {depfile, assembled}) job->depfiles.push_back({deps, job->source.recorded.cwd});
   step.command = [job, argv] { return job->command(argv, job->source.recorded.cwd); };
   step.expected_seconds = 60;

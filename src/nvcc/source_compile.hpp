@@ -85,6 +85,10 @@ std::string first_complaint(const StepFailure& failure);
 // 700 MB at most without. In KiB; the object does not depend on it.
 inline constexpr std::string_view kLessGarbageCollection = "--param=ggc-min-heapsize=1048576";
 
+// Headers are named as they were looked for. A system header behind a link would else stand in a dependency file by its
+// real path, and nobody would see when the link leads elsewhere.
+inline constexpr std::string_view kHeadersAsFound = "-fno-canonical-system-headers";
+
 // A header in front of a preprocess line: "-I" before the first "-I" (docs/nvcc.md).
 Words with_headers(const Words& argv, const Job& job, HeaderMode mode);
 // The same line with output, dependency file and prefix maps. Its line markers still name this machine's folders:
