@@ -233,6 +233,7 @@ Digest code_digest(std::string_view text) {
 }
 
 bool may_embed(std::string_view text) {
+  if (text.find("incbin") != npos) return true;
   constexpr std::string_view kName = "embed";
   for (auto at = text.find(kName); at != npos; at = text.find(kName, at + 1)) {
     const auto end = at + kName.size();

@@ -28,7 +28,7 @@ std::optional<std::string> code_text(std::string_view text);
 // Of the code text, never equal to a digest of bytes; in doubt that of the bytes.
 Digest code_digest(std::string_view text);
 
-// Whether it may hold an #embed: then another file's comments are data.
+// Whether it may hold an #embed or an .incbin: then another file's comments are data.
 bool may_embed(std::string_view text);
 
 }  // namespace sagebuild

@@ -152,7 +152,10 @@ Refusal macro_difference(const MacroUse& use, const MacroState& full,
   for (const auto& [name, rest] : use.defined) {
     const auto in_full = full.defined.find(name);
     if (in_full == full.defined.end()) {
-      if (stand_ins.contains(name)) return fmt::format("macro '{}' is sagebuild's own and used by the source", name);
+      // Those with our prefix are what our own macros expand to.
+      const bool is_inner = name.starts_with("SAGEBUILD_");
+      if (stand_ins.contains(name) && !is_inner)
+        return fmt::format("macro '{}' is sagebuild's own and used by the source", name);
       if (full.taken_back.contains(name))
         return fmt::format("macro '{}' is taken back by torch's headers and used by the source", name);
     } else if (!stand_ins.contains(name) && in_full->second != rest) {

@@ -79,6 +79,7 @@ TEST_CASE("macros that torch's headers would have answered otherwise") {
   CHECK_THAT(difference("#undef VERSION\n"), Catch::Contains("'VERSION' is asked for"));
   CHECK_THAT(difference("#define VERSION 1\n"), Catch::Contains("'VERSION' has another value"));
   CHECK_THAT(difference("int a = VERSION;\n"), Catch::Contains("'VERSION' of torch's headers is used"));
+  CHECK(difference("#define SAGEBUILD_HERE 0\n") == "none");
   CHECK_THAT(difference("#define OURS 1\n"), Catch::Contains("'OURS' is sagebuild's own"));
   CHECK_THAT(difference("#define OLD 1\n"), Catch::Contains("'OLD' is taken back"));
   CHECK_THAT(difference("#undef Py_GIL_DISABLED\n"), Catch::Contains("Py_GIL_DISABLED"));
