@@ -146,6 +146,12 @@ std::string Cli::nearest_word(const std::string& unknown) const {
   return nearest(unknown.substr(0, unknown.find('=')), words).value_or("");
 }
 
+void Cli::unknown_word(const std::string& word) const {
+  const std::string near = nearest_word(word);
+  throw Error(ErrorKind::usage, fmt::format("unknown argument '{}'", word), {},
+              near.empty() ? "see `sagebuild --help`" : fmt::format("did you mean '{}'?", near));
+}
+
 int Cli::run_chosen(const std::vector<std::string>& argv) {
   std::vector<std::string> reversed(argv.rbegin(), argv.rend() - 1);
   // Known before parsing, so that a usage error is JSON too.
@@ -154,16 +160,16 @@ int Cli::run_chosen(const std::vector<std::string>& argv) {
   try {
     app_.parse(reversed);
   } catch (const CLI::Success& success) {  // --help, --version
+    // CLI11 answers them before it minds the words that it does not know.
+    if (const auto extra = app_.remaining(true); !extra.empty()) unknown_word(extra.front());
     std::ostringstream text;
     const int code = app_.exit(success, text, text);
     fmt::print("{}", text.str());
     return code;
   } catch (const CLI::ParseError& error) {
     const std::vector<std::string> extra = app_.remaining(true);
-    const std::string word = extra.empty() ? "" : extra.front();
-    const std::string near = word.empty() ? "" : nearest_word(word);
-    throw Error(ErrorKind::usage, word.empty() ? lower(error.what()) : fmt::format("unknown argument '{}'", word), {},
-                near.empty() ? "see `sagebuild --help`" : fmt::format("did you mean '{}'?", near));
+    if (!extra.empty()) unknown_word(extra.front());
+    throw Error(ErrorKind::usage, lower(error.what()), {}, "see `sagebuild --help`");
   }
   if (!global_.folder.empty()) {
     std::error_code failure;

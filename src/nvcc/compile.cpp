@@ -40,7 +40,7 @@ std::optional<CompileMode> next_mode(const CompileMode& mode, std::string_view k
   if (mode.plain) return std::nullopt;
   if (mode == torchs_own) return as_given;
   const bool is_host_step = kind == "host preprocess" || kind == "cudafe++" || kind == "host compile" ||
-                            kind == "host header check";
+                            kind == "host header check" || kind == "host header proof";
   if (is_host_step && mode.host == facade) return CompileMode{mode.device, full, false};
   return torchs_own;
 }

@@ -1,5 +1,6 @@
 // The host half of a compile taken apart: preprocess, cudafe++, host compile, and the one object out of code and image.
 
+#include <array>
 #include <map>
 
 #include "sagebuild/nvcc/checks.hpp"
@@ -134,7 +135,7 @@ Step host_compile_step(const JobPtr& job, HeaderMode headers) {
   return step;
 }
 
-// A kernel that the device pass does not have would be launched as a null function (docs/nvcc.md).
+// A kernel that the device pass does not have would be launched as a null function (docs/headers.md).
 Step kernel_check_step(const JobPtr& job) {
   Step step = job->step("header check", "kernels");
   step.reads = {job->object(), job->cudafe_text()};
@@ -175,6 +176,58 @@ Step join_step(const JobPtr& job) {
   return step;
 }
 
+// --headers check: the host half once more with torch's own headers, and the same stub. Both objects must have the same
+// for others, and the functions that use nothing of torch's must be the same instructions. Those that do call the
+// bridge in one and torch in the other, and are named instead.
+void compare_hosts(const Job& job, const fs::path& with_facade, const fs::path& with_torch) {
+  const ObjectExports ours = object_exports(with_facade);
+  const ObjectExports full = object_exports(with_torch);
+  std::vector<std::string> differ;
+  std::ranges::set_symmetric_difference(ours.names, full.names, std::back_inserter(differ));
+  if (!differ.empty()) refuse(fmt::format("'{}' is exported with one kind of headers alone", differ.front()));
+  const auto uses_torch = [](const ObjectExports::Function& function) {
+    return std::ranges::any_of(function.uses, [](const std::string& use) {
+      return std::ranges::any_of(std::array{"sagebuild_bridge", "3c10", "2at", "5torch", "6caffe2"},
+                                 [&](const char* part) { return use.find(part) != std::string::npos; });
+    });
+  };
+  std::size_t equal = 0, by_numbers = 0;
+  for (const auto& [name, function] : full.functions) {
+    const auto& other = ours.functions.at(name);
+    if (uses_torch(function) || uses_torch(other)) {
+      ++by_numbers;
+      continue;
+    }
+    if (function.code != other.code) refuse(fmt::format("function '{}' has other instructions", name));
+    ++equal;
+  }
+  job.settings->reporter->detail(
+      fmt::format("host proof of {}: the same exports; {} functions are the same instructions, {} use torch and are not "
+                  "compared",
+                  job.subject, equal, by_numbers));
+}
+
+StepId add_host_proof(StepGraph& graph, const JobPtr& job, StepId stub, StepId compiled) {
+  const auto other = std::make_shared<Job>(*job);
+  other->attempt = job->place("host-proof");
+  const CompileMode full{HeaderMode::full, HeaderMode::full, false};
+  graph.push_back(preprocess_step(other, full));
+  graph.push_back(cudafe_step(other, HeaderMode::full));
+  graph.back().after = {graph.size() - 2};
+  Step compile = host_compile_step(other, HeaderMode::full);
+  compile.after = {graph.size() - 1, stub};
+  compile.inputs[1].from = job->stub();
+  compile.inputs[2].from = job->wrapper();
+  graph.push_back(std::move(compile));
+  Step compare = job->step("host header proof");
+  compare.after = {graph.size() - 1, compiled};
+  compare.reads = {job->object(), other->object()};
+  compare.finish = [job, other] { compare_hosts(*job, job->object(), other->object()); };
+  compare.expected_seconds = 0;
+  graph.push_back(std::move(compare));
+  return graph.size() - 1;
+}
+
 }  // namespace
 
 void add_host_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode, const DeviceSteps& device) {
@@ -194,6 +247,8 @@ void add_host_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode
   if (mode.host != HeaderMode::full)
     before_join.push_back(
         add_macro_check(graph, job, "host header check", "host", mode.host, host_preprocess(*job, mode)));
+  if (mode.host != HeaderMode::full && job->settings->choice == HeaderChoice::check && detached(*job))
+    before_join.push_back(add_host_proof(graph, job, stub, compile));
   before_join.push_back(compile);
   if (detached(*job)) before_join.push_back(add(image_step(job), {device.fatbinary}));
   add(join_step(job), before_join);

@@ -89,7 +89,7 @@ inline constexpr std::string_view kLessGarbageCollection = "--param=ggc-min-heap
 // real path, and nobody would see when the link leads elsewhere.
 inline constexpr std::string_view kHeadersAsFound = "-fno-canonical-system-headers";
 
-// A header in front of a preprocess line: "-I" before the first "-I" (docs/nvcc.md).
+// A header in front of a preprocess line: "-I" before the first "-I" (docs/headers.md).
 Words with_headers(const Words& argv, const Job& job, HeaderMode mode);
 // The same line with output, dependency file and prefix maps. Its line markers still name this machine's folders:
 // mapped_text reads it without, map_text replaces the file.

@@ -5,6 +5,7 @@
 #include <gelf.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -63,6 +64,21 @@ class ElfFile {
     });
   }
 
+  Elf* get() const { return elf_; }
+
+  std::string_view section_name(Elf_Scn* section) const {
+    std::size_t names = 0;
+    GElf_Shdr header;
+    if (elf_getshdrstrndx(elf_, &names) != 0 || gelf_getshdr(section, &header) == nullptr) fail();
+    return text(names, header.sh_name);
+  }
+
+  std::string content(std::size_t section) const {
+    const Elf_Data* data = elf_getdata(elf_getscn(elf_, section), nullptr);
+    if (data == nullptr) fail();
+    return data->d_buf == nullptr ? "" : std::string(static_cast<const char*>(data->d_buf), data->d_size);
+  }
+
   std::string_view text(std::size_t section, std::size_t offset) const {
     const char* found = elf_strptr(elf_, section, offset);
     if (found == nullptr) fail();
@@ -99,6 +115,70 @@ std::vector<std::string> undefined_symbols(const fs::path& object) {
     if (symbol.st_shndx == SHN_UNDEF) names.emplace_back(name);
   });
   return names;
+}
+
+namespace {
+
+struct Filled {
+  std::size_t place = 0;  // in its section
+  std::size_t size = 0;   // bytes
+  std::string by;         // a symbol, or the section that a local one lies in
+};
+
+// By the index of the section that they fill.
+std::map<std::size_t, std::vector<Filled>> relocations(const ElfFile& elf) {
+  std::vector<std::string> sections = {""};
+  for (Elf_Scn* one = nullptr; (one = elf_nextscn(elf.get(), one)) != nullptr;)
+    sections.emplace_back(elf.section_name(one));
+  std::vector<std::string> symbols = {""};
+  elf.each_section(SHT_SYMTAB, [&](const GElf_Shdr& header, Elf_Data* data) {
+    for (int i = 1; i < elf.entries(data, ELF_T_SYM); ++i) {
+      GElf_Sym symbol{};
+      gelf_getsym(data, i, &symbol);
+      const bool is_section = GELF_ST_TYPE(symbol.st_info) == STT_SECTION && symbol.st_shndx < sections.size();
+      symbols.emplace_back(is_section ? sections[symbol.st_shndx]
+                                      : std::string(elf.text(header.sh_link, symbol.st_name)));
+    }
+  });
+  std::map<std::size_t, std::vector<Filled>> filled;
+  elf.each_section(SHT_RELA, [&](const GElf_Shdr& header, Elf_Data* data) {
+    for (int i = 0; i < elf.entries(data, ELF_T_RELA); ++i) {
+      GElf_Rela entry{};
+      gelf_getrela(data, i, &entry);
+      const std::size_t symbol = GELF_R_SYM(entry.r_info);
+      const auto type = GELF_R_TYPE(entry.r_info);
+      const std::size_t size = type == R_X86_64_64 ? 8 : 4;
+      filled[header.sh_info].push_back({entry.r_offset, size, symbol < symbols.size() ? symbols[symbol] : ""});
+    }
+  });
+  return filled;
+}
+
+}  // namespace
+
+ObjectExports object_exports(const fs::path& object) {
+  const ElfFile elf(object);
+  const auto filled = relocations(elf);
+  ObjectExports exports;
+  elf.each_symbol(SHT_SYMTAB, [&](const GElf_Sym& symbol, std::string_view name) {
+    const bool is_strong = GELF_ST_BIND(symbol.st_info) == STB_GLOBAL && symbol.st_shndx != SHN_UNDEF;
+    if (!is_strong || symbol.st_shndx >= SHN_LORESERVE) return;
+    exports.names.emplace_back(name);
+    if (GELF_ST_TYPE(symbol.st_info) != STT_FUNC) return;
+    ObjectExports::Function function;
+    function.code = elf.content(symbol.st_shndx).substr(symbol.st_value, symbol.st_size);
+    if (const auto inside = filled.find(symbol.st_shndx); inside != filled.end()) {
+      for (const Filled& place : inside->second) {
+        if (place.place < symbol.st_value || place.place + place.size > symbol.st_value + symbol.st_size) continue;
+        function.code.replace(place.place - symbol.st_value, place.size, std::string(place.size, '\0'));
+        function.uses.push_back(place.by);
+      }
+    }
+    for (const std::string& use : function.uses) function.code += "\n" + use;
+    exports.functions.emplace(name, std::move(function));
+  });
+  std::ranges::sort(exports.names);
+  return exports;
 }
 
 DynamicInfo dynamic_info(const fs::path& file) {

@@ -95,8 +95,12 @@ TEST_CASE("a macro of torch's is missed in every pass and every file that asks f
     is_refused("a.cu", std::string(kStart) + "#include <list.h>\n", "__CUDA_ARCH_LIST__");
   }
   SECTION("a name that is put together, and one that is used as a word") {
-    is_refused("a.cu", std::string(kStart) + "#define PASTE(a, b) a##b\nint g() { return PASTE(ONLY_, FULL); }\n");
-    is_refused("c.cu", std::string(kStart) + "#define PASTE(a, b) a##b\nstruct S { int PASTE(ONLY_, FULL) (); };\n");
+    const auto header = world.site() / "torch/include/torch/extension.h";
+    world.put(header, read_file(header) + "#define ONLY_NAME other_name\n");
+    const std::string paste = std::string(kStart) + "#define PASTE(a, b) a##b\n";
+    is_refused("a.cu", paste + "int PASTE(ONLY_, NAME) = 3;\n", "ONLY_NAME");
+    is_refused("c.cu", paste + "#if PASTE(ONLY_, FULL)\nint more;\n#endif\n");
+    is_refused("d.cu", std::string(kStart) + "int ONLY_NAME = 3;\n", "ONLY_NAME");
   }
   SECTION("a macro of Python's that this Python does not have") {
     is_refused("a.cu", std::string(kStart) + "#ifdef Py_NEWER\nint more;\n#endif\n", "Py_NEWER");

@@ -97,10 +97,10 @@ TEST_CASE("an architecture that no module serves is refused; without a recipe al
 
 TEST_CASE("the plan is shown as a table and as one JSON document, with what is expected of each source") {
   const BuildPlan plan = make_plan(recorded(), recipe(), parse_arch_list("8.9"));
-  const BuildForecast forecast{{{true, "lean headers", "", 0},
-                                {false, "lean headers", "", 7},
+  const BuildForecast forecast{{{true, "full headers", "", 0},
+                                {false, "full headers", "", 7},
                                 {false, "plain nvcc", "-rdc", 65},
-                                {true, "lean headers", "", 0}},
+                                {true, "full headers", "", 0}},
                                72,
                                65,
                                3ULL << 30U};

@@ -48,6 +48,7 @@ class Cli {
   struct Chosen;
   int run_chosen(const std::vector<std::string>& argv);
   std::string nearest_word(const std::string& unknown) const;
+  [[noreturn]] void unknown_word(const std::string& word) const;
   void require_values(const std::vector<std::string>& argv) const;  // throws Error{usage} that names the option
   bool is_flag(std::string_view word) const;
 

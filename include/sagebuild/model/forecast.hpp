@@ -9,7 +9,7 @@ namespace sagebuild {
 
 struct SourceForecast {
   bool cached = false;     // its object is in the cache
-  std::string mode;        // "facade device, lean host headers": what fitted last time, else what is tried first
+  std::string mode;        // "facade device, full host headers": what fitted last time, else what is tried first
   std::string reason;      // why not an earlier mode; empty: the first one
   double cpu_seconds = 0;  // 0 if cached; else as its steps took last time, or as the recipe says. Some may yet hit
 };

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,18 @@ bool is_elf(const std::filesystem::path& path);  // by its first bytes; no file 
 
 // Undefined symbols of an ELF64 object, mangled. Throws Error{failed} if it is none.
 std::vector<std::string> undefined_symbols(const std::filesystem::path& object);
+
+// What an object has for others, but for what may stand in several (inline functions, templates).
+struct ObjectExports {
+  std::vector<std::string> names;  // sorted
+  struct Function {
+    std::string code;  // its bytes, with zeros where the linker fills in, and what is filled in by name
+    std::vector<std::string> uses;
+  };
+  std::map<std::string, Function> functions;
+};
+// Of an ELF64 object. Throws Error{failed} if it is none.
+ObjectExports object_exports(const std::filesystem::path& object);
 
 // What the dynamic section of a library or a program says.
 struct DynamicInfo {
