@@ -23,26 +23,35 @@ def all_images(library):
 
 
 def registered(library):
-    """Of each container that the library hands to the CUDA runtime when it is loaded, the images in it: a list of lists.
+    """For each container that the library hands to the CUDA runtime, the images in it.
 
-    A record in .nvFatBinSegment, 24 bytes, says where: its pointer is written by the loader, so a relocation holds it.
+    A record in .nvFatBinSegment, 24 bytes, says where: the loader writes its pointer, so that a
+    relocation holds it.
     """
     data = pathlib.Path(library).read_bytes()
-    table, size, count, names = struct.unpack_from("<Q", data, 0x28)[0], *struct.unpack_from("<HHH", data, 0x3A)
-    headers = [struct.unpack_from("<IIQQQQ", data, table + number * size) for number in range(count)]
-    sections = {}
-    for name, _, _, address, offset, length in headers:
-        start = headers[names][4] + name
-        sections[data[start:data.index(b"\0", start)].decode()] = (address, offset, length)
+    parts = sections(data)
     pointers = {}
-    _, offset, length = sections[".rela.dyn"]
+    _, offset, length = parts[".rela.dyn"]
     for at in range(offset, offset + length, 24):
         place, _, target = struct.unpack_from("<QQq", data, at)
         pointers[place] = target
-    records, _, length = sections[".nvFatBinSegment"]
-    address, offset, _ = sections[".nv_fatbin"]
+    records, _, length = parts[".nvFatBinSegment"]
+    address, offset, _ = parts[".nv_fatbin"]
     found = dict(containers(data))
-    return [found[pointers[record + 8] - address + offset] for record in range(records, records + length, 24)]
+    return [found[pointers[record + 8] - address + offset]
+            for record in range(records, records + length, 24)]
+
+
+def sections(data):
+    """Name -> (address, offset, length) of the sections of an ELF file."""
+    table, = struct.unpack_from("<Q", data, 0x28)
+    size, count, names = struct.unpack_from("<HHH", data, 0x3A)
+    headers = [struct.unpack_from("<IIQQQQ", data, table + i * size) for i in range(count)]
+    found = {}
+    for name, _, _, address, offset, length in headers:
+        start = headers[names][4] + name
+        found[data[start:data.index(b"\0", start)].decode()] = (address, offset, length)
+    return found
 
 
 def containers(data):

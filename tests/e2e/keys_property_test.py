@@ -1,8 +1,9 @@
 """Random changes, one at a time: what an old cache gives must be what an empty one gives.
 
-The project below reads files in every way that a build of an extension can. Each round changes one of them, at random, and
-builds twice: with the one cache that saw all rounds before, and with an empty one. The wheels must be the same, and so must the
-numbers that the module's functions return, each of which depends on one input.
+The project below reads files in every way that a build of an extension can. Each round changes
+one of them, at random, and builds twice: with the one cache that saw all rounds before, and with an
+empty one. The wheels must be the same, and so must the numbers that the module's functions return,
+each of which depends on one input.
 
   SAGEBUILD_TEST_ROUNDS  changes to try; 4 if not set
   SAGEBUILD_TEST_SEED    the seed that a failure named; another each time if not set
@@ -12,16 +13,18 @@ import collections
 import os
 import pathlib
 import random
+import re
 import shutil
 import subprocess
-import textwrap
 import zipfile
 
+import gpu_images
 import support
 
 ROUNDS = int(os.environ.get("SAGEBUILD_TEST_ROUNDS", "4"))
 SEED = int(os.environ.get("SAGEBUILD_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
-OLD = 1_600_000_000  # a time that some files get, as from an archive or `cp -p`: a time stamp is no proof of a change
+# A time that some files get, as from an archive or `cp -p`: a time stamp is no proof of a change.
+OLD = 1_600_000_000
 
 SETUP = """
 import glob, os
@@ -38,14 +41,17 @@ except FileNotFoundError:
 variable = os.environ.get("PIP_KEYS", "0")
 module = CUDAExtension(
     "keys._keys", ["k.cu", "h.cpp", "c.c"] + sorted(glob.glob("more/*.cpp")),
-    define_macros=[("SETTING", setting), ("INSIDE", inside), ("LOCAL", local), ("VARIABLE", variable)],
+    define_macros=[("SETTING", setting), ("INSIDE", inside), ("LOCAL", local),
+                   ("VARIABLE", variable)],
     include_dirs=[here + "/inc", outside + "/late", outside + "/inc"],
     library_dirs=[outside + "/lib1", outside + "/lib2"],
     extra_objects=[outside + "/archive.a"],
-    extra_link_args=["@" + outside + "/link.txt", "-Wl,--version-script=" + outside + "/exports.map"],
+    extra_link_args=["@" + outside + "/link.txt",
+                     "-Wl,--version-script=" + outside + "/exports.map"],
     extra_compile_args={"cxx": ["-O0", "-w", "@" + outside + "/cxx.txt"],
                         "nvcc": ["-O0", "-w", "--options-file", outside + "/nvcc.txt"]})
-module.libraries = ["cudart", "found", "shared", "script"]  # without torch's, so that a bare Python can load it
+# Without torch's, so that a bare Python can load it.
+module.libraries = ["cudart", "found", "shared", "script"]
 setup(name="keys", version="1.0", packages=["keys"], package_data={"keys": ["*.txt"]},
       ext_modules=[module], cmdclass={"build_ext": BuildExtension})
 """
@@ -60,7 +66,8 @@ COMMON = """
 #include "shadowed.h"
 #include "outer.h"
 #include <linked.h>
-#define ANSWER(name, ...) extern "C" __attribute__((visibility("default"))) int name() { return __VA_ARGS__; }
+#define SHOWN extern "C" __attribute__((visibility("default")))
+#define ANSWER(name, ...) SHOWN int name() { return __VA_ARGS__; }
 """
 KERNEL = COMMON + """
 #define TEXT_OF(x) TEXT(x)
@@ -130,7 +137,7 @@ module = ctypes.CDLL(sys.argv[1], mode=2)  # RTLD_NOW
 for name in sys.argv[2:]:
     print(name, getattr(module, name)() if hasattr(module, name) else "not exported")
 """
-FUNCTIONS = [part.split("ANSWER(")[1].split(",")[0] for part in (KERNEL + HOST).splitlines() if part.startswith("ANSWER(")] + ["c_value"]
+FUNCTIONS = [*re.findall(r"^ANSWER\((\w+)", KERNEL + HOST, re.MULTILINE), "c_value"]
 
 EXPORTS = "{ global: cu_*; cxx_*; from_*; c_value; %s local: *; };\n"
 Link = collections.namedtuple("Link", "target")  # a state of an input: a symbolic link
@@ -143,47 +150,63 @@ class Keys(support.EndToEnd):
         for folder in ("inc", "lib1", "lib2", "decoys"):
             (self.outside / folder).mkdir(parents=True)
         (self.project / "keys").mkdir(parents=True)
-        for name, text in (("setup.py", SETUP), ("k.cu", KERNEL), ("h.cpp", HOST), ("c.c", C), ("keys/__init__.py", "")):
+        for name, text in (("setup.py", SETUP), ("k.cu", KERNEL), ("h.cpp", HOST), ("c.c", C)):
             (self.project / name).write_text(text.lstrip().replace("@OUTSIDE@", str(self.outside)))
         self.random = random.Random(SEED)
         self.inputs = self.all_inputs()
-        # Environment that compilers read; what it names would win over a header, and be found where nothing is.
-        for name in ("optional.h", "shadowed.h", "present.h", "next.h", "c.h", "linked.h"):
-            (self.outside / "decoys" / name).write_text("#define OPTIONAL 99\n#define SHADOWED 99\n#define PRESENT 99\n#define C_VALUE 99\n#define LINKED 99\n")
-        (self.outside / "decoys" / "libfound.so").write_bytes(self.library("int found() { return 99; }", "-shared"))
-        self.decoy = {name: str(self.outside / "decoys") for name in
-                      ("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH")}
+        # Environment that compilers read; what it names would be found where nothing is.
+        decoys = self.outside / "decoys"
+        names = ("OPTIONAL", "SHADOWED", "PRESENT", "NEXT", "LINKED", "OUTER")
+        for name in names:
+            (decoys / f"{name.lower()}.h").write_text(f"#define {name} 99\n")
+        (decoys / "libfound.so").write_bytes(self.shared_library("int found() { return 99; }"))
+        self.decoy = {name: str(decoys) for name in ("CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH",
+                                                     "CPLUS_INCLUDE_PATH", "COMPILER_PATH")}
 
-    def library(self, text, *options):
-        """The bytes of a static library, or of a shared one with the options for one."""
-        source, made = self.world / "tmp" / "made.c", self.world / "tmp" / "made"
-        source.write_text(text)
+    def archive(self, text):
+        """The bytes of a static library."""
+        made = self.world / "tmp" / "made.a"
         made.unlink(missing_ok=True)
-        if options:
-            subprocess.run(["gcc", "-fPIC", *options, source, "-o", made], check=True)
-        else:
-            subprocess.run(["gcc", "-fPIC", "-c", source, "-o", f"{made}.o"], check=True)
-            subprocess.run(["ar", "rcD", made, f"{made}.o"], check=True)
-            os.unlink(f"{made}.o")
-        data = made.read_bytes()
-        source.unlink()
-        made.unlink()
-        return data
+        subprocess.run(["gcc", "-xc", "-", "-fPIC", "-c", "-o", f"{made}.o"], check=True, text=True,
+                       input=text)
+        subprocess.run(["ar", "rcD", made, f"{made}.o"], check=True)
+        return made.read_bytes()
+
+    def shared_library(self, text, *options):
+        made = self.world / "tmp" / "made.so"
+        subprocess.run(["gcc", "-xc", "-", "-fPIC", "-shared", *options, "-o", made], check=True,
+                       text=True, input=text)
+        return made.read_bytes()
 
     def all_inputs(self):
-        """Path -> the states it can be in, the first one at the start; None: there is no such file."""
-        define = lambda name, *values: [value if value is None else f"#define {name} {value}\n" for value in values]
-        archives = lambda name, *values: [value if value is None else self.library(f"int {name}() {{ return {value}; }}") for value in values]
-        shared = lambda name, *values: [value if value is None else
-                                        self.library(f"int {name}() {{ return {value}; }}", "-shared") for value in values]
+        """Path -> the states it can be in, the first one at the start; None: no such file."""
+        def each(make, *values):
+            return [None if value is None else make(value) for value in values]
+
+        def define(name, *values):
+            return each(lambda value: f"#define {name} {value}\n", *values)
+
+        def archives(name, *values):
+            return each(lambda value: self.archive(f"int {name}() {{ return {value}; }}"), *values)
+
+        def versions(*values):  # the name in the library, which the module keeps, tells them apart
+            text = "int shared() {{ return {}; }}".format
+            name = "-Wl,-soname,libshared.so.{}".format
+            return each(lambda value: self.shared_library(text(value), name(value)), *values)
+
         here, out = self.project, self.outside
-        soname = lambda number: self.library(f"int shared() {{ return {number}; }}", "-shared", f"-Wl,-soname,libshared.so.{number}")
-        for number in (1, 2, 3):
-            (out / "lib2" / f"libshared.so.{number}").write_bytes(soname(number))
-            (out / "lib2" / f"part{number}.a").write_bytes(self.library(f"int scripted() {{ return {number}; }}"))
-            (out / f"link-target{number}.h").write_text(f"#define LINKED {number}\n")
+        numbers = (1, 2, 3)
+        parts = archives("scripted", *numbers)
+        for number, library, part in zip(numbers, versions(*numbers), parts):
+            (out / "lib2" / f"libshared.so.{number}").write_bytes(library)
+            (out / "lib2" / f"part{number}.a").write_bytes(part)
+            (out / f"target{number}.h").write_text(f"#define LINKED {number}\n")
             (out / "inc" / f"computed{number}.h").write_text(f"#define COMPUTED {number}\n")
-        script = lambda number: f"INPUT({out}/lib2/part{number}.a)\n"
+        line = "static int line_of_header() { return __LINE__; }\n"
+        nvcc = "-DOPTION={} -DCOMPUTED_HEADER=computed{}.h -include forced.h"
+        cxx = "-DOPTION={} -DASKED=<present.h> -include forced.h @" + f"{out}/cxx-more.txt"
+        rpath = f"-Wl,-rpath,{out}/lib2"
+        more = 'extern "C" int more() {{ return {}; }}\n'
         return {
             here / "k.cu": [KERNEL.lstrip(), KERNEL.lstrip() + "ANSWER(cu_more, 1)\n"],
             here / "inc" / "forced.h": define("FORCED", 1, 2, 3),
@@ -196,31 +219,30 @@ class Keys(support.EndToEnd):
             here / "setting.txt": ["1", "2"],
             here / "keys" / "data.txt": ["one", "two", None],
             here / "keys" / "__init__.py": ["", "data = 1\n"],
-            here / "more" / "one.cpp": [None, 'extern "C" int more() { return 1; }\n', 'extern "C" int more() { return 2; }\n'],
-            out / "late" / "outer.h": define("OUTER", None, 5),  # in a folder that is not there at the start
+            here / "more" / "one.cpp": each(more.format, None, 1, 2),
+            out / "late" / "outer.h": define("OUTER", None, 5),  # in a folder that appears with it
             out / "late" / "next.h": define("NEXT", None, 4),
             out / "inc" / "next.h": define("NEXT", 1, 2),
             out / "inc" / "outer.h": define("OUTER", 1, 2, 3),
             out / "inc" / "shadowed.h": define("SHADOWED", 4, 5),
             out / "inc" / "present.h": define("PRESENT", None, 1, 2),
-            out / "inc" / "linked.h": [Link(out / "link-target1.h"), Link(out / "link-target2.h"), Link(out / "link-target3.h")],
-            out / "inc" / "lines.h": [lines + "static int line_of_header() { return __LINE__; }\n" for lines in ("", "// a comment\n", "\n\n")],
-            out / "blob.bin": ["1 one", "2 two", "3 three"],
-            out / "assembled.s": [f".byte {number}\n" for number in (1, 2, 3)],
-            out / "cxx.txt": [f"-DOPTION={number} -DASKED=<present.h> -include forced.h @{out}/cxx-more.txt" for number in (1, 2)],
-            out / "cxx-more.txt": ["", f"-I{out}/late"],
-            out / "nvcc.txt": [f"-DOPTION={option} -DCOMPUTED_HEADER=computed{header}.h -include forced.h"
-                               for option, header in ((1, 1), (2, 1), (1, 2))],
+            out / "inc" / "linked.h": [Link(out / f"target{number}.h") for number in (1, 2, 3)],
+            out / "inc" / "lines.h": [line, "// a comment\n" + line, "\n\n" + line],
             out / "inc" / "computed1.h": define("COMPUTED", 1, 4),
-            out / "link.txt": [f"-Wl,-rpath,{out}/lib2", f"-Wl,-rpath,{out}/lib2 -Wl,--build-id=none -Wl,-z,now"],
+            out / "blob.bin": ["1 one", "2 two", "3 three"],
+            out / "assembled.s": each(".byte {}\n".format, 1, 2, 3),
+            out / "cxx.txt": each(cxx.format, 1, 2),
+            out / "cxx-more.txt": ["", f"-I{out}/late"],
+            out / "nvcc.txt": [nvcc.format(1, 1), nvcc.format(2, 1), nvcc.format(1, 2)],
+            out / "link.txt": [rpath, f"{rpath} -Wl,--build-id=none -Wl,-z,now"],
             out / "exports.map": [EXPORTS % "", EXPORTS % "exported_or_not;"],
             out / "archive.a": archives("archived", 1, 2, 3),
             out / "lib2" / "libfound.a": archives("found", 1, 2),
             out / "lib1" / "libfound.a": archives("found", None, 3),
-            out / "lib2" / "libfound.so": shared("found", None, 4),
-            out / "lib2" / "libshared.so": [soname(1), soname(2)],
-            out / "lib1" / "libshared.so": [None, soname(3)],
-            out / "lib2" / "libscript.so": [script(1), script(2)],
+            out / "lib2" / "libfound.so": [None, self.shared_library("int found() { return 4; }")],
+            out / "lib2" / "libshared.so": versions(1, 2),
+            out / "lib1" / "libshared.so": versions(None, 3),
+            out / "lib2" / "libscript.so": each(f"INPUT({out}/lib2/part{{}}.a)\n".format, 1, 2),
             out / "lib1" / "libscript.a": archives("scripted", None, 4),
             out / "setting.txt": ["1", "2"],
             out / "local_setting.txt": [None, "1", "2"],
@@ -264,17 +286,24 @@ class Keys(support.EndToEnd):
             return past[number], "revert", f"back to what was before change {number + 1}"
         if self.random.random() < 0.1:
             return states, "compiler's environment", ", ".join(self.decoy)
-        name = self.random.choice([name for name, all_states in self.inputs.items() if len(all_states) > 1])
-        state = self.random.choice([state for state in range(len(self.inputs[name])) if state != states[name]])
-        before, after = self.inputs[name][states[name]], self.inputs[name][state]
-        kind = "appears" if before is None else "vanishes" if after is None else "setup.py's environment" if isinstance(name, str) else "content"
-        return {**states, name: state}, kind, f"{self.shown(name)} {states[name]} -> {state}"
+        name = self.random.choice([name for name, all_states in self.inputs.items()
+                                   if len(all_states) > 1])
+        count, now = len(self.inputs[name]), states[name]
+        state = self.random.choice([state for state in range(count) if state != now])
+        if isinstance(name, str):
+            kind = "setup.py's environment"
+        elif self.inputs[name][now] is None:
+            kind = "appears"
+        else:
+            kind = "vanishes" if self.inputs[name][state] is None else "content"
+        return {**states, name: state}, kind, f"{self.shown(name)} {now} -> {state}"
 
     def built(self, cache, states, **variables):
         """What a build gives: the answers, and all that is in the wheel."""
         shutil.rmtree(self.out)
         variables["PIP_KEYS"] = self.inputs["PIP_KEYS"][states["PIP_KEYS"]]
-        outcome = self.build(self.project, "-v", "--explain", SAGEBUILD_CACHE_DIR=str(cache), **variables)
+        outcome = self.build(self.project, "-v", "--explain", SAGEBUILD_CACHE_DIR=str(cache),
+                             **variables)
         if outcome.code != 0:
             errors = [line for line in outcome.stderr.splitlines() if line.startswith("error: ")]
             return {"exit": outcome.code, "error": errors}, outcome
@@ -284,18 +313,33 @@ class Keys(support.EndToEnd):
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(tree)
         module, = tree.rglob("_keys*.so")
-        libraries = [support.torch_packages() / "nvidia" / "cu13" / "lib", pathlib.Path(os.environ.get("CUDA_HOME", "/usr/local/cuda")) / "lib64"]
-        done = subprocess.run([support.torch_python(), "-c", ASK, module, *FUNCTIONS], capture_output=True, text=True,
-                              env={**self.environment, "LD_LIBRARY_PATH": ":".join(map(str, libraries))})
+        cuda = os.environ.get("CUDA_HOME", "/usr/local/cuda")
+        libraries = f"{support.torch_packages()}/nvidia/cu13/lib:{cuda}/lib64"
+        done = subprocess.run([support.torch_python(), "-c", ASK, module, *FUNCTIONS],
+                              capture_output=True, text=True,
+                              env={**self.environment, "LD_LIBRARY_PATH": libraries})
         self.assertEqual(done.returncode, 0, done.stderr)
-        result = {"answers": done.stdout.splitlines()}
-        result |= {str(path.relative_to(tree)): path.read_bytes() for path in tree.rglob("*") if path.is_file()}
-        return result, outcome
+        files = {str(path.relative_to(tree)): path.read_bytes() for path in tree.rglob("*")
+                 if path.is_file()}
+        return {"answers": done.stdout.splitlines(), **files}, outcome
 
     def difference(self, old, new):
         names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
-        answers = [f"{a} instead of {b}" for a, b in zip(old.get("answers", []), new.get("answers", [])) if a != b]
-        return f"not what an empty cache gives: {', '.join(names)}\n" + "\n".join(answers)
+        answers = [f"{a} instead of {b}" for a, b in
+                   zip(old.get("answers", []), new.get("answers", [])) if a != b]
+        lines = [f"not what an empty cache gives: {', '.join(names)}", *answers]
+        for name in names:
+            if name.endswith(".so"):
+                parts = [self.parts(result.get(name)) for result in (old, new)]
+                lines.append(f"{name} differs in " + " ".join(
+                    part for part in {**parts[0], **parts[1]}
+                    if parts[0].get(part) != parts[1].get(part)))
+        return "\n".join(lines)
+
+    def parts(self, module):
+        """Name -> bytes of its sections, or nothing if there is no module."""
+        return {name: module[offset:offset + length] for name, (_, offset, length)
+                in (gpu_images.sections(module) if module else {}).items()}
 
     def test_an_old_cache_gives_what_an_empty_one_gives(self):
         print(f"seed {SEED}, {ROUNDS} rounds", flush=True)
@@ -320,13 +364,17 @@ class Keys(support.EndToEnd):
                 if key not in fresh:
                     empty = self.world / "empty-cache"
                     shutil.rmtree(empty, ignore_errors=True)
-                    fresh[key], _ = self.built(empty, states)
+                    fresh[key] = self.built(empty, states)
+                new, other = fresh[key]
                 kinds[kind] += 1
-                effects[kind] += fresh[key] != before
-                before = fresh[key]
-                if old != fresh[key]:
-                    self.fail(self.difference(old, fresh[key]) + f"\nseed {SEED}; changes:\n" + "\n".join(story) + f"\n{outcome.stderr}")
-        print(*(f"{kind}: {count} changes, {effects[kind]} of them changed the wheel" for kind, count in sorted(kinds.items())), sep="\n")
+                effects[kind] += new != before
+                before = new
+                if old != new:
+                    self.fail("\n".join([self.difference(old, new), f"seed {SEED}; changes:",
+                                         *story, "the old cache:", outcome.stderr,
+                                         "the empty cache:", other.stderr]))
+        for kind, count in sorted(kinds.items()):
+            print(f"{kind}: {count} changes, {effects[kind]} of them changed the wheel")
 
 
 if __name__ == "__main__":

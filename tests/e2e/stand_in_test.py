@@ -1,12 +1,15 @@
-"""Headers that stand in for torch's may not change what a source means: small sources made to show a difference where there is
-one. The answers are those of torch's own headers, and the device code too, or the source got them and the program says why."""
+"""Headers that stand in for torch's may not change what a source means: small sources made to show
+a difference where there is one. The answers are those of torch's own headers, and the device code
+too, or the source got them and the program says why."""
 
 import json
+import os
 import struct
 import subprocess
 import zipfile
 
 import gpu_images
+import same_kernels
 import support
 
 SETUP = """
@@ -17,7 +20,8 @@ outside = "@OUTSIDE@"
 options = {"cxx": ["-O1", "-w"], "nvcc": ["-O1", "-w", "--no-compress"]}
 names = @NAMES@
 setup(name="shapes", version="1.0", cmdclass={"build_ext": BuildExtension},
-      ext_modules=[CUDAExtension("shapes_" + name, sources, include_dirs=[outside], extra_compile_args=options)
+      ext_modules=[CUDAExtension("shapes_" + name, sources, include_dirs=[outside],
+                                 extra_compile_args=options)
                    for name, sources in names.items()])
 """
 # Between two files, one of them with torch's own classes: what name mangling does not see.
@@ -73,13 +77,15 @@ CROSS_CPP = """
 #include "cross.h"
 #include <sstream>
 Launch launch() {
-  return {at::TensorOptions(), 'x', c10::cuda::CUDAStream(c10::cuda::CUDAStream::UNCHECKED, c10::Stream(c10::Stream::UNSAFE,
-          c10::Device(c10::kCUDA, 3), 1 << 20)), 0.125f, at::Device(at::kCUDA, 2), 200};
+  const c10::Stream stream(c10::Stream::UNSAFE, c10::Device(c10::kCUDA, 3), 1 << 20);
+  return {at::TensorOptions(), 'x', c10::cuda::CUDAStream(c10::cuda::CUDAStream::UNCHECKED, stream),
+          0.125f, at::Device(at::kCUDA, 2), 200};
 }
 std::string options(const at::Tensor& x) {
   const at::TensorOptions o = options_from(x);
   std::ostringstream out;
-  out << o.dtype() << " " << o.device() << " " << o.has_dtype() << o.has_device() << o.has_layout() << o.pinned_memory() << o.requires_grad();
+  out << o.dtype() << " " << o.device() << " " << o.has_dtype() << o.has_device()
+      << o.has_layout() << o.pinned_memory() << o.requires_grad();
   return out.str();
 }
 std::string device(const at::Tensor& x) {
@@ -120,12 +126,13 @@ try:
     refused = m.halved(3)
 except RuntimeError as error:
     refused = str(error).splitlines()[0].partition(" (function ")[0]
-print(json.dumps([m.first(), m.second(), m.third(), m.options(x), m.device(x), m.rows(x), m.sum_of(x), m.halved(8), refused, m.version(),
-                  m.dispatch()]))
+print(json.dumps([m.first(), m.second(), m.third(), m.options(x), m.device(x), m.rows(x),
+                  m.sum_of(x), m.halved(8), refused, m.version(), m.dispatch()]))
 """
 CROSS_ANSWERS = [ord("x"), 0.125, 200, "double cpu 11100", "cpucpu77", 3, 15, 4, "odd: 3", 2, 222]
 
-# The outside folder's header and the sources below ask for a macro of torch's that no stand-in header defines.
+# This header, in a folder of its own, and the sources below ask for a macro of torch's that no
+# stand-in defines.
 SETTINGS_H = """
 #pragma once
 #ifdef @MACRO@
@@ -148,7 +155,10 @@ __global__ void fill(float* p) {
   *p = 333.125f;
 #endif
 }
-extern "C" __attribute__((visibility("default"))) int go() { fill<<<1, 1>>>(nullptr); return 1; }
+extern "C" __attribute__((visibility("default"))) int go() {
+  fill<<<1, 1>>>(nullptr);
+  return 1;
+}
 """
 # What the host's pass alone asks.
 HOST_CU = """
@@ -163,17 +173,24 @@ static int value() { return 111; }
 #else
 static int value() { return 0; }
 #endif
-extern "C" __attribute__((visibility("default"))) int go() { if (0) fill<<<1, 1>>>(nullptr); return value(); }
+extern "C" __attribute__((visibility("default"))) int go() {
+  if (0) fill<<<1, 1>>>(nullptr);
+  return value();
+}
 """
 OUTSIDE_CU = """
 #include <@HEADER@>
 #include "settings.h"
 __global__ void fill(float* p) { *p = SETTING; }
-extern "C" __attribute__((visibility("default"))) int go() { if (0) fill<<<1, 1>>>(nullptr); return SETTING; }
+extern "C" __attribute__((visibility("default"))) int go() {
+  if (0) fill<<<1, 1>>>(nullptr);
+  return SETTING;
+}
 """
 GO = """
 import ctypes, glob, json, torch
-print(json.dumps({name: ctypes.CDLL(glob.glob(f"./shapes_{name}.*.so")[0], mode=2).go() for name in ("arch", "host", "outside")}))
+go = lambda name: ctypes.CDLL(glob.glob(f"./shapes_{name}.*.so")[0], mode=2).go()
+print(json.dumps({name: go(name) for name in ("arch", "host", "outside")}))
 """
 
 RACE = """
@@ -189,45 +206,56 @@ RACE = """
 #define LATER 0.0f
 #else
 // Device code that takes its compiler about as long as the headers above take the host's.
-template <int A, int B> struct Row { static constexpr int value = Row<A, B - 1>::value ^ (A * B + 1); };
-template <int A> struct Row<A, 0> { static constexpr int value = A; };
-template <int A> struct Rows { static constexpr int value = Rows<A - 1>::value + Row<A, 140>::value; };
-template <> struct Rows<0> { static constexpr int value = 0; };
-#define LATER (Rows<180>::value == 5 ? 1.0f : 0.0f)
+template <int A, int B> constexpr int row = row<A, B - 1> ^ (A * B + 1);
+template <int A> constexpr int row<A, 0> = A;
+template <int A> constexpr int rows = rows<A - 1> + row<A, 140>;
+template <> constexpr int rows<0> = 0;
+#define LATER (rows<180> == 5 ? 1.0f : 0.0f)
 #endif
 __global__ void fill(float* p) { *p = @VALUE@ + LATER; }
-extern "C" __attribute__((visibility("default"))) int go() { fill<<<1, 1>>>(nullptr); return 1; }
+extern "C" __attribute__((visibility("default"))) int go() {
+  fill<<<1, 1>>>(nullptr);
+  return 1;
+}
 """
 
 
 class Shapes(support.EndToEnd):
-    def project(self, modules, macro, header, name="project"):
+    def project(self, modules, macro, header):
         """A project without a recipe: module -> {source: text}."""
-        outside = self.world / f"{name}-outside"
+        outside, folder = self.world / "outside", self.world / "project"
         outside.mkdir()
-        folder = self.world / name
         folder.mkdir()
-        fill = lambda text: text.lstrip().replace("@MACRO@", macro).replace("@HEADER@", header)
+
+        def fill(text):
+            return text.lstrip().replace("@MACRO@", macro).replace("@HEADER@", header)
+
         (outside / "settings.h").write_text(fill(SETTINGS_H))
         for sources in modules.values():
             for source, text in sources.items():
                 (folder / source).write_text(fill(text))
-        names = {module: [source for source in sources if not source.endswith(".h")] for module, sources in modules.items()}
-        (folder / "setup.py").write_text(SETUP.lstrip().replace("@OUTSIDE@", str(outside)).replace("@NAMES@", repr(names)))
+        names = {module: [source for source in sources if not source.endswith(".h")]
+                 for module, sources in modules.items()}
+        setup = SETUP.lstrip().replace("@OUTSIDE@", str(outside)).replace("@NAMES@", repr(names))
+        (folder / "setup.py").write_text(setup)
         return folder
 
-    def made(self, project, *more, arch="8.9", name="made", **variables):
+    def made(self, project, *more, arch="8.9", name="made"):
         """The folder of the unpacked wheel, and source -> (mode, reason)."""
-        outcome = self.build(project, "--json", *more, arch=arch, **variables)
+        arguments = self.build_arguments(project, "--json", *more, arch=arch)
+        outcome = self.start(*arguments).finish(3600)
         self.assertEqual(outcome.code, 0, outcome)
         document = json.loads(outcome.stdout)
         folder = self.world / name
         with zipfile.ZipFile(document["wheel"]) as archive:
             archive.extractall(folder)
-        return folder, {row["source"].split()[-1]: (row["mode"], row["reason"]) for row in document["sources"]}, outcome
+        modes = {row["source"].split()[-1]: (row["mode"], row["reason"])
+                 for row in document["sources"]}
+        return folder, modes, outcome
 
     def asked(self, folder, questions):
-        done = subprocess.run([support.torch_python(), "-c", questions], cwd=folder, capture_output=True, text=True,
+        done = subprocess.run([support.torch_python(), "-c", questions], cwd=folder,
+                              capture_output=True, text=True,
                               env={**self.environment, "LD_BIND_NOW": "1"})
         self.assertEqual(done.returncode, 0, done.stderr)
         return json.loads(done.stdout)
@@ -241,35 +269,41 @@ class Shapes(support.EndToEnd):
 
 
 CROSS = {"cross.h": CROSS_H, "cross.cu": CROSS_CU, "bind.cpp": CROSS_CPP}
-ASKING = {"arch": {"arch.cu": ARCH_CU}, "host": {"host.cu": HOST_CU}, "outside": {"outside.cu": OUTSIDE_CU}}
+MODULES = {"cross": CROSS, "arch": {"arch.cu": ARCH_CU}, "host": {"host.cu": HOST_CU},
+           "outside": {"outside.cu": OUTSIDE_CU}}
+# With `--headers facade`: what fits, and what asks for a macro that the stand-ins do not have.
+MODES = {"cross.cu": "facade headers", "bind.cpp": "full headers", "arch.cu": "full headers",
+         "host.cu": "facade device, full host headers", "outside.cu": "full headers"}
 
 
 class Facade(Shapes):
     def test_without_a_recipe_torchs_own_headers_are_used(self):
-        project = self.project({"cross": CROSS, **ASKING}, "TORCH_VERSION_MAJOR", "torch/extension.h")
+        project = self.project(MODULES, "TORCH_VERSION_MAJOR", "torch/extension.h")
         for more, full in (((), 5), (("--headers", "facade"), 0)):
-            arguments = ["plan" if part == "build" else part for part in self.build_arguments(project, "--json", *more)]
-            outcome = self.run_sagebuild(*arguments)
+            _, *arguments = self.build_arguments(project, "--json", *more)
+            outcome = self.run_sagebuild("plan", *arguments)
             self.assertEqual(outcome.code, 0, outcome)
-            rows = [row for module in json.loads(outcome.stdout)["modules"] for row in module["sources"]]
+            modules = json.loads(outcome.stdout)["modules"]
+            rows = [row for module in modules for row in module["sources"]]
             self.assertEqual(len(rows), 5, outcome)
             self.assertEqual(sum(row["mode"] == "full headers" for row in rows), full, outcome)
 
     def test_answers_are_torchs(self):
-        """The sources that do not get along with a stand-in include a header of torch's that is small, to save time."""
+        """What asks for torch's macros includes a small header of torch's, to be fast."""
         macro = "C10_CUDA_ERROR_HANDLED"
-        project = self.project({"cross": CROSS, **ASKING}, macro, "c10/cuda/CUDAException.h")
+        project = self.project(MODULES, macro, "c10/cuda/CUDAException.h")
         folder, modes, outcome = self.made(project, "--headers", "facade", arch="8.9 9.0")
         self.assert_answers(folder)
-        self.assertEqual(modes["cross.cu"], ("facade headers", ""), outcome)
-        for source, mode, name in (("arch.cu", "full headers", macro), ("host.cu", "facade device, full host headers", macro),
-                                   ("outside.cu", "full headers", macro), ("bind.cpp", "full headers", "AT_DISPATCH_SWITCH|TORCH_VERSION_MAJOR")):
-            self.assertEqual(modes[source][0], mode, outcome)
-            self.assertRegex(modes[source][1], rf"macro '({name})'", outcome)
+        self.assertEqual({source: mode for source, (mode, _) in modes.items()}, MODES, outcome)
+        reasons = {source: reason for source, (_, reason) in modes.items()}
+        self.assertEqual(reasons.pop("cross.cu"), "", outcome)
+        self.assertRegex(reasons.pop("bind.cpp"), "^macro '(AT_DISPATCH_SWITCH|TORCH_VERSION)")
+        for reason in reasons.values():
+            self.assertRegex(reason, f"^macro '{macro}'", outcome)
 
 
 class Race(Shapes):
-    """An image belongs to the build that made it: the one of another build may not be in an object that the cache gives."""
+    """An object that the cache gives may not hold the image of another build."""
 
     def test_the_module_registers_the_image_of_its_source(self):
         project = self.project({"race": {"race.cu": ""}}, "", "")
@@ -280,29 +314,31 @@ class Race(Shapes):
             module, = folder.glob("*.so")
             registered = gpu_images.registered(module)
             self.assertEqual(registered, [["sm_89"]], outcome)
-            self.assertEqual(gpu_images.all_images(module), ["sm_89"], "each image is in the module once")
+            self.assertEqual(gpu_images.all_images(module), ["sm_89"], "the images in the module")
             code = module.read_bytes()
             there = {value for value in values.values() if struct.pack("<f", value) in code}
             self.assertEqual(there, {value}, outcome)
 
 
 class Full(Shapes):
-    """The same with torch/extension.h everywhere, which takes minutes, and against what `--headers full` makes."""
+    """With torch/extension.h everywhere, which takes minutes, against `--headers full`."""
 
     def test_full_headers_give_the_same(self):
-        project = self.project({"cross": CROSS, **ASKING}, "TORCH_VERSION_MAJOR", "torch/extension.h")
-        ours, modes, outcome = self.made(project, "--headers", "facade", arch="8.9 9.0", name="ours")
+        project = self.project(MODULES, "TORCH_VERSION_MAJOR", "torch/extension.h")
+        ours, modes, _ = self.made(project, "--headers", "facade", arch="8.9 9.0", name="ours")
         ours_wheel, = self.out.glob("*.whl")
         ours_wheel = ours_wheel.rename(self.world / "ours" / ours_wheel.name)
-        torchs, _, _ = self.made(project, "--headers", "full", "--no-cache", arch="8.9 9.0", name="torchs")
+        torchs, _, _ = self.made(project, "--headers", "full", "--no-cache", arch="8.9 9.0",
+                                 name="torchs")
         torchs_wheel, = self.out.glob("*.whl")
         for folder in (ours, torchs):
             self.assert_answers(folder)
-        compared = subprocess.run([support.torch_python(), support.SOURCE / "tests/e2e/same_kernels.py", ours_wheel, torchs_wheel],
-                                  capture_output=True, text=True)
-        self.assertEqual(compared.returncode, 0, compared.stdout + compared.stderr)
-        self.assertEqual({source for source, (mode, _) in modes.items() if mode == "full headers"},
-                         {"arch.cu", "host.cu", "outside.cu", "bind.cpp"}, modes)
+        programs = support.torch_packages() / "triton" / "backends" / "nvidia" / "bin"
+        os.environ.setdefault("CUOBJDUMP", str(programs / "cuobjdump"))
+        told, differences = same_kernels.compare(ours_wheel, torchs_wheel)
+        print("\n".join(told))
+        self.assertEqual(differences, 0)
+        self.assertEqual({source: mode for source, (mode, _) in modes.items()}, MODES)
 
 
 if __name__ == "__main__":
