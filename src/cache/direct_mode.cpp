@@ -103,8 +103,17 @@ ByFirstName ways_found(const std::vector<std::string>& files, const std::vector<
 }
 
 void add_found(const std::string& folder, const ByFirstName& ways, FolderNames& names, std::set<std::string>& found) {
+  // A folder that is not there holds none of the thousand headers that another of its name does.
+  std::unordered_map<std::string_view, bool> is_there;
+  const auto may_be_in = [&](std::string_view subfolder) {
+    const auto [entry, is_new] = is_there.try_emplace(subfolder);
+    if (is_new) entry->second = seen_at(joined(folder, subfolder), true).has_value();
+    return entry->second;
+  };
   const auto add = [&](const std::vector<FoundAs>& all) {
     for (const FoundAs& as : all) {
+      const auto slash = as.relative.rfind('/');
+      if (slash != std::string_view::npos && !may_be_in(as.relative.substr(0, slash))) continue;
       std::string candidate = joined(folder, as.relative);
       if (candidate == as.path) continue;
       auto seen = seen_at(candidate);

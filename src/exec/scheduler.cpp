@@ -9,6 +9,7 @@
 
 #include "nodes.hpp"
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/scope.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/signals.hpp"
@@ -143,6 +144,10 @@ class Scheduler {
     lay_out(step);
     if (settings_.cache != nullptr && step.key) running.key = step.key();
     if (running.key && restored(step, *running.key)) return done(running, true, {});
+    if (running.key && in_flight_.contains(running.key->digest())) {
+      waiting_.emplace(running.key->digest(), id);  // what runs now will be its hit
+      return;
+    }
     if (step.expand) {
       if (auto graph = step.expand(nullptr)) {
         nodes_.add(*std::move(graph), id, settings_.history);
@@ -167,6 +172,7 @@ class Scheduler {
     running.command = shell_line(command.argv);
     running.log = command.log;
     const std::string& label = nodes_.at(running.node).step.label;
+    if (running.key) in_flight_.insert(running.key->digest());
     running_.emplace(processes_.start(command), running);
     report_.step_started(progress(label));
   }
@@ -174,6 +180,7 @@ class Scheduler {
   void ended(Processes::Id process, const ProcessResult& result) {
     const Running running = std::move(running_.at(process));
     running_.erase(process);
+    const ScopeExit wake([&] { wake_waiting(running); });
     std::uint64_t together = result.peak_memory;
     for (const auto& [other, state] : running_) together += memory_for(state.node);
     outcome_.peak_memory = std::max(outcome_.peak_memory, together);
@@ -195,6 +202,18 @@ class Scheduler {
                      {step.label, running.command, result.diagnostics + error.rendered(), running.log.string()},
                      error.message);
             });
+  }
+
+  // Steps with the key of one that ran are asked again, now that its result is there, or that there is none.
+  void wake_waiting(const Running& ended) {
+    if (!ended.key) return;
+    const Digest key = ended.key->digest();
+    in_flight_.erase(key);
+    const auto [first, last] = waiting_.equal_range(key);
+    for (auto entry = first; entry != last; ++entry) {
+      if (nodes_.at(entry->second).state == Node::State::started) nodes_.put_back(entry->second);
+    }
+    waiting_.erase(first, last);
   }
 
   // Exit 0: checked, stored, moved on.
@@ -277,11 +296,15 @@ class Scheduler {
 
   void another_way(NodeId id, Failure failure, const StepFailure& why) {
     const std::vector<NodeId> abandoned = nodes_.abandon_children(id);
-    std::erase_if(running_, [&](const auto& entry) {
+    std::vector<Running> ended_early;
+    std::erase_if(running_, [&](auto& entry) {
       const bool is_child = std::ranges::find(abandoned, entry.second.node) != abandoned.end();
-      if (is_child) processes_.kill_now(entry.first);
-      return is_child;
+      if (!is_child) return false;
+      processes_.kill_now(entry.first);
+      ended_early.push_back(std::move(entry.second));
+      return true;
     });
+    for (const Running& child : ended_early) wake_waiting(child);
     std::optional<StepGraph> graph;
     guarded([&] { graph = nodes_.at(id).step.expand(&why); },
             [&](const Error& error) { failure.output += "\n" + error.rendered(); });
@@ -337,6 +360,8 @@ class Scheduler {
   std::set<NodeId> alone_;  // killed for memory once
   std::map<Processes::Id, Running> running_;
   std::map<NodeId, Running> expanded_;
+  std::set<Digest> in_flight_;             // keys of what runs
+  std::multimap<Digest, NodeId> waiting_;  // started, and waiting for the result of a step with the same key
   std::map<NodeId, double> cpu_below_;  // seconds of the sub-steps that were run
   double expected_ = 0;                 // seconds, of the processes that have ended
   double took_ = 0;

@@ -183,6 +183,31 @@ TEST_CASE("a cached step is restored without its process; direct mode hands over
   CHECK(cache.by_files == 1);
 }
 
+TEST_CASE("of two steps with one key that are ready at once, one runs and the other is its hit") {
+  World world;
+  MemoryCache cache;
+  world.settings.cache = &cache;
+  const bool fails = GENERATE(false, true);
+  const auto twin = [&](const std::string& name) {
+    Step step = world.shell(name, "echo ran >> runs; sleep 0.2; echo content > " + name + "/out");
+    step.folder = world.folder.path() / name;
+    step.key = [] { return ActionKey("sh", "twin"); };
+    step.outputs = {{"out", step.folder / "out"}};
+    if (fails) step.check = [] { throw Error(ErrorKind::failed, "no"); };
+    return step;
+  };
+  StepGraph graph = {twin("one"), twin("two")};
+  if (fails) {
+    CHECK_THROWS_MATCHES(world.run(std::move(graph)), Error, says("a step of the build failed"));
+    return;
+  }
+  const ExecOutcome outcome = world.run(std::move(graph));
+  CHECK(world.text("runs") == "ran\n");
+  CHECK(world.text("one/out") == "content\n");
+  CHECK(world.text("two/out") == "content\n");
+  CHECK(std::ranges::count(outcome.steps, true, &StepRecord::cached) == 1);
+}
+
 TEST_CASE("outputs that a check refuses are not stored") {
   World world;
   MemoryCache cache;
