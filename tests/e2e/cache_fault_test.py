@@ -24,11 +24,11 @@ class BrokenCache(support.EndToEnd):
 
     @support.require(support.can_mount(), "no mount namespace without root")
     def test_full(self):
-        self.assert_builds_with_one_warning(self.build(self.package, prefix=self.mounted("size=64k")))
+        self.assert_builds_with_one_warning(self.build(self.package, prefix=self.mounted("size=64k,mode=700")))
 
     @support.require(support.can_mount(), "no mount namespace without root")
     def test_read_only(self):
-        self.assert_builds_with_one_warning(self.build(self.package, prefix=self.mounted("ro")))
+        self.assert_builds_with_one_warning(self.build(self.package, prefix=self.mounted("ro,mode=700")))
 
     def test_entries_that_were_cut(self):
         """Every second file of the cache loses its end: those are misses, and the wheel is the same."""

@@ -422,14 +422,14 @@ class Facade(support.EndToEnd):
         launcher = (support.SOURCE / "tests/e2e/packages/tiny/csrc/kernel.cu").read_text()
         package = support.tiny_package(self.world / "tiny", kernel="#include <torch/extension.h>\n" + launcher +
                                        "int64_t length_of(torch::Tensor x) { return x.contiguous().numel(); }\n")
-        first = self.build(package)
+        first = self.build(package, "--headers", "facade")
         self.assertEqual(first.code, 0, first)
         wheel, = self.out.glob("*.whl")
         wheel.unlink()
         shutil.copytree(support.SOURCE / "patches", self.world / "data" / "patches")
         (self.world / "data/patches/headers/bridge/torch_bridge.cpp").write_text("#error another torch\n")
         trace = self.world / "trace.json"
-        again = self.build(package, "--timeline", trace, SAGEBUILD_DATA_DIR=str(self.world / "data"))
+        again = self.build(package, "--headers", "facade", "--timeline", trace, SAGEBUILD_DATA_DIR=str(self.world / "data"))
         self.assertEqual(again.code, 0, again)
         self.assertIn("bridge does not compile", again.stderr)
         steps = [event["args"] for event in json.loads(trace.read_text())["traceEvents"] if event["ph"] == "X"]

@@ -186,17 +186,19 @@ TEST_CASE("a compile whose inputs cannot be told is not kept, and that is said")
   CHECK(world.compile("b.cpp").count("g++") == 1);
 }
 
-TEST_CASE("what nvcc's own header brings in is not taken from the cache when it changes") {
+TEST_CASE("a header that only the host compile reads counts") {
   NEEDS_NVCC();
   NvccWorld world;
   // Found before CUDA's own, since the project's folders come first.
-  const auto header = world.tree() / "inc" / "crt" / "host_runtime.h";
-  world.put(header, "#pragma once\n#include_next <crt/host_runtime.h>\nextern \"C\" int extra() { return 1; }\n");
+  const auto header = world.tree() / "inc" / "fatbinary_section.h";
+  const std::string text = read_file(world.toolchain().cuda_home / "include" / "fatbinary_section.h");
+  const auto put = [&](const std::string& value) {
+    world.put(header, "#pragma once\n" + text + "\nextern \"C\" int extra() { return " + value + "; }\n");
+  };
+  put("1");
   world.flags.push_back("-Iinc");
   world.put(world.tree() / "a.cu", std::string(kStart));
-  expect_change(world, "a.cu", [&] {
-    world.put(header, "#pragma once\n#include_next <crt/host_runtime.h>\nextern \"C\" int extra() { return 2; }\n");
-  });
+  expect_change(world, "a.cu", [&] { put("2"); });
   CHECK_FALSE(world.outcomes.back().mode.plain);
 }
 
