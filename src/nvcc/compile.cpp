@@ -103,7 +103,10 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
   Step step() {
     Step step = job_->step("compile");
     auto self = shared_from_this();
-    step.key = [self] { return self->direct("compile"); };
+    step.key = [self] {
+      self->settle_bridge();
+      return self->direct("compile");
+    };
     step.scope = job_->scope;
     step.outputs = {{"object", job_->source.recorded.object}};
     step.files_read = [self] { return self->files_read(); };
@@ -116,6 +119,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
 
   Foresight foresee() {
     Foresight result;
+    settle_bridge();
     const auto key = direct("compile");
     result.cached = key && job_->settings->cache->lookup_by_files(*key, job_->scope).has_value();
     begin();
@@ -135,6 +139,9 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
   bool cuda() const { return job_->source.recorded.language == Language::cuda; }
 
   bool has_bridge() const { return job_->settings->bridge && job_->settings->bridge->fits; }
+
+  // Whether there is one may turn out while this source is compiled. What it started with stands in all its keys.
+  void settle_bridge() { with_bridge_ = has_bridge(); }
 
   bool has_stand_ins() const {
     const auto& settings = *job_->settings;
@@ -186,7 +193,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     key.add("stand-ins", has_stand_ins() ? "yes" : "no");
     key.add("source", job_->mapped(job_->source.recorded.source));
     key.add("ptxas threads", std::to_string(job_->source.costs.ptxas_threads));
-    key.add("bridge", has_bridge() ? "yes" : "no");  // an object that needs it is of no use without
+    key.add("bridge", with_bridge_ ? "yes" : "no");  // an object that needs it is of no use without
     const Words options(job_->argv.begin() + 1, job_->argv.end());
     for (const auto& file : named_files(options, job_->source.recorded.cwd))
       key.add(job_->mapped(file), settings.cache->file_digest(file));
@@ -223,6 +230,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
   std::optional<StepGraph> expand(const StepFailure* failure) {
     if (failure == nullptr) {
       started_ = ActionCache::Clock::now();
+      settle_bridge();
       begin();
       if (!job_->opaque.empty())
         job_->settings->reporter->note(
@@ -297,7 +305,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     if (!has_stand_ins()) return {full, full, false};
     if (!cuda()) return {full, binding, false};
     if (!job_->settings->toolkit->kernel_check_off.empty()) return {full, full, false};
-    return {facade, has_bridge() ? facade : full, false};
+    return {facade, with_bridge_ ? facade : full, false};
   }
 
   void finish() {
@@ -319,6 +327,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
   CompileMode mode_;
   std::string reason_;
   bool ran_ = false;
+  bool with_bridge_ = false;
   unsigned attempts_ = 0;
   ActionCache::Clock::time_point started_;
 };
