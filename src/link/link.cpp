@@ -154,6 +154,7 @@ class Link : public std::enable_shared_from_this<Link> {
     strip.after = {0};
     strip.folder = folder_ / "strip";
     strip.reads = {linked()};
+    strip.writes = {output_};
     strip.command = [self] {
       make_folders(self->output_.parent_path());
       return Command{.argv = {"strip", "--strip-unneeded", "-o", self->output_.string(),

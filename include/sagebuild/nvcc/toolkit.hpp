@@ -20,7 +20,9 @@ struct Toolkit {
   // The same, and: "host" (the driver and all that it runs or reads itself: compilers proper, assembler, linker, LTO's
   // parts, its specs file), "strip", and of the toolkit "nvcc.profile" and "libdevice". What is not there has no entry.
   std::map<std::string, Digest> tools;
-  Digest runtime_headers;  // crt/host_runtime.h and all it includes, for host compiles
+  // crt/host_runtime.h and all it includes: nvcc's own dependency file does not name them, so that a
+  // compile in one piece is known by them through digest().
+  Digest runtime_headers;
   // Built into the host compiler for C++, then what it has for C alone. Folders that do not exist (yet) stand in front:
   // which place they would have is not told, and a file in one of them counts as one that is found earlier.
   std::vector<std::filesystem::path> system_includes;
