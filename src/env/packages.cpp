@@ -11,6 +11,7 @@
 #include "sagebuild/base/secret.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/env/python.hpp"
+#include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/process.hpp"
 
 namespace sagebuild {
@@ -38,13 +39,13 @@ Command installer_command(std::vector<std::string> argv, const fs::path& log) {
   return command;
 }
 
-// A name on PATH is not enough: version managers put shims there that fail.
+// The one on PATH, else the one that cmake/install-uv.sh fetched. A name is not enough: version managers put shims on
+// PATH that fail.
 std::optional<fs::path> working_uv() {
-  const auto uv = find_program("uv");
-  if (!uv) return std::nullopt;
-  Command command;
-  command.argv = {uv->string(), "--version"};
-  return run(command).ok() ? uv : std::nullopt;
+  for (const auto& uv : {find_program("uv"), find_program("uv", (cache_folder() / "tools" / "bin").string())}) {
+    if (uv && run({{uv->string(), "--version"}}).ok()) return uv;
+  }
+  return std::nullopt;
 }
 
 bool says_any(std::string_view text, const auto& words) {

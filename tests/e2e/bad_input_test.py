@@ -178,14 +178,9 @@ class Output(support.EndToEnd):
         self.assert_fails(outcome, FAILED, str(self.out))
         self.assert_nothing_left()
 
-    def full(self, folder, kilobytes):
-        """A prefix that runs a command with `folder` on a file system of that size, seen by the command alone."""
-        mount = f'mount -t tmpfs -o size={kilobytes}k none "{folder}" && exec "$@"'
-        return ["unshare", "-m", "sh", "-c", mount, "sh"]
-
     @support.require(support.can_mount(), "no mount namespace without root")
     def test_output_disk_full(self):
-        outcome = self.build(self.package, prefix=self.full(self.out, 4))
+        outcome = self.build(self.package, prefix=support.mounted(self.out, "size=4k"))
         self.assert_fails(outcome, FAILED, "No space left on device", str(self.out))
 
     @support.require(support.can_mount(), "no mount namespace without root")
@@ -193,7 +188,7 @@ class Output(support.EndToEnd):
         # Full while the source is copied, while setup.py runs, and while the toolkit or its test compiles: never its own fault.
         for kilobytes in (16, 64, 1000):
             with self.subTest(kilobytes=kilobytes):
-                outcome = self.build(self.package, prefix=self.full(self.world / "tmp", kilobytes),
+                outcome = self.build(self.package, prefix=support.mounted(self.world / "tmp", f"size={kilobytes}k"),
                                      SAGEBUILD_CACHE_DIR=str(self.world / "cache"))
                 self.assert_fails(outcome, FAILED, "No space left on device", "is full: free some space")
                 self.assert_nothing_left()
@@ -205,7 +200,7 @@ class Output(support.EndToEnd):
         self.out.mkdir()
         kernel = self.package / "csrc" / "kernel.cu"
         kernel.write_text(kernel.read_text() + "__global__ void another(int* p) { *p = 2; }\n")
-        outcome = self.build(self.package, prefix=self.full(self.world / "tmp", 700))
+        outcome = self.build(self.package, prefix=support.mounted(self.world / "tmp", "size=700k"))
         self.assert_fails(outcome, FAILED, "No space left on device", "a disk is full: free some space")
         self.assert_nothing_left()
 
