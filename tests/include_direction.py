@@ -10,7 +10,8 @@ import sys
 
 LEVELS = [
     ["base"],
-    ["sys", "net", "vcs"],
+    ["sys", "net"],
+    ["vcs"],
     ["model"],
     ["report"],
     ["source", "recipe", "patch", "probe", "nvcc", "link", "plan", "exec", "cache", "wheel", "gpu", "verify", "hub", "env"],

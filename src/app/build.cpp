@@ -5,6 +5,7 @@
 #include <future>
 
 #include "sagebuild/app/arch_choice.hpp"
+#include "sagebuild/app/check.hpp"
 #include "sagebuild/app/compile.hpp"
 #include "sagebuild/app/run_log.hpp"
 #include "sagebuild/base/digest.hpp"
@@ -45,18 +46,6 @@ struct PreparedBuild {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kDefaultRecipe = "sageattention";
-
-SourceSpec source_of(const BuildSettings& settings, const Recipes& recipes) {
-  if (!settings.source.location.empty()) return settings.source;
-  const Recipe& recipe = recipes.named(settings.recipe.empty() ? kDefaultRecipe : settings.recipe);
-  SourceSpec source = settings.source;
-  source.location = recipe.url;
-  if (source.ref.empty()) source.ref = recipe.ref;
-  // A recipe of ours can have its source among our own data (examples/minisage).
-  if (source.location.find("://") == std::string::npos) source.location = data_folder() / source.location;
-  return source;
-}
 
 FetchOptions fetch_options(const BuildSettings& settings, const Recipes& recipes, const fs::path& destination) {
   FetchOptions options;
@@ -162,12 +151,7 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool build
     report.note(fmt::format("temporary files stay in '{}'", build.work.path().string()));
   }
   build.logs = builds ? make_run_log(build.work.path(), report) : build.work.path() / "logs";
-  // A machine that cannot build says so before anything is fetched.
-  const Recipes recipes = load_recipes(data_folder() / "patches", settings.recipe_file);
-  const SourceSpec source = source_of(settings, recipes);
-  require_source(source);  // before an environment is made for it
-  // Likewise what cannot be read of the list; `native` has its turn when the recipe is known.
-  (void)parse_inherited_arch_list(replaced(lower(settings.archs.text), "native", ""));
+  const auto [recipes, source] = check(settings);
   build.python = find_python(settings.python, report);
   build.python_in_use = hold_environment(build.python);
   build.toolchain = find_toolchain(settings.toolchain, build.python, report);
@@ -178,7 +162,7 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool build
   build.tree.checkout = fetch(source, fetch_options(settings, recipes, build.work.path() / "tree"), report);
   report.note(described(build.tree.checkout));
   build.recipe = recipe_of(settings, recipes, build.tree.checkout, report);
-  const ArchList archs = choose_archs(settings.archs, build.recipe, report);
+  const ArchList archs = choose_archs(settings.archs, build.recipe, build.toolchain.cuda, report);
   require_cuda_for(archs, build.toolchain);
   if (build.recipe && settings.patch) build.tree = patch_tree(build.tree.checkout, *build.recipe);
 
@@ -198,6 +182,21 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool build
   return state;
 }
 
+// For who reads the plan when the temporary folder is gone: sources relative to the project, the rest below the name
+// that objects carry, too.
+BuildPlan told_plan(BuildPlan plan, const PreparedBuild& state) {
+  const std::string project = state.project().string() + "/";
+  const std::string work = state.work.path().string();
+  const auto told = [&](const std::string& text) {
+    return replaced(replaced(text, project, ""), work, "/sagebuild/build");
+  };
+  for (PlannedModule& module : plan.modules) {
+    for (PlannedSource& source : module.sources) source.recorded.source = told(source.recorded.source.string());
+    for (std::string& word : module.link) word = told(word);
+  }
+  return plan;
+}
+
 CompileRoom compile_room(const PreparedBuild& state, const BuildSettings& settings) {
   return {state.recipe ? state.recipe->package : "", state.project(), state.work.path(), settings.keep_temp};
 }
@@ -213,7 +212,7 @@ PlanOutcome plan_build(BuildSettings settings, Reporter& report) {
   BuildForecast forecast = foresee_modules(state->plan, state->toolchain, state->python, compile_room(*state, settings),
                                            settings.headers, execution, report);
   cache->flush();
-  return {std::move(state->plan), std::move(forecast)};
+  return {told_plan(std::move(state->plan), *state), std::move(forecast)};
 }
 
 BuildOutcome build(BuildSettings settings, Reporter& report) {
@@ -241,7 +240,7 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
   const Wheel wheel =
       packed(pack_settings(state, compiled.modules, settings.output), state.work.path() / "compressed", *cache);
   cache->flush();
-  return {wheel, state.plan, compiled.sources, compiled.execution, cache->counters()};
+  return {wheel, told_plan(state.plan, state), compiled.sources, compiled.execution, cache->counters()};
 }
 
 }  // namespace sagebuild

@@ -26,6 +26,8 @@ namespace fs = std::filesystem;
 constexpr const char* kMarker = "sagebuild-env.json";  // written last: without it an environment is half-made
 constexpr const char* kMarkerSchema = "sagebuild-env/1";
 // Measured: torch 2.11 with its CUDA packages takes 5.1 GB, and 2.8 GB of wheels pass through the installer's cache.
+constexpr std::uint64_t kFetchedForTorch = 2'800'000'000;
+constexpr std::uint64_t kSizeWithTorch = 5'100'000'000;
 constexpr std::uint64_t kDiskForTorch = 8'000'000'000;
 
 fs::path environment_folder(const std::string& name) { return environments_folder() / name; }
@@ -138,12 +140,19 @@ void add_cuda_compiler(const EnvironmentRequest& request, const fs::path& folder
   complete_toolkit(torch.root.parent_path() / "nvidia" / fmt::format("cu{}", torch.cuda.major()));
 }
 
+// PyTorch publishes an index for each CUDA that it builds for.
+std::string index_option(const std::string& cuda) {
+  const Version version = parse_version(cuda).value_or(Version());
+  // Of 11 and 12 the minor that most torch versions were built with.
+  const int minor = cuda.find('.') == std::string::npos && version.major() < 13 ? 8 : version.minor();
+  return fmt::format("--index-url https://download.pytorch.org/whl/cu{}{}", version.major(), minor);
+}
+
 Error other_cuda(const EnvironmentRequest& request, std::string_view index, const std::string& cuda) {
   return {ErrorKind::environment,
           fmt::format("torch {} from {} is built with CUDA {}, not {}", request.torch, index, cuda, request.cuda),
           {},
-          fmt::format("name an index that has it with --index-url: PyTorch publishes one for cu{}",
-                      replaced(request.cuda, ".", ""))};
+          fmt::format("name an index that has it: {}", index_option(request.cuda))};
 }
 
 void require_asked_cuda(const EnvironmentRequest& request, const PythonEnv& python) {
@@ -161,20 +170,23 @@ std::string cuda_on_pypi(const std::string& torch) {
   return version >= Version{2, 5} ? "12.4" : "";
 }
 
+// What torch will be built with; empty where only the index knows.
+std::string foreseen_cuda(const EnvironmentRequest& request) {
+  if (!request.cuda.empty()) return request.cuda;
+  if (request.index_url.empty()) return cuda_on_pypi(request.torch);
+  // PyTorch's own indexes end in "/cu128".
+  std::string_view last = request.index_url;
+  while (last.ends_with('/')) last.remove_suffix(1);
+  last.remove_prefix(last.rfind('/') + 1);
+  if (!take_prefix(last, "cu") || last.size() != 3 || !to_integer(last)) return "";
+  return fmt::format("{}.{}", last.substr(0, 2), last.substr(2));
+}
+
 // Before gigabytes come in vain.
 void require_index_for_cuda(const EnvironmentRequest& request) {
   if (request.torch.empty() || request.cuda.empty() || !request.index_url.empty()) return;
   const std::string there = cuda_on_pypi(request.torch);
   if (!there.empty() && !version_fits(request.cuda, there)) throw other_cuda(request, "PyPI", there);
-}
-
-void require_disk(const EnvironmentRequest& request) {
-  const std::uint64_t free = free_disk(environments_folder());
-  if (request.torch.empty() || free >= kDiskForTorch) return;
-  throw Error(ErrorKind::environment,
-              fmt::format("an environment with torch needs {} and '{}' has {}", human_size(kDiskForTorch),
-                          environments_folder().string(), human_size(free)),
-              {}, "free some disk (sagebuild env ls, cache), or set SAGEBUILD_CACHE_DIR to a larger one");
 }
 
 void require_plain_name(const std::string& name) {
@@ -192,9 +204,20 @@ std::string default_python() {
   return python ? parse_version(probe_python(*python).version).value_or(Version()).major_minor() : "3.11";
 }
 
+EnvironmentRequest with_python(EnvironmentRequest request) {
+  if (request.python.empty()) request.python = default_python();
+  return request;
+}
+
+void announce_fetch(const EnvironmentRequest& request, Reporter& report) {
+  if (request.torch.empty()) return;
+  report.note(environment_cost(request));
+}
+
 PythonEnv make_environment(const EnvironmentRequest& request, const fs::path& folder, const fs::path& log,
                            Reporter& report) {
   report.stage(fmt::format("making the environment '{}'", folder.filename().string()));
+  announce_fetch(request, report);
   make_venv(folder, request.python, request.offline, log);
   PythonEnv python = probe_python(environment_python(folder));
   if (!python.has_headers) {  // known now, before gigabytes come in vain
@@ -202,7 +225,7 @@ PythonEnv make_environment(const EnvironmentRequest& request, const fs::path& fo
   }
   if (!request.torch.empty()) {
     const std::string torch = "torch " + request.torch;
-    report.stage(fmt::format("installing {} (about 2.8 GB to fetch, 5.1 GB on disk)", torch));
+    report.stage(fmt::format("installing {}", torch));
     install(request, folder, log, torch, {"torch==" + request.torch}, request.index_url);
   }
   if (!request.tools.empty()) install(request, folder, log, "the build tools", request.tools, "");
@@ -229,9 +252,48 @@ std::string environment_name(const EnvironmentRequest& request) {
   return name;
 }
 
+void require_disk_for(const EnvironmentRequest& request) {
+  const std::uint64_t free = free_disk(environments_folder());
+  if (request.torch.empty() || free >= kDiskForTorch) return;
+  throw Error(ErrorKind::environment,
+              fmt::format("an environment with torch needs {} and '{}' has {}", human_size(kDiskForTorch),
+                          environments_folder().string(), human_size(free)),
+              {}, "free some disk (sagebuild env ls, cache), or set SAGEBUILD_CACHE_DIR to a larger one");
+}
+
+std::string index_option_for(const EnvironmentRequest& request) {
+  if (request.cuda.empty() || !request.index_url.empty()) return "";
+  const std::string there = cuda_on_pypi(request.torch);
+  return !there.empty() && version_fits(request.cuda, there) ? "" : index_option(request.cuda);
+}
+
+std::string environment_cost(const EnvironmentRequest& request) {
+  const std::string name = environment_name(with_python(request));
+  return fmt::format("torch {} with its CUDA packages: {} to fetch, {} in '{}', where {} are free",
+                     request.torch, human_size(kFetchedForTorch), human_size(kSizeWithTorch),
+                     environment_folder(name).string(),
+                     human_size(free_disk(environments_folder())));
+}
+
+PythonEnv foresee_environment(const EnvironmentRequest& asked) {
+  const EnvironmentRequest request = with_python(asked);
+  require_plain_name(environment_name(request));
+  require_index_for_cuda(request);
+  require_venv_maker(asked.python);
+  PythonEnv python;
+  if (request.torch.empty()) return python;
+  TorchInfo torch;
+  torch.version = request.torch;
+  torch.number = parse_version(request.torch).value_or(Version());
+  torch.cuda = parse_version(foreseen_cuda(request)).value_or(Version());
+  // Where it will lie, so that a look beside it finds nothing yet.
+  torch.root = environment_folder(environment_name(request)) / "torch";
+  python.torch = std::move(torch);
+  return python;
+}
+
 PythonEnv create_environment(const EnvironmentRequest& asked, Reporter& report) {
-  EnvironmentRequest request = asked;
-  if (request.python.empty()) request.python = default_python();
+  const EnvironmentRequest request = with_python(asked);
   const std::string name = environment_name(request);
   require_plain_name(name);
   const FileLock lock = lock_environment(name, report);
@@ -241,7 +303,7 @@ PythonEnv create_environment(const EnvironmentRequest& asked, Reporter& report) 
     return probe_python(environment_python(folder));
   }
   require_index_for_cuda(request);
-  require_disk(request);
+  require_disk_for(request);
   const FileLock unused = wait_for_users(name, report);
   remove_folder(folder);
   const fs::path log = environments_folder() / ("." + name + ".log");

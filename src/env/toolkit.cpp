@@ -7,6 +7,7 @@
 #include "env/packages.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/env/system.hpp"
 #include "sagebuild/env/toolkit_packages.hpp"
 #include "sagebuild/sys/machine.hpp"
 #include "sagebuild/sys/paths.hpp"
@@ -194,7 +195,7 @@ HostCompiler probe_host_compiler(const fs::path& path) {
   const ProcessResult result = run(command);
   if (!result.ok()) {
     throw Error(ErrorKind::environment, fmt::format("'{}' does not work as a C++ compiler", path.string()),
-                last_lines(result.diagnostics, 3), "apt-get install g++, or set CXX");
+                last_lines(result.diagnostics, 3), install_compiler(this_system()) + ", or set CXX");
   }
   const auto macro = [&](std::string_view name) {
     for (const std::string_view line : lines_of(result.output)) {
@@ -215,7 +216,7 @@ HostCompiler find_host_compiler(const fs::path& cuda_home, Reporter& report) {
   if (!path) {
     const std::string who = named.origin.empty() ? "" : fmt::format(" ({})", named.origin);
     throw Error(ErrorKind::environment, fmt::format("there is no C++ compiler '{}'{}", named.command, who), {},
-                "apt-get install g++");
+                install_compiler(this_system()));
   }
   const HostCompiler compiler = probe_host_compiler(*path);
   if (taken_by(cuda_home, compiler)) return compiler;
@@ -235,7 +236,8 @@ HostCompiler find_host_compiler(const fs::path& cuda_home, Reporter& report) {
       fmt::format("'{}' is {} {}, and the nvcc of '{}' takes {} at most", path->string(), kind, compiler.version.text(),
                   cuda_home.string(), newest),
       {},
-      fmt::format("apt-get install {0}-{1} && export CXX={2}-{1}", kind, newest, compiler.clang ? "clang++" : "g++"));
+      compiler.clang ? fmt::format("apt-get install clang-{0} && export CXX=clang++-{0}", newest)
+                     : install_compiler(this_system(), newest));
 }
 
 }  // namespace sagebuild

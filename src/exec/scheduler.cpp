@@ -36,6 +36,7 @@ struct Running {
 class Scheduler {
  public:
   Scheduler(StepGraph graph, const ExecSettings& settings, Reporter& report) : settings_(settings), report_(report) {
+    parts_ = graph.size();
     nodes_.add(std::move(graph), kNoNode, settings.history);
   }
 
@@ -269,6 +270,16 @@ class Scheduler {
     event.seconds = now() - running.started;
     report_.step_finished(event);
     if (parent != kNoNode) children_done(parent);
+    if (nodes_.at(running.node).parent == kNoNode) part_done(running.node, result.cpu_seconds);
+  }
+
+  // The user thinks of sources and modules, not of what they are made of.
+  void part_done(NodeId id, double cpu_seconds) {
+    ++parts_done_;
+    const Step& step = nodes_.at(id).step;
+    StepProgress event = progress(cpu_seconds > 0 ? step.label : step.label + " (cached)");
+    event.seconds = cpu_seconds;
+    report_.part_finished(event);
   }
 
   // All sub-steps are done, so the step itself is: it has outputs of its own to check and store.
@@ -287,6 +298,7 @@ class Scheduler {
     if (refused) return another_way(id, {step.label, "", refused->rendered(), ""}, {step.kind, refused->message});
     const NodeId parent = nodes_.done(id);
     if (parent != kNoNode) children_done(parent);
+    if (nodes_.at(id).parent == kNoNode) part_done(id, cpu_below_[id]);
   }
 
   // A sub-step's failure is its parent's business first: it may know another way.
@@ -348,7 +360,7 @@ class Scheduler {
   }
 
   StepProgress progress(std::string label) const {
-    return {nodes_.finished(), nodes_.total(), std::move(label), 0, seconds_left()};
+    return {parts_done_, parts_, std::move(label), 0, seconds_left()};
   }
 
   // How long steps took against what was expected of them: another machine, or another load than last time. Some
@@ -383,6 +395,8 @@ class Scheduler {
   ExecSettings settings_;
   Reporter& report_;
   Nodes nodes_;
+  std::size_t parts_ = 0;       // steps of the graph that was given
+  std::size_t parts_done_ = 0;
   std::set<NodeId> alone_;  // killed for memory once
   std::map<Processes::Id, Running> running_;
   std::map<NodeId, Running> expanded_;

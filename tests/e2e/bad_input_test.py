@@ -1,6 +1,7 @@
 """Bad input: each case ends with its exit code, a message that names the object, a hint, and nothing half-written."""
 
 import os
+import pathlib
 import shutil
 import socket
 import subprocess
@@ -46,6 +47,43 @@ class Source(support.EndToEnd):
         shutil.rmtree(package / ".git")
         self.assert_fails(self.build(package, "--ref", "main"), USAGE, "tiny")
         self.assert_nothing_left()
+
+
+class BeforeAnythingIsFetched(support.EndToEnd):
+    """No environment is there, and none can be made (--offline): what is wrong is told all the same, for it is looked at first."""
+
+    def refused(self, code, *arguments, says, command="build"):
+        outcome = self.run_sagebuild(command, "--offline", *arguments)
+        self.assert_fails(outcome, code, *says)
+        self.assertEqual(list((self.world / "cache").rglob("envs/*")), [])
+        self.assert_nothing_left()
+
+    def test_what_is_known_without_it(self):
+        package = support.tiny_package(self.world / "tiny")
+        (self.world / "notes.txt").write_text("no source\n")
+        (self.world / "empty").mkdir()
+        (self.world / "plain").mkdir()
+        for code, arguments, says in (
+                (USAGE, ["--source", package, "--arch", "5.0"], ["'5.0'"]),
+                (USAGE, ["--source", self.world / "nowhere"], ["nowhere"]),
+                (USAGE, ["--source", package, "--ref", "no-such-branch"], ["'no-such-branch'"]),
+                (USAGE, ["--source", self.world / "plain", "--ref", "main"], ["not a git repository"]),
+                (USAGE, ["--source", self.world / "notes.txt"], ["not a source archive"]),
+                (USAGE, ["--source", package, "--recipe", "minisge"], ["'minisge'", "minisage"]),
+                (ENVIRONMENT, ["--source", package, "--cuda-home", self.world / "empty"], [str(self.world / "empty")]),
+                (ENVIRONMENT, ["--source", package, "--torch", "2.11.0", "--cuda", "12.8"], ["download.pytorch.org/whl/cu128"])):
+            with self.subTest(arguments=arguments):
+                self.refused(code, *arguments, says=says)
+
+    @support.require(not list(pathlib.Path("/usr/local").glob("cuda*12*")), "a CUDA 12 toolkit would do")
+    def test_a_torch_without_toolkit(self):
+        self.refused(ENVIRONMENT, "--torch", "2.8.0", says=["torch 2.8.0 needs a CUDA 12 toolkit"])
+
+    def test_a_plan_makes_no_environment_unasked(self):
+        self.refused(ENVIRONMENT, command="plan", says=["2.8 GB", "5.1 GB", str(self.world / "cache"), " are free", "--create-env", "--yes"])
+        for flag in ("--create-env", "--yes"):
+            outcome = self.run_sagebuild("plan", "--offline", flag)
+            self.assertIn("2.8 GB to fetch", outcome.stderr, outcome)  # announced, then tried
 
 
 class SetupPy(support.EndToEnd):

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import textwrap
@@ -67,6 +68,18 @@ class Build(support.EndToEnd):
         document = json.loads(outcome.stdout)
         self.assertEqual(document["schema"], "sagebuild.build/1")
         self.assertTrue(pathlib.Path(document["wheel"]).exists())
+        self.assertNotIn(str(self.world / "tmp"), outcome.stdout, "a path of a folder that is gone")
+        self.assertEqual([source["source"] for source in document["plan"]["modules"][0]["sources"]], ["csrc/binding.cpp", "csrc/kernel.cu"])
+        again = json.loads(self.build(self.package, "--json").stdout)
+        self.assertEqual(again["cached"], again["steps"], again)
+
+    def test_a_line_for_each_source_and_module(self):
+        """Not for each of their dozens of steps, and counted to a total that stays: -v has all."""
+        lines = re.findall(r"^\[(\d)/(\d)\] (.*)$", self.build(self.package).stderr, re.MULTILINE)
+        self.assertEqual([(done, total) for done, total, _ in lines], [("1", "3"), ("2", "3"), ("3", "3")], lines)
+        self.assertEqual({text.split("  ")[0] for _, _, text in lines[:2]}, {"compile binding.cpp", "compile kernel.cu"})
+        self.assertTrue(lines[2][2].startswith("module tiny._kernel"), lines)
+        self.assertIn("ptxas sm_80 kernel.cu", self.build(self.package, "-v", arch="8.0").stderr)
 
     def test_json_on_failure(self):
         outcome = self.build(self.package, "--json", arch="9.9")

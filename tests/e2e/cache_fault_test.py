@@ -46,7 +46,7 @@ class KilledOutright(support.EndToEnd):
         gate = support.Gate(self.world)
         original = (support.SOURCE / "tests/e2e/packages/tiny/csrc/binding.cpp").read_text()
         package = support.tiny_package(self.world / "tiny", binding=gate.include() + original)
-        running = self.start(*self.build_arguments(package, "-j", "2"))
+        running = self.start(*self.build_arguments(package, "-v", "-j", "2"))
         running.wait_for_line("join ")  # the last step of the kernel's source
         gate.reached(running)
         running.process.kill()

@@ -87,7 +87,7 @@ TEST_CASE("each part that a build lacks is named, with the command that brings i
     planted_python(folder, said);
     CHECK_THROWS_MATCHES(find_python(choice, report), Error,
                          says("error: Python 3.11.7 at '" + python + "' has no headers ('/planted/include/Python.h')\n")
-                             .hints("apt-get install python3.11-dev"));
+                             .hints(install_python_headers(this_system(), "3.11")));
   }
   SECTION("torch") {
     said.torch = "";

@@ -82,6 +82,26 @@ TEST_CASE("steps run after what they wait for, the longest chain first") {
   CHECK(world.report.finished.size() == 3);
 }
 
+TEST_CASE("sources and modules are counted, not what they are made of, and their total stays") {
+  World world;
+  world.settings.limits.jobs = 1;
+  StepGraph graph;
+  graph.push_back({.kind = "compile", .subject = "a", .label = "compile a"});
+  graph[0].expand = [&world](const StepFailure* failure) -> std::optional<StepGraph> {
+    if (failure != nullptr) return std::nullopt;
+    StepGraph inner;
+    inner.push_back(world.shell("cicc", "true"));
+    inner.push_back(world.shell("ptxas", "true", {0}));
+    return inner;
+  };
+  graph.push_back(world.shell("module m", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done", {0}));
+  world.run(std::move(graph));
+  CHECK(world.report.finished.size() == 3);
+  REQUIRE(world.report.parts.size() == 2);
+  CHECK(world.report.parts[0].starts_with("1/2 compile a"));
+  CHECK(world.report.parts[1] == "2/2 module m");
+}
+
 TEST_CASE("the critical path is the longest chain to the end, and a circle is refused") {
   StepGraph graph(3);
   graph[0].expected_seconds = 5;

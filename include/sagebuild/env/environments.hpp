@@ -41,6 +41,12 @@ std::filesystem::path environments_folder();
 std::filesystem::path environment_python(const std::filesystem::path& folder);  // FOLDER/bin/python
 std::string environment_name(const EnvironmentRequest& request);                // "py311-torch2.11.0-cu128"
 
+// What that would cost: size, free disk and where it would lie.
+std::string environment_cost(const EnvironmentRequest& request);
+// Throws what can be known to fail before anything is fetched: an index without this CUDA, a disk
+// that is too small, a Python that is not there. Gives what is known of the environment: its torch.
+PythonEnv foresee_environment(const EnvironmentRequest& request);
+
 // Makes the environment, or gives the one that is there and complete. Two at once: the second waits. Errors name the
 // log. Error{environment}: no such Python or torch; Error{network}: packages cannot be had; Error{failed}: disk full.
 PythonEnv create_environment(const EnvironmentRequest& request, Reporter& report);
