@@ -1,18 +1,17 @@
 #include "sagebuild/app/build.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <ctime>
 #include <future>
-#include <set>
 
 #include "sagebuild/app/arch_choice.hpp"
 #include "sagebuild/app/check.hpp"
 #include "sagebuild/app/compile.hpp"
+#include "sagebuild/app/run_log.hpp"
 #include "sagebuild/base/digest.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/env/environments.hpp"
 #include "sagebuild/exec/timeline.hpp"
 #include "sagebuild/patch/patch.hpp"
 #include "sagebuild/plan/plan.hpp"
@@ -32,6 +31,7 @@ struct PreparedBuild {
   TempDir work{"sagebuild"};
   std::filesystem::path logs;
   PythonEnv python;
+  std::unique_ptr<SharedLock> python_in_use;
   Toolchain toolchain;
   std::optional<Recipe> recipe;
   PatchedTree tree;
@@ -46,41 +46,6 @@ struct PreparedBuild {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kLogsKept = 20;
-
-// A folder of its own per run; the oldest beyond the last twenty go.
-fs::path make_run_log() {
-  const fs::path folder = cache_folder() / "logs";
-  make_folders(folder);
-  std::set<fs::path> runs;
-  for (const auto& entry : fs::directory_iterator(folder)) runs.insert(entry.path());
-  for (auto run = runs.begin(); runs.size() >= kLogsKept;) {
-    std::error_code ignored;
-    fs::remove_all(*run, ignored);
-    run = runs.erase(run);
-  }
-  const std::time_t now = std::time(nullptr);
-  std::tm local{};
-  localtime_r(&now, &local);
-  char stamp[32];
-  std::strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &local);
-  const fs::path run = folder / fmt::format("{}-{}", stamp, getpid());
-  open_log(run / "run.log");
-  return run;
-}
-
-// Where no log can be kept a build goes on: it may be the only one that this user ever makes here.
-fs::path open_run_log(const fs::path& work, Reporter& report) {
-  try {
-    return make_run_log();
-  } catch (const Error& error) {
-    report.warning(fmt::format("no log of this run is kept: {}{}", error.message,
-                               error.causes.empty() ? "" : ": " + error.causes.front()));
-  } catch (const std::exception& error) {
-    report.warning(fmt::format("no log of this run is kept: {}", error.what()));
-  }
-  return work / "logs";
-}
 
 FetchOptions fetch_options(const BuildSettings& settings, const Recipes& recipes, const fs::path& destination) {
   FetchOptions options;
@@ -173,8 +138,9 @@ void require_plain_path(const fs::path& work) {
               "set TMPDIR to a folder without them");
 }
 
-// Everything up to the plan.
-std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, ActionCache& cache, Reporter& report) {
+// Everything up to the plan. What builds has a log from its beginning.
+std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool builds, ActionCache& cache,
+                                       Reporter& report) {
   sweep_temp_dirs();
   auto state = std::make_unique<PreparedBuild>();
   PreparedBuild& build = *state;
@@ -184,9 +150,10 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, ActionCach
     build.work.keep();
     report.note(fmt::format("temporary files stay in '{}'", build.work.path().string()));
   }
-  build.logs = open_run_log(build.work.path(), report);
+  build.logs = builds ? make_run_log(build.work.path(), report) : build.work.path() / "logs";
   const auto [recipes, source] = check(settings);
   build.python = find_python(settings.python, report);
+  build.python_in_use = hold_environment(build.python);
   build.toolchain = find_toolchain(settings.toolchain, build.python, report);
   report.stage(fmt::format("python {}, torch {}, CUDA {} ({})", build.python.version,
                            build.python.torch ? build.python.torch->version : "none", build.toolchain.nvcc_build,
@@ -200,9 +167,10 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, ActionCach
   if (build.recipe && settings.patch) build.tree = patch_tree(build.tree.checkout, *build.recipe);
 
   report.stage("recording what setup.py would build");
-  const RecordSettings recording{build.project(), recording_archs(build.recipe, archs), build.work.path() / "record",
-                                 &cache};
-  build.recorded = record_setup(recording, build.python, build.toolchain, report);
+  RecordSettings recording{build.project(), recording_archs(build.recipe, archs), build.work.path() / "record", &cache};
+  recording.log = build.logs / "setup.log";
+  build.recorded = with_kept_log(build.work.path(),
+                                 [&] { return record_setup(recording, build.python, build.toolchain, report); });
   if (build.recorded.modules.empty()) {
     throw Error(ErrorKind::failed, "setup.py of the project compiles no extension module", {},
                 "sagebuild is for packages with CUDA extensions; for others `pip wheel` is enough");
@@ -239,7 +207,7 @@ PlanOutcome plan_build(BuildSettings settings, Reporter& report) {
   require_own_cache(settings.cache.shared);
   const auto cache = open_build_cache(std::move(settings.cache), report);
   const auto history = open_history(action_cache_folder());
-  const auto state = prepare(settings, *cache, report);
+  const auto state = prepare(settings, false, *cache, report);
   const ExecSettings execution{settings.limits, state->logs, cache.get(), history.get()};
   BuildForecast forecast = foresee_modules(state->plan, state->toolchain, state->python, compile_room(*state, settings),
                                            settings.headers, execution, report);
@@ -252,12 +220,12 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
   require_writable_folder(settings.output, "output folder");
   const auto cache = open_build_cache(std::move(settings.cache), report);
   const auto history = open_history(action_cache_folder());
-  const auto prepared = prepare(settings, *cache, report);
+  const auto prepared = prepare(settings, true, *cache, report);
   const PreparedBuild& state = *prepared;
 
   report.stage(fmt::format("compiling {} modules on {} cores", state.plan.modules.size(), settings.limits.jobs));
   const CompileRoom room = compile_room(state, settings);
-  const ExecSettings execution{settings.limits, state.logs, cache.get(), history.get()};
+  const ExecSettings execution{settings.limits, state.logs, cache.get(), history.get(), !log_path().empty()};
   const ModuleOutcome compiled = [&] {
     try {
       return compile_modules(state.plan, state.toolchain, state.python, room, settings.headers, execution, report);

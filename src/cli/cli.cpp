@@ -17,6 +17,7 @@
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/log.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/signals.hpp"
 #include "sagebuild/sys/streams.hpp"
 
@@ -40,6 +41,14 @@ void print_error(const Error& error, bool json) {
                                              {"hint", error.hint},
                                              {"log", error.log}}}};
   std::fputs((redacted(document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace)) + "\n").c_str(), stdout);
+}
+
+// The last words of a run, in its log too.
+int ended_by(Error error, bool json) {
+  if (error.log.empty()) error.log = log_path().string();
+  log_line(error.rendered());
+  print_error(error, json);
+  return static_cast<int>(error.kind);
 }
 
 std::string footer(const std::vector<std::string>& examples) {
@@ -109,7 +118,7 @@ CLI::App& Cli::add_below(CLI::App& parent, std::string name, std::string descrip
   command.callback([this, specs = std::move(specs), run = std::move(run)] {
     chosen_ = [this, specs, run](Reporter& report) {
       std::optional<std::filesystem::path> file;
-      if (std::filesystem::exists(kSettingsFile)) file = kSettingsFile;
+      if (path_exists(kSettingsFile)) file = kSettingsFile;
       return run(Settings::merge(specs, flags_, current_environment(), file, known_), report);
     };
   });
@@ -173,7 +182,7 @@ void Cli::apply_global() const {
   }
   // Child processes find their cache by it, too.
   if (!global_.cache.empty())
-    ::setenv("SAGEBUILD_CACHE_DIR", std::filesystem::absolute(global_.cache).c_str(), /*overwrite=*/1);
+    ::setenv("SAGEBUILD_CACHE_DIR", absolute_path(global_.cache).c_str(), /*overwrite=*/1);
 }
 
 void Cli::warn_of_variables(Reporter& report) const {
@@ -231,18 +240,15 @@ int Cli::run(const std::vector<std::string>& argv) {
     // Whoever threw a hint of a full disk knows better which one it is.
     const auto full = full_disk_hint(join(error.causes, "\n"));
     if (full && error.hint.find("full") == std::string::npos) error.hint = *full;
-    if (error.log.empty()) error.log = log_path().string();
-    print_error(error, global_.json);
-    return static_cast<int>(error.kind);
+    return ended_by(std::move(error), global_.json);
   } catch (const Interrupted& interruption) {
+    log_line("interrupted");
     std::fputs("interrupted\n", stderr);
     std::fflush(nullptr);
     end_by_signal(interruption.signal);
   } catch (const std::exception& error) {
-    print_error(Error(ErrorKind::bug, "sagebuild itself failed", {error.what()}, "please report this with the log",
-                      log_path().string()),
-                global_.json);
-    return static_cast<int>(ErrorKind::bug);
+    return ended_by(Error(ErrorKind::bug, "sagebuild itself failed", {error.what()}, "please report this with the log"),
+                    global_.json);
   }
 }
 

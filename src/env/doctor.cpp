@@ -13,6 +13,7 @@
 #include "sagebuild/net/url.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/vcs/remote_url.hpp"
 
 namespace sagebuild {
@@ -65,7 +66,7 @@ void check_parts(const PythonEnv& python, const System& system, Findings& findin
   check("wheel", PythonPart::wheel,
         python.wheel.empty() ? "comes with setuptools " + python.setuptools : python.wheel);
   if (python.ninja.empty()) {  // sagebuild answers as ninja itself; only a package that it cannot record needs it
-    const bool has_pip = std::filesystem::exists(python.site_packages / "pip");
+    const bool has_pip = is_there(python.site_packages / "pip");
     findings.push_back({Severity::warning, "ninja",
                         fmt::format("ninja is not installed in '{}': needed only by packages that build themselves",
                                     python.executable.string()),

@@ -15,6 +15,7 @@
 #include "sagebuild/env/python.hpp"
 #include "sagebuild/env/toolkit_packages.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/process.hpp"
 
 namespace sagebuild {
@@ -35,6 +36,14 @@ FileLock lock_environment(const std::string& name, Reporter& report) {
   make_folders(environments_folder());
   return FileLock(environments_folder() / ("." + name + ".lock"),
                   [&] { report.note(fmt::format("environment '{}' is in use by another sagebuild: waiting", name)); });
+}
+
+fs::path lock_of_users(const std::string& name) { return environments_folder() / ("." + name + ".used"); }
+
+FileLock wait_for_users(const std::string& name, Reporter& report) {
+  return FileLock(lock_of_users(name), [&] {
+    report.note(fmt::format("environment '{}' is used by a build: waiting for its end", name));
+  });
 }
 
 std::uint64_t disk_used(const fs::path& folder) {
@@ -65,7 +74,7 @@ KeptEnvironment read_environment(const fs::path& folder) {
   kept.python = said.value("python", "");
   kept.torch = said.value("torch", "");
   kept.cuda = said.value("cuda", "");
-  kept.complete = fs::exists(environment_python(folder));  // follows the link: the base Python may have been removed
+  kept.complete = is_there(environment_python(folder));  // follows the link: the base Python may have been removed
   return kept;
 }
 
@@ -96,10 +105,10 @@ void install(const EnvironmentRequest& request, const fs::path& folder, const fs
 // torch 2.11 on says which CUDA release its libraries come from: "Requires-Dist: cuda-toolkit[...]==13.0.2; ...".
 std::string pinned_release(const TorchInfo& torch) {
   const fs::path site_packages = torch.root.parent_path();
-  for (const auto& entry : fs::directory_iterator(site_packages)) {
-    const std::string name = entry.path().filename().string();
+  for (const fs::path& path : entries_of(site_packages)) {
+    const std::string name = path.filename().string();
     if (!name.starts_with("torch-") || !name.ends_with(".dist-info")) continue;
-    const std::string metadata = read_file_if_exists(entry.path() / "METADATA").value_or("");
+    const std::string metadata = read_file_if_exists(path / "METADATA").value_or("");
     for (const std::string_view line : lines_of(metadata)) {
       if (!line.starts_with("Requires-Dist: cuda-toolkit")) continue;
       const auto pin = line.find("==");
@@ -295,9 +304,10 @@ PythonEnv create_environment(const EnvironmentRequest& asked, Reporter& report) 
   }
   require_index_for_cuda(request);
   require_disk_for(request);
+  const FileLock unused = wait_for_users(name, report);
   remove_folder(folder);
   const fs::path log = environments_folder() / ("." + name + ".log");
-  fs::remove(log);
+  remove_path(log);
   try {
     return make_environment(request, folder, log, report);
   } catch (...) {  // an interrupt too: gigabytes that nobody can use are not left behind
@@ -309,14 +319,21 @@ PythonEnv create_environment(const EnvironmentRequest& asked, Reporter& report) 
 
 std::vector<KeptEnvironment> list_environments(bool with_sizes) {
   std::vector<KeptEnvironment> found;
-  if (!fs::is_directory(environments_folder())) return found;
-  for (const auto& entry : fs::directory_iterator(environments_folder())) {
-    if (!entry.is_directory() || entry.path().filename().string().starts_with(".")) continue;
-    found.push_back(read_environment(entry.path()));
-    if (with_sizes) found.back().bytes = disk_used(entry.path());
+  if (!is_folder(environments_folder())) return found;
+  for (const fs::path& path : entries_of(environments_folder())) {
+    if (path.filename().string().starts_with(".") || !is_folder(path)) continue;
+    found.push_back(read_environment(path));
+    if (with_sizes) found.back().bytes = disk_used(path);
   }
   std::ranges::sort(found, {}, &KeptEnvironment::name);
   return found;
+}
+
+std::unique_ptr<SharedLock> hold_environment(const PythonEnv& python) {
+  const fs::path folder = python.executable.parent_path().parent_path();
+  if (folder.empty() || folder.parent_path() != environments_folder()) return nullptr;
+  auto lock = std::make_unique<SharedLock>(lock_of_users(folder.filename()));
+  return lock->held() ? std::move(lock) : nullptr;
 }
 
 std::uint64_t remove_environment(const std::string& name, Reporter& report) {
@@ -328,9 +345,10 @@ std::uint64_t remove_environment(const std::string& name, Reporter& report) {
                 near ? fmt::format("did you mean '{}'?", *near) : "sagebuild env ls shows what there is");
   }
   const FileLock lock = lock_environment(name, report);
+  const FileLock unused = wait_for_users(name, report);
   const fs::path folder = environment_folder(name);
   const std::uint64_t bytes = disk_used(folder);
-  fs::remove(folder / kMarker);  // first, so that an interrupted removal leaves no environment that looks whole
+  remove_path(folder / kMarker);  // first, so that an interrupted removal leaves no environment that looks whole
   remove_folder(folder);
   std::error_code ignored;
   fs::remove(environments_folder() / ("." + name + ".log"), ignored);
@@ -361,7 +379,7 @@ std::string misfit_of(const PythonChoice& choice, const PythonEnv& python) {
 std::optional<FoundPython> fitting_environment(const PythonChoice& choice) {
   const KeptEnvironment* best = nullptr;
   const auto kept = list_environments(false);
-  const auto made = [](const KeptEnvironment& one) { return fs::last_write_time(one.path / kMarker); };
+  const auto made = [](const KeptEnvironment& one) { return last_written(one.path / kMarker); };
   for (const auto& one : kept) {
     const bool fits = one.complete && !one.torch.empty() && version_fits(choice.python, one.python) &&
                       version_fits(choice.torch, one.torch) && version_fits(choice.cuda, one.cuda);

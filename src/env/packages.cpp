@@ -12,6 +12,7 @@
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/env/python.hpp"
 #include "sagebuild/env/system.hpp"
+#include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/process.hpp"
 
 namespace sagebuild {
@@ -114,13 +115,13 @@ fs::path python_on_path(const std::string& version) {
 
 }  // namespace
 
-// A name on PATH is not enough: version managers put shims there that fail.
+// The one on PATH, else the one that cmake/install-uv.sh fetched. A name is not enough: version managers put shims on
+// PATH that fail.
 std::optional<fs::path> working_uv() {
-  const auto uv = find_program("uv");
-  if (!uv) return std::nullopt;
-  Command command;
-  command.argv = {uv->string(), "--version"};
-  return run(command).ok() ? uv : std::nullopt;
+  for (const auto& uv : {find_program("uv"), find_program("uv", (cache_folder() / "tools" / "bin").string())}) {
+    if (uv && run({{uv->string(), "--version"}}).ok()) return uv;
+  }
+  return std::nullopt;
 }
 
 std::vector<std::string> last_lines(std::string_view text, std::size_t count) {

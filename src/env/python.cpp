@@ -12,6 +12,7 @@
 #include "sagebuild/report/silent_reporter.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/process.hpp"
 
 namespace sagebuild {
@@ -76,13 +77,13 @@ constexpr const char* kAbiScript =
 constexpr auto kProbeLimit = std::chrono::seconds(60);  // a cold network home takes its time
 
 fs::path resolve_interpreter(const fs::path& given) {
-  if (fs::is_directory(given)) {
-    if (fs::exists(environment_python(given))) return environment_python(given);
+  if (is_folder(given)) {
+    if (path_exists(environment_python(given))) return environment_python(given);
     throw Error(ErrorKind::environment, fmt::format("'{}' is a folder without bin/python", given.string()), {},
                 "give --python an interpreter or the folder of a virtual environment");
   }
   if (given.string().find('/') != std::string::npos) {
-    if (fs::exists(given)) return fs::absolute(given);
+    if (path_exists(given)) return absolute_path(given);
   } else if (const auto found = find_program(given.string())) {
     return *found;
   }
@@ -167,7 +168,7 @@ std::vector<MissingPart> missing_for_build(const PythonEnv& python, const System
   std::vector<MissingPart> missing;
   const std::string where = python.executable.string();
   // An environment that uv made has no pip of its own.
-  const std::string pip = install_into(system, where, fs::exists(python.site_packages / "pip"));
+  const std::string pip = install_into(system, where, is_there(python.site_packages / "pip"));
   if (!python.has_headers) {
     const Version version = parse_version(python.version).value_or(Version());
     missing.push_back({PythonPart::headers,

@@ -13,6 +13,7 @@
 #include "sagebuild/env/toolkit_packages.hpp"
 #include "sagebuild/report/silent_reporter.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 
 namespace sagebuild {
 namespace {
@@ -69,10 +70,10 @@ std::vector<fs::path> math_headers(const fs::path& cuda_home, const PythonEnv& p
   if (!python.torch) return folders;
   const fs::path packages = python.torch->root.parent_path() / "nvidia";
   for (const char* header : {"cublas_v2.h", "cusparse.h", "cusolverDn.h"}) {
-    if (fs::exists(cuda_home / "include" / header) || !fs::is_directory(packages)) continue;
-    for (const auto& package : fs::directory_iterator(packages)) {  // nvidia/cu13, or nvidia/cublas ... of CUDA 12
-      const fs::path include = package.path() / "include";
-      if (!fs::exists(include / header)) continue;
+    if (is_there(cuda_home / "include" / header)) continue;
+    for (const fs::path& package : entries_if_readable(packages)) {  // nvidia/cu13, or nvidia/cublas ... of CUDA 12
+      const fs::path include = package / "include";
+      if (!is_there(include / header)) continue;
       if (std::ranges::find(folders, include) == folders.end()) folders.push_back(include);
       break;
     }

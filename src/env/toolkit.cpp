@@ -10,6 +10,7 @@
 #include "sagebuild/env/system.hpp"
 #include "sagebuild/env/toolkit_packages.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/process.hpp"
 
 namespace sagebuild {
@@ -26,7 +27,7 @@ struct Candidate {
 constexpr const char* kNoCudart = "has no libcudart.so to link with";
 
 bool has_cudart(const fs::path& home) {
-  return fs::exists(home / "lib64" / "libcudart.so") || fs::exists(home / "lib" / "libcudart.so");
+  return is_there(home / "lib64" / "libcudart.so") || is_there(home / "lib" / "libcudart.so");
 }
 
 std::string misfit_hint(const Candidate& candidate, const ToolkitProbe& probe) {
@@ -39,10 +40,8 @@ std::string misfit_hint(const Candidate& candidate, const ToolkitProbe& probe) {
 
 std::vector<Candidate> in_usr_local() {
   std::vector<std::pair<Version, Candidate>> found;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator("/usr/local", ignored)) {
-    if (!entry.path().filename().string().starts_with("cuda")) continue;
-    found.push_back({probe_toolkit(entry.path()).cuda, {entry.path(), entry.path().string()}});
+  for (const fs::path& path : entries_if_readable("/usr/local")) {
+    if (path.filename().string().starts_with("cuda")) found.push_back({probe_toolkit(path).cuda, {path, path.string()}});
   }
   std::ranges::sort(found, [](const auto& a, const auto& b) {
     return a.first != b.first ? a.first > b.first : a.second.home < b.second.home;
@@ -60,18 +59,18 @@ std::vector<Candidate> candidates(const ToolchainChoice& choice, const PythonEnv
   }
   // A name on PATH is often a link into the toolkit.
   if (const auto nvcc = find_program("nvcc")) {
-    found.push_back({fs::canonical(*nvcc).parent_path().parent_path(), "nvcc on PATH"});
+    found.push_back({real_path(*nvcc).parent_path().parent_path(), "nvcc on PATH"});
   }
   const auto local = in_usr_local();
   found.insert(found.end(), local.begin(), local.end());
   const Version needed = needed_cuda(choice, python);
   if (python.torch) {
     const fs::path own = python.torch->root.parent_path() / "nvidia" / fmt::format("cu{}", needed.major());
-    if (fs::exists(own / "bin" / "nvcc")) found.push_back({own, "torch's own packages"});
+    if (is_there(own / "bin" / "nvcc")) found.push_back({own, "torch's own packages"});
   }
   if (const auto* packages = toolkit_for(choice.cuda.empty() ? needed : choice.cuda)) {
     const fs::path made = toolkit_folder(packages->release);
-    if (fs::exists(made)) found.push_back({made, "PyPI packages"});
+    if (is_there(made)) found.push_back({made, "PyPI packages"});
   }
   return found;
 }
@@ -140,11 +139,15 @@ Version needed_cuda(const ToolchainChoice& choice, const PythonEnv& python) {
 ToolkitProbe probe_toolkit(const fs::path& cuda_home) {
   ToolkitProbe probe;
   probe.nvcc = cuda_home / "bin" / "nvcc";
-  if (!fs::exists(cuda_home)) {
+  std::error_code refused;
+  const bool has_nvcc = fs::exists(probe.nvcc, refused);
+  if (refused == std::errc::permission_denied) {
+    probe.problem = fmt::format("cannot be looked at: {}", errno_text(refused.value()));
+  } else if (!is_there(cuda_home)) {
     probe.problem = "does not exist";
-  } else if (!fs::exists(probe.nvcc)) {
+  } else if (!has_nvcc) {
     probe.problem = "has no bin/nvcc";
-  } else if (!fs::exists(cuda_home / "include" / "cuda_runtime.h")) {
+  } else if (!is_there(cuda_home / "include" / "cuda_runtime.h")) {
     probe.problem = "has no include/cuda_runtime.h";
   }
   if (!probe.problem.empty()) return probe;
@@ -170,7 +173,7 @@ std::optional<FoundToolkit> existing_toolkit(const ToolchainChoice& choice, cons
                                              std::vector<std::string>& passed_over) {
   std::vector<fs::path> seen;
   for (const Candidate& candidate : candidates(choice, python)) {
-    const fs::path real = fs::weakly_canonical(candidate.home);
+    const fs::path real = real_path_if_any(candidate.home);
     if (std::ranges::find(seen, real) != seen.end()) continue;
     seen.push_back(real);
     const ToolkitProbe probe = probe_toolkit(candidate.home);

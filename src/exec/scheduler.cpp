@@ -6,12 +6,14 @@
 #include <chrono>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "nodes.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/scope.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/signals.hpp"
 
 namespace sagebuild {
@@ -193,7 +195,9 @@ class Scheduler {
       return nodes_.put_back(running.node);
     }
     if (!result.ok()) {
-      const std::string output = read_file_if_exists(running.log).value_or("");
+      std::string output;
+      guarded([&] { output = read_file_if_exists(running.log).value_or(""); },
+              [&](const Error& error) { output = error.rendered(); });
       return failed(running.node, {step.label, running.command, output + result.status_text(), running.log.string()},
                     fmt::format("{}\n{}", result.status_text(), result.diagnostics));
     }
@@ -223,7 +227,7 @@ class Scheduler {
     if (step.check) step.check();
     if (running.key) store(running, result);
     if (!running.command.empty()) remember(running, result);
-    if (result.diagnostics.empty() && !running.log.empty()) fs::remove(running.log);
+    if (result.diagnostics.empty() && !running.log.empty()) remove_path(running.log);
     done(running, false, result);
   }
 
@@ -302,8 +306,29 @@ class Scheduler {
     const Node& node = nodes_.at(id);
     if (node.parent != kNoNode)
       return another_way(node.parent, std::move(failure), {node.step.kind, std::move(reason)});
+    keep_log(failure);
     report_.step_failed(failure.label, failure.command, failure.output, failure.log);
     failures_.push_back(std::move(failure));
+    tell_what_runs();
+  }
+
+  // What a step writes into its own folder goes with that folder.
+  void keep_log(Failure& failure) const {
+    if (!settings_.keeps_logs) failure.log.clear();
+    if (failure.log.empty() || fs::path(failure.log).parent_path() == settings_.logs) return;
+    const fs::path kept = settings_.logs / fmt::format("failed-{}.log", failures_.size() + 1);
+    guarded([&] { copy_content(std::exchange(failure.log, kept.string()), kept); },
+            [&](const Error&) { failure.log.clear(); });
+  }
+
+  // The build has failed, but not ended: minutes of compiling are not thrown away.
+  void tell_what_runs() {
+    if (running_.empty()) return;
+    std::vector<std::string> labels;
+    for (const auto& [process, running] : running_) labels.push_back(fmt::format("'{}'", step_of(running).label));
+    report_.warning(fmt::format("the build has failed, and waits for what still runs, so that it is kept: {}; "
+                                "interrupt it to end at once",
+                                join(labels, ", ")));
   }
 
   void another_way(NodeId id, Failure failure, const StepFailure& why) {
@@ -353,7 +378,8 @@ class Scheduler {
 
   void report_waiting() {
     const auto oldest = std::ranges::min_element(running_, {}, [](const auto& entry) { return entry.second.started; });
-    StepProgress event = progress(step_of(oldest->second).label);
+    const std::string& label = step_of(oldest->second).label;
+    StepProgress event = progress(failures_.empty() ? label : "failed, waiting for " + label);
     event.seconds = now() - oldest->second.started;
     report_.waiting(event);
   }

@@ -11,6 +11,7 @@
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/net/url.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "tree_writer.hpp"
 
 namespace fs = std::filesystem;
@@ -19,8 +20,8 @@ namespace sagebuild {
 namespace {
 
 void require_free(const fs::path& destination) {
-  if (!fs::exists(fs::symlink_status(destination))) return;
-  if (fs::is_directory(destination) && fs::is_empty(destination)) return;
+  if (!is_link(destination) && !path_exists(destination)) return;
+  if (is_folder(destination) && entries_of(destination).empty()) return;
   throw Error(ErrorKind::failed, fmt::format("the folder '{}' for the source is not empty", destination.string()));
 }
 
@@ -62,7 +63,7 @@ Checkout from_remote(const RemoteUrl& remote, const SourceSpec& spec, const fs::
 Checkout from_local_repository(const Repository& repository, const fs::path& path, const SourceSpec& spec,
                                const fs::path& root, const FetchOptions& options, Reporter& report) {
   const std::string commit = repository.resolve(full_ref(spec.ref));
-  const std::string address = repository.origin_url().value_or(fs::absolute(path).lexically_normal().string());
+  const std::string address = repository.origin_url().value_or(absolute_path(path).lexically_normal().string());
   Checkout checkout = from_repository({repository, address, false, spec.offline}, commit, root, options, report);
   checkout.ref = spec.ref.empty() ? repository.head_name().value_or("") : spec.ref;
   return checkout;
@@ -101,7 +102,7 @@ struct LocalSource {
 
 LocalSource open_folder(const fs::path& path, bool as_repository, const SourceSpec& spec,
                         bool allow_foreign_owner) {
-  if (!fs::is_directory(path)) fail_unknown(spec);
+  if (!is_folder(path)) fail_unknown(spec);
   LocalSource source{Repository::open(path, {.allow_foreign_owner = allow_foreign_owner}), false};
   source.as_repository =
       source.repository && (as_repository || source.repository->is_bare() || !spec.ref.empty());
@@ -115,7 +116,7 @@ LocalSource open_folder(const fs::path& path, bool as_repository, const SourceSp
 
 Checkout from_path(const fs::path& path, bool as_repository, const SourceSpec& spec, const fs::path& root,
                    const FetchOptions& options, Reporter& report) {
-  if (fs::is_regular_file(path)) return from_archive(path, spec, root);
+  if (is_file(path)) return from_archive(path, spec, root);
   const LocalSource source = open_folder(path, as_repository, spec, options.allow_foreign_owner);
   if (source.as_repository) return from_local_repository(*source.repository, path, spec, root, options, report);
   return copy_folder(path, source.repository, root, options, report);
@@ -137,7 +138,7 @@ void require_source(const SourceSpec& spec, bool allow_foreign_owner) {
   if (const auto remote = parse_remote_url(spec.location)) return require_git_address(*remote);
   const auto file_path = file_url_path(spec.location);
   const fs::path path = file_path.value_or(spec.location);
-  if (fs::is_regular_file(path)) {
+  if (is_file(path)) {
     require_archive_without_ref(path, spec);
     return require_archive(path);
   }
@@ -150,7 +151,7 @@ Checkout fetch(const SourceSpec& spec, const FetchOptions& options, Reporter& re
     throw Error(ErrorKind::usage, "no source was given", {}, "pass --source with a URL or a folder");
   require_free(options.destination);
   report.stage(fmt::format("fetching {}", redacted(spec.location)));
-  const TempDir temporary("fetch", fs::absolute(options.destination).parent_path());
+  const TempDir temporary("fetch", absolute_path(options.destination).parent_path());
   const fs::path root = temporary.path() / "tree";
 
   Checkout checkout;
@@ -163,7 +164,7 @@ Checkout fetch(const SourceSpec& spec, const FetchOptions& options, Reporter& re
     checkout = from_path(file_path.value_or(spec.location), file_path.has_value(), spec, root, options, report);
     checkout.location = redacted(spec.location);
   }
-  fs::rename(checkout.root, options.destination);
+  move_path(checkout.root, options.destination);
   checkout.root = options.destination;
   return checkout;
 }

@@ -95,4 +95,6 @@ TEST_CASE("every occurrence is replaced, and an empty one occurs nowhere") {
   CHECK(replaced("abc", "", "x") == "abc");
 }
 
+TEST_CASE("a test case that cannot run here", "[.planted]") { SKIP_HERE("planted"); }
+
 }  // namespace sagebuild

@@ -216,14 +216,9 @@ class Output(support.EndToEnd):
         self.assert_fails(outcome, FAILED, str(self.out))
         self.assert_nothing_left()
 
-    def full(self, folder, kilobytes):
-        """A prefix that runs a command with `folder` on a file system of that size, seen by the command alone."""
-        mount = f'mount -t tmpfs -o size={kilobytes}k none "{folder}" && exec "$@"'
-        return ["unshare", "-m", "sh", "-c", mount, "sh"]
-
     @support.require(support.can_mount(), "no mount namespace without root")
     def test_output_disk_full(self):
-        outcome = self.build(self.package, prefix=self.full(self.out, 4))
+        outcome = self.build(self.package, prefix=support.mounted(self.out, "size=4k"))
         self.assert_fails(outcome, FAILED, "No space left on device", str(self.out))
 
     @support.require(support.can_mount(), "no mount namespace without root")
@@ -231,7 +226,7 @@ class Output(support.EndToEnd):
         # Full while the source is copied, while setup.py runs, and while the toolkit or its test compiles: never its own fault.
         for kilobytes in (16, 64, 1000):
             with self.subTest(kilobytes=kilobytes):
-                outcome = self.build(self.package, prefix=self.full(self.world / "tmp", kilobytes),
+                outcome = self.build(self.package, prefix=support.mounted(self.world / "tmp", f"size={kilobytes}k"),
                                      SAGEBUILD_CACHE_DIR=str(self.world / "cache"))
                 self.assert_fails(outcome, FAILED, "No space left on device", "is full: free some space")
                 self.assert_nothing_left()
@@ -243,9 +238,62 @@ class Output(support.EndToEnd):
         self.out.mkdir()
         kernel = self.package / "csrc" / "kernel.cu"
         kernel.write_text(kernel.read_text() + "__global__ void another(int* p) { *p = 2; }\n")
-        outcome = self.build(self.package, prefix=self.full(self.world / "tmp", 700))
+        outcome = self.build(self.package, prefix=support.mounted(self.world / "tmp", "size=700k"))
         self.assert_fails(outcome, FAILED, "No space left on device", "a disk is full: free some space")
         self.assert_nothing_left()
+
+
+class Refused(support.EndToEnd):
+    """What the system refuses is an error that names the path, the reason and the next step, whichever command meets it."""
+
+    def closed(self, name):
+        folder = self.world / name
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o000)
+        self.addCleanup(folder.chmod, 0o755)
+        return folder
+
+    def refused(self, *arguments, **variables):
+        # Root may look everywhere; without these two capabilities it is held by the modes like everybody.
+        prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+        return self.run_sagebuild(*arguments, prefix=prefix, **variables)
+
+    def assert_names(self, outcome, path):
+        self.assertIn(outcome.code, (1, 3), outcome)
+        self.assertIn(str(path), outcome.stderr + outcome.stdout, outcome)
+        self.assertIn("Permission denied", outcome.stderr + outcome.stdout, outcome)
+        self.assertNotIn("sagebuild itself failed", outcome.stderr, outcome)
+
+    def test_a_cache_folder_that_cannot_be_read(self):
+        cache = self.closed("their-cache")
+        package = support.tiny_package(self.world / "tiny")
+        for command in (["env", "ls"], ["env", "rm", "--name", "x"], ["doctor", "--offline"], ["cache", "stat"],
+                        ["plan", "--source", package, "--arch", "8.9"], ["build", "--source", package, "--arch", "8.9"]):
+            with self.subTest(command=command):
+                self.assert_names(self.refused(*command, XDG_CACHE_HOME=str(cache)), cache)
+
+    def test_a_python_in_a_folder_of_somebody_else(self):
+        folder = self.closed("theirs")
+        for python in (folder / "bin" / "python", folder / "venv"):
+            for command in (["doctor", "--offline"], ["plan", "--source", self.world, "--arch", "8.9"]):
+                with self.subTest(python=python, command=command):
+                    self.assert_names(self.refused(*command, "--python", python), python)
+
+    def test_a_source_in_a_folder_of_somebody_else(self):
+        folder = self.closed("theirs")
+        self.assert_names(self.refused("plan", "--source", folder / "project", "--arch", "8.9"), folder / "project")
+
+    def test_a_toolkit_in_a_folder_of_somebody_else(self):
+        folder = self.closed("theirs")
+        self.assert_names(self.refused("plan", "--source", self.world, "--arch", "8.9", "--python", support.torch_python(),
+                                       "--cuda-home", folder / "cuda"), folder / "cuda")
+
+    def test_part_of_a_source_that_cannot_be_read(self):
+        package = support.tiny_package(self.world / "tiny")
+        (package / "data").mkdir()
+        self.closed("tiny/data")
+        self.assert_names(self.refused("plan", "--source", package, "--arch", "8.9", "--python", support.torch_python()),
+                          package / "data")
 
 
 if __name__ == "__main__":

@@ -168,4 +168,15 @@ TEST_CASE("the Python is --python, else the active environment, else a kept one 
   CHECK_THROWS_MATCHES(existing_python(newer, report), Error, says("is Python 3.11.7, not 3.12"));
 }
 
+TEST_CASE("without uv on PATH, the one that make demo fetched into the cache folder is used") {
+  CleanPython world;
+  RecordingReporter report;
+  executable_file(world.home.path() / "tools" / "bin" / "uv",
+                  "#!/bin/sh\n[ $1 = --version ] || { echo \"the fetched uv: $1\"; exit 1; }\n");
+  const WithEnvironment no_uv({{"PATH", "/usr/bin:/bin"}});
+  EnvironmentRequest request;
+  request.torch = "";
+  CHECK_THROWS_MATCHES(create_environment(request, report), Error, says("the fetched uv: venv"));
+}
+
 }  // namespace sagebuild

@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "sagebuild/model/environment.hpp"
 #include "sagebuild/report/reporter.hpp"
+#include "sagebuild/sys/shared_lock.hpp"
 
 namespace sagebuild {
 
@@ -50,7 +52,10 @@ PythonEnv foresee_environment(const EnvironmentRequest& request);
 PythonEnv create_environment(const EnvironmentRequest& request, Reporter& report);
 // Sorted by name. Sizes cost a walk over each.
 std::vector<KeptEnvironment> list_environments(bool with_sizes);
-// Throws Error{usage} with the nearest name if there is none. Gives the bytes that went away.
+// While it is held nobody removes the environment that this Python belongs to. Nothing for a Python that is not ours,
+// or that lies where this user cannot lock.
+std::unique_ptr<SharedLock> hold_environment(const PythonEnv& python);
+// Waits for builds that use it. Throws Error{usage} with the nearest name if there is none. Gives the bytes that went away.
 std::uint64_t remove_environment(const std::string& name, Reporter& report);
 
 }  // namespace sagebuild
