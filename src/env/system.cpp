@@ -87,7 +87,7 @@ System this_system() {
   system.release = release_of(read_file_if_exists("/etc/os-release").value_or(""));
   system.python = python_of(system.release);
   system.glibc = parse_version(::gnu_get_libc_version()).value_or(Version());
-  system.has_uv = working_uv().has_value();
+  system.has_uv = find_program("uv") && working_uv();  // by its bare name: the user is to type it
   return system;
 }
 
