@@ -13,6 +13,7 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/paths.hpp"
 
 namespace sagebuild {
 namespace {
@@ -22,7 +23,7 @@ namespace fs = std::filesystem;
 // One file per call, named by time, for what a link takes is what was compiled last before it; and by process, since
 // upstream runs several at once.
 void record(const std::string& folder, const std::string& what, nlohmann::json content) {
-  content["cwd"] = fs::current_path().string();
+  content["cwd"] = working_folder().string();
   content["what"] = what;
   const auto time = std::chrono::steady_clock::now().time_since_epoch();  // since the machine started, for all processes
   const auto nanoseconds = std::chrono::nanoseconds(time).count();
@@ -35,7 +36,7 @@ int as_ninja(const std::vector<std::string>& argv, const std::string& folder) {
     return 0;
   }
   const auto change = std::ranges::find(argv, "-C");
-  if (change != argv.end() && change + 1 != argv.end()) fs::current_path(*(change + 1));
+  if (change != argv.end() && change + 1 != argv.end()) go_to_folder(*(change + 1));
   record(folder, "ninja", {{"argv", argv}, {"text", read_file("build.ninja")}});
   return 0;
 }
