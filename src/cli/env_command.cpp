@@ -81,7 +81,9 @@ int run_doctor(const Cli& cli, const Settings& settings, Reporter& report) {
   DoctorRequest request;
   request.python = python_choice(settings);
   request.toolchain = toolchain_choice(settings);
-  if (const auto archs = settings.find("arch")) {
+  // `all` is whatever the toolkit compiles: nothing to check.
+  const auto archs = settings.find("arch");
+  if (archs && lower(archs->text) != "all" && lower(archs->text) != "all-major") {
     SilentReporter silent;
     request.archs = choose_archs({archs->text, archs->origin, true}, std::nullopt, {}, silent);
   }

@@ -29,6 +29,7 @@ TEST_CASE("the nearest known word is offered only when it is near") {
   CHECK(nearest("blackwel", {"Ada", "blackwell", "hopper"}) == "blackwell");
   CHECK_FALSE(nearest("zebra", {"Ada", "blackwell"}));
   CHECK_FALSE(nearest("all", {"ada"}));
+  CHECK(nearest("nmae", {"name"}) == "name");  // two letters swapped are one slip
 }
 
 TEST_CASE("digests are those of sha256sum, in both spellings") {

@@ -94,7 +94,7 @@ TEST_CASE("each part that a build lacks is named, with the command that brings i
     planted_python(folder, said);
     CHECK_THROWS_MATCHES(find_python(choice, report), Error,
                          says("error: torch is not installed in '" + python + "'\n")
-                             .hints("uv pip install --python " + python + " torch==2.11.0"));
+                             .hints(install_into(this_system(), python, false) + "torch==2.11.0"));
   }
   SECTION("a torch without CUDA") {
     said.torch = "2.11.0+cpu";
@@ -109,7 +109,7 @@ TEST_CASE("each part that a build lacks is named, with the command that brings i
     planted_python(folder, said);
     CHECK_THROWS_MATCHES(find_python(choice, report), Error,
                          says("error: setuptools is not installed in '" + python + "'\n")
-                             .hints("uv pip install --python " + python + " 'setuptools<82'"));
+                             .hints(install_into(this_system(), python, false) + "'setuptools<82'"));
   }
   SECTION("wheel, unless setuptools brings bdist_wheel itself") {
     said.wheel = "";
