@@ -177,7 +177,7 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool build
   }
   build.plan = make_plan(build.recorded, build.recipe, archs);
   for (const std::string& warning : build.plan.warnings) report.warning(warning);
-  if (settings.headers == HeaderChoice::automatic && !build.plan.stand_ins_proved)
+  if (settings.headers == HeaderChoice::automatic && build.plan.proved.empty())
     report.note("compiled with torch's own headers: no recipe vouches for sagebuild's, which --headers check would try");
   return state;
 }

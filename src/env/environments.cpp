@@ -319,7 +319,12 @@ PythonEnv create_environment(const EnvironmentRequest& asked, Reporter& report) 
 
 std::vector<KeptEnvironment> list_environments(bool with_sizes) {
   std::vector<KeptEnvironment> found;
-  if (!is_folder(environments_folder())) return found;
+  try {
+    if (!is_folder(environments_folder())) return found;
+  } catch (Error& error) {
+    error.hint = "set SAGEBUILD_CACHE_DIR to a folder of your own";
+    throw;
+  }
   for (const fs::path& path : entries_of(environments_folder())) {
     if (path.filename().string().starts_with(".") || !is_folder(path)) continue;
     found.push_back(read_environment(path));

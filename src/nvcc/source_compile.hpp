@@ -138,7 +138,7 @@ std::vector<StepId> add_proofs(StepGraph& graph, const JobPtr& job, const PassLa
 
 // Parts of decomposed_steps. Each appends to `graph` and says what later steps wait for.
 struct DeviceSteps {
-  std::vector<StepId> cicc;  // one per pass
+  std::vector<StepId> preprocess, cicc;  // one per pass
   StepId fatbinary = 0;
   std::vector<StepId> checks;  // macro checks, proofs
 };

@@ -104,7 +104,7 @@ std::string no_target_reason(const RecipeModule* module, const ArchList& archs) 
 BuildPlan make_plan(const RecordedBuild& recorded, const std::optional<Recipe>& recipe, const ArchList& archs) {
   BuildPlan plan;
   plan.archs = archs;
-  plan.stand_ins_proved = recipe && recipe->stand_ins_proved;
+  if (recipe) plan.proved = recipe->proved;
   std::set<Arch> served;
   for (const RecordedModule& recorded_module : recorded.modules) {
     const RecipeModule* row = recipe ? find_module(*recipe, recorded_module.name) : nullptr;

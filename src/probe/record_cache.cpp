@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
 // Raise it when a recording holds more or other things than before.
-constexpr std::string_view kRecording = "2";
+constexpr std::string_view kRecording = "3";
 // What stands for folders that lie elsewhere in the next run.
 constexpr const char* kProjectName = "{sagebuild:project}";
 constexpr const char* kWorkName = "{sagebuild:work}";
@@ -87,13 +87,13 @@ bool is_known_program(const fs::path& program, const fs::path& host_compiler) {
 // What the hook wrote down. `problem` says why it is not enough.
 struct Reads {
   std::set<fs::path> files;  // and folders
-  std::vector<std::string> absent;
+  std::vector<std::string> asked;  // whether they exist
   std::string problem;
 };
 
 Reads read_list(const fs::path& list, const std::vector<fs::path>& own, const fs::path& host_compiler) {
   Reads reads;
-  std::set<fs::path> written, read;
+  std::set<fs::path> written, read, asked;
   std::size_t begun = 0, started = 0;
   const std::string text = read_file_if_exists(list).value_or("");
   for (const std::string_view record : split(text, std::string_view("\0", 1))) {
@@ -104,6 +104,10 @@ Reads read_list(const fs::path& list, const std::vector<fs::path>& own, const fs
       case 'w': written.insert(name); break;
       case 'r':
       case 'l': read.insert(name); break;
+      case 's': asked.insert(name); break;
+      case 'X':
+        reads.problem = fmt::format("it starts '{}', which reads files that are not known", name.string());
+        break;
       default:
         if (!is_known_program(name, host_compiler))
           reads.problem = fmt::format("it starts '{}', whose files are not known", name.string());
@@ -111,15 +115,22 @@ Reads read_list(const fs::path& list, const std::vector<fs::path>& own, const fs
   }
   if (!text.ends_with('\0') || begun < (started > 0 ? 2U : 1U))
     reads.problem = "which files it reads was not written down";
+  const auto is_own = [&](const fs::path& path) {
+    return written.contains(path) || std::ranges::any_of(own, [&](const fs::path& folder) {
+             return path == folder || path.native().starts_with(folder.native() + "/");
+           });
+  };
+  const auto holds_own = [&](const fs::path& path) {  // another folder in the next run
+    return std::ranges::any_of(own, [&](const auto& one) { return one.native().starts_with(path.native() + "/"); });
+  };
+  for (const fs::path& path : asked)
+    if (!is_own(path) && !holds_own(path) && !read.contains(path)) reads.asked.push_back(path.string());
   for (const fs::path& path : read) {
-    const auto is_below = [&](const fs::path& folder) {
-      return path == folder || path.native().starts_with(folder.native() + "/");
-    };
-    if (std::ranges::any_of(own, is_below) || written.contains(path)) continue;
+    if (is_own(path)) continue;
     std::error_code ignored;
     const fs::file_status status = fs::status(path, ignored);
     if (fs::is_regular_file(status) || fs::is_directory(status)) reads.files.insert(path);
-    else if (!fs::exists(status)) reads.absent.push_back(path.string());
+    else if (!fs::exists(status)) reads.asked.push_back(path.string());
   }
   return reads;
 }
@@ -231,7 +242,7 @@ void RecordCache::keep(const ProcessResult& run, ActionCache::Clock::time_point 
   result.wall_seconds = run.wall_seconds;
   result.peak_memory = run.peak_memory;
   SearchScope scope = no_search();
-  scope.asked = std::move(read.absent);
+  scope.asked = std::move(read.asked);
   cache_.store_by_files(key_, scope, {read.files.begin(), read.files.end()}, started,
                         {{"records", packed}, {"wheel", wheels.front()}}, std::move(result));
 }

@@ -23,20 +23,14 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-struct Records {
-  std::vector<Json> ninja, link, compile;
-};
-
-// In the order of their names, so that two recordings give the same plan.
-Records read_records(const fs::path& folder) {
-  Records records;
-  for (const fs::path& file : entries_of(folder)) {
-    const std::string name = file.filename();
-    auto& list = name.starts_with("ninja") ? records.ninja : name.starts_with("link") ? records.link : records.compile;
-    list.push_back(Json::parse(read_file(file)));
-  }
+// What the stand-ins wrote down, in the order of time, which their names tell.
+std::vector<Json> read_records(const fs::path& folder) {
+  std::vector<Json> records;
+  for (const fs::path& file : entries_of(folder)) records.push_back(Json::parse(read_file(file)));
   return records;
 }
+
+bool is_of(const Json& record, std::string_view what) { return record.at("what").get<std::string>() == what; }
 
 Command setup_command(const RecordSettings& settings, const PythonEnv& python, const Toolchain& toolchain) {
   const fs::path bin = settings.work / "bin";
@@ -106,22 +100,38 @@ std::vector<std::string> bare_compile(const std::vector<std::string>& argv, cons
   return kept;
 }
 
-std::map<fs::path, RecordedSource> read_sources(const Records& records, const RecordSettings& settings,
-                                                const Toolchain& toolchain) {
-  std::map<fs::path, RecordedSource> by_object;
-  for (const Json& record : records.ninja) {
-    const fs::path cwd = record.at("cwd").get<std::string>();
-    for (const NinjaBuild& build : parse_ninja(record.at("text").get<std::string>(), (cwd / "build.ninja").string())) {
-      if (build.inputs.size() != 1 || build.outputs.size() != 1) continue;  // torch's device link of -rdc code
-      RecordedSource source;
-      source.source = (cwd / build.inputs.front()).lexically_normal();
-      source.object = (cwd / build.outputs.front()).lexically_normal();
-      source.language = language_of(source.source);
-      source.cwd = cwd;
-      source.argv = bare_compile(without_launcher(shell_words(build.command)), build.inputs.front());
-      use_real_compiler(source.argv, settings, toolchain);
-      by_object.emplace(source.object, std::move(source));
-    }
+// setuptools names an object by its source without the suffix, and ninja refuses two rules for one file.
+[[noreturn]] void refuse_common_object(const RecordedSource& one, const fs::path& other,
+                                       const RecordSettings& settings) {
+  const auto shown = [&](const fs::path& path) {
+    const fs::path relative = path.lexically_relative(settings.project);
+    return relative.empty() || *relative.begin() == ".." ? path.string() : relative.string();
+  };
+  throw Error(ErrorKind::failed,
+              one.source == other ? fmt::format("one extension has '{}' twice", shown(other))
+                                  : fmt::format("'{}' and '{}' of one extension are compiled to one object file",
+                                                shown(one.source), shown(other)),
+              {fmt::format("setuptools names both '{}', and ninja refuses that", one.object.filename().string())},
+              one.source == other ? "list it once in the extension's sources" : "give one of them another name");
+}
+
+using SourcesByObject = std::map<fs::path, RecordedSource>;
+
+// What one run of ninja would compile.
+SourcesByObject read_sources(const Json& record, const RecordSettings& settings, const Toolchain& toolchain) {
+  SourcesByObject by_object;
+  const fs::path cwd = record.at("cwd").get<std::string>();
+  for (const NinjaBuild& build : parse_ninja(record.at("text").get<std::string>(), (cwd / "build.ninja").string())) {
+    if (build.inputs.size() != 1 || build.outputs.size() != 1) continue;  // torch's device link of -rdc code
+    RecordedSource source;
+    source.source = (cwd / build.inputs.front()).lexically_normal();
+    source.object = (cwd / build.outputs.front()).lexically_normal();
+    source.language = language_of(source.source);
+    source.cwd = cwd;
+    source.argv = bare_compile(without_launcher(shell_words(build.command)), build.inputs.front());
+    use_real_compiler(source.argv, settings, toolchain);
+    const auto [entry, is_first] = by_object.try_emplace(source.object, std::move(source));
+    if (!is_first) refuse_common_object(entry->second, (cwd / build.inputs.front()).lexically_normal(), settings);
   }
   return by_object;
 }
@@ -145,10 +155,21 @@ std::string module_name(const fs::path& in_wheel) {
   return (name.empty() ? "" : name + ".") + file.substr(0, file.find('.'));
 }
 
-std::vector<RecordedModule> read_modules(const Records& records, std::map<fs::path, RecordedSource> sources,
-                                         const RecordSettings& settings, const Toolchain& toolchain) {
+// Extensions share the folder for objects: where two have a source in common, each has its own command for it, and the
+// first one's link comes before the second one's compile.
+std::vector<RecordedModule> read_modules(const std::vector<Json>& records, const RecordSettings& settings,
+                                         const Toolchain& toolchain) {
   std::vector<RecordedModule> modules;
-  for (const Json& record : records.link) {
+  SourcesByObject compiled;
+  std::map<fs::path, fs::path> unlinked;  // sources by object
+  for (const Json& record : records) {
+    if (is_of(record, "ninja")) {
+      for (auto& [object, source] : read_sources(record, settings, toolchain)) {
+        unlinked[object] = source.source;
+        compiled[object] = std::move(source);
+      }
+    }
+    if (!is_of(record, "link")) continue;
     RecordedModule module;
     module.link_cwd = record.at("cwd").get<std::string>();
     module.link = record.at("argv").get<std::vector<std::string>>();
@@ -157,17 +178,19 @@ std::vector<RecordedModule> read_modules(const Records& records, std::map<fs::pa
     const auto output = std::ranges::find(module.link, "-o") + 1;
     module.output = path_in_wheel((module.link_cwd / *output).lexically_normal(), settings.project);
     module.name = module_name(module.output);
+    std::set<fs::path> taken;
     for (const std::string& word : module.link) {
-      const auto found = sources.find((module.link_cwd / word).lexically_normal());
-      if (found == sources.end()) continue;
-      module.sources.push_back(std::move(found->second));
-      sources.erase(found);
+      const fs::path object = (module.link_cwd / word).lexically_normal();
+      const auto found = compiled.find(object);
+      if (found == compiled.end() || !taken.insert(object).second) continue;
+      module.sources.push_back(found->second);
+      unlinked.erase(object);
     }
     modules.push_back(std::move(module));
   }
-  if (!sources.empty()) {
+  if (!unlinked.empty()) {
     throw Error(ErrorKind::failed, fmt::format("setup.py compiles '{}' but links it into nothing that sagebuild saw",
-                                               sources.begin()->second.source.string()));
+                                               unlinked.begin()->second.string()));
   }
   std::ranges::sort(modules, {}, &RecordedModule::name);
   return modules;
@@ -216,16 +239,17 @@ RecordedBuild record_setup(const RecordSettings& settings, const PythonEnv& pyth
     started = ActionCache::Clock::now();
     ran = run_setup(cache ? cache->listening(command) : command, report);
   }
-  const Records records = read_records(settings.work / "records");
+  const std::vector<Json> records = read_records(settings.work / "records");
   RecordedBuild build;
   build.wheel = only_wheel(settings.work / "wheel");
-  build.modules = read_modules(records, read_sources(records, settings, toolchain), settings, toolchain);
+  build.modules = read_modules(records, settings, toolchain);
   const bool links_unknown =
       std::ranges::any_of(build.modules, [](const RecordedModule& module) { return module.sources.empty(); });
   if (links_unknown) {
-    const std::string seen = records.compile.empty()
+    const auto compile = std::ranges::find_if(records, [](const Json& record) { return is_of(record, "compile"); });
+    const std::string seen = compile == records.end()
                                  ? "no compile command at all"
-                                 : shell_line(records.compile.front().at("argv").get<std::vector<std::string>>());
+                                 : shell_line(compile->at("argv").get<std::vector<std::string>>());
     throw Error(ErrorKind::failed, "setup.py compiles in a way that sagebuild does not understand",
                 {fmt::format("seen: {}", seen)},
                 "torch must compile through ninja (use_ninja=True, and no own build step)");

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -19,10 +20,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// One file per call, named by process, since upstream runs several at once.
+// One file per call, named by time, for what a link takes is what was compiled last before it; and by process, since
+// upstream runs several at once.
 void record(const std::string& folder, const std::string& what, nlohmann::json content) {
   content["cwd"] = working_folder().string();
-  write_file(fs::path(folder) / fmt::format("{}-{}.json", what, getpid()), content.dump());
+  content["what"] = what;
+  const auto time = std::chrono::steady_clock::now().time_since_epoch();  // since the machine started, for all processes
+  const auto nanoseconds = std::chrono::nanoseconds(time).count();
+  write_file(fs::path(folder) / fmt::format("{:020}-{}.json", nanoseconds, getpid()), content.dump());
 }
 
 int as_ninja(const std::vector<std::string>& argv, const std::string& folder) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "sagebuild/base/digest.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/base/toml.hpp"
@@ -70,6 +71,23 @@ RecipeModule read_module(const TomlTable& table) {
   return module;
 }
 
+// "DIGEST PATH": the path is for people.
+std::set<std::string, std::less<>> read_version(const TomlTable& table) {
+  (void)table.required_text("version");
+  std::set<std::string, std::less<>> digests;
+  for (const auto& line : table.texts("files")) {
+    const std::string digest = line.substr(0, line.find(' '));
+    try {
+      digests.insert(digest_from_hex(digest).hex());
+    } catch (const Error&) {
+      table.fail(fmt::format("'{}' does not begin with a digest", line));
+    }
+  }
+  if (digests.empty()) table.fail("'files' is missing: the sources for which it was proved");
+  table.finish();
+  return digests;
+}
+
 bool holds_all(std::string_view text, const std::vector<std::string>& wanted) {
   return std::ranges::all_of(wanted, [&](const auto& part) { return text.find(part) != std::string_view::npos; });
 }
@@ -123,7 +141,8 @@ Recipe load_recipe(const fs::path& file) {
   if (recipe.detect.empty()) table.fail("'detect' is missing: texts that setup.py must hold");
   recipe.record_archs = table.text("record_archs").value_or("");
   recipe.may_miss = table.texts("may_miss");
-  recipe.stand_ins_proved = table.boolean("stand_ins_proved").value_or(false);
+  for (const TomlTable& version : table.tables("proved")) recipe.proved.versions.push_back(read_version(version));
+  for (auto& macro : table.texts("proved_macros")) recipe.proved.macros.insert(std::move(macro));
   for (const TomlTable& module : table.tables("module")) recipe.modules.push_back(read_module(module));
   if (const auto archs = table.text("default_archs")) {
     try {

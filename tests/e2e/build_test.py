@@ -105,6 +105,41 @@ class Build(support.EndToEnd):
         self.assertEqual(list(self.out.iterdir()), [])
 
 
+class CommonSource(support.EndToEnd):
+    def test_each_module_has_its_own_object_of_a_source_that_two_have_in_common(self):
+        """setuptools gives both objects one name. Code of the first module in the second would be a wheel that looks right."""
+        package = support.tiny_package(self.world / "tiny", setup="""\
+            from setuptools import setup
+            from torch.utils.cpp_extension import BuildExtension, CUDAExtension
+            modules = [CUDAExtension(name, ["csrc/common.cu"], extra_compile_args={"nvcc": [f"-DVALUE={value}"]})
+                       for name, value in (("first", 111), ("second", 222))]
+            setup(name="tiny", version="1.0", ext_modules=modules, cmdclass={"build_ext": BuildExtension})
+            """, extra_sources=[("csrc/common.cu", """\
+            __global__ void k(int* p) { *p = VALUE; }
+            extern "C" __attribute__((visibility("default"))) int value(int* p) { if (p) k<<<1, 1>>>(p); return VALUE; }
+            """)])
+        for _ in range(2):  # and so from the cache
+            outcome = self.build(package)
+            self.assertEqual(outcome.code, 0, outcome)
+            shutil.rmtree(self.world / "unpacked", ignore_errors=True)
+            with zipfile.ZipFile(outcome.stdout.strip()) as wheel:
+                wheel.extractall(self.world / "unpacked")
+            for name, value in (("first", 111), ("second", 222)):
+                module = next((self.world / "unpacked").glob(f"{name}.*.so"))
+                program = "import ctypes, sys, torch; print(ctypes.CDLL(sys.argv[1]).value(None))"
+                answer = subprocess.run([support.torch_python(), "-c", program, module], capture_output=True, text=True)
+                self.assertEqual(answer.stdout, f"{value}\n", answer.stderr)
+
+    def test_two_sources_of_one_object_are_refused_before_anything_is_compiled(self):
+        package = support.tiny_package(self.world / "tiny", extra_sources=[("csrc/kernel.cpp", "int a;\n")], setup="""\
+            from setuptools import setup
+            from torch.utils.cpp_extension import BuildExtension, CUDAExtension
+            setup(name="tiny", version="1.0", cmdclass={"build_ext": BuildExtension},
+                  ext_modules=[CUDAExtension("tiny._kernel", ["csrc/kernel.cu", "csrc/kernel.cpp"])])
+            """)
+        self.assert_fails(self.build(package), 1, "'csrc/kernel.cpp' and 'csrc/kernel.cu' of one extension")
+
+
 class OtherNvcc(support.EndToEnd):
     """The next release of CUDA: a dry run that is not understood. nvcc then compiles in one piece, and the build is made."""
 

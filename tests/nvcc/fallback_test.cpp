@@ -67,7 +67,7 @@ TEST_CASE("memory is foreseen for the headers that will be used, and what others
   NvccWorld world;
   world.put(world.tree() / "a.cu", kSmall);
   const auto foreseen = [&](bool proved) {
-    world.stand_ins_proved = proved;
+    world.proved.everything = proved;
     return foresee_compile(world.source("a.cu"), "mini._ops", *world.settings()).steps;
   };
   const auto ours = foreseen(true);

@@ -81,7 +81,7 @@ class NvccWorld {
   RecordingReporter reporter;
   std::vector<CompileOutcome> outcomes;
   HeaderChoice choice = HeaderChoice::automatic;
-  bool stand_ins_proved = true;
+  ProvedSources proved = {.everything = true};
   std::vector<Target> targets = {{Arch{8, 9}, Arch{8, 9}, true, false, ""}};
   StageCosts costs;
   // As if it had been made: nothing is linked here. None: host passes have torch's own headers.
@@ -125,7 +125,7 @@ class NvccWorld {
     result->project = "minisage";
     result->bridge = bridge;
     result->choice = choice;
-    result->stand_ins_proved = stand_ins_proved;
+    result->proved = proved;
     result->foreign_headers = {result->headers, site() / "torch/include", toolchain().cuda_home,
                                std::filesystem::canonical(toolchain().cuda_home)};
     std::ranges::copy(result->toolkit->system_includes, std::back_inserter(result->foreign_headers));
