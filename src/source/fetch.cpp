@@ -9,6 +9,7 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/secret.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/source/git_view.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "tree_writer.hpp"
 
@@ -44,6 +45,7 @@ Checkout from_repository(const GitSource& source, const std::string& commit, con
   checkout.commit = commit;
   checkout.missing = write_commit(source, commit, "", tree, options, report);
   checkout.root = tree.finish();
+  if (options.with_git) make_git_view(source.repository, commit, checkout.root, false);
   warn_of_missing(checkout.missing, report);
   return checkout;
 }

@@ -28,6 +28,15 @@ struct RecipeModule {
   StageCosts costs = {};              // of each of its sources, per architecture
 };
 
+// A commit that people ask for and that gives wrong results.
+struct KnownBad {
+  std::string tag;
+  std::string commit;     // its first digits, 7 or more
+  ArchList archs;         // where it is bad; empty: everywhere
+  std::string reason;
+  std::string mended_by;  // id of the rule that mends it; empty: none does
+};
+
 struct Recipe {
   std::string name;                 // "sageattention"
   std::filesystem::path file;       // where it was read
@@ -42,6 +51,7 @@ struct Recipe {
   // The headers that stand in for torch's give this project's sources the same code and the same numbers: shown by
   // `--headers check` and on a GPU. Without it every source is compiled with torch's own.
   bool stand_ins_proved = false;
+  std::vector<KnownBad> known_bad;
   std::vector<std::string> may_miss;  // globs of paths that a partial repository may lack ("assets/*")
 };
 

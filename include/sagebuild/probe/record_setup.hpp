@@ -9,6 +9,7 @@
 #include "sagebuild/model/environment.hpp"
 #include "sagebuild/model/recorded_build.hpp"
 #include "sagebuild/report/reporter.hpp"
+#include "sagebuild/sys/process.hpp"
 
 namespace sagebuild {
 
@@ -17,6 +18,8 @@ struct RecordSettings {
   std::string archs;              // TORCH_CUDA_ARCH_LIST for the recording, `;` between items
   std::filesystem::path work;     // an empty private folder for records, stand-ins and the wheel
   ActionCache* cache = nullptr;   // none: setup.py is run in any case
+  Environment variables = {};     // the user's, for setup.py (probe/setup_environment.hpp)
+  std::string git = {};           // what git says in the tree, by content; empty: there is no .git
 };
 
 // Throws Error{failed} if setup.py is missing, fails (with its last lines), compiles in a way that is not understood,
