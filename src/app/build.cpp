@@ -1,21 +1,21 @@
 #include "sagebuild/app/build.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <ctime>
 #include <future>
-#include <set>
 
 #include "sagebuild/app/arch_choice.hpp"
+#include "sagebuild/app/check.hpp"
 #include "sagebuild/app/compile.hpp"
 #include "sagebuild/app/known_bad.hpp"
 #include "sagebuild/app/recorded_checks.hpp"
 #include "sagebuild/app/replacement.hpp"
+#include "sagebuild/app/run_log.hpp"
 #include "sagebuild/base/digest.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/env/environments.hpp"
 #include "sagebuild/exec/timeline.hpp"
 #include "sagebuild/patch/patch.hpp"
 #include "sagebuild/plan/plan.hpp"
@@ -37,6 +37,7 @@ struct PreparedBuild {
   TempDir work{"sagebuild"};
   std::filesystem::path logs;
   PythonEnv python;
+  std::unique_ptr<SharedLock> python_in_use;
   Toolchain toolchain;
   std::optional<Recipe> recipe;
   PatchedTree tree;
@@ -50,56 +51,6 @@ struct PreparedBuild {
 };
 
 namespace fs = std::filesystem;
-
-constexpr const char* kDefaultRecipe = "sageattention";
-constexpr std::size_t kLogsKept = 20;
-
-// A folder of its own per run; the oldest beyond the last twenty go.
-fs::path make_run_log() {
-  const fs::path folder = cache_folder() / "logs";
-  make_folders(folder);
-  std::set<fs::path> runs;
-  for (const auto& entry : fs::directory_iterator(folder)) runs.insert(entry.path());
-  for (auto run = runs.begin(); runs.size() >= kLogsKept;) {
-    std::error_code ignored;
-    fs::remove_all(*run, ignored);
-    run = runs.erase(run);
-  }
-  const std::time_t now = std::time(nullptr);
-  std::tm local{};
-  localtime_r(&now, &local);
-  char stamp[32];
-  std::strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &local);
-  const fs::path run = folder / fmt::format("{}-{}", stamp, getpid());
-  open_log(run / "run.log");
-  return run;
-}
-
-// Where no log can be kept a build goes on: it may be the only one that this user ever makes here.
-fs::path open_run_log(const fs::path& work, Reporter& report) {
-  try {
-    return make_run_log();
-  } catch (const Error& error) {
-    report.warning(fmt::format("no log of this run is kept: {}{}", error.message,
-                               error.causes.empty() ? "" : ": " + error.causes.front()));
-  } catch (const std::exception& error) {
-    report.warning(fmt::format("no log of this run is kept: {}", error.what()));
-  }
-  return work / "logs";
-}
-
-SourceSpec source_of(const BuildSettings& settings, const Recipes& recipes) {
-  if (!settings.source.location.empty()) return settings.source;
-  const Recipe& recipe = settings.recipe_file
-                             ? recipes.all().front()
-                             : recipes.named(settings.recipe.empty() ? kDefaultRecipe : settings.recipe);
-  SourceSpec source = settings.source;
-  source.location = recipe.url;
-  if (source.ref.empty()) source.ref = recipe.ref;
-  // A recipe of ours can have its source among our own data (examples/minisage).
-  if (source.location.find("://") == std::string::npos) source.location = data_folder() / source.location;
-  return source;
-}
 
 FetchOptions fetch_options(const BuildSettings& settings, const Recipes& recipes, const fs::path& destination) {
   FetchOptions options;
@@ -215,8 +166,9 @@ void require_plain_path(const fs::path& work) {
               "set TMPDIR to a folder without them");
 }
 
-// Everything up to the plan.
-std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, ActionCache& cache, Reporter& report) {
+// Everything up to the plan. What builds has a log from its beginning.
+std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool builds, ActionCache& cache,
+                                       Reporter& report) {
   sweep_temp_dirs();
   auto state = std::make_unique<PreparedBuild>();
   PreparedBuild& build = *state;
@@ -226,15 +178,11 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, ActionCach
     build.work.keep();
     report.note(fmt::format("temporary files stay in '{}'", build.work.path().string()));
   }
-  build.logs = open_run_log(build.work.path(), report);
-  // A machine that cannot build says so before anything is fetched.
-  const Recipes recipes = load_recipes(data_folder() / "patches", settings.recipe_file);
+  build.logs = builds ? make_run_log(build.work.path(), report) : build.work.path() / "logs";
+  const auto [recipes, source] = check(settings);
   const Environment variables = setup_variables(current_environment(), settings.setup_variables);
-  const SourceSpec source = source_of(settings, recipes);
-  require_source(source);  // before an environment is made for it
-  // Likewise what cannot be read of the list; `native` has its turn when the recipe is known.
-  (void)parse_inherited_arch_list(replaced(lower(settings.archs.text), "native", ""));
   build.python = find_python(settings.python, report);
+  build.python_in_use = hold_environment(build.python);
   build.toolchain = find_toolchain(settings.toolchain, build.python, report);
   report.stage(fmt::format("python {}, torch {}, CUDA {} ({})", build.python.version,
                            build.python.torch ? build.python.torch->version : "none", build.toolchain.nvcc_build,
@@ -243,7 +191,7 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, ActionCach
   build.tree.checkout = fetch(source, fetch_options(settings, recipes, build.work.path() / "tree"), report);
   report.note(described(build.tree.checkout));
   build.recipe = recipe_of(settings, recipes, build.tree.checkout, report);
-  const ArchList archs = choose_archs(settings.archs, build.recipe, report);
+  const ArchList archs = choose_archs(settings.archs, build.recipe, build.toolchain.cuda, report);
   require_cuda_for(archs, build.toolchain);
   if (build.recipe && settings.patch) build.tree = patch_tree(build.tree.checkout, *build.recipe);
   if (build.recipe) {
@@ -252,9 +200,12 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, ActionCach
   hide_from_git(build.tree.checkout.root, patched_files(build));
 
   report.stage("recording what setup.py would build");
-  const RecordSettings recording{build.project(), recording_archs(build.recipe, archs), build.work.path() / "record",
-                                 &cache, variables, git_view_text(build.tree.checkout.root)};
-  build.recorded = record_setup(recording, build.python, build.toolchain, report);
+  RecordSettings recording{build.project(), recording_archs(build.recipe, archs), build.work.path() / "record", &cache};
+  recording.log = build.logs / "setup.log";
+  recording.variables = variables;
+  recording.git = git_view_text(build.tree.checkout.root);
+  build.recorded = with_kept_log(build.work.path(),
+                                 [&] { return record_setup(recording, build.python, build.toolchain, report); });
   report_variables(build.recorded, variables, report);
   require_device_code(build.recorded, build.project(), variables, settings.allow_cpu);
   warn_of_version(build.recorded, build.tree.checkout, build.project(), report);
@@ -263,6 +214,21 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, ActionCach
   if (settings.headers == HeaderChoice::automatic && !build.plan.stand_ins_proved)
     report.note("compiled with torch's own headers: no recipe vouches for sagebuild's, which --headers check would try");
   return state;
+}
+
+// For who reads the plan when the temporary folder is gone: sources relative to the project, the rest below the name
+// that objects carry, too.
+BuildPlan told_plan(BuildPlan plan, const PreparedBuild& state) {
+  const std::string project = state.project().string() + "/";
+  const std::string work = state.work.path().string();
+  const auto told = [&](const std::string& text) {
+    return replaced(replaced(text, project, ""), work, "/sagebuild/build");
+  };
+  for (PlannedModule& module : plan.modules) {
+    for (PlannedSource& source : module.sources) source.recorded.source = told(source.recorded.source.string());
+    for (std::string& word : module.link) word = told(word);
+  }
+  return plan;
 }
 
 CompileRoom compile_room(const PreparedBuild& state, const BuildSettings& settings) {
@@ -275,7 +241,7 @@ PlanOutcome plan_build(BuildSettings settings, Reporter& report) {
   require_own_cache(settings.cache.shared);
   const auto cache = open_build_cache(std::move(settings.cache), report);
   const auto history = open_history(action_cache_folder());
-  const auto state = prepare(settings, *cache, report);
+  const auto state = prepare(settings, false, *cache, report);
   const ExecSettings execution{settings.limits, state->logs, cache.get(), history.get()};
   for (const PackSettings& pack : expected_packs(*state, settings.output)) {
     const fs::path wheel = wheel_path(pack);
@@ -287,7 +253,7 @@ PlanOutcome plan_build(BuildSettings settings, Reporter& report) {
   BuildForecast forecast = foresee_modules(state->plan, state->toolchain, state->python, compile_room(*state, settings),
                                            settings.headers, execution, report);
   cache->flush();
-  return {std::move(state->plan), std::move(forecast)};
+  return {told_plan(std::move(state->plan), *state), std::move(forecast)};
 }
 
 BuildOutcome build(BuildSettings settings, Reporter& report) {
@@ -295,7 +261,7 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
   require_writable_folder(settings.output, "output folder");
   const auto cache = open_build_cache(std::move(settings.cache), report);
   const auto history = open_history(action_cache_folder());
-  const auto prepared = prepare(settings, *cache, report);
+  const auto prepared = prepare(settings, true, *cache, report);
   const PreparedBuild& state = *prepared;
   if (!settings.force) {  // before hours of compiling
     for (const PackSettings& pack : expected_packs(state, settings.output))
@@ -304,7 +270,7 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
 
   report.stage(fmt::format("compiling {} modules on {} cores", state.plan.modules.size(), settings.limits.jobs));
   const CompileRoom room = compile_room(state, settings);
-  const ExecSettings execution{settings.limits, state.logs, cache.get(), history.get()};
+  const ExecSettings execution{settings.limits, state.logs, cache.get(), history.get(), !log_path().empty()};
   const ModuleOutcome compiled = [&] {
     try {
       return compile_modules(state.plan, state.toolchain, state.python, room, settings.headers, execution, report);
@@ -321,7 +287,7 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
   if (!settings.force) require_replaceable(wheel_path(pack), pack.provenance);
   const Wheel wheel = packed(pack, state.work.path() / "compressed", *cache);
   cache->flush();
-  return {wheel, state.plan, compiled.sources, compiled.execution, cache->counters()};
+  return {wheel, told_plan(state.plan, state), compiled.sources, compiled.execution, cache->counters()};
 }
 
 }  // namespace sagebuild

@@ -11,6 +11,7 @@
 #include "sagebuild/sys/elf.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/response_files.hpp"
 
 namespace sagebuild {
@@ -171,7 +172,7 @@ class GraphMaker {
 // each environment would have keys of its own.
 fs::path venv_include(const PythonEnv& python) {
   const fs::path home = python.executable.parent_path().parent_path();
-  return fs::exists(home / "pyvenv.cfg") ? home / "include" : fs::path();
+  return is_there(home / "pyvenv.cfg") ? home / "include" : fs::path();
 }
 
 // What is torch's, Python's, CUDA's, the system's or ours.
@@ -231,7 +232,7 @@ std::shared_ptr<LinkSettings> link_settings(const std::shared_ptr<const CompileS
   link->lists_inputs = toolkit->lists_link_inputs;
   link->tools_unchanged = [toolkit, cache = compile->cache] { return toolkit->unchanged(*cache); };
   link->driver_stubs = toolkit_stubs(toolchain.cuda_home);
-  link->provider_files = {fs::weakly_canonical(python.executable)};
+  link->provider_files = {real_path_if_any(python.executable)};
   if (python.torch) link->provider_folders.push_back(python.torch->root / "lib");
   for (const char* folder : {"lib64", "lib"})
     link->provider_folders.push_back(toolchain.cuda_home / folder);

@@ -12,6 +12,7 @@
 #include "sagebuild/probe/setup_environment.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/wheel/reader.hpp"
 
 namespace sagebuild {
@@ -136,7 +137,7 @@ void warn_of_version(const RecordedBuild& recorded, const Checkout& checkout,
         "setup.py says that its version is 0.0.0: does this Python lack setuptools_scm, or what "
         "else tells it?");
   } else if (const auto tags = read_file_if_exists(checkout.root / ".git/packed-refs");
-             tags && fs::exists(checkout.root / ".git/shallow") &&
+             tags && path_exists(checkout.root / ".git/shallow") &&
              tags->find(checkout.commit) == std::string::npos) {
     report.warning(fmt::format(
         "the clone has no history, so the version {} that setup.py takes from git may be wrong: "

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/wheel/pack.hpp"
 #include "sagebuild/wheel/reader.hpp"
 
@@ -37,7 +38,7 @@ std::set<std::string> rule_ids(const Json& provenance) {
 
 std::optional<std::string> other_content(const std::filesystem::path& wheel,
                                          const Provenance& ours) {
-  if (!std::filesystem::exists(wheel)) return std::nullopt;
+  if (!path_exists(wheel)) return std::nullopt;
   const Json theirs = provenance_of(wheel);
   const Json mine = Json::parse(provenance_json(ours));
   try {

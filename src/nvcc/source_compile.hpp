@@ -40,6 +40,7 @@ struct Job {
   std::string path;     // PATH of the dry run; empty: ours
   Layout layout;        // if the dry run was understood
   std::string opaque;   // why plain nvcc has to do it
+  std::vector<fs::path> programs;  // what plain nvcc starts, where the dry run was not understood
   // Why results that depend on files must not be found by them; empty: they may.
   std::string unnamed_files;
   SearchScope scope;  // where its preprocessor looks

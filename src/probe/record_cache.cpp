@@ -10,6 +10,7 @@
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/probe/setup_environment.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 
 namespace sagebuild {
 namespace {
@@ -29,31 +30,26 @@ bool is_made_by_setuptools(const fs::path& name, bool at_top) {
 }
 
 // Sorted, so that the order of a folder's entries does not matter.
-std::set<fs::path> tree_files(const fs::path& root) {
-  std::set<fs::path> files;
-  for (fs::recursive_directory_iterator entry(root), end; entry != end; ++entry) {
-    if (is_made_by_setuptools(entry->path().filename(), entry.depth() == 0)) {
-      entry.disable_recursion_pending();
-    } else if (entry->is_symlink() || !entry->is_directory()) {
-      files.insert(entry->path());
-    }
+void add_tree_files(const fs::path& folder, bool at_top, std::set<fs::path>& files) {
+  for (const fs::path& path : entries_of(folder)) {
+    if (is_made_by_setuptools(path.filename(), at_top)) continue;
+    if (!is_link(path) && is_folder(path))
+      add_tree_files(path, false, files);
+    else
+      files.insert(path);
   }
-  return files;
 }
 
 // Every distribution with the digest of its RECORD, which lists its files with theirs; and path files, which add
 // folders.
 Digest installed(const fs::path& site_packages, ActionCache& cache) {
-  std::set<fs::path> names;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(site_packages, ignored)) names.insert(entry.path());
   Sha256 hasher;
-  for (const fs::path& path : names) {
+  for (const fs::path& path : entries_if_readable(site_packages)) {
     const fs::path kind = path.extension();
     if (kind != ".dist-info" && kind != ".egg-info" && kind != ".egg-link" && kind != ".pth") continue;
-    const fs::path content = fs::is_directory(path) ? path / "RECORD" : path;
+    const fs::path content = is_folder(path) ? path / "RECORD" : path;
     hasher.field(path.filename().string());
-    hasher.field(fs::is_regular_file(content) ? cache.file_digest(content).hex() : "");
+    hasher.field(is_file(content) ? cache.file_digest(content).hex() : "");
   }
   return hasher.finish();
 }
@@ -61,9 +57,8 @@ Digest installed(const fs::path& site_packages, ActionCache& cache) {
 // setup.py may ask for the GPU's compute capability.
 std::string gpus() {
   std::vector<std::string> texts;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator("/proc/driver/nvidia/gpus", ignored)) {
-    const std::string text = read_file_if_exists(entry.path() / "information").value_or("");
+  for (const fs::path& gpu : entries_if_readable("/proc/driver/nvidia/gpus")) {
+    const std::string text = read_file_if_exists(gpu / "information").value_or("");
     for (const auto line : lines_of(text)) {
       if (line.starts_with("Model:")) texts.emplace_back(line);
     }
@@ -142,12 +137,15 @@ SearchScope no_search() {
 
 Digest tree_digest(const fs::path& root) {
   Sha256 hasher;
-  for (const fs::path& path : tree_files(root)) {
+  std::set<fs::path> files;
+  add_tree_files(root, true, files);
+  for (const fs::path& path : files) {
     hasher.field(path.lexically_relative(root).generic_string());
-    const fs::file_status status = fs::symlink_status(path);
-    if (fs::is_symlink(status)) {
-      hasher.field("link").field(fs::read_symlink(path).string());
+    if (is_link(path)) {
+      hasher.field("link").field(link_target(path).string());
     } else {
+      std::error_code ignored;  // a file that cannot be read fails when it is
+      const fs::file_status status = fs::status(path, ignored);
       const bool executable = (status.permissions() & fs::perms::owner_exec) != fs::perms::none;
       hasher.field(executable ? "program" : "file").field(sha256_file(path).hex());
     }
@@ -170,7 +168,7 @@ RecordCache::RecordCache(const RecordSettings& settings, const Command& command,
   key_.add("installed for the user", installed(user_site(python, command.env), cache));
   key_.add("listener", cache.file_digest(listener_folder() / "sitecustomize.py"));
   const fs::path profile = toolchain.nvcc.parent_path() / "nvcc.profile";
-  key_.add("nvcc.profile", fs::is_regular_file(profile) ? cache.file_digest(profile).hex() : "");
+  key_.add("nvcc.profile", is_file(profile) ? cache.file_digest(profile).hex() : "");
   host_compiler_ = toolchain.host_compiler;
   key_.add("nvcc", toolchain.nvcc.string()).add("nvcc content", cache.file_digest(toolchain.nvcc));
   key_.add("host compiler", toolchain.host_compiler.string());
@@ -242,10 +240,9 @@ void RecordCache::keep(const ProcessResult& run, ActionCache::Clock::time_point 
     return;
   }
   Json records = Json::object();
-  for (const auto& entry : fs::directory_iterator(settings_.work / "records"))
-    records[entry.path().filename().string()] = with_names(read_file(entry.path()));
-  std::vector<fs::path> wheels;
-  for (const auto& entry : fs::directory_iterator(settings_.work / "wheel")) wheels.push_back(entry.path());
+  for (const fs::path& path : entries_of(settings_.work / "records"))
+    records[path.filename().string()] = with_names(read_file(path));
+  const std::vector<fs::path> wheels = entries_of(settings_.work / "wheel");
   if (wheels.size() != 1) return;  // the caller says so
   const fs::path packed = settings_.work / "records.json";
   write_file(packed, records.dump());

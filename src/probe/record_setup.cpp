@@ -14,6 +14,7 @@
 #include "sagebuild/probe/ninja_file.hpp"
 #include "sagebuild/probe/stand_in.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/process.hpp"
 
 namespace sagebuild {
@@ -28,10 +29,8 @@ struct Records {
 
 // In the order of their names, so that two recordings give the same plan.
 Records read_records(const fs::path& folder) {
-  std::set<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(folder)) files.insert(entry.path());
   Records records;
-  for (const fs::path& file : files) {
+  for (const fs::path& file : entries_of(folder)) {
     const std::string name = file.filename();
     auto& list = name.starts_with("ninja") ? records.ninja : name.starts_with("link") ? records.link : records.compile;
     list.push_back(Json::parse(read_file(file)));
@@ -44,7 +43,7 @@ Command setup_command(const RecordSettings& settings, const PythonEnv& python, c
   make_folders(bin);
   make_folders(settings.work / "records");
   make_folders(settings.work / "tmp");
-  for (const char* name : {"ninja", "g++"}) fs::create_symlink(running_binary(), bin / name);
+  for (const char* name : {"ninja", "g++"}) make_link(bin / name, running_binary());
 
   Command command{
       .argv = {python.executable.string(), "setup.py", "bdist_wheel", "--dist-dir", (settings.work / "wheel").string()},
@@ -61,7 +60,8 @@ Command setup_command(const RecordSettings& settings, const PythonEnv& python, c
   command.env["TORCH_EXTENSION_SKIP_NVCC_GEN_DEPENDENCIES"] = "1";
   command.env["MAX_JOBS"] = "1";
   command.env["TMPDIR"] = settings.work / "tmp";  // what an interrupted setup.py leaves there goes with the folder
-  command.log = settings.work / "setup.log";
+  command.log = settings.log.empty() ? settings.work / "setup.log" : settings.log;
+  make_folders(command.log.parent_path());
   return command;
 }
 
@@ -176,9 +176,8 @@ std::vector<RecordedModule> read_modules(const Records& records, std::map<fs::pa
 
 fs::path only_wheel(const fs::path& folder) {
   std::vector<fs::path> wheels;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (entry.path().extension() == ".whl") wheels.push_back(entry.path());
+  for (const fs::path& path : entries_if_readable(folder)) {
+    if (path.extension() == ".whl") wheels.push_back(path);
   }
   if (wheels.size() != 1)
     throw Error(ErrorKind::failed, fmt::format("setup.py made {} wheels instead of one", wheels.size()));
@@ -186,7 +185,7 @@ fs::path only_wheel(const fs::path& folder) {
 }
 
 void require_setup_py(const fs::path& project) {
-  if (fs::is_regular_file(project / "setup.py")) return;
+  if (is_file(project / "setup.py")) return;
   throw Error(ErrorKind::failed, fmt::format("there is no setup.py in '{}'", project.string()), {},
               "sagebuild builds packages that use setuptools with torch's CUDAExtension");
 }

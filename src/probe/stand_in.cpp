@@ -12,6 +12,7 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/paths.hpp"
 
 namespace sagebuild {
 namespace {
@@ -20,7 +21,7 @@ namespace fs = std::filesystem;
 
 // One file per call, named by process, since upstream runs several at once.
 void record(const std::string& folder, const std::string& what, nlohmann::json content) {
-  content["cwd"] = fs::current_path().string();
+  content["cwd"] = working_folder().string();
   write_file(fs::path(folder) / fmt::format("{}-{}.json", what, getpid()), content.dump());
 }
 
@@ -30,7 +31,7 @@ int as_ninja(const std::vector<std::string>& argv, const std::string& folder) {
     return 0;
   }
   const auto change = std::ranges::find(argv, "-C");
-  if (change != argv.end() && change + 1 != argv.end()) fs::current_path(*(change + 1));
+  if (change != argv.end() && change + 1 != argv.end()) go_to_folder(*(change + 1));
   record(folder, "ninja", {{"argv", argv}, {"text", read_file("build.ninja")}});
   return 0;
 }

@@ -9,6 +9,7 @@
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/base/toml.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 
 namespace sagebuild {
 namespace {
@@ -156,11 +157,9 @@ Recipe load_recipe(const fs::path& file) {
 
 Recipes load_recipes(const fs::path& folder, const std::optional<fs::path>& extra) {
   std::vector<fs::path> files;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (entry.path().extension() == ".toml") files.push_back(entry.path());
+  for (const fs::path& path : entries_if_readable(folder)) {
+    if (path.extension() == ".toml") files.push_back(path);
   }
-  std::ranges::sort(files);
   std::vector<Recipe> recipes;
   if (extra) recipes.push_back(load_recipe(*extra));
   for (const fs::path& file : files) {

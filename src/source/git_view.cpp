@@ -4,6 +4,7 @@
 
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/vcs/view_parts.hpp"
 
 namespace sagebuild {
@@ -42,7 +43,7 @@ void make_git_view(const Repository& from, const std::string& commit, const fs::
 }
 
 void hide_from_git(const fs::path& tree, const std::vector<std::string>& files) {
-  if (!files.empty() && fs::exists(tree / ".git/HEAD")) mark_unchanged(tree, files);
+  if (!files.empty() && path_exists(tree / ".git/HEAD")) mark_unchanged(tree, files);
 }
 
 std::string git_view_text(const fs::path& tree) {

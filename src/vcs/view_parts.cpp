@@ -70,7 +70,8 @@ std::string packed_tags(const Repository& repository) {
 
 std::vector<std::string> submodule_names(const fs::path& modules) {
   git_config* raw = nullptr;
-  const bool is_file = is_regular_file(fs::symlink_status(modules));
+  std::error_code ignored;
+  const bool is_file = is_regular_file(fs::symlink_status(modules, ignored));
   if (!is_file || git_config_open_ondisk(&raw, modules.c_str()) < 0) return {};
   const ConfigPtr config(raw);
   std::vector<std::string> names;
@@ -87,7 +88,7 @@ std::vector<std::string> submodule_names(const fs::path& modules) {
 }
 
 std::filesystem::path shared_git_folder(const Repository& repository) {
-  return fs::absolute(git_repository_commondir(repository.state().handle.get()));
+  return git_repository_commondir(repository.state().handle.get());
 }
 
 void write_index(const fs::path& tree, const std::string& commit, bool is_unchanged) {

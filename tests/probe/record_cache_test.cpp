@@ -18,6 +18,7 @@
 #include "sagebuild/sys/files.hpp"
 #include "support/catch.hpp"
 #include "support/recording_reporter.hpp"
+#include "support/shared_torch.hpp"
 
 namespace sagebuild {
 namespace {
@@ -61,10 +62,7 @@ setup(name="demo", version="1.0", py_modules=["demo"], ext_modules=[Extension("_
 )";
 
 // With setuptools that makes wheels.
-fs::path test_python() {
-  const char* named = std::getenv("SAGEBUILD_TEST_PYTHON");
-  return named != nullptr ? fs::path(named) : find_program("python3").value();
-}
+fs::path test_python() { return shared_python().value_or(find_program("python3").value()); }
 
 struct Recording {
   TempDir temp{"sagebuild-record-test"};
@@ -120,7 +118,7 @@ bool has_setuptools() {
   if (run(command).ok()) return true;
   command.argv.back() = "import setuptools, wheel";
   if (run(command).ok()) return true;
-  WARN("NOT TESTED: python3 has no setuptools that makes wheels; SAGEBUILD_TEST_PYTHON may name one that has");
+  note_skip("python3 has no setuptools that makes wheels; SAGEBUILD_TEST_PYTHON may name one that has");
   return false;
 }
 

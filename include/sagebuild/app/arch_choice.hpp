@@ -10,8 +10,11 @@
 
 namespace sagebuild {
 
-// The reporter is told which was taken. Throws Error{usage} for what cannot be read, and for `native` without a GPU.
-ArchList choose_archs(const ArchChoice& choice, const std::optional<Recipe>& recipe, Reporter& report);
+// The reporter is told which was taken. `all` is what the recipe has code for and a toolkit of this CUDA (empty: any)
+// compiles, `all-major` the first of each major of them; like nvcc's, with PTX of the newest. Throws Error{usage} for
+// what cannot be read, and for `native` without a GPU.
+ArchList choose_archs(const ArchChoice& choice, const std::optional<Recipe>& recipe, const Version& cuda,
+                      Reporter& report);
 
 // "8.9 12.0": the compute capabilities that nvidia-smi names; empty without a GPU.
 std::string local_gpu_archs();

@@ -25,6 +25,10 @@ struct ToolchainChoice {
 // than this nvcc takes, the newest g++-N that it does. Throws Error{environment} with what was looked at as causes.
 Toolchain find_toolchain(const ToolchainChoice& choice, const PythonEnv& python, Reporter& report);
 
+// What find_toolchain will give, as far as that is known without fetching anything: its CUDA version
+// (empty where torch's is unknown) and its folder, if that is there. Throws what find_toolchain would.
+Toolchain foresee_toolchain(const ToolchainChoice& choice, const PythonEnv& python);
+
 // A toolkit folder's compiler. `problem` is set instead if it is none.
 struct ToolkitProbe {
   std::filesystem::path nvcc;

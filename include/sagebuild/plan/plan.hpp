@@ -12,6 +12,9 @@
 
 namespace sagebuild {
 
+// The reason of a target that no recipe gives one for.
+inline constexpr const char* kAskedFor = "asked for";
+
 // With a recipe each module gets the targets of the recipe's table; without one every module gets what was asked for.
 // All architecture, -std and --threads options of the recording are taken out: the plan owns them (design D7). Modules
 // without targets are dropped with their reason. Throws Error{usage} for an architecture that no module serves.

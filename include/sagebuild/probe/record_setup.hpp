@@ -18,6 +18,7 @@ struct RecordSettings {
   std::string archs;              // TORCH_CUDA_ARCH_LIST for the recording, `;` between items
   std::filesystem::path work;     // an empty private folder for records, stand-ins and the wheel
   ActionCache* cache = nullptr;   // none: setup.py is run in any case
+  std::filesystem::path log{};    // what setup.py prints; empty: in `work`
   Environment variables = {};     // the user's, for setup.py (probe/setup_environment.hpp)
   std::string git = {};           // what git says in the tree, by content; empty: there is no .git
 };
