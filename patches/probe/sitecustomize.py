@@ -5,6 +5,7 @@ $SAGEBUILD_READS: a letter, a name, a NUL; each in one append, so that processes
   b  a process began          r  a file was opened for reading, or tried    l  a folder was listed
   p  a Python was started     w  a file was opened for writing              x  another program was started
   s  a path was asked for: whether it exists                                X  one that reads files of its choice
+  e  the project's own code asked for an environment variable; this alone is for people, and may lack some
 Where it fails, it removes the file: then the recording is not kept. It never fails the run.
 """
 
@@ -148,7 +149,47 @@ def _listen(target, own_folder):
                 calls.add(noted)
         return noted
 
+    def watch_variables():
+        kind = type(os.environ)
+        plain_get, plain_copy = kind.__getitem__, kind.copy
+        project = os.getcwd() + os.sep
+        between = ("os.py", "_collections_abc.py", "<frozen os>", "<frozen _collections_abc>")
+
+        def asked_by_project():
+            frame = sys._getframe(2)
+            while frame is not None and os.path.basename(frame.f_code.co_filename) in between:
+                frame = frame.f_back
+            name = "<nobody>" if frame is None else frame.f_code.co_filename
+            is_file = not name.startswith("<")  # "<frozen posixpath>" is a module of Python's own
+            return is_file and abspath(name).startswith(project) and "site-packages" not in name
+
+        def get(self, key):
+            thread = get_ident()
+            if self is os.environ and isinstance(key, str) and thread not in busy:
+                busy.add(thread)
+                try:
+                    if asked_by_project():
+                        put("e", key)
+                except BaseException:
+                    pass
+                finally:
+                    busy.discard(thread)
+            return plain_get(self, key)
+
+        def copy(self):  # asks for none, though it reads all
+            thread = get_ident()
+            mine = thread not in busy
+            busy.add(thread)
+            try:
+                return plain_copy(self)
+            finally:
+                if mine:
+                    busy.discard(thread)
+
+        kind.__getitem__, kind.copy = get, copy
+
     put("b", str(getpid()))
+    watch_variables()
     for module in list(sys.modules.values()):  # those that were there before this
         for name in (getattr(module, "__file__", None), getattr(module, "__cached__", None)):
             if isinstance(name, str) and os.path.exists(name):

@@ -2,11 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <future>
 
 #include "sagebuild/app/arch_choice.hpp"
 #include "sagebuild/app/check.hpp"
 #include "sagebuild/app/compile.hpp"
+#include "sagebuild/app/known_bad.hpp"
+#include "sagebuild/app/recorded_checks.hpp"
+#include "sagebuild/app/replacement.hpp"
 #include "sagebuild/app/run_log.hpp"
 #include "sagebuild/base/digest.hpp"
 #include "sagebuild/base/error.hpp"
@@ -16,8 +20,10 @@
 #include "sagebuild/patch/patch.hpp"
 #include "sagebuild/plan/plan.hpp"
 #include "sagebuild/probe/record_setup.hpp"
+#include "sagebuild/probe/setup_environment.hpp"
 #include "sagebuild/recipe/recipe.hpp"
 #include "sagebuild/source/fetch.hpp"
+#include "sagebuild/source/git_view.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/log.hpp"
 #include "sagebuild/sys/machine.hpp"
@@ -46,12 +52,12 @@ struct PreparedBuild {
 
 namespace fs = std::filesystem;
 
-
 FetchOptions fetch_options(const BuildSettings& settings, const Recipes& recipes, const fs::path& destination) {
   FetchOptions options;
   options.cache = cache_folder();
   options.destination = destination;
   options.allow_foreign_owner = settings.allow_foreign_owner;
+  options.with_git = true;
   // The recipe is known for sure only when the files are there; what any of them may miss is missing for no build.
   for (const Recipe& recipe : recipes.all())
     options.may_miss.insert(options.may_miss.end(), recipe.may_miss.begin(), recipe.may_miss.end());
@@ -60,6 +66,7 @@ FetchOptions fetch_options(const BuildSettings& settings, const Recipes& recipes
 
 std::optional<Recipe> recipe_of(const BuildSettings& settings, const Recipes& recipes, const Checkout& checkout,
                                 Reporter& report) {
+  if (settings.recipe_file) return recipes.all().front();
   if (!settings.recipe.empty()) return recipes.named(settings.recipe);
   auto recipe = recipes.match(checkout.root);
   if (recipe)
@@ -74,23 +81,44 @@ std::string recording_archs(const std::optional<Recipe>& recipe, const ArchList&
   return replaced(print(archs), " ", ";");
 }
 
+// Relative to the tree.
+std::vector<std::string> patched_files(const PreparedBuild& build) {
+  std::vector<std::string> files;
+  for (const AppliedRule& rule : build.tree.rules)
+    files.push_back((build.project() / rule.file).lexically_relative(build.tree.checkout.root).string());
+  return files;
+}
+
 std::string described(const Checkout& checkout) {
   std::string text = checkout.location;
   if (!checkout.commit.empty()) text += fmt::format(" at {}", checkout.commit.substr(0, 12));
   return checkout.dirty && !checkout.commit.empty() ? text + " with local changes" : text;
 }
 
-PackSettings pack_settings(const PreparedBuild& state, const LinkedModules& modules, const fs::path& output) {
+WheelNeeds needs_of(const PreparedBuild& state, const LinkedModules& modules) {
+  return {std::ranges::any_of(state.recorded.modules, has_device_code),
+          std::ranges::any_of(modules, [](const auto& module) { return wants_torch(module.second); })};
+}
+
+PackSettings pack_settings(const PreparedBuild& state, const LinkedModules& modules, const WheelNeeds& needs,
+                           const fs::path& output) {
   PackSettings pack;
   pack.recorded = state.recorded.wheel;
   pack.modules = modules;
   pack.output = output;
-  pack.local_label = local_version_label(state.python, state.tree.checkout);
+  pack.local_label = local_version_label(state.python, state.tree.checkout, needs);
   pack.platform = "linux_" + machine_architecture();
-  if (state.python.torch) pack.requires_torch = fmt::format("torch=={}.*", state.python.torch->number.major_minor());
+  if (state.python.torch && needs.torch)
+    pack.torch_pin = fmt::format("=={}.*", state.python.torch->number.major_minor());
   pack.provenance = {
       program_version(), state.recipe ? state.recipe->name : "", state.tree, state.toolchain, state.python, state.plan};
   return pack;
+}
+
+// Whether a module wants torch is known when it is linked, so these are the two names that the wheel can have.
+std::vector<PackSettings> expected_packs(const PreparedBuild& state, const fs::path& output) {
+  const bool cuda = needs_of(state, {}).cuda;
+  return {pack_settings(state, {}, {cuda, true}, output), pack_settings(state, {}, {cuda, false}, output)};
 }
 
 // Compressing is most of what is left when little has changed, so it is an action by module.
@@ -120,7 +148,7 @@ Wheel packed(PackSettings pack, const fs::path& work, ActionCache& cache) {
   key.add("name", wheel.path.filename().string());
   key.add("recorded", sha256_file(pack.recorded));
   for (const auto& [name, file] : pack.modules) key.add(name.string(), sha256_file(file));
-  key.add("requires torch", pack.requires_torch);
+  key.add("torch pin", pack.torch_pin);
   key.add("provenance", provenance_json(pack.provenance));
   key.add("SOURCE_DATE_EPOCH", environment_value("SOURCE_DATE_EPOCH").value_or(""));
   if (const auto hit = cache.lookup(key); hit && cache.materialize(*hit, {{"wheel", wheel.path}})) return wheel;
@@ -152,6 +180,7 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool build
   }
   build.logs = builds ? make_run_log(build.work.path(), report) : build.work.path() / "logs";
   const auto [recipes, source] = check(settings);
+  const Environment variables = setup_variables(current_environment(), settings.setup_variables);
   build.python = find_python(settings.python, report);
   build.python_in_use = hold_environment(build.python);
   build.toolchain = find_toolchain(settings.toolchain, build.python, report);
@@ -165,16 +194,21 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool build
   const ArchList archs = choose_archs(settings.archs, build.recipe, build.toolchain.cuda, report);
   require_cuda_for(archs, build.toolchain);
   if (build.recipe && settings.patch) build.tree = patch_tree(build.tree.checkout, *build.recipe);
+  if (build.recipe) {
+    for (const std::string& fault : known_faults(*build.recipe, build.tree, archs)) report.warning(fault);
+  }
+  hide_from_git(build.tree.checkout.root, patched_files(build));
 
   report.stage("recording what setup.py would build");
   RecordSettings recording{build.project(), recording_archs(build.recipe, archs), build.work.path() / "record", &cache};
   recording.log = build.logs / "setup.log";
+  recording.variables = variables;
+  recording.git = git_view_text(build.tree.checkout.root);
   build.recorded = with_kept_log(build.work.path(),
                                  [&] { return record_setup(recording, build.python, build.toolchain, report); });
-  if (build.recorded.modules.empty()) {
-    throw Error(ErrorKind::failed, "setup.py of the project compiles no extension module", {},
-                "sagebuild is for packages with CUDA extensions; for others `pip wheel` is enough");
-  }
+  report_variables(build.recorded, variables, report);
+  require_device_code(build.recorded, build.project(), variables, settings.allow_cpu);
+  warn_of_version(build.recorded, build.tree.checkout, build.project(), report);
   build.plan = make_plan(build.recorded, build.recipe, archs);
   for (const std::string& warning : build.plan.warnings) report.warning(warning);
   if (settings.headers == HeaderChoice::automatic && build.plan.proved.empty())
@@ -209,6 +243,13 @@ PlanOutcome plan_build(BuildSettings settings, Reporter& report) {
   const auto history = open_history(action_cache_folder());
   const auto state = prepare(settings, false, *cache, report);
   const ExecSettings execution{settings.limits, state->logs, cache.get(), history.get()};
+  for (const PackSettings& pack : expected_packs(*state, settings.output)) {
+    const fs::path wheel = wheel_path(pack);
+    const auto other = other_content(wheel, pack.provenance);
+    if (!other || settings.force) continue;
+    report.warning(fmt::format("another wheel has the name '{}': {}; a build needs --force, or another --output",
+                               wheel.string(), *other));
+  }
   BuildForecast forecast = foresee_modules(state->plan, state->toolchain, state->python, compile_room(*state, settings),
                                            settings.headers, execution, report);
   cache->flush();
@@ -222,6 +263,10 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
   const auto history = open_history(action_cache_folder());
   const auto prepared = prepare(settings, true, *cache, report);
   const PreparedBuild& state = *prepared;
+  if (!settings.force) {  // before hours of compiling
+    for (const PackSettings& pack : expected_packs(state, settings.output))
+      require_replaceable(wheel_path(pack), pack.provenance);
+  }
 
   report.stage(fmt::format("compiling {} modules on {} cores", state.plan.modules.size(), settings.limits.jobs));
   const CompileRoom room = compile_room(state, settings);
@@ -237,8 +282,10 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
   if (!settings.timeline.empty()) write_file(settings.timeline, chrome_trace(compiled.execution.steps));
 
   report.stage("packing the wheel");
-  const Wheel wheel =
-      packed(pack_settings(state, compiled.modules, settings.output), state.work.path() / "compressed", *cache);
+  const PackSettings pack =
+      pack_settings(state, compiled.modules, needs_of(state, compiled.modules), settings.output);
+  if (!settings.force) require_replaceable(wheel_path(pack), pack.provenance);
+  const Wheel wheel = packed(pack, state.work.path() / "compressed", *cache);
   cache->flush();
   return {wheel, told_plan(state.plan, state), compiled.sources, compiled.execution, cache->counters()};
 }

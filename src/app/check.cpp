@@ -12,7 +12,9 @@ constexpr const char* kDefaultRecipe = "sageattention";
 
 SourceSpec source_of(const BuildSettings& settings, const Recipes& recipes) {
   if (!settings.source.location.empty()) return settings.source;
-  const Recipe& recipe = recipes.named(settings.recipe.empty() ? kDefaultRecipe : settings.recipe);
+  const Recipe& recipe = settings.recipe_file
+                             ? recipes.all().front()
+                             : recipes.named(settings.recipe.empty() ? kDefaultRecipe : settings.recipe);
   SourceSpec source = settings.source;
   source.location = recipe.url;
   if (source.ref.empty()) source.ref = recipe.ref;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "sagebuild/app/build.hpp"
 #include "sagebuild/base/error.hpp"
@@ -23,8 +24,7 @@ std::vector<SettingSpec> shared_specs() {
   return {
       {"source", "git URL, folder, local repository or source archive; the recipe's if not given"},
       {"ref", "branch, tag or commit"},
-      {"recipe", "name of the recipe to use (sageattention, minisage, ...)"},
-      {"recipe-file", "a recipe of your own"},
+      {"recipe", "recipe to use: its name (sageattention, minisage, ...), or a file of your own"},
       {"arch", "architectures: \"8.0 8.9 12.0+PTX\", sm_120, rtx5090, Ada, native", "", {"TORCH_CUDA_ARCH_LIST"}},
       {"python", "interpreter, its folder, or a version such as 3.12; else the active virtual environment"},
       {"torch", "torch version of the environment to use or make"},
@@ -32,6 +32,11 @@ std::vector<SettingSpec> shared_specs() {
       {"cuda-home", "CUDA toolkit; else CUDA_HOME, CUDA_PATH, nvcc on PATH, /usr/local/cuda*, PyPI packages"},
       {"index-url", "package index for torch builds that PyPI does not have"},
       {"offline", "use the network for nothing", "", {}, true},
+      {.name = "env",
+       .help = "variable for setup.py, NAME or NAME=VALUE; may stand several times",
+       .is_list = true},
+      {"force", "replace a wheel of the same name that is for other architectures, or published with other content", "", {}, true},
+      {"allow-cpu", "build a package that has no CUDA source", "", {}, true},
       {"no-patch", "build the source as it is", "", {}, true},
       {"keep-temp", "keep the temporary folder", "", {}, true},
       {"allow-foreign-owner", "open local repositories that belong to somebody else", "", {}, true},
@@ -66,12 +71,15 @@ BuildSettings build_settings(const Settings& settings) {
   BuildSettings build;
   build.source = {settings.text("source"), settings.text("ref"), settings.enabled("offline")};
   build.recipe = settings.text("recipe");
-  if (const auto file = settings.optional_text("recipe-file")) build.recipe_file = *file;
+  if (is_recipe_file(build.recipe)) build.recipe_file = std::exchange(build.recipe, "");
   if (const auto arch = settings.find("arch")) {
     build.archs = {arch->text, arch->origin, arch->origin == "TORCH_CUDA_ARCH_LIST"};
   }
   build.python = python_choice(settings);
   build.toolchain = toolchain_choice(settings);
+  build.setup_variables = settings.list("env");
+  build.force = settings.enabled("force");
+  build.allow_cpu = settings.enabled("allow-cpu");
   build.patch = !settings.enabled("no-patch");
   build.keep_temp = settings.enabled("keep-temp");
   build.allow_foreign_owner = settings.enabled("allow-foreign-owner");
@@ -153,7 +161,10 @@ int run_plan(const Cli& cli, const Settings& settings, Reporter& report) {
 void add_build_commands(Cli& cli) {
   std::vector<SettingSpec> whole_way = build_specs();
   whole_way.push_back({"upload", "publish the wheel in this repository on the Hub, OWNER/NAME"});
-  for (SettingSpec& spec : shared_upload_specs()) whole_way.push_back(std::move(spec));
+  for (SettingSpec& spec : shared_upload_specs()) {
+    const bool is_there = std::ranges::find(whole_way, spec.name, &SettingSpec::name) != whole_way.end();
+    if (!is_there) whole_way.push_back(std::move(spec));  // --force is for both
+  }
   cli.add("build", "fetch, patch, plan, compile and pack; prints the wheel's path", std::move(whole_way),
           {"sagebuild build --arch 12.0+PTX",
            "sagebuild build --source https://github.com/thu-ml/SageAttention --ref main --arch \"8.9 9.0\"",

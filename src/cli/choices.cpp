@@ -34,4 +34,8 @@ ToolchainChoice toolchain_choice(const Settings& settings) {
   return choice;
 }
 
+bool is_recipe_file(std::string_view text) {
+  return text.find('/') != std::string_view::npos || text.ends_with(".toml");
+}
+
 }  // namespace sagebuild

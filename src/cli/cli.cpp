@@ -107,13 +107,20 @@ CLI::App& Cli::add_below(CLI::App& parent, std::string name, std::string descrip
     if (spec.is_switch) {
       command.add_flag_callback(
           flag, [this, setting] { flags_[setting] = "true"; }, help);
-    } else {
-      for (const std::string_view spelled : split(flag, ",")) valued_.emplace(spelled);
-      command
-          .add_option_function<std::string>(
-              flag, [this, setting](const std::string& value) { flags_[setting] = value; }, help)
-          ->type_name("");
+      continue;
     }
+    for (const std::string_view spelled : split(flag, ",")) valued_.emplace(spelled);
+    CLI::Option* option = nullptr;
+    if (spec.is_list) {
+      option = command.add_option_function<std::vector<std::string>>(
+          flag, [this, setting](const std::vector<std::string>& values) { flags_[setting] = join(values, "\n"); },
+          help);
+      option->allow_extra_args(false);  // one value each time: what follows is something else
+    } else {
+      option = command.add_option_function<std::string>(
+          flag, [this, setting](const std::string& value) { flags_[setting] = value; }, help);
+    }
+    option->type_name("");
   }
   command.callback([this, specs = std::move(specs), run = std::move(run)] {
     chosen_ = [this, specs, run](Reporter& report) {

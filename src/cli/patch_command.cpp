@@ -7,6 +7,7 @@
 #include "sagebuild/app/patch.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/cli/choices.hpp"
 #include "sagebuild/cli/command.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/streams.hpp"
@@ -34,7 +35,7 @@ PatchSettings patch_settings(const Settings& settings, const std::string& target
   patch.target = target;
   if (target == "-") patch.input = read_input();
   const std::string recipe = settings.text("recipe");
-  if (recipe.ends_with(".toml")) {
+  if (is_recipe_file(recipe)) {
     patch.recipe_file = recipe;
   } else {
     patch.recipe = recipe;
@@ -120,7 +121,7 @@ void require_verified(const PatchReport& result) {
 int run_patch(const Cli& cli, const Settings& settings, const std::string& target, Reporter& report) {
   if (settings.enabled("lint")) {
     std::optional<std::filesystem::path> extra;
-    if (settings.text("recipe").ends_with(".toml")) extra = settings.text("recipe");
+    if (is_recipe_file(settings.text("recipe"))) extra = settings.text("recipe");
     fmt::print("{}\n", join(lint_recipes(data_folder(), extra), "\n"));
     return 0;
   }

@@ -19,11 +19,12 @@ std::string variable_of(std::string_view name) {
 }
 
 // A value of the file as text, whatever its type.
-std::optional<std::string> file_value(const TomlTable& file, std::string_view name, bool is_switch) {
+std::optional<std::string> file_value(const TomlTable& file, const SettingSpec& spec) {
+  const std::string_view name = spec.name;
   if (!file.has(name)) return std::nullopt;
-  if (is_switch) return *file.boolean(name) ? "true" : "false";
+  if (spec.is_switch) return *file.boolean(name) ? "true" : "false";
   try {
-    return join(file.texts(name), " ");
+    return join(file.texts(name), spec.is_list ? "\n" : " ");
   } catch (const Error&) {
     return std::to_string(*file.integer(name));
   }
@@ -46,7 +47,7 @@ std::optional<SettingValue> first_of(const SettingSpec& spec, const std::map<std
     if (const auto value = variable(env, name)) return SettingValue{*value, name};
   }
   if (file) {
-    if (const auto value = file_value(*file, spec.name, spec.is_switch))
+    if (const auto value = file_value(*file, spec))
       return SettingValue{*value, file->place(spec.name)};
   }
   if (!spec.fallback.empty()) return SettingValue{std::string(spec.fallback), "default"};
@@ -102,6 +103,14 @@ std::optional<std::string> Settings::optional_text(std::string_view name) const 
 }
 
 std::string Settings::text(std::string_view name) const { return optional_text(name).value_or(""); }
+
+std::vector<std::string> Settings::list(std::string_view name) const {
+  const auto value = find(name);
+  std::vector<std::string> words;
+  if (value)
+    for (const auto word : split(value->text, "\n")) words.emplace_back(word);
+  return words;
+}
 
 bool Settings::enabled(std::string_view name) const {
   const auto value = find(name);

@@ -8,6 +8,7 @@
 
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/probe/setup_environment.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/paths.hpp"
 
@@ -77,7 +78,7 @@ constexpr const char* kReadsVariable = "SAGEBUILD_READS";
 
 fs::path listener_folder() { return data_folder() / "patches/probe"; }
 
-// Programs of which all that counts is in the key, or which tell of the machine. git finds nothing in the copy.
+// Programs of which all that counts is in the key, or which tell of the machine. What git says is in the key, too.
 bool is_known_program(const fs::path& program, const fs::path& host_compiler) {
   static const std::set<std::string, std::less<>> kKnown = {"ninja", "nvcc", "g++",  "gcc",     "c++",   "cc",   "ld",
                                                             "git",   "which", "uname", "ldconfig", "objdump"};
@@ -102,6 +103,7 @@ Reads read_list(const fs::path& list, const std::vector<fs::path>& own, const fs
       case 'b': ++begun; break;
       case 'p': ++started; break;
       case 'w': written.insert(name); break;
+      case 'e': break;
       case 'r':
       case 'l': read.insert(name); break;
       case 's': asked.insert(name); break;
@@ -166,7 +168,12 @@ RecordCache::RecordCache(const RecordSettings& settings, const Command& command,
                          const Toolchain& toolchain, ActionCache& cache)
     : settings_(settings), cache_(cache), tree_(tree_digest(settings.project)), key_("setup.py", "setup.py") {
   key_.add("recording", kRecording).add("tree", tree_).add("command", with_names(shell_line(command.argv)));
-  for (const auto& [name, value] : command.env) key_.add("environment " + name, with_names(value));
+  // The inputs of keys lie in files of the cache, for --explain.
+  for (const auto& [name, value] : command.env) {
+    key_.add("environment " + name,
+             is_secret_variable(name) ? Sha256().field(value).finish().hex() : with_names(value));
+  }
+  key_.add("git", settings.git);
   key_.add("python", python.executable.string()).add("python version", python.version).add("soabi", python.soabi);
   key_.add("site packages", python.site_packages.string()).add("installed", installed(python.site_packages, cache));
   key_.add("installed for the user", installed(user_site(python, command.env), cache));
@@ -203,12 +210,26 @@ Command RecordCache::listening(Command command) const {
   return command;
 }
 
+std::vector<std::string> RecordCache::variables() const {
+  std::set<std::string> names;
+  if (restored_variables_) {
+    for (const auto name : split(*restored_variables_, " ")) names.emplace(name);
+  } else {
+    const std::string text = read_file_if_exists(reads()).value_or("");
+    for (const std::string_view record : split(text, std::string_view("\0", 1)))
+      if (record.front() == 'e') names.emplace(record.substr(1));
+  }
+  return {names.begin(), names.end()};
+}
+
 bool RecordCache::restore() {
   const auto result = cache_.lookup_by_files(key_, no_search());
-  if (!result || !result->facts.contains("wheel")) return false;
+  if (!result || !result->facts.contains("wheel") || !result->facts.contains("variables"))
+    return false;
   const fs::path packed = settings_.work / "records.json";
   const fs::path wheel = settings_.work / "wheel" / fs::path(result->facts.at("wheel")).filename();
   if (!cache_.materialize(*result, {{"records", packed}, {"wheel", wheel}})) return false;
+  restored_variables_ = result->facts.at("variables");
   const Json records = Json::parse(read_file(packed));
   for (const auto& [name, text] : records.items()) {
     const std::string here = with_paths(text.get<std::string>());
@@ -238,6 +259,7 @@ void RecordCache::keep(const ProcessResult& run, ActionCache::Clock::time_point 
   write_file(packed, records.dump());
   ActionResult result;
   result.facts["wheel"] = wheels.front().filename().string();
+  result.facts["variables"] = join(variables(), " ");
   result.cpu_seconds = run.cpu_seconds;
   result.wall_seconds = run.wall_seconds;
   result.peak_memory = run.peak_memory;

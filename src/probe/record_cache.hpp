@@ -1,7 +1,7 @@
 #pragma once
 // A recorded run of setup.py, kept in the cache: it takes 3 s, and a warm build has no more than half of that.
 //
-// The key holds what a setup.py sees without opening it: the tree, the environment it runs in, Python and every installed
+// The key holds what a setup.py sees without opening it: the tree, what git says of it, the environment it runs in, Python and every installed
 // distribution, the toolkit, the host compiler, and the GPUs of the machine. What it opens or lists elsewhere is written
 // down by an audit hook in each Python of the run (patches/probe/sitecustomize.py), and stands for the recording as in
 // the cache's direct mode. Not in it: the date, the network, and files that are only tested for. A run is not kept if
@@ -9,6 +9,9 @@
 // known, whose files are not written down.
 
 #include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "sagebuild/model/action_cache.hpp"
 #include "sagebuild/model/environment.hpp"
@@ -35,6 +38,9 @@ class RecordCache {
   // After a run that began at `started` and ended well.
   void keep(const ProcessResult& run, ActionCache::Clock::time_point started, Reporter& report);
 
+  // Names of environment variables that the project's own code asked for, in this run or in the one that was restored.
+  std::vector<std::string> variables() const;
+
   const ActionKey& key() const { return key_; }
 
  private:
@@ -47,6 +53,7 @@ class RecordCache {
   Digest tree_;
   std::filesystem::path host_compiler_;
   ActionKey key_;
+  std::optional<std::string> restored_variables_;
 };
 
 }  // namespace sagebuild

@@ -42,6 +42,7 @@ Command setup_command(const RecordSettings& settings, const PythonEnv& python, c
   Command command{
       .argv = {python.executable.string(), "setup.py", "bdist_wheel", "--dist-dir", (settings.work / "wheel").string()},
       .cwd = settings.project};
+  for (const auto& [name, value] : settings.variables) command.env.insert_or_assign(name, value);
   const std::string path = command.env["PATH"];
   command.env["PATH"] = fmt::format("{}:{}:{}:{}", bin.string(), python.executable.parent_path().string(),
                                     toolchain.nvcc.parent_path().string(), path);
@@ -254,6 +255,7 @@ RecordedBuild record_setup(const RecordSettings& settings, const PythonEnv& pyth
                 {fmt::format("seen: {}", seen)},
                 "torch must compile through ninja (use_ninja=True, and no own build step)");
   }
+  if (cache) build.variables = cache->variables();
   if (cache && ran) cache->keep(*ran, started, report);
   return build;
 }

@@ -88,6 +88,28 @@ std::set<std::string, std::less<>> read_version(const TomlTable& table) {
   return digests;
 }
 
+ArchList arch_list(const TomlTable& table, const std::string& text) {
+  try {
+    return parse_arch_list(text);
+  } catch (const Error& error) {
+    table.fail(error.message);
+  }
+}
+
+KnownBad read_known_bad(const TomlTable& table) {
+  KnownBad bad{table.text("tag").value_or(""),
+               table.required_text("commit"),
+               {},
+               table.required_text("reason"),
+               table.text("mended_by").value_or("")};
+  constexpr std::string_view kHex = "0123456789abcdef";
+  if (bad.commit.size() < 7 || bad.commit.find_first_not_of(kHex) != std::string::npos)
+    table.fail("'commit' is 7 or more hexadecimal digits");
+  if (const auto archs = table.text("archs")) bad.archs = arch_list(table, *archs);
+  table.finish();
+  return bad;
+}
+
 bool holds_all(std::string_view text, const std::vector<std::string>& wanted) {
   return std::ranges::all_of(wanted, [&](const auto& part) { return text.find(part) != std::string_view::npos; });
 }
@@ -144,13 +166,8 @@ Recipe load_recipe(const fs::path& file) {
   for (const TomlTable& version : table.tables("proved")) recipe.proved.versions.push_back(read_version(version));
   for (auto& macro : table.texts("proved_macros")) recipe.proved.macros.insert(std::move(macro));
   for (const TomlTable& module : table.tables("module")) recipe.modules.push_back(read_module(module));
-  if (const auto archs = table.text("default_archs")) {
-    try {
-      recipe.default_archs = parse_arch_list(*archs);
-    } catch (const Error& error) {
-      table.fail(error.message);
-    }
-  }
+  for (const TomlTable& bad : table.tables("known_bad")) recipe.known_bad.push_back(read_known_bad(bad));
+  if (const auto archs = table.text("default_archs")) recipe.default_archs = arch_list(table, *archs);
   // The patch engine's part of the file; it reads and checks these itself.
   for (const auto* theirs : {"shape", "rule", "insert", "insert_file"}) (void)table.has(theirs);
   table.finish();

@@ -10,6 +10,7 @@
 #include "sagebuild/base/secret.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/net/url.hpp"
+#include "sagebuild/source/git_view.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/paths.hpp"
 #include "tree_writer.hpp"
@@ -46,6 +47,7 @@ Checkout from_repository(const GitSource& source, const std::string& commit, con
   checkout.commit = commit;
   checkout.missing = write_commit(source, commit, "", tree, options, report);
   checkout.root = tree.finish();
+  if (options.with_git) make_git_view(source.repository, commit, checkout.root, false);
   warn_of_missing(checkout.missing, report);
   return checkout;
 }

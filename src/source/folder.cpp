@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "sagebuild/source/git_view.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/signals.hpp"
@@ -55,6 +56,8 @@ Checkout copy_folder(const fs::path& folder, const std::optional<Repository>& re
     checkout.commit = state.commit;
     checkout.dirty = state.dirty || state.commit.empty();
     checkout.ref = repository->head_name().value_or("");
+    if (options.with_git && !state.commit.empty())
+      make_git_view(*repository, state.commit, root, checkout.dirty);
   }
   return checkout;
 }

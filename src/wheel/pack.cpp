@@ -9,6 +9,7 @@
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "torch_needs.hpp"
 #include "zip_file.hpp"
 
 namespace sagebuild {
@@ -39,19 +40,22 @@ std::string dist_info_of(const Entries& entries) {
   throw Error(ErrorKind::failed, "the recorded wheel has no .dist-info folder");
 }
 
-// Sets the version and adds what the package needs. Headers end at the first empty line; a description may follow.
-std::string metadata(const std::string& text, const std::string& version, const std::string& requires_torch) {
+// Sets the version and what is required of torch. Headers end at the first empty line; a description may follow.
+std::string metadata(const std::string& text, const std::string& version,
+                     const std::string& torch_pin) {
   const auto end = std::min(text.find("\n\n"), text.size());
   std::string headers;
+  bool pinned = torch_pin.empty();
   for (const auto line : lines_of(std::string_view(text).substr(0, end))) {
-    const std::string_view torch = "Requires-Dist: torch";
-    // Upstream's own looser requirement on torch would let pip take another one.
-    if (line.starts_with(torch) &&
-        (line.size() == torch.size() || !std::isalnum(static_cast<unsigned char>(line[torch.size()]))))
-      continue;
-    headers += line.starts_with("Version:") ? fmt::format("Version: {}\n", version) : fmt::format("{}\n", line);
+    const auto torch = torch_pin.empty() ? std::nullopt : torch_requirement(line);
+    pinned |= torch && torch->marker.empty();
+    if (torch)
+      headers += fmt::format("Requires-Dist: torch{}{}{}\n", torch->extras, torch_pin, torch->marker);
+    else
+      headers += line.starts_with("Version:") ? fmt::format("Version: {}\n", version)
+                                              : fmt::format("{}\n", line);
   }
-  if (!requires_torch.empty()) headers += fmt::format("Requires-Dist: {}\n", requires_torch);
+  if (!pinned) headers += fmt::format("Requires-Dist: torch{}\n", torch_pin);
   return headers + (end < text.size() ? text.substr(end + 1) : "");
 }
 
@@ -95,30 +99,12 @@ void replace_modules(Entries& entries, const PackSettings& settings) {
   }
 }
 
-// A label that the project set itself stays in front.
-std::string labelled_version(const WheelName& name, const std::string& label) {
-  if (label.empty()) return name.version;
-  return name.version + (name.version.find('+') == std::string::npos ? '+' : '.') + label;
-}
-
 }  // namespace
-
-std::string local_version_label(const PythonEnv& python, const Checkout& checkout) {
-  std::string label;
-  if (python.torch) {
-    label = python.torch->cuda.empty() ? "cpu"
-                                       : fmt::format("cu{}{}", python.torch->cuda.major(), python.torch->cuda.minor());
-    label += fmt::format("torch{}", python.torch->number.major_minor());
-  }
-  if (!checkout.commit.empty()) label += fmt::format("{}g{}", label.empty() ? "" : ".", checkout.commit.substr(0, 7));
-  if (checkout.dirty && !checkout.commit.empty()) label += ".dirty";
-  return label;
-}
 
 fs::path wheel_path(const PackSettings& settings) {
   const WheelName name = parse_name(settings.recorded);
   return settings.output / fmt::format("{}-{}-{}-{}-{}.whl", name.distribution,
-                                       labelled_version(name, settings.local_label), name.python, name.abi,
+                                       labelled_version(name.version, settings.local_label), name.python, name.abi,
                                        settings.platform);
 }
 
@@ -130,7 +116,7 @@ Wheel pack_wheel(const PackSettings& settings) {
   Entries entries = read_zip(settings.recorded);
   const WheelName name = parse_name(settings.recorded);
   const std::string old_info = dist_info_of(entries);
-  const std::string version = labelled_version(name, settings.local_label);
+  const std::string version = labelled_version(name.version, settings.local_label);
   const std::string info = fmt::format("{}-{}.dist-info", name.distribution, version);
 
   replace_modules(entries, settings);
@@ -143,7 +129,7 @@ Wheel pack_wheel(const PackSettings& settings) {
     }
     const std::string file = path.substr(old_info.size() + 1);
     if (file == "RECORD" || file == "RECORD.jws" || file == "RECORD.p7s") continue;
-    if (file == "METADATA") entry.content = metadata(entry.content, version, settings.requires_torch);
+    if (file == "METADATA") entry.content = metadata(entry.content, version, settings.torch_pin);
     if (file == "WHEEL") entry.content = wheel_file(entry.content, name, settings.platform);
     info_files.emplace_back(info + "/" + file, std::move(entry));
   }

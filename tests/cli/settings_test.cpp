@@ -71,6 +71,18 @@ TEST_CASE("values are read as what they are, or refused with their origin") {
   CHECK_FALSE(with("offline", "off").enabled("offline"));
 }
 
+TEST_CASE("a setting that may stand several times keeps each value whole") {
+  const std::vector<SettingSpec> specs = {{.name = "env", .help = "variables", .is_list = true}};
+  const auto words = [&](const Environment& env, const std::optional<std::filesystem::path>& file) {
+    return Settings::merge(specs, {}, env, file, {"env"}).list("env");
+  };
+  const std::vector<std::string> expected = {"A=one two", "B"};
+  CHECK(words({{"SAGEBUILD_ENV", "A=one two\nB"}}, std::nullopt) == expected);
+  const File file("env = ['A=one two', 'B']\n");
+  CHECK(words({}, file.path) == expected);
+  CHECK(words({}, std::nullopt).empty());
+}
+
 TEST_CASE("all settings are shown, those that nobody set too") {
   const std::string table = Settings::merge(kSpecs, {{"jobs", "2"}}, {}, std::nullopt, kKnown).table();
   CHECK(table == "arch     -     not set\noutput   dist  default\njobs     2     --jobs\nmemory   -     not set\n"

@@ -331,4 +331,42 @@ TEST_CASE("every input of a recording changes its key, and the place does not") 
   CHECK(other.key() != base);
 }
 
+TEST_CASE("the user's variables reach setup.py, are inputs of its recording, and those it asked for are known") {
+  if (!has_setuptools()) return;
+  Recording recording;
+  const std::string extra = R"(
+assert os.environ.get("SWITCH") == "@"
+os.getenv("ABSENT")
+"ASKED" in os.environ
+os.environ.copy()
+subprocess.run(["uname"], stdout=subprocess.DEVNULL)
+)";
+  const auto record = [&](const std::string& value, const std::string& git) {
+    recording.move_to_new_place(replaced(extra, "@", value));
+    recording.settings.variables = {{"SWITCH", value}, {"COPIED", "1"}};
+    recording.settings.git = git;
+    return recording.record();
+  };
+  const std::vector<std::string> asked = {"ABSENT", "ASKED", "CXX", "SWITCH"};
+  CHECK(record("1", "").variables == asked);
+  CHECK(record("1", "").variables == asked);  // from the cache
+  CHECK(recording.runs() == 1);
+  record("1", "another commit");
+  CHECK(recording.runs() == 2);
+  record("2", "");
+  CHECK(recording.runs() == 3);
+}
+
+TEST_CASE("the value of a secret counts, and is not in what the cache keeps of a key") {
+  Recording recording;
+  const auto key = [&](const std::string& name, const std::string& value) {
+    Command command{{recording.python.executable, "setup.py"}};
+    command.env[name] = value;
+    return RecordCache(recording.settings, command, recording.python, recording.toolchain, *recording.cache).key();
+  };
+  CHECK(key("MY_TOKEN", "first").digest() != key("MY_TOKEN", "second").digest());
+  CHECK(key("MY_SWITCH", "first").digest() != key("MY_SWITCH", "second").digest());
+  for (const auto& [name, value] : key("MY_TOKEN", "first").inputs()) CHECK(value != "first");
+}
+
 }  // namespace sagebuild

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/process.hpp"
 #include "support/catch.hpp"
@@ -57,7 +58,7 @@ struct World {
     settings.output = folder.path() / "dist";
     settings.local_label = "cu130torch2.11.gd1a57a5";
     settings.platform = "linux_x86_64";
-    settings.requires_torch = "torch==2.11.*";
+    settings.torch_pin = "==2.11.*";
     settings.provenance.tree.checkout = {
         folder.path(), "https://host/x", "main", "d1a57a546c3d395b1ffcbeecc66d81db76f3b4b5", false, {}};
     settings.provenance.plan.archs = parse_arch_list("8.9 12.0+PTX");
@@ -81,8 +82,8 @@ TEST_CASE("a packed wheel agrees with itself: name, folder, version, tags, RECOR
   CHECK(seen["module"] == "linked module");
   CHECK(seen["mode"] == "0o100755");
   CHECK(seen["metadata"] ==
-        "Metadata-Version: 2.1\nName: pkg\nVersion: 1.0+cu130torch2.11.gd1a57a5\nRequires-Dist: torchvision\n"
-        "Requires-Dist: torch==2.11.*\n\nVersion: of the text\n");
+        "Metadata-Version: 2.1\nName: pkg\nVersion: 1.0+cu130torch2.11.gd1a57a5\n"
+        "Requires-Dist: torch==2.11.*\nRequires-Dist: torchvision\n\nVersion: of the text\n");
   CHECK(seen["wheel"].get<std::string>().ends_with("Root-Is-Purelib: false\nTag: cp311-cp311-linux_x86_64\n"));
   const std::vector<std::string> names = seen["names"];
   CHECK(std::ranges::find(names, "pkg/_b.so") == names.end());  // dropped by the plan
@@ -141,6 +142,61 @@ TEST_CASE(
   CHECK_FALSE(fs::exists(world.settings.output));
   write_file(world.settings.recorded, "no zip");
   CHECK_THROWS_MATCHES(pack_wheel(world.settings), Error, says("cannot read the wheel"));
+}
+
+TEST_CASE("a wheel is bound to a torch only where a module is, and to CUDA only with device code") {
+  PythonEnv python;
+  python.torch = TorchInfo{"2.11.0+cu130", {2, 11, 0}, {13, 0}, "", true};
+  const Checkout checkout{.commit = "d1a57a546c3d"};
+  CHECK(local_version_label(python, checkout, {.torch = false}) == "cu130.gd1a57a5");
+  CHECK(local_version_label(python, {}, {.cuda = false}) == "cputorch2.11");
+
+  TempDir folder;
+  const auto module_of = [&](const std::string& code) {
+    const fs::path source = folder.path() / "m.cpp";
+    write_file(source, code);
+    const fs::path module = folder.path() / "m.so";
+    run_checked({.argv = {"g++", "-shared", "-fPIC", source.string(), "-o", module.string()}}, "no module");
+    return module;
+  };
+  CHECK(wants_torch(module_of("namespace at { void empty(int); } void f() { at::empty(1); }")));
+  CHECK(wants_torch(module_of("namespace c10 { struct T { int size() const; }; } int f(c10::T& t) { return t.size(); }")));
+  CHECK(wants_torch(module_of("extern \"C\" void* THPVariableClass; void* f() { return THPVariableClass; }")));
+  // std::string::at is no function of namespace at; aoti_torch_* is torch's stable C interface.
+  CHECK_FALSE(wants_torch(module_of("#include <string>\nextern \"C\" int aoti_torch_device_type_cuda(); extern template "
+                                    "class std::basic_string<char>; char f(std::string& s) { return s.at(1) + "
+                                    "aoti_torch_device_type_cuda(); }")));
+}
+
+TEST_CASE("a label of the project's own is kept or replaced, never doubled") {
+  const std::string ours = "cu130torch2.11.gd1a57a5";
+  CHECK(labelled_version("1.0", ours) == "1.0+" + ours);
+  CHECK(labelled_version("1.0+post6", ours) == "1.0+post6." + ours);
+  CHECK(labelled_version("1.0+cu130torch2.9.0andhigher", "cu130.gd1a57a5") == "1.0+cu130torch2.9.0andhigher");
+  CHECK(labelled_version("1.0+cu130torch2.9.0andhigher", ours) == "1.0+" + ours);  // not true of this build
+  CHECK(labelled_version("1.0+cu128", ours) == "1.0+" + ours);
+  CHECK(labelled_version("1.0+cu130", ours) == "1.0+cu130");
+  CHECK(labelled_version("0.2.dev3+gd1a57a546", ours) == "0.2.dev3+gd1a57a546.cu130torch2.11");
+}
+
+TEST_CASE("only the distribution torch is pinned, and its extras and markers stay") {
+  World world;
+  const auto metadata_of = [&](const std::string& requires_lines) {
+    run_checked({.argv = {"python3", "-c", replaced(std::string(kMakeWheel), "Requires-Dist: torch>=2\\n", requires_lines),
+                          world.settings.recorded.string()}},
+                "cannot make the wheel");
+    const std::string text = world.read(pack_wheel(world.settings).path)["metadata"];
+    return text.substr(text.find("Requires"), text.find("Requires-Dist: torchvision") - text.find("Requires"));
+  };
+  const std::string others =
+      "Requires-Dist: torch-geometric\\nRequires-Dist: torch_scatter>=2\\nRequires-Dist: torch.x\\n"
+      "Requires-Dist: torch-tb-profiler; extra == 'test'\\n";
+  CHECK(metadata_of(others + "Requires-Dist: Torch[opt] >=2\\n") ==
+        replaced(others, "\\n", "\n") + "Requires-Dist: torch[opt]==2.11.*\n");
+  CHECK(metadata_of("Requires-Dist: torch (==2.8.0) ; python_version > '3'\\n") ==
+        "Requires-Dist: torch==2.11.*; python_version > '3'\n");
+  world.settings.torch_pin.clear();
+  CHECK(metadata_of("Requires-Dist: torch>=2.9\\n") == "Requires-Dist: torch>=2.9\n");
 }
 
 }  // namespace sagebuild

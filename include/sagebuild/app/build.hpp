@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "sagebuild/app/cache.hpp"
 #include "sagebuild/env/python.hpp"
@@ -30,7 +31,7 @@ struct ArchChoice {
 struct BuildSettings {
   SourceSpec source;   // no location: the recipe's
   std::string recipe;  // name; empty: the one that fits the source, else sageattention
-  std::optional<std::filesystem::path> recipe_file;
+  std::optional<std::filesystem::path> recipe_file;  // this one instead
   ArchChoice archs;
   PythonChoice python;
   ToolchainChoice toolchain;
@@ -39,6 +40,9 @@ struct BuildSettings {
   CacheChoice cache;
   HeaderChoice headers = HeaderChoice::automatic;
   std::filesystem::path timeline;  // a Chrome trace of the steps; empty: none
+  std::vector<std::string> setup_variables;  // --env: NAME or NAME=VALUE, for setup.py
+  bool allow_cpu = false;                    // a wheel without device code is no error
+  bool force = false;                        // takes the place of another wheel of its name
   bool patch = true;
   bool keep_temp = false;
   bool allow_foreign_owner = false;

@@ -12,4 +12,7 @@ PythonChoice python_choice(const Settings& settings);
 // From cuda-home, cuda and offline. Throws Error{usage} for a CUDA version that is none.
 ToolchainChoice toolchain_choice(const Settings& settings);
 
+// What --recipe takes for a file: with a slash, or ".toml" at its end. Everything else is a name.
+bool is_recipe_file(std::string_view text);
+
 }  // namespace sagebuild

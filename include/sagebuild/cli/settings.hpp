@@ -19,6 +19,7 @@ struct SettingSpec {
   std::string_view fallback = "";              // the default; empty: none
   std::vector<std::string_view> foreign = {};  // variables of other tools that are honoured after ours
   bool is_switch = false;
+  bool is_list = false;  // may stand several times; one value a line in the variable, an array in the file
 };
 
 struct SettingValue {
@@ -38,6 +39,7 @@ class Settings {
   std::optional<SettingValue> find(std::string_view name) const;
   std::string text(std::string_view name) const;  // empty if there is none
   std::optional<std::string> optional_text(std::string_view name) const;
+  std::vector<std::string> list(std::string_view name) const;  // of a setting with is_list
   bool enabled(std::string_view name) const;  // 1, true, yes, on. Anything else but 0, false, no, off: Error{usage}
   // Throws Error{usage} naming the origin.
   std::optional<unsigned> number(std::string_view name) const;

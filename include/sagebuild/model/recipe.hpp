@@ -39,6 +39,15 @@ struct ProvedSources {
   bool empty() const { return !everything && versions.empty(); }
 };
 
+// A commit that people ask for and that gives wrong results.
+struct KnownBad {
+  std::string tag;
+  std::string commit;     // its first digits, 7 or more
+  ArchList archs;         // where it is bad; empty: everywhere
+  std::string reason;
+  std::string mended_by;  // id of the rule that mends it; empty: none does
+};
+
 struct Recipe {
   std::string name;                 // "sageattention"
   std::filesystem::path file;       // where it was read
@@ -52,6 +61,7 @@ struct Recipe {
   std::vector<RecipeModule> modules;
   // Shown by `--headers check` and on a GPU. Other sources, those of a fork too, are compiled with torch's own headers.
   ProvedSources proved = {};
+  std::vector<KnownBad> known_bad;
   std::vector<std::string> may_miss;  // globs of paths that a partial repository may lack ("assets/*")
 };
 

@@ -28,6 +28,8 @@ struct RecordedModule {
 struct RecordedBuild {
   std::vector<RecordedModule> modules;
   std::filesystem::path wheel;  // complete, but its modules are empty files
+  // Environment variables that the project's own Python code asked for, set or not; sorted. Empty without a cache.
+  std::vector<std::string> variables = {};
 };
 
 }  // namespace sagebuild

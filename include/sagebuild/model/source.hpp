@@ -13,7 +13,7 @@ struct SourceSpec {
   bool offline = false;
 };
 
-// A private working tree without a .git folder; nothing in it was run.
+// A private working tree; nothing in it was run.
 struct Checkout {
   std::filesystem::path root{};
   std::string location{};  // as asked for, without credentials

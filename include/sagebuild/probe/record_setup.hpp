@@ -9,6 +9,7 @@
 #include "sagebuild/model/environment.hpp"
 #include "sagebuild/model/recorded_build.hpp"
 #include "sagebuild/report/reporter.hpp"
+#include "sagebuild/sys/process.hpp"
 
 namespace sagebuild {
 
@@ -18,6 +19,8 @@ struct RecordSettings {
   std::filesystem::path work;     // an empty private folder for records, stand-ins and the wheel
   ActionCache* cache = nullptr;   // none: setup.py is run in any case
   std::filesystem::path log{};    // what setup.py prints; empty: in `work`
+  Environment variables = {};     // the user's, for setup.py (probe/setup_environment.hpp)
+  std::string git = {};           // what git says in the tree, by content; empty: there is no .git
 };
 
 // Throws Error{failed} if setup.py is missing, fails (with its last lines), compiles in a way that is not understood,

@@ -19,6 +19,7 @@ struct FetchOptions {
   std::vector<std::string> may_miss;  // globs ('*' also matches '/') of paths that a partial repository may lack
   std::chrono::seconds stall_limit{60};
   bool allow_foreign_owner = false;  // of local repositories
+  bool with_git = false;  // the tree gets a .git folder that answers as a clone's (source/git_view.hpp)
 };
 
 // - https, http, git, ssh URLs and "user@host:path": through a bare clone in the cache, updated only if it lacks the

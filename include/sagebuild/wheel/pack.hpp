@@ -17,13 +17,28 @@ struct PackSettings {
   std::filesystem::path output;                                       // folder for the finished wheel
   std::string local_label;                                            // "cu130torch2.11.gd1a57a5"
   std::string platform;                                               // "linux_x86_64"
-  std::string requires_torch;                                         // "torch==2.11.*"; empty: none
+  std::string torch_pin;  // "==2.11.*", in place of what the project asks; empty: that stands
   Provenance provenance;
 };
 
-// "cu130torch2.11.gd1a57a5": CUDA and torch of the environment, then the commit where there is one (PEP 440 local
-// version).
-std::string local_version_label(const PythonEnv& python, const Checkout& checkout);
+// What of the environment a wheel is bound to.
+struct WheelNeeds {
+  bool cuda = true;   // it has device code
+  bool torch = true;  // a module wants symbols of torch's C++ libraries, which change with each minor version
+};
+
+// Whether a linked module wants such symbols. One of the limited API with kernels alone does not, and serves every
+// torch that its project allows. Throws Error{failed} if it is no module.
+bool wants_torch(const std::filesystem::path& module);
+
+// "cu130torch2.11.gd1a57a5": what the wheel is bound to, then the commit where there is one (PEP 440 local version).
+// "cputorch2.11" for one without device code.
+std::string local_version_label(const PythonEnv& python, const Checkout& checkout,
+                                const WheelNeeds& needs = {});
+
+// "1.0+LABEL". A label that the project set itself stays in front of ours. But one that names CUDA or torch is an
+// answer to the same question, so there is one of the two: its own where that is true of this build, else ours.
+std::string labelled_version(const std::string& version, const std::string& label);
 
 // NAME-VERSION+LABEL-PY-ABI-PLATFORM.whl in the folder `output`: where the wheel will be.
 std::filesystem::path wheel_path(const PackSettings& settings);

@@ -1,0 +1,29 @@
+#pragma once
+// What a recorded setup.py must have made, so that a wheel of it is what its name says.
+
+#include <filesystem>
+
+#include "sagebuild/model/recorded_build.hpp"
+#include "sagebuild/model/source.hpp"
+#include "sagebuild/report/reporter.hpp"
+#include "sagebuild/sys/process.hpp"
+
+namespace sagebuild {
+
+// Throws Error{failed} if no module was compiled (also where setup.py took a ready wheel), or none
+// has device code and `allow_cpu` is off. Names the switches of setup.py that are not among the
+// variables that it got.
+void require_device_code(const RecordedBuild& recorded, const std::filesystem::path& project,
+                         const Environment& passed, bool allow_cpu);
+
+bool has_device_code(const RecordedModule& module);
+
+// Of a version that setup.py takes from git, where it can be none: nothing tells it, or the clone
+// has no history.
+void warn_of_version(const RecordedBuild& recorded, const Checkout& checkout,
+                     const std::filesystem::path& project, Reporter& report);
+
+// Says which variables setup.py asked for; a secret's value is not shown.
+void report_variables(const RecordedBuild& recorded, const Environment& passed, Reporter& report);
+
+}  // namespace sagebuild

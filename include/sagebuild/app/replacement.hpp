@@ -1,0 +1,23 @@
+#pragma once
+// When a wheel may take the place of another of its name. The name holds version, commit, CUDA,
+// torch and Python, and not the architectures: an index has one file of a name, and pip takes what
+// runs for what it is asked for. So a wheel of other architectures, or of other rules, is not
+// replaced without a word; the same thing built again is.
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "sagebuild/model/wheel.hpp"
+
+namespace sagebuild {
+
+// Why `wheel`, if it is there, is not what `ours` would make again: "it is for 12.0, this build
+// for 8.9". Nothing: it may be replaced.
+std::optional<std::string> other_content(const std::filesystem::path& wheel,
+                                         const Provenance& ours);
+
+// Throws Error{usage} with that reason.
+void require_replaceable(const std::filesystem::path& wheel, const Provenance& ours);
+
+}  // namespace sagebuild

@@ -1,0 +1,169 @@
+#include "sagebuild/app/recorded_checks.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "sagebuild/base/error.hpp"
+#include "sagebuild/base/strings.hpp"
+#include "sagebuild/model/wheel_name.hpp"
+#include "sagebuild/probe/setup_environment.hpp"
+#include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/paths.hpp"
+#include "sagebuild/wheel/reader.hpp"
+
+namespace sagebuild {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_switch_name(std::string_view text) {
+  constexpr std::string_view kAllowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+  return text.size() > 2 && text.find_first_not_of(kAllowed) == std::string_view::npos;
+}
+
+// Whether the text between two quotes is what a line asks the environment for: environ["X"],
+// getenv('X'), "X" in environ.
+bool is_asked(std::string_view before, std::string_view behind) {
+  before = trimmed(before);
+  return before.ends_with('(') || before.ends_with('[') || trimmed(behind).starts_with("in ");
+}
+
+// Name -> where. Those that a run never came to are here, too.
+std::map<std::string, std::string> switches_in(const std::string& setup_py) {
+  std::map<std::string, std::string> switches;
+  int number = 0;
+  for (const auto line : lines_of(std::string_view(setup_py))) {
+    ++number;
+    if (line.find("environ") == std::string_view::npos &&
+        line.find("getenv") == std::string_view::npos)
+      continue;
+    for (auto start = line.find_first_of("\"'"); start != std::string_view::npos;) {
+      const auto end = line.find(line[start], start + 1);
+      if (end == std::string_view::npos) break;
+      const auto name = line.substr(start + 1, end - start - 1);
+      if (is_switch_name(name) && is_asked(line.substr(0, start), line.substr(end + 1)))
+        switches.emplace(name, fmt::format("line {} of setup.py: {}", number, trimmed(line)));
+      start = line.find_first_of("\"'", end + 1);
+    }
+  }
+  return switches;
+}
+
+// The variables that setup.py looks at and that have no value, but for those that say nothing of
+// what is built.
+std::map<std::string, std::string> unset_switches(const RecordedBuild& recorded,
+                                                  const fs::path& project,
+                                                  const Environment& passed) {
+  auto switches = switches_in(read_file_if_exists(project / "setup.py").value_or(""));
+  for (const std::string& name : recorded.variables) switches.emplace(name, "");
+  const Environment base = clean_environment();
+  std::erase_if(switches, [&](const auto& entry) {
+    const std::string& name = entry.first;
+    return passed.contains(name) || base.contains(name) || is_own_variable(name) ||
+           !is_switch_name(name);
+  });
+  return switches;
+}
+
+// Throws MESSAGE with the switches as causes and in the hint; `otherwise` is the rest of the hint.
+[[noreturn]] void fail(std::string message, std::vector<std::string> causes,
+                       const std::map<std::string, std::string>& switches,
+                       const std::string& otherwise) {
+  std::vector<std::string> names;
+  for (const auto& [name, where] : switches) {
+    names.push_back(name);
+    if (!where.empty()) causes.push_back(where);
+  }
+  std::string hint = otherwise;
+  if (!names.empty())
+    hint = fmt::format("setup.py looks at {}, not set: try --env {}=1; {}", join(names, ", "),
+                       names.front(), otherwise);
+  throw Error(ErrorKind::failed, std::move(message), std::move(causes), std::move(hint));
+}
+
+[[noreturn]] void fail_uncompiled(const RecordedBuild& recorded,
+                                  const std::map<std::string, std::string>& switches) {
+  const WheelReader wheel(recorded.wheel);
+  for (const WheelEntry& entry : wheel.entries()) {
+    if (!entry.name.ends_with(".so")) continue;
+    fail("setup.py of the project made a wheel without compiling",
+         {fmt::format("it holds '{}', for architectures that nobody asked for", entry.name)},
+         switches, "setup.py took a ready wheel, and its text says when it does not");
+  }
+  fail("setup.py of the project compiles no extension module", {}, switches,
+       "sagebuild is for packages with CUDA extensions; for others `pip wheel` is enough");
+}
+
+bool takes_version_from_git(const fs::path& project) {
+  std::string text;
+  for (const char* file : {"setup.py", "setup.cfg", "pyproject.toml"})
+    text += read_file_if_exists(project / file).value_or("");
+  constexpr std::array<std::string_view, 5> kSigns = {"setuptools_scm", "setuptools-scm",
+                                                      "use_scm_version", "versioneer", "describe"};
+  return std::ranges::any_of(
+      kSigns, [&](std::string_view sign) { return text.find(sign) != std::string::npos; });
+}
+
+}  // namespace
+
+bool has_device_code(const RecordedModule& module) {
+  return std::ranges::any_of(module.sources, [](const RecordedSource& source) {
+    return source.language == Language::cuda;
+  });
+}
+
+void require_device_code(const RecordedBuild& recorded, const fs::path& project,
+                         const Environment& passed, bool allow_cpu) {
+  const bool has_code = std::ranges::any_of(recorded.modules, has_device_code);
+  if (has_code || (allow_cpu && !recorded.modules.empty())) return;
+  const auto switches = unset_switches(recorded, project, passed);
+  if (recorded.modules.empty()) fail_uncompiled(recorded, switches);
+  fail("no module of this package has a CUDA source",
+       {fmt::format("setup.py compiles '{}' from C++ alone", recorded.modules.front().name)},
+       switches, "--allow-cpu builds it without device code");
+}
+
+void warn_of_version(const RecordedBuild& recorded, const Checkout& checkout,
+                     const fs::path& project, Reporter& report) {
+  if (!takes_version_from_git(project)) return;
+  const auto name = parse_wheel_name(recorded.wheel.filename().string());
+  const std::string version = name ? name->version : "";
+  if (version == "0.0.0") {
+    report.warning(
+        "setup.py says that its version is 0.0.0: does this Python lack setuptools_scm, or what "
+        "else tells it?");
+  } else if (const auto tags = read_file_if_exists(checkout.root / ".git/packed-refs");
+             tags && path_exists(checkout.root / ".git/shallow") &&
+             tags->find(checkout.commit) == std::string::npos) {
+    report.warning(fmt::format(
+        "the clone has no history, so the version {} that setup.py takes from git may be wrong: "
+        "give a full clone as --source, or --env SETUPTOOLS_SCM_PRETEND_VERSION=VERSION",
+        version));
+  }
+}
+
+void report_variables(const RecordedBuild& recorded, const Environment& passed, Reporter& report) {
+  const Environment base = clean_environment();
+  for (const std::string& name : recorded.variables) {
+    const auto value = passed.find(name);
+    const bool is_held_back = value == passed.end() && !base.contains(name) &&
+                              !is_own_variable(name) && environment_value(name).has_value();
+    if (is_held_back)
+      report.note(fmt::format("setup.py asks for {}, which is not passed to it: --env {} does that",
+                              name, name));
+    else if (value != passed.end())
+      report.detail(
+          fmt::format("setup.py asks for {}: {}", name,
+                      is_secret_variable(name) ? "set" : fmt::format("'{}'", value->second)));
+    else
+      report.detail(fmt::format(
+          "setup.py asks for {}: {}", name,
+          is_own_variable(name) || base.contains(name) ? "set by sagebuild" : "not set"));
+  }
+}
+
+}  // namespace sagebuild

@@ -1,0 +1,20 @@
+#pragma once
+// What a wheel asks of torch, as its metadata has it.
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace sagebuild {
+
+struct TorchRequirement {
+  std::string extras;  // "[opt]", or empty
+  std::string marker;  // "; extra == \"test\"", or empty
+};
+
+// Of the line "Requires-Dist: torch>=2; ..." of METADATA. Nothing for every other line, and every
+// other distribution: names are compared as PEP 503 has it, and torch-geometric or torch_scatter is
+// another one.
+std::optional<TorchRequirement> torch_requirement(std::string_view line);
+
+}  // namespace sagebuild
