@@ -111,7 +111,7 @@ std::optional<Recipe> recipe_of(const BuildSettings& settings, const Recipes& re
   if (recipe)
     report.note(fmt::format("recipe '{}'", recipe->name));
   else
-    report.warning("no recipe fits this source: every module is built for every architecture, unpatched");
+    report.warning("no recipe fits this source: it is built unpatched, every module for all that its own flags allow");
   return recipe;
 }
 
@@ -211,7 +211,7 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, ActionCach
   build.tree.checkout = fetch(source, fetch_options(settings, recipes, build.work.path() / "tree"), report);
   report.note(described(build.tree.checkout));
   build.recipe = recipe_of(settings, recipes, build.tree.checkout, report);
-  const ArchList archs = choose_archs(settings.archs, build.recipe, report);
+  const ArchList archs = choose_archs(settings.archs, build.recipe, build.toolchain, report);
   require_cuda_for(archs, build.toolchain);
   if (build.recipe && settings.patch) build.tree = patch_tree(build.tree.checkout, *build.recipe);
 
@@ -223,7 +223,7 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, ActionCach
     throw Error(ErrorKind::failed, "setup.py of the project compiles no extension module", {},
                 "sagebuild is for packages with CUDA extensions; for others `pip wheel` is enough");
   }
-  build.plan = make_plan(build.recorded, build.recipe, archs);
+  build.plan = make_plan(build.recorded, build.recipe, archs, settings.archs.inherited);
   for (const std::string& warning : build.plan.warnings) report.warning(warning);
   if (settings.headers == HeaderChoice::automatic && !build.plan.stand_ins_proved)
     report.note("compiled with torch's own headers: no recipe vouches for sagebuild's, which --headers check would try");

@@ -10,8 +10,11 @@
 
 namespace sagebuild {
 
-// The reporter is told which was taken. Throws Error{usage} for what cannot be read, and for `native` without a GPU.
-ArchList choose_archs(const ArchChoice& choice, const std::optional<Recipe>& recipe, Reporter& report);
+// The reporter is told which was taken. A list that the user did not write for this build (inherited, or the local
+// GPUs') loses, with a warning, what neither this toolkit nor this recipe serves. Throws Error{usage} for what cannot
+// be read, for `native` without a GPU, and if nothing is left.
+ArchList choose_archs(const ArchChoice& choice, const std::optional<Recipe>& recipe, const Toolchain& toolchain,
+                      Reporter& report);
 
 // "8.9 12.0": the compute capabilities that nvidia-smi names; empty without a GPU.
 std::string local_gpu_archs();
