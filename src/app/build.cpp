@@ -9,11 +9,11 @@
 
 #include "sagebuild/app/arch_choice.hpp"
 #include "sagebuild/app/compile.hpp"
+#include "sagebuild/app/source_patch.hpp"
 #include "sagebuild/base/digest.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/exec/timeline.hpp"
-#include "sagebuild/patch/patch.hpp"
 #include "sagebuild/plan/plan.hpp"
 #include "sagebuild/probe/record_setup.hpp"
 #include "sagebuild/recipe/recipe.hpp"
@@ -37,9 +37,11 @@ struct PreparedBuild {
   RecordedBuild recorded;
   BuildPlan plan;
 
+  std::filesystem::path subfolder;  // of setup.py; empty: the top
+
   // The folder of setup.py.
   std::filesystem::path project() const {
-    return recipe && !recipe->subfolder.empty() ? tree.checkout.root / recipe->subfolder : tree.checkout.root;
+    return subfolder.empty() ? tree.checkout.root : tree.checkout.root / subfolder;
   }
 };
 
@@ -106,8 +108,16 @@ FetchOptions fetch_options(const BuildSettings& settings, const Recipes& recipes
 
 std::optional<Recipe> recipe_of(const BuildSettings& settings, const Recipes& recipes, const Checkout& checkout,
                                 Reporter& report) {
-  if (!settings.recipe.empty()) return recipes.named(settings.recipe);
-  auto recipe = recipes.match(checkout.root);
+  const std::string& subfolder = settings.source.subfolder;
+  if (!subfolder.empty() && !fs::is_regular_file(checkout.root / subfolder / "setup.py")) {
+    throw Error(ErrorKind::usage, fmt::format("the source has no '{}/setup.py'", subfolder), {},
+                "--subfolder is the folder of setup.py, relative to the source's top");
+  }
+  auto recipe = settings.recipe.empty() ? recipes.match(subfolder.empty() ? checkout.root : checkout.root / subfolder)
+                                        : std::optional(recipes.named(settings.recipe));
+  // What the user says of the place holds; a recipe's own is that inside its project's repository.
+  if (recipe && !subfolder.empty()) recipe->subfolder = subfolder;
+  if (!settings.recipe.empty()) return recipe;
   if (recipe)
     report.note(fmt::format("recipe '{}'", recipe->name));
   else
@@ -211,20 +221,32 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, ActionCach
   build.tree.checkout = fetch(source, fetch_options(settings, recipes, build.work.path() / "tree"), report);
   report.note(described(build.tree.checkout));
   build.recipe = recipe_of(settings, recipes, build.tree.checkout, report);
+  build.subfolder = build.recipe ? build.recipe->subfolder : source.subfolder;
   const ArchList archs = choose_archs(settings.archs, build.recipe, build.toolchain, report);
   require_cuda_for(archs, build.toolchain);
-  if (build.recipe && settings.patch) build.tree = patch_tree(build.tree.checkout, *build.recipe);
+  PatchedSource patched;
+  if (build.recipe && settings.patch) {
+    patched = patch_source(build.tree.checkout, *build.recipe, settings.strict_patch, report);
+    build.tree = patched.tree;
+    if (!patched.known) build.recipe->stand_ins_proved = false;
+  }
 
   report.stage("recording what setup.py would build");
   const RecordSettings recording{build.project(), recording_archs(build.recipe, archs), build.work.path() / "record",
                                  &cache};
-  build.recorded = record_setup(recording, build.python, build.toolchain, report);
+  try {
+    build.recorded = record_setup(recording, build.python, build.toolchain, report);
+  } catch (Error& error) {
+    error.causes.insert(error.causes.end(), patched.failures.begin(), patched.failures.end());
+    throw;
+  }
   if (build.recorded.modules.empty()) {
     throw Error(ErrorKind::failed, "setup.py of the project compiles no extension module", {},
                 "sagebuild is for packages with CUDA extensions; for others `pip wheel` is enough");
   }
   build.plan = make_plan(build.recorded, build.recipe, archs, settings.archs.inherited);
   for (const std::string& warning : build.plan.warnings) report.warning(warning);
+  if (!patched.known) warn_of_missing_modules(*build.recipe, build.project(), build.recorded, archs, report);
   if (settings.headers == HeaderChoice::automatic && !build.plan.stand_ins_proved)
     report.note("compiled with torch's own headers: no recipe vouches for sagebuild's, which --headers check would try");
   return state;

@@ -186,10 +186,11 @@ void check_served(const std::set<Arch>& served, bool inherited, BuildPlan& plan)
 
 }  // namespace
 
+bool serves(const RecipeModule& module, Arch arch) { return find_target(module, arch) != nullptr; }
+
 bool serves(const Recipe& recipe, Arch arch) {
-  return recipe.modules.empty() || std::ranges::any_of(recipe.modules, [&](const RecipeModule& module) {
-           return find_target(module, arch) != nullptr;
-         });
+  const auto has_code = [&](const RecipeModule& module) { return serves(module, arch); };
+  return recipe.modules.empty() || std::ranges::any_of(recipe.modules, has_code);
 }
 
 BuildPlan make_plan(const RecordedBuild& recorded, const std::optional<Recipe>& recipe, const ArchList& archs,

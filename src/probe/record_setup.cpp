@@ -39,6 +39,33 @@ Records read_records(const fs::path& folder) {
   return records;
 }
 
+// torch without ninja runs CUDA_HOME/bin/nvcc, one process per source, so a toolkit with our nvcc in it is put there:
+// links to all of the real one's entries but that. Only where setup.py or a module beside it speaks of it, for such a
+// CUDA_HOME is not quite the user's: what setup.py writes about it into the wheel would differ.
+bool may_compile_without_ninja(const fs::path& project) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(project, ignored)) {
+    if (entry.path().extension() != ".py") continue;
+    if (read_file_if_exists(entry.path()).value_or("").find("use_ninja") != std::string::npos) return true;
+  }
+  return false;
+}
+
+void link_entries(const fs::path& from, const fs::path& to, const std::string& all_but) {
+  make_folders(to);
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(from, ignored)) {
+    const fs::path name = entry.path().filename();
+    if (name != all_but) fs::create_symlink(entry.path(), to / name);
+  }
+}
+
+void make_cuda_stand_in(const fs::path& folder, const Toolchain& toolchain) {
+  link_entries(toolchain.cuda_home, folder, "bin");
+  link_entries(toolchain.cuda_home / "bin", folder / "bin", "nvcc");
+  fs::create_symlink(running_binary(), folder / "bin" / "nvcc");
+}
+
 Command setup_command(const RecordSettings& settings, const PythonEnv& python, const Toolchain& toolchain) {
   const fs::path bin = settings.work / "bin";
   make_folders(bin);
@@ -53,6 +80,11 @@ Command setup_command(const RecordSettings& settings, const PythonEnv& python, c
   command.env["PATH"] = fmt::format("{}:{}:{}:{}", bin.string(), python.executable.parent_path().string(),
                                     toolchain.nvcc.parent_path().string(), path);
   command.env["CUDA_HOME"] = toolchain.cuda_home.string();
+  if (may_compile_without_ninja(settings.project)) {
+    make_cuda_stand_in(cuda_stand_in(settings), toolchain);
+    command.env["CUDA_HOME"] = cuda_stand_in(settings).string();
+    command.env[kRealNvccVariable] = toolchain.nvcc.string();
+  }
   command.env["CC"] = command.env["CXX"] = (bin / "g++").string();
   command.env[kRecordVariable] = (settings.work / "records").string();
   command.env[kRealCompilerVariable] = toolchain.host_compiler.string();
@@ -69,10 +101,14 @@ Language language_of(const fs::path& source) {
   return source.extension() == ".c" ? Language::c : Language::cxx;
 }
 
-// Undoes the stand-in's name wherever it got into a command: as the program and as nvcc's -ccbin.
+// Undoes the stand-ins' names wherever they got into a command: as the program, as nvcc's -ccbin, in -I and -L.
 void use_real_compiler(std::vector<std::string>& argv, const RecordSettings& settings, const Toolchain& toolchain) {
   const std::string stand_in = (settings.work / "bin" / "g++").string();
-  for (std::string& word : argv) word = replaced(std::move(word), stand_in, toolchain.host_compiler.string());
+  const std::string cuda = cuda_stand_in(settings).string();
+  for (std::string& word : argv) {
+    word = replaced(std::move(word), stand_in, toolchain.host_compiler.string());
+    word = replaced(std::move(word), cuda, toolchain.cuda_home.string());
+  }
 }
 
 // torch 2.13 puts ccache or sccache in front of the compilers where it finds one, and PYTORCH_NVCC may do so for any
@@ -126,6 +162,41 @@ std::map<fs::path, RecordedSource> read_sources(const Records& records, const Re
   return by_object;
 }
 
+bool is_source(const std::string& word) {
+  static const std::set<std::string, std::less<>> kExtensions = {".cu", ".cpp", ".cc", ".cxx", ".c", ".C"};
+  return !word.starts_with('-') && kExtensions.contains(fs::path(word).extension().native());
+}
+
+// Compiles that did not go through ninja.
+struct DirectSources {
+  std::map<fs::path, RecordedSource> by_object;
+  std::set<fs::path> not_done;  // of them, those whose objects are empty files
+};
+
+DirectSources read_direct_sources(const Records& records, const RecordSettings& settings, const Toolchain& toolchain) {
+  DirectSources sources;
+  for (const Json& record : records.compile) {
+    const fs::path cwd = record.at("cwd").get<std::string>();
+    std::vector<std::string> argv = record.at("argv").get<std::vector<std::string>>();
+    const auto output = std::ranges::find(argv, "-o");
+    const auto word = std::ranges::find_if(argv, is_source);
+    if (output == argv.end() || output + 1 == argv.end() || word == argv.end()) continue;
+    RecordedSource source;
+    source.source = (cwd / *word).lexically_normal();
+    source.object = (cwd / *(output + 1)).lexically_normal();
+    source.language = language_of(source.source);
+    source.cwd = cwd;
+    // The stand-in was called by its name in CC or CUDA_HOME; the real one has a place of its own.
+    const bool is_nvcc = fs::path(argv.front()).filename() == "nvcc";
+    source.argv = bare_compile(argv, *word);
+    use_real_compiler(source.argv, settings, toolchain);
+    source.argv.front() = is_nvcc ? toolchain.nvcc.string() : toolchain.host_compiler.string();
+    if (!record.at("done").get<bool>()) sources.not_done.insert(source.object);
+    sources.by_object.insert_or_assign(source.object, std::move(source));
+  }
+  return sources;
+}
+
 // "build/lib.linux-x86_64-cpython-311/pkg/_x.cpython-311-x86_64-linux-gnu.so" is "pkg/_x....so" in the wheel.
 fs::path path_in_wheel(const fs::path& output, const fs::path& project) {
   const fs::path relative = output.lexically_relative(project);
@@ -145,8 +216,14 @@ std::string module_name(const fs::path& in_wheel) {
   return (name.empty() ? "" : name + ".") + file.substr(0, file.find('.'));
 }
 
+[[noreturn]] void fail_unlinked(const fs::path& source) {
+  throw Error(ErrorKind::failed, fmt::format("setup.py compiles '{}' but links it into nothing that sagebuild saw",
+                                             source.string()));
+}
+
 std::vector<RecordedModule> read_modules(const Records& records, std::map<fs::path, RecordedSource> sources,
-                                         const RecordSettings& settings, const Toolchain& toolchain) {
+                                         DirectSources direct, const RecordSettings& settings,
+                                         const Toolchain& toolchain) {
   std::vector<RecordedModule> modules;
   for (const Json& record : records.link) {
     RecordedModule module;
@@ -158,16 +235,21 @@ std::vector<RecordedModule> read_modules(const Records& records, std::map<fs::pa
     module.output = path_in_wheel((module.link_cwd / *output).lexically_normal(), settings.project);
     module.name = module_name(module.output);
     for (const std::string& word : module.link) {
-      const auto found = sources.find((module.link_cwd / word).lexically_normal());
-      if (found == sources.end()) continue;
-      module.sources.push_back(std::move(found->second));
-      sources.erase(found);
+      const fs::path object = (module.link_cwd / word).lexically_normal();
+      for (auto* known : {&sources, &direct.by_object}) {
+        const auto found = known->find(object);
+        if (found == known->end()) continue;
+        module.sources.push_back(std::move(found->second));
+        known->erase(found);
+        break;
+      }
     }
     modules.push_back(std::move(module));
   }
-  if (!sources.empty()) {
-    throw Error(ErrorKind::failed, fmt::format("setup.py compiles '{}' but links it into nothing that sagebuild saw",
-                                               sources.begin()->second.source.string()));
+  if (!sources.empty()) fail_unlinked(sources.begin()->second.source);
+  // What was really compiled may have been a probe.
+  for (const auto& [object, source] : direct.by_object) {
+    if (direct.not_done.contains(object)) fail_unlinked(source.source);
   }
   std::ranges::sort(modules, {}, &RecordedModule::name);
   return modules;
@@ -220,7 +302,8 @@ RecordedBuild record_setup(const RecordSettings& settings, const PythonEnv& pyth
   const Records records = read_records(settings.work / "records");
   RecordedBuild build;
   build.wheel = only_wheel(settings.work / "wheel");
-  build.modules = read_modules(records, read_sources(records, settings, toolchain), settings, toolchain);
+  build.modules = read_modules(records, read_sources(records, settings, toolchain),
+                               read_direct_sources(records, settings, toolchain), settings, toolchain);
   const bool links_unknown =
       std::ranges::any_of(build.modules, [](const RecordedModule& module) { return module.sources.empty(); });
   if (links_unknown) {
@@ -229,7 +312,7 @@ RecordedBuild record_setup(const RecordSettings& settings, const PythonEnv& pyth
                                  : shell_line(records.compile.front().at("argv").get<std::vector<std::string>>());
     throw Error(ErrorKind::failed, "setup.py compiles in a way that sagebuild does not understand",
                 {fmt::format("seen: {}", seen)},
-                "torch must compile through ninja (use_ninja=True, and no own build step)");
+                "torch must compile the modules, through ninja or without, and no build step of the project's own");
   }
   if (cache && ran) cache->keep(*ran, started, report);
   return build;

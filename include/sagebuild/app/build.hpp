@@ -40,6 +40,7 @@ struct BuildSettings {
   HeaderChoice headers = HeaderChoice::automatic;
   std::filesystem::path timeline;  // a Chrome trace of the steps; empty: none
   bool patch = true;
+  bool strict_patch = false;  // rules that do not fit are an error
   bool keep_temp = false;
   bool allow_foreign_owner = false;
 };

@@ -21,8 +21,9 @@ namespace sagebuild {
 BuildPlan make_plan(const RecordedBuild& recorded, const std::optional<Recipe>& recipe, const ArchList& archs,
                     bool inherited = false);
 
-// Whether a module of the recipe has a target for it; true of a recipe without modules, which leaves it to setup.py.
+// Whether the module, or one of the recipe's, has a target for it; true of a recipe without modules, which leaves it to setup.py.
 bool serves(const Recipe& recipe, Arch arch);
+bool serves(const RecipeModule& module, Arch arch);
 
 // "sm_80 sm_90 sm_120 compute_120", with "sm_90 from compute_89" where they differ.
 std::string describe(const std::vector<Target>& targets);
