@@ -3,9 +3,12 @@
 
 PREFIX ?= /usr/local
 BUILD := build/release
-# What the demo and the tests make (torch environment, toolkit, clones) goes below build/cache.
-WITH_TOOLS = uv=$$(cmake/install-uv.sh build/tools) && PATH="$$uv:$$PATH"
-CTEST = $(WITH_TOOLS) ctest --test-dir $(BUILD) --output-on-failure
+# ON: warnings are errors, as in the dev preset.
+WERROR ?= OFF
+# The demo makes its torch environment in sagebuild's cache folder, the tests make theirs below build/cache; uv and what it fetches
+# lie in the user's cache folder, so nothing is fetched twice.
+WITH_TOOLS = uv=$$(cmake/install-uv.sh) && export PATH="$$uv:$$PATH" &&
+CTEST = $(WITH_TOOLS) nginx=$$(cmake/install-nginx.sh build/tools) && PATH="$$PATH:$$nginx" tests/support/run-tests.sh $(BUILD)
 
 .PHONY: all configured tests packages demo test test-full bench coverage install clean
 
@@ -13,7 +16,7 @@ all: configured
 	@cmake --build --preset release --target sagebuild
 
 configured: packages
-	@cmake --preset release > $(BUILD).log 2>&1 || { cat $(BUILD).log; false; }
+	@cmake --preset release -DSAGEBUILD_WERROR=$(WERROR) > $(BUILD).log 2>&1 || { cat $(BUILD).log; false; }
 
 tests: configured
 	@cmake --build --preset release
@@ -29,10 +32,10 @@ demo: all
 
 # Unit tests, and end-to-end tests with a real compile. test-full adds those that take minutes.
 test: tests
-	$(CTEST) --label-exclude full
+	@$(CTEST) --label-exclude full
 
 test-full: tests
-	$(CTEST)
+	@$(CTEST)
 
 # BENCH_ARGS: options of bench/run, such as --only U,cold,warm. SAGEBUILD_BENCH_SOURCE: a git directory of SageAttention.
 bench: all
@@ -45,4 +48,4 @@ install: all
 	cmake --install $(BUILD) --prefix $(PREFIX)
 
 clean:
-	rm -rf build/release build/dev build/asan build/tsan build/coverage
+	rm -rf build/release build/dev build/asan build/tsan build/fuzz build/coverage

@@ -10,7 +10,7 @@ build=(make cmake ninja-build g++ pkg-config
   libtomlplusplus-dev libzip-dev nlohmann-json3-dev zlib1g-dev)
 # What sagebuild uses when it runs (a Python that can make virtual environments, Python.h for extension modules), and its tests.
 run=(ca-certificates python3 python3-dev python3-venv)
-tests=(catch2 git openssl patch)
+tests=(catch2 git openssh-client openssl patch python3-paramiko)
 
 # Distributions without dpkg: the names differ, CMake says what it does not find.
 if ! command -v dpkg-query > /dev/null; then

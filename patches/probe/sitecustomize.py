@@ -4,6 +4,7 @@ Python imports it at the start of each process, for its folder is the first of P
 $SAGEBUILD_READS: a letter, a name, a NUL; each in one append, so that processes may share the file.
   b  a process began          r  a file was opened for reading, or tried    l  a folder was listed
   p  a Python was started     w  a file was opened for writing              x  another program was started
+  s  a path was asked for: whether it exists                                X  one that reads files of its choice
 Where it fails, it removes the file: then the recording is not kept. It never fails the run.
 """
 
@@ -11,11 +12,13 @@ Where it fails, it removes the file: then the recording is not kept. It never fa
 def _listen(target, own_folder):
     import os
     import sys
+    from functools import wraps
 
     seen = set()
     busy = set()  # threads that are in the hook, so that its own calls are not written down
     fsdecode, abspath, getpid = os.fsdecode, os.path.abspath, os.getpid
     get_ident = __import__("_thread").get_ident
+    queries = {"--version", "--help", "-v", "-V", "-dumpversion", "-dumpfullversion", "-dumpmachine"}
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 
     def put(kind, name):
@@ -43,12 +46,28 @@ def _listen(target, own_folder):
                 path = source
         put(kind, path)
 
-    def put_program(program, argv, env):
+    def reads_files(name, words, cwd):
+        """Compilers and their kin are known only as far as they tell of themselves. (A link is the stand-in's.)"""
+        if name == "git":  # it finds nothing in the copy of the project
+            here = os.getcwd()
+            is_elsewhere = cwd is not None and os.path.commonpath([here, abspath(fsdecode(cwd))]) != here
+            return is_elsewhere or any(word.startswith(("-C", "--git-dir", "--work-tree")) for word in words)
+        if name in ("ninja", "uname", "which", "ldconfig") or "-shared" in words:
+            return False
+        return any(word not in queries and not word.startswith("-print-") for word in words)
+
+    def put_program(program, argv, env, cwd=None):
         program = fsdecode(program)
         name = os.path.basename(program)
         words = [fsdecode(word) for word in argv] if isinstance(argv, (list, tuple)) else []
         if not name.startswith("python") and name != os.path.basename(sys.executable):
-            put("x", program)
+            put("X" if reads_files(name, words[1:], cwd) else "x", program)
+            if name == "which":
+                for folder in os.environ.get("PATH", "").split(os.pathsep):
+                    for word in words[1:]:
+                        put_path("s", os.path.join(folder, word))
+            if name == "ldconfig":
+                put_path("r", "/etc/ld.so.cache")
             return
         options = []
         for word in words[1:]:
@@ -80,11 +99,11 @@ def _listen(target, own_folder):
         elif event in ("os.rename", "os.link", "os.symlink"):
             put_path("w", args[1])
         elif event == "subprocess.Popen":
-            put_program(args[0] or args[1][0], args[1], args[3])
+            put_program(args[0] or args[1][0], args[1], args[3], args[2])
         elif event in ("os.exec", "os.posix_spawn"):
             put_program(args[0], args[1], args[2])
         elif event == "os.system":
-            put("x", fsdecode(args[0]))
+            put("X", fsdecode(args[0]))
 
     watched = ("open", "import", "subprocess.Popen", "ctypes.dlopen")
 
@@ -105,6 +124,30 @@ def _listen(target, own_folder):
         finally:
             busy.discard(thread)
 
+    def noting(call):
+        """Audit hooks do not hear of these, on which os.path.exists and pathlib stand."""
+
+        @wraps(call)
+        def noted(path, *args, **options):
+            thread = get_ident()
+            if thread not in busy and options.get("dir_fd") is None:
+                busy.add(thread)
+                try:
+                    put_path("s", path)
+                except BaseException:
+                    try:
+                        os.unlink(target)
+                    except BaseException:
+                        pass
+                finally:
+                    busy.discard(thread)
+            return call(path, *args, **options)
+
+        for calls in (os.supports_dir_fd, os.supports_effective_ids, os.supports_fd, os.supports_follow_symlinks):
+            if call in calls:
+                calls.add(noted)
+        return noted
+
     put("b", str(getpid()))
     for module in list(sys.modules.values()):  # those that were there before this
         for name in (getattr(module, "__file__", None), getattr(module, "__cached__", None)):
@@ -114,6 +157,8 @@ def _listen(target, own_folder):
         if folder:
             put_path("l", folder)
     sys.addaudithook(hook)
+    for name in ("stat", "lstat", "access"):
+        setattr(os, name, noting(getattr(os, name)))
 
 
 def _start():

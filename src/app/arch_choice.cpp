@@ -2,39 +2,64 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/model/known_archs.hpp"
 #include "sagebuild/plan/plan.hpp"
 #include "sagebuild/sys/process.hpp"
 
 namespace sagebuild {
 namespace {
 
-std::string with_native_replaced(const std::string& text) {
+// "8.0 9.0 12.0+PTX" for `all-major`.
+std::string all_archs(bool majors_only, const std::optional<Recipe>& recipe, const Version& cuda) {
   std::vector<std::string> items;
-  for (const std::string_view item : split(text, " \t,;")) {
-    if (lower(item) != "native") {
-      items.emplace_back(item);
-      continue;
-    }
-    items.push_back(local_gpu_archs());
-    if (items.back().empty()) {
-      throw Error(ErrorKind::usage, "'native' was asked for, but this machine has no GPU", {},
-                  "name the architecture, for example 8.9");
-    }
+  int last_major = 0;
+  for (const Arch arch : known_archs()) {
+    if ((recipe && !serves(*recipe, arch)) || !why_not_built(arch, cuda).empty()) continue;
+    const bool is_first = arch.major != last_major;
+    last_major = arch.major;
+    if (is_first || !majors_only) items.push_back(dotted(arch));
   }
-  return join(items, " ");
+  return join(items, " ") + (items.empty() ? "" : "+PTX");
+}
+
+std::string native_archs() {
+  std::string found = local_gpu_archs();
+  if (!found.empty()) return found;
+  throw Error(ErrorKind::usage, "'native' was asked for, but this machine has no GPU", {},
+              "name the architecture, for example 8.9");
+}
+
+// Blanks and separators stay as they are: names of GPUs hold blanks.
+std::string with_words_replaced(const std::string& text, const std::optional<Recipe>& recipe, const Version& cuda) {
+  constexpr std::string_view kSeparators = " \t\r\n,;";
+  std::string result;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto end = std::min(text.find_first_of(kSeparators, at), text.size());
+    const std::string item = text.substr(at, end - at);
+    const std::string word = lower(item);
+    result += word == "native"      ? native_archs()
+              : word == "all"       ? all_archs(false, recipe, cuda)
+              : word == "all-major" ? all_archs(true, recipe, cuda)
+                                    : item;
+    if (end < text.size()) result += text[end];
+    at = end + 1;
+  }
+  return result;
 }
 
 // What this toolkit and this recipe can serve of it; the rest is a warning.
 ArchList servable(const std::string& text, std::string_view origin, const std::optional<Recipe>& recipe,
-                  const Toolchain& toolchain, Reporter& report) {
+                  const Version& cuda, Reporter& report) {
   const InheritedArchList parsed = parse_inherited_arch_list(text);
   std::vector<std::string> reasons;
   for (const std::string& item : parsed.dropped) reasons.push_back(fmt::format("{} is not known", item));
   ArchList list;
   for (const ArchRequest& request : parsed.list) {
-    std::string reason = why_not_built(request.arch, toolchain);
+    std::string reason = why_not_built(request.arch, cuda);
     if (reason.empty() && recipe && !serves(*recipe, request.arch))
       reason = fmt::format("recipe '{}' has no code for {}", recipe->name, dotted(request.arch));
     if (reason.empty())
@@ -61,23 +86,23 @@ std::string local_gpu_archs() {
   return join(archs, " ");
 }
 
-ArchList choose_archs(const ArchChoice& choice, const std::optional<Recipe>& recipe, const Toolchain& toolchain,
+ArchList choose_archs(const ArchChoice& choice, const std::optional<Recipe>& recipe, const Version& cuda,
                       Reporter& report) {
   const auto say = [&](const ArchList& list, std::string_view origin) {
     report.note(fmt::format("architectures {} (from {})", print(list), origin));
     return list;
   };
   if (!choice.text.empty()) {
-    const std::string text = with_native_replaced(choice.text);
+    const std::string text = with_words_replaced(choice.text, recipe, cuda);
     if (!choice.inherited) return say(parse_arch_list(text), choice.origin);
-    const ArchList list = servable(text, choice.origin, recipe, toolchain, report);
+    const ArchList list = servable(text, choice.origin, recipe, cuda, report);
     if (!list.empty()) return say(list, choice.origin);
     throw Error(ErrorKind::usage, fmt::format("{} ('{}') names nothing that can be built", choice.origin, text), {},
                 "give --arch, for example --arch 8.9");
   }
   constexpr std::string_view kLocal = "the GPU of this machine";
   if (const std::string local = local_gpu_archs(); !local.empty()) {
-    const ArchList list = servable(local, kLocal, recipe, toolchain, report);
+    const ArchList list = servable(local, kLocal, recipe, cuda, report);
     if (!list.empty()) return say(list, kLocal);
   }
   if (recipe && !recipe->default_archs.empty())

@@ -1,18 +1,18 @@
 #include "sagebuild/app/build.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <ctime>
 #include <future>
-#include <set>
 
 #include "sagebuild/app/arch_choice.hpp"
+#include "sagebuild/app/check.hpp"
 #include "sagebuild/app/compile.hpp"
+#include "sagebuild/app/run_log.hpp"
 #include "sagebuild/app/source_patch.hpp"
 #include "sagebuild/base/digest.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/env/environments.hpp"
 #include "sagebuild/exec/timeline.hpp"
 #include "sagebuild/plan/plan.hpp"
 #include "sagebuild/probe/record_setup.hpp"
@@ -21,6 +21,7 @@
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/log.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/wheel/pack.hpp"
 
 namespace sagebuild {
@@ -31,6 +32,7 @@ struct PreparedBuild {
   TempDir work{"sagebuild"};
   std::filesystem::path logs;
   PythonEnv python;
+  std::unique_ptr<SharedLock> python_in_use;
   Toolchain toolchain;
   std::optional<Recipe> recipe;
   PatchedTree tree;
@@ -47,53 +49,6 @@ struct PreparedBuild {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kDefaultRecipe = "sageattention";
-constexpr std::size_t kLogsKept = 20;
-
-// A folder of its own per run; the oldest beyond the last twenty go.
-fs::path make_run_log() {
-  const fs::path folder = cache_folder() / "logs";
-  make_folders(folder);
-  std::set<fs::path> runs;
-  for (const auto& entry : fs::directory_iterator(folder)) runs.insert(entry.path());
-  for (auto run = runs.begin(); runs.size() >= kLogsKept;) {
-    std::error_code ignored;
-    fs::remove_all(*run, ignored);
-    run = runs.erase(run);
-  }
-  const std::time_t now = std::time(nullptr);
-  std::tm local{};
-  localtime_r(&now, &local);
-  char stamp[32];
-  std::strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &local);
-  const fs::path run = folder / fmt::format("{}-{}", stamp, getpid());
-  open_log(run / "run.log");
-  return run;
-}
-
-// Where no log can be kept a build goes on: it may be the only one that this user ever makes here.
-fs::path open_run_log(const fs::path& work, Reporter& report) {
-  try {
-    return make_run_log();
-  } catch (const Error& error) {
-    report.warning(fmt::format("no log of this run is kept: {}{}", error.message,
-                               error.causes.empty() ? "" : ": " + error.causes.front()));
-  } catch (const std::exception& error) {
-    report.warning(fmt::format("no log of this run is kept: {}", error.what()));
-  }
-  return work / "logs";
-}
-
-SourceSpec source_of(const BuildSettings& settings, const Recipes& recipes) {
-  if (!settings.source.location.empty()) return settings.source;
-  const Recipe& recipe = recipes.named(settings.recipe.empty() ? kDefaultRecipe : settings.recipe);
-  SourceSpec source = settings.source;
-  source.location = recipe.url;
-  if (source.ref.empty()) source.ref = recipe.ref;
-  // A recipe of ours can have its source among our own data (examples/minisage).
-  if (source.location.find("://") == std::string::npos) source.location = data_folder() / source.location;
-  return source;
-}
 
 FetchOptions fetch_options(const BuildSettings& settings, const Recipes& recipes, const fs::path& destination) {
   FetchOptions options;
@@ -109,7 +64,7 @@ FetchOptions fetch_options(const BuildSettings& settings, const Recipes& recipes
 std::optional<Recipe> recipe_of(const BuildSettings& settings, const Recipes& recipes, const Checkout& checkout,
                                 Reporter& report) {
   const std::string& subfolder = settings.source.subfolder;
-  if (!subfolder.empty() && !fs::is_regular_file(checkout.root / subfolder / "setup.py")) {
+  if (!subfolder.empty() && !is_file(checkout.root / subfolder / "setup.py")) {
     throw Error(ErrorKind::usage, fmt::format("the source has no '{}/setup.py'", subfolder), {},
                 "--subfolder is the folder of setup.py, relative to the source's top");
   }
@@ -194,8 +149,9 @@ void require_plain_path(const fs::path& work) {
               "set TMPDIR to a folder without them");
 }
 
-// Everything up to the plan.
-std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, ActionCache& cache, Reporter& report) {
+// Everything up to the plan. What builds has a log from its beginning.
+std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool builds, ActionCache& cache,
+                                       Reporter& report) {
   sweep_temp_dirs();
   auto state = std::make_unique<PreparedBuild>();
   PreparedBuild& build = *state;
@@ -205,14 +161,10 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, ActionCach
     build.work.keep();
     report.note(fmt::format("temporary files stay in '{}'", build.work.path().string()));
   }
-  build.logs = open_run_log(build.work.path(), report);
-  // A machine that cannot build says so before anything is fetched.
-  const Recipes recipes = load_recipes(data_folder() / "patches", settings.recipe_file);
-  const SourceSpec source = source_of(settings, recipes);
-  require_source(source);  // before an environment is made for it
-  // Likewise what cannot be read of the list; `native` has its turn when the recipe is known.
-  (void)parse_inherited_arch_list(replaced(lower(settings.archs.text), "native", ""));
+  build.logs = builds ? make_run_log(build.work.path(), report) : build.work.path() / "logs";
+  const auto [recipes, source] = check(settings);
   build.python = find_python(settings.python, report);
+  build.python_in_use = hold_environment(build.python);
   build.toolchain = find_toolchain(settings.toolchain, build.python, report);
   report.stage(fmt::format("python {}, torch {}, CUDA {} ({})", build.python.version,
                            build.python.torch ? build.python.torch->version : "none", build.toolchain.nvcc_build,
@@ -222,20 +174,20 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, ActionCach
   report.note(described(build.tree.checkout));
   build.recipe = recipe_of(settings, recipes, build.tree.checkout, report);
   build.subfolder = build.recipe ? build.recipe->subfolder : source.subfolder;
-  const ArchList archs = choose_archs(settings.archs, build.recipe, build.toolchain, report);
+  const ArchList archs = choose_archs(settings.archs, build.recipe, build.toolchain.cuda, report);
   require_cuda_for(archs, build.toolchain);
   PatchedSource patched;
   if (build.recipe && settings.patch) {
     patched = patch_source(build.tree.checkout, *build.recipe, settings.strict_patch, report);
     build.tree = patched.tree;
-    if (!patched.known) build.recipe->stand_ins_proved = false;
   }
 
   report.stage("recording what setup.py would build");
-  const RecordSettings recording{build.project(), recording_archs(build.recipe, archs), build.work.path() / "record",
-                                 &cache};
+  RecordSettings recording{build.project(), recording_archs(build.recipe, archs), build.work.path() / "record", &cache};
+  recording.log = build.logs / "setup.log";
   try {
-    build.recorded = record_setup(recording, build.python, build.toolchain, report);
+    build.recorded = with_kept_log(build.work.path(),
+                                   [&] { return record_setup(recording, build.python, build.toolchain, report); });
   } catch (Error& error) {
     error.causes.insert(error.causes.end(), patched.failures.begin(), patched.failures.end());
     throw;
@@ -247,9 +199,24 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, ActionCach
   build.plan = make_plan(build.recorded, build.recipe, archs, settings.archs.inherited);
   for (const std::string& warning : build.plan.warnings) report.warning(warning);
   if (!patched.known) warn_of_missing_modules(*build.recipe, build.project(), build.recorded, archs, report);
-  if (settings.headers == HeaderChoice::automatic && !build.plan.stand_ins_proved)
+  if (settings.headers == HeaderChoice::automatic && build.plan.proved.empty())
     report.note("compiled with torch's own headers: no recipe vouches for sagebuild's, which --headers check would try");
   return state;
+}
+
+// For who reads the plan when the temporary folder is gone: sources relative to the project, the rest below the name
+// that objects carry, too.
+BuildPlan told_plan(BuildPlan plan, const PreparedBuild& state) {
+  const std::string project = state.project().string() + "/";
+  const std::string work = state.work.path().string();
+  const auto told = [&](const std::string& text) {
+    return replaced(replaced(text, project, ""), work, "/sagebuild/build");
+  };
+  for (PlannedModule& module : plan.modules) {
+    for (PlannedSource& source : module.sources) source.recorded.source = told(source.recorded.source.string());
+    for (std::string& word : module.link) word = told(word);
+  }
+  return plan;
 }
 
 CompileRoom compile_room(const PreparedBuild& state, const BuildSettings& settings) {
@@ -262,12 +229,12 @@ PlanOutcome plan_build(BuildSettings settings, Reporter& report) {
   require_own_cache(settings.cache.shared);
   const auto cache = open_build_cache(std::move(settings.cache), report);
   const auto history = open_history(action_cache_folder());
-  const auto state = prepare(settings, *cache, report);
+  const auto state = prepare(settings, false, *cache, report);
   const ExecSettings execution{settings.limits, state->logs, cache.get(), history.get()};
   BuildForecast forecast = foresee_modules(state->plan, state->toolchain, state->python, compile_room(*state, settings),
                                            settings.headers, execution, report);
   cache->flush();
-  return {std::move(state->plan), std::move(forecast)};
+  return {told_plan(std::move(state->plan), *state), std::move(forecast)};
 }
 
 BuildOutcome build(BuildSettings settings, Reporter& report) {
@@ -275,12 +242,12 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
   require_writable_folder(settings.output, "output folder");
   const auto cache = open_build_cache(std::move(settings.cache), report);
   const auto history = open_history(action_cache_folder());
-  const auto prepared = prepare(settings, *cache, report);
+  const auto prepared = prepare(settings, true, *cache, report);
   const PreparedBuild& state = *prepared;
 
   report.stage(fmt::format("compiling {} modules on {} cores", state.plan.modules.size(), settings.limits.jobs));
   const CompileRoom room = compile_room(state, settings);
-  const ExecSettings execution{settings.limits, state.logs, cache.get(), history.get()};
+  const ExecSettings execution{settings.limits, state.logs, cache.get(), history.get(), !log_path().empty()};
   const ModuleOutcome compiled = [&] {
     try {
       return compile_modules(state.plan, state.toolchain, state.python, room, settings.headers, execution, report);
@@ -295,7 +262,7 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
   const Wheel wheel =
       packed(pack_settings(state, compiled.modules, settings.output), state.work.path() / "compressed", *cache);
   cache->flush();
-  return {wheel, state.plan, compiled.sources, compiled.execution, cache->counters()};
+  return {wheel, told_plan(state.plan, state), compiled.sources, compiled.execution, cache->counters()};
 }
 
 }  // namespace sagebuild

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
@@ -11,6 +12,7 @@
 #include "sagebuild/sys/elf.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/response_files.hpp"
 
 namespace sagebuild {
@@ -46,9 +48,11 @@ class GraphMaker {
              std::shared_ptr<const LinkSettings> link)
       : toolchain_(toolchain), room_(room), compile_(std::move(compile)), link_(std::move(link)) {}
 
-  void add(const PlannedModule& module) {
+  void add(const PlannedModule& planned) {
+    // Modules may have a source in common, and then setuptools has one name for its objects.
+    const Remade& first = placed_.emplace_back(remade(planned, room_.work / "objects" / planned.name));
+    const PlannedModule& module = first.module;
     for (const PlannedSource& source : module.sources) {
-      make_folders(source.recorded.object.parent_path());
       if (source.recorded.language == Language::cuda && compile_->bridge && !bridge_) {
         // One serves all modules: it is compiled with the options of the first CUDA source.
         graph.push_back(bridge_step(as_compiled(source, toolchain_), *compile_));
@@ -62,7 +66,7 @@ class GraphMaker {
     }
     if (bridge_) objects.push_back(*bridge_);
     const fs::path finished = room_.work / "modules" / module.output;
-    graph.push_back(module_step(module, finished, std::move(objects)));
+    graph.push_back(module_step(planned, first, finished, std::move(objects)));
     modules_[module.output] = finished;
   }
 
@@ -70,7 +74,7 @@ class GraphMaker {
   LinkedModules take_modules() { return std::move(modules_); }
 
  private:
-  // Objects of the same sources, made once more with other headers, where no other step writes.
+  // Objects where no other step writes: each module's, and those made once more with other headers.
   struct Remade {
     PlannedModule module;
     LinkObjects objects;
@@ -112,7 +116,7 @@ class GraphMaker {
 
   // Compiles do not wait for the bridge, and their objects serve every torch: some may need one
   // that this torch cannot have. They are made again without.
-  Step module_step(const PlannedModule& module, const fs::path& finished,
+  Step module_step(const PlannedModule& module, const Remade& placed, const fs::path& finished,
                    std::vector<StepId> objects) const {
     Step step{
         .kind = "module", .subject = module.name, .label = fmt::format("module {}", module.name)};
@@ -120,10 +124,9 @@ class GraphMaker {
     step.outputs = {{"module", finished}};
     // Even of stand-ins whose objects do not find each other, torch's own headers make a module.
     auto last_try = std::make_shared<bool>(compile_->choice == HeaderChoice::full);
-    step.expand = [this, &module, finished,
+    step.expand = [this, &module, &made = placed.objects, finished,
                    last_try](const StepFailure* failure) -> std::optional<StepGraph> {
       if (failure == nullptr) {
-        const LinkObjects made = objects_of(module);
         if (!bridge_ || !needs_bridge(made))
           return StepGraph{link(module, made, finished, false, "")};
         if (compile_->bridge->fits) return StepGraph{link(module, made, finished, true, "")};
@@ -164,6 +167,7 @@ class GraphMaker {
   std::shared_ptr<const CompileSettings> compile_;
   std::shared_ptr<const LinkSettings> link_;
   std::optional<StepId> bridge_;
+  std::deque<Remade> placed_;  // steps refer to them
   LinkedModules modules_;
 };
 
@@ -171,7 +175,7 @@ class GraphMaker {
 // each environment would have keys of its own.
 fs::path venv_include(const PythonEnv& python) {
   const fs::path home = python.executable.parent_path().parent_path();
-  return fs::exists(home / "pyvenv.cfg") ? home / "include" : fs::path();
+  return is_there(home / "pyvenv.cfg") ? home / "include" : fs::path();
 }
 
 // What is torch's, Python's, CUDA's, the system's or ours.
@@ -196,7 +200,7 @@ std::shared_ptr<CompileSettings> compile_settings(const BuildPlan& plan, const T
   compile->headers = data_folder() / "patches" / "headers";
   compile->work = room.work / "compile";
   const bool has_stand_ins =
-      headers == HeaderChoice::automatic ? plan.stand_ins_proved : headers != HeaderChoice::full;
+      headers == HeaderChoice::automatic ? !plan.proved.empty() : headers != HeaderChoice::full;
   if (has_stand_ins && includes_torch(room.project))
     compile->bridge = std::make_shared<TorchBridge>(TorchBridge{.object = room.work / "bridge" / "torch_bridge.o"});
   compile->roots = {{"tree", room.project},
@@ -207,7 +211,10 @@ std::shared_ptr<CompileSettings> compile_settings(const BuildPlan& plan, const T
   compile->project = room.name;
   compile->date = source_date_epoch();
   compile->choice = headers;
-  compile->stand_ins_proved = plan.stand_ins_proved;
+  if (headers == HeaderChoice::automatic)
+    compile->proved = plan.proved;
+  else
+    compile->proved.everything = true;  // by the user's word
   compile->foreign_headers = foreign_headers(*compile, toolchain, python);
   compile->keep_temporary = room.keep;
   compile->prepend_flags = environment_value("NVCC_PREPEND_FLAGS").value_or("");
@@ -231,7 +238,7 @@ std::shared_ptr<LinkSettings> link_settings(const std::shared_ptr<const CompileS
   link->lists_inputs = toolkit->lists_link_inputs;
   link->tools_unchanged = [toolkit, cache = compile->cache] { return toolkit->unchanged(*cache); };
   link->driver_stubs = toolkit_stubs(toolchain.cuda_home);
-  link->provider_files = {fs::weakly_canonical(python.executable)};
+  link->provider_files = {real_path_if_any(python.executable)};
   if (python.torch) link->provider_folders.push_back(python.torch->root / "lib");
   for (const char* folder : {"lib64", "lib"})
     link->provider_folders.push_back(toolchain.cuda_home / folder);

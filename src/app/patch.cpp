@@ -12,6 +12,7 @@
 #include "sagebuild/patch/diff.hpp"
 #include "sagebuild/recipe/recipe.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/process.hpp"
 
 namespace sagebuild {
@@ -43,11 +44,6 @@ struct Subject {
   Recipe recipe;
 };
 
-bool is_folder(const fs::path& path) {
-  std::error_code ignored;  // what cannot be looked at fails when it is read, with its name
-  return fs::is_directory(path, ignored);
-}
-
 Recipes recipes_of(const PatchSettings& settings) {
   return load_recipes(settings.data / "patches", settings.recipe_file);
 }
@@ -61,7 +57,7 @@ Recipes recipes_of(const PatchSettings& settings) {
 
 // The file's place in its project: "sageattention/core.py" for /x/sageattention/core.py. Anything else is a setup.py.
 std::string place_in_project(const fs::path& path, const RuleSet& rules) {
-  const std::string text = fs::absolute(path).lexically_normal().generic_string();
+  const std::string text = absolute_path(path).lexically_normal().generic_string();
   std::string best;
   for (const Rule& rule : rules.rules) {
     if (text.ends_with("/" + rule.file) && rule.file.size() > best.size()) best = rule.file;
@@ -99,14 +95,14 @@ Subject folder_subject(const PatchSettings& settings, const Recipes& recipes) {
 Subject file_subject(const PatchSettings& settings, const Recipes& recipes, std::string_view text) {
   const fs::path path = settings.target == "-" ? fs::path("setup.py") : fs::path(settings.target);
   Subject subject{
-      fs::absolute(path).parent_path(), "setup.py", settings.target == "-" ? "standard input" : path.string(), {}};
+      absolute_path(path).parent_path(), "setup.py", settings.target == "-" ? "standard input" : path.string(), {}};
   auto recipe = recipe_by_name(settings, recipes);
   // Not a setup.py: the project is told by the setup.py that lies where the rules for such a file expect it.
   for (const Recipe& candidate : recipes.all()) {
     if (recipe || path.filename() == "setup.py") break;
     const std::string place = place_in_project(path, load_rules(candidate));
     if (place == "setup.py") continue;
-    const fs::path folder = without_tail(fs::absolute(path).lexically_normal(), place);
+    const fs::path folder = without_tail(absolute_path(path).lexically_normal(), place);
     const auto setup = read_file_if_exists(folder / "setup.py");
     const auto found = setup ? recipes.match_text(*setup) : std::nullopt;
     if (found && found->name == candidate.name) recipe = candidate;
@@ -116,7 +112,7 @@ Subject file_subject(const PatchSettings& settings, const Recipes& recipes, std:
   subject.recipe = *recipe;
   if (settings.target != "-") {
     subject.file = place_in_project(path, load_rules(*recipe));
-    if (subject.file != "setup.py") subject.folder = without_tail(fs::absolute(path).lexically_normal(), subject.file);
+    if (subject.file != "setup.py") subject.folder = without_tail(absolute_path(path).lexically_normal(), subject.file);
   }
   return subject;
 }

@@ -12,6 +12,7 @@
 #include "sagebuild/model/version.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/signals.hpp"
 #include "sagebuild/wheel/reader.hpp"
 
@@ -67,14 +68,14 @@ void add_files(PublishRequest& request, const UploadSettings& settings, Reporter
   report.stage(fmt::format("checking {} {}", settings.files.size(), settings.files.size() == 1 ? "wheel" : "wheels"));
   for (const auto& path : settings.files) {
     const std::string name = path.filename().string();
-    if (!std::filesystem::exists(path))
+    if (!path_exists(path))
       throw Error(ErrorKind::usage, fmt::format("there is no file '{}'", path.string()));
     const SoundWheel wheel = require_sound_wheel(path, throw_if_interrupted);
     const std::string repo_path = settings.folder.empty() ? name : settings.folder + "/" + name;
     PublishFile file{path, repo_path, facts_of(wheel, repo_path)};
     request.description += described(file.facts, name);
     request.files.push_back(std::move(file));
-    report.note(fmt::format("{} ({})", name, human_size(std::filesystem::file_size(path))));
+    report.note(fmt::format("{} ({})", name, human_size(size_of_file(path))));
   }
   request.summary = settings.files.size() == 1 ? "Add " + settings.files.front().filename().string()
                                                : fmt::format("Add {} wheels", settings.files.size());
@@ -125,9 +126,9 @@ std::vector<std::filesystem::path> wheels_of_last_build(const std::filesystem::p
       }
     }
   }
-  if (wheels.empty() && std::filesystem::is_directory(folder)) {
-    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-      if (entry.path().extension() == ".whl") wheels.push_back(entry.path());
+  if (wheels.empty() && is_folder(folder)) {
+    for (const auto& path : entries_of(folder)) {
+      if (path.extension() == ".whl") wheels.push_back(path);
     }
   }
   std::ranges::sort(wheels);

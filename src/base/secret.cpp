@@ -74,6 +74,26 @@ void mask_url_passwords(std::string& text) {
   }
 }
 
+// "bob:password@host", which lacks its scheme. Not "git@host:path", "/a:b@c", "std::f@plt" or what a linker says.
+void mask_bare_passwords(std::string& text) {
+  constexpr std::string_view kEnds = " \t\r\n'\"`()<>=,;";
+  for (auto begin = text.find_first_not_of(kEnds); begin != std::string::npos;) {
+    const auto end = std::min(text.find_first_of(kEnds, begin), text.size());
+    const std::string_view word = std::string_view(text).substr(begin, end - begin);
+    const auto at = word.rfind('@');
+    const auto colon = word.find(':');
+    const bool has_password = at != std::string_view::npos && colon > 0 && colon + 1 < at;
+    const bool is_other = word.find("://") != std::string_view::npos || !has_password || word[colon + 1] == ':' ||
+                          word.substr(0, colon).find_first_of("/@") != std::string_view::npos;
+    if (is_other) {
+      begin = text.find_first_not_of(kEnds, end);
+    } else {
+      text.replace(begin, at, kMask);
+      begin = text.find_first_not_of(kEnds, end - at + kMask.size());
+    }
+  }
+}
+
 void mask_authorization(std::string& text) {
   constexpr std::string_view kField = "authorization:";
   std::string folded = lower(text);
@@ -111,6 +131,7 @@ std::string redacted(std::string_view text) {
   mask_hub_tokens(result);
   mask_authorization(result);
   mask_url_passwords(result);
+  mask_bare_passwords(result);
   return result;
 }
 

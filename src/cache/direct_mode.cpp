@@ -175,9 +175,11 @@ std::vector<std::string> known_names(const std::vector<std::string>& paths, cons
 }
 
 // A file that was written after `started` may not be what the run read. A link that leads nowhere has times of its own.
-bool changed_since(const fs::path& path, ActionCache::Clock::time_point started) {
+// Of a folder that was asked for by name, what counts is that it is there.
+bool changed_since(const fs::path& path, ActionCache::Clock::time_point started, bool folders_count = true) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0 && ::lstat(path.c_str(), &status) != 0) return true;
+  if (S_ISDIR(status.st_mode) && !folders_count) return false;
   return latest_change(status) >= std::chrono::nanoseconds((started - kStampLag).time_since_epoch()).count();
 }
 
@@ -303,7 +305,8 @@ std::optional<FileSet> file_set(const Digest& manifest, const SearchScope& scope
   const auto elsewhere = found_elsewhere(paths, scope, names);
   const auto present = found_of_asked(set.asked, paths, scope, names);
   for (const auto& others : {elsewhere, present}) {
-    const auto late = std::ranges::find_if(others, [&](const auto& path) { return changed_since(bare_path(path), started); });
+    const auto late =
+        std::ranges::find_if(others, [&](const auto& path) { return changed_since(bare_path(path), started, false); });
     if (late == others.end()) continue;
     reason = fmt::format("'{}' appeared or changed during the run", *late);
     return std::nullopt;

@@ -10,6 +10,7 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 
 namespace sagebuild {
 namespace fs = std::filesystem;
@@ -93,8 +94,8 @@ void KeyLog::put(const ActionKey& key) const {
 void KeyLog::keep_newest(const fs::path& folder) {
   std::vector<std::pair<fs::file_time_type, fs::path>> files;
   std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    files.emplace_back(fs::last_write_time(entry.path(), ignored), entry.path());
+  for (const fs::path& path : entries_if_readable(folder)) {
+    files.emplace_back(fs::last_write_time(path, ignored), path);
   }
   if (files.size() <= kMostKeys) return;
   std::ranges::sort(files);
@@ -108,9 +109,8 @@ std::vector<KeyDescription> KeyLog::of_subject(const std::string& kind, const st
 
 std::vector<std::vector<KeyDescription>> KeyLog::all() const {
   std::vector<std::vector<KeyDescription>> subjects;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder_, ignored)) {
-    auto keys = in_folder(entry.path());
+  for (const fs::path& subject : entries_if_readable(folder_)) {
+    auto keys = in_folder(subject);
     if (!keys.empty()) subjects.push_back(std::move(keys));
   }
   std::ranges::sort(subjects, {}, [](const auto& keys) { return std::pair(keys[0].kind, keys[0].subject); });
@@ -119,9 +119,8 @@ std::vector<std::vector<KeyDescription>> KeyLog::all() const {
 
 std::vector<KeyDescription> KeyLog::in_folder(const fs::path& folder) const {
   std::vector<KeyDescription> keys;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (auto key = read_description(entry.path())) keys.push_back(std::move(*key));
+  for (const fs::path& path : entries_if_readable(folder)) {
+    if (auto key = read_description(path)) keys.push_back(std::move(*key));
   }
   std::ranges::sort(keys, std::greater(), &KeyDescription::written);
   return keys;

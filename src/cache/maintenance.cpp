@@ -13,6 +13,7 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 
 namespace sagebuild {
 namespace fs = std::filesystem;
@@ -65,6 +66,7 @@ struct Stored {
 std::vector<Stored> stored_files(const fs::path& root) {
   std::vector<Stored> files;
   for (const char* folder : kFolders) {
+    if (!is_folder(root / folder)) continue;  // an error where that cannot be told: nothing is not what is there
     std::error_code error;
     for (fs::recursive_directory_iterator entry(root / folder, error), end; !error && entry != end;
          entry.increment(error)) {
@@ -192,7 +194,7 @@ CacheVerification cache_verify(const fs::path& folder) {
     ++verification.checked;
     const Checked checked = check(folder, file);
     if (!checked.complete) ++verification.incomplete;
-    if (checked.good || !fs::exists(file.path)) continue;  // evicted meanwhile
+    if (checked.good || !is_there(file.path)) continue;  // evicted meanwhile
     verification.damaged.push_back(file.path.lexically_relative(folder).string());
     removed(file.path);
   }

@@ -128,7 +128,7 @@ int run_build(const Cli& cli, const Settings& settings, Reporter& report) {
   nlohmann::ordered_json document = {{"schema", "sagebuild.build/1"},
                                      {"wheel", outcome.wheel.path.string()},
                                      {"steps", execution.steps.size()},
-                                     {"cached", outcome.cache.hits},
+                                     {"cached", cached},
                                      {"cpu_seconds_saved", outcome.cache.cpu_seconds_saved},
                                      {"cpu_seconds", execution.cpu_seconds},
                                      {"wall_seconds", execution.wall_seconds},
@@ -145,7 +145,10 @@ int run_plan(const Cli& cli, const Settings& settings, Reporter& report) {
     fmt::print("{}", redacted(settings.table()));
     return 0;
   }
-  const auto [plan, forecast] = plan_build(build_settings(settings), report);
+  BuildSettings chosen = build_settings(settings);
+  // It says what a build would do: gigabytes come only if that was asked for.
+  chosen.python.create = settings.enabled("create-env") || settings.enabled("yes");
+  const auto [plan, forecast] = plan_build(std::move(chosen), report);
   fmt::print("{}", cli.global().json ? json_of(plan, forecast) : table_of(plan, forecast));
   return 0;
 }
@@ -162,6 +165,8 @@ void add_build_commands(Cli& cli) {
            "sagebuild build --recipe minisage --arch rtx4090 --output wheels"},
           [&cli](const Settings& settings, Reporter& report) { return run_build(cli, settings, report); });
   std::vector<SettingSpec> specs = build_specs();
+  specs.push_back({"create-env", "make the build environment if there is none: fetches about 2.8 GB", "", {}, true});
+  specs.push_back({"yes", "the same as --create-env", "", {}, true});
   specs.push_back({"show-settings", "print every setting and where it came from, and stop", "", {}, true});
   cli.add("plan", "the same up to the plan: module, source and architecture table; builds nothing", std::move(specs),
           {"sagebuild plan --arch \"8.0 8.6 9.0 12.0+PTX\"", "sagebuild plan --show-settings"},

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -16,6 +17,7 @@
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/log.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/signals.hpp"
 #include "sagebuild/sys/streams.hpp"
 
@@ -25,7 +27,7 @@ namespace {
 constexpr const char* kSettingsFile = "sagebuild.toml";
 constexpr const char* kOutputHint =
     "what standard output leads to is full or closed: give it a place that can be written";
-constexpr const char* kGlobal[] = {"help", "version", "json", "verbose", "quiet"};
+constexpr const char* kGlobal[] = {"help", "version", "json", "verbose", "quiet", "cache-dir"};
 
 // Neither stream need be writable, and there is nobody else to tell.
 void print_error(const Error& error, bool json) {
@@ -39,6 +41,14 @@ void print_error(const Error& error, bool json) {
                                              {"hint", error.hint},
                                              {"log", error.log}}}};
   std::fputs((redacted(document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace)) + "\n").c_str(), stdout);
+}
+
+// The last words of a run, in its log too.
+int ended_by(Error error, bool json) {
+  if (error.log.empty()) error.log = log_path().string();
+  log_line(error.rendered());
+  print_error(error, json);
+  return static_cast<int>(error.kind);
 }
 
 std::string footer(const std::vector<std::string>& examples) {
@@ -61,7 +71,8 @@ Cli::Cli()
       "-q,--quiet", [this] { global_.verbosity = -1; }, "warnings and errors only");
   app_.add_flag("--json", global_.json, "print one JSON document on standard output");
   app_.add_option("-C", global_.folder, "run in this folder")->type_name("DIR");
-  valued_.insert("-C");
+  app_.add_option("--cache-dir", global_.cache, "folder of caches, environments, toolkits and logs")->type_name("DIR");
+  valued_.insert({"-C", "--cache-dir"});
   app_.fallthrough();  // global flags may stand behind the command
   app_.require_subcommand(1);
   app_.get_formatter()->column_width(32);
@@ -107,7 +118,7 @@ CLI::App& Cli::add_below(CLI::App& parent, std::string name, std::string descrip
   command.callback([this, specs = std::move(specs), run = std::move(run)] {
     chosen_ = [this, specs, run](Reporter& report) {
       std::optional<std::filesystem::path> file;
-      if (std::filesystem::exists(kSettingsFile)) file = kSettingsFile;
+      if (path_exists(kSettingsFile)) file = kSettingsFile;
       return run(Settings::merge(specs, flags_, current_environment(), file, known_), report);
     };
   });
@@ -152,7 +163,40 @@ void Cli::unknown_word(const std::string& word) const {
               near.empty() ? "see `sagebuild --help`" : fmt::format("did you mean '{}'?", near));
 }
 
-int Cli::run_chosen(const std::vector<std::string>& argv) {
+// "help build" is "build --help".
+std::vector<std::string> Cli::with_help_word(std::vector<std::string> argv) {
+  if (argv.size() < 2 || argv[1] != "help") return argv;
+  argv.erase(argv.begin() + 1);
+  argv.emplace_back("--help");
+  return argv;
+}
+
+// After -C: a relative folder is one of that place.
+void Cli::apply_global() const {
+  if (!global_.folder.empty()) {
+    std::error_code failure;
+    std::filesystem::current_path(global_.folder, failure);
+    if (failure)
+      throw Error(ErrorKind::usage, fmt::format("cannot go to the folder '{}'", global_.folder), {failure.message()},
+                  "name a folder that is there");
+  }
+  // Child processes find their cache by it, too.
+  if (!global_.cache.empty())
+    ::setenv("SAGEBUILD_CACHE_DIR", absolute_path(global_.cache).c_str(), /*overwrite=*/1);
+}
+
+void Cli::warn_of_variables(Reporter& report) const {
+  for (const auto& [name, near] : unknown_variables(current_environment(), known_)) {
+    report.warning(fmt::format("no setting is called {}{}", name, near.empty() ? "" : fmt::format(": {} is", near)));
+  }
+}
+
+int Cli::run_chosen(const std::vector<std::string>& words) {
+  if (words.size() == 1) {  // no error, for nothing was asked; no success either
+    std::fputs(app_.help().c_str(), stderr);
+    return static_cast<int>(ErrorKind::usage);
+  }
+  const std::vector<std::string> argv = with_help_word(words);
   std::vector<std::string> reversed(argv.rbegin(), argv.rend() - 1);
   // Known before parsing, so that a usage error is JSON too.
   global_.json = std::ranges::find(argv, "--json") != argv.end();
@@ -171,14 +215,10 @@ int Cli::run_chosen(const std::vector<std::string>& argv) {
     if (!extra.empty()) unknown_word(extra.front());
     throw Error(ErrorKind::usage, lower(error.what()), {}, "see `sagebuild --help`");
   }
-  if (!global_.folder.empty()) {
-    std::error_code failure;
-    std::filesystem::current_path(global_.folder, failure);
-    if (failure)
-      throw Error(ErrorKind::usage, fmt::format("cannot go to the folder '{}'", global_.folder), {failure.message()});
-  }
+  apply_global();
   const bool live = is_terminal(STDERR_FILENO) && !is_ci() && !global_.json && global_.verbosity <= 0;
   ConsoleReporter report(global_.verbosity, live, wants_color(STDERR_FILENO));
+  warn_of_variables(report);
   return chosen_(report);
 }
 
@@ -200,18 +240,15 @@ int Cli::run(const std::vector<std::string>& argv) {
     // Whoever threw a hint of a full disk knows better which one it is.
     const auto full = full_disk_hint(join(error.causes, "\n"));
     if (full && error.hint.find("full") == std::string::npos) error.hint = *full;
-    if (error.log.empty()) error.log = log_path().string();
-    print_error(error, global_.json);
-    return static_cast<int>(error.kind);
+    return ended_by(std::move(error), global_.json);
   } catch (const Interrupted& interruption) {
+    log_line("interrupted");
     std::fputs("interrupted\n", stderr);
     std::fflush(nullptr);
     end_by_signal(interruption.signal);
   } catch (const std::exception& error) {
-    print_error(Error(ErrorKind::bug, "sagebuild itself failed", {error.what()}, "please report this with the log",
-                      log_path().string()),
-                global_.json);
-    return static_cast<int>(ErrorKind::bug);
+    return ended_by(Error(ErrorKind::bug, "sagebuild itself failed", {error.what()}, "please report this with the log"),
+                    global_.json);
   }
 }
 

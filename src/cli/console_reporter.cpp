@@ -121,8 +121,14 @@ void ConsoleReporter::step_finished(const StepProgress& progress) {
   log_line(progress.seconds_left < 0 ? text : fmt::format("{}, {} left", text, human_time(progress.seconds_left)));
   if (live_ && verbosity_ <= 0)
     overwrite(text + left(progress));
-  else if (verbosity_ >= 0)
+  else if (verbosity_ > 0)
     line(text);
+}
+
+void ConsoleReporter::part_finished(const StepProgress& progress) {
+  if (live_ || verbosity_ != 0) return;  // the live line says it, and with -v each step has its own
+  line(progress.seconds > 0 ? fmt::format("{}  {} of CPU time", counted(progress), human_time(progress.seconds))
+                            : counted(progress));
 }
 
 void ConsoleReporter::waiting(const StepProgress& progress) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "sagebuild/app/arch_choice.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/secret.hpp"
 #include "sagebuild/base/strings.hpp"
@@ -11,6 +12,7 @@
 #include "sagebuild/cli/command.hpp"
 #include "sagebuild/env/doctor.hpp"
 #include "sagebuild/env/environments.hpp"
+#include "sagebuild/report/silent_reporter.hpp"
 #include "sagebuild/sys/files.hpp"
 
 namespace sagebuild {
@@ -53,11 +55,10 @@ int run_list(const Cli& cli) {
   return 0;
 }
 
-int run_remove(const Settings& settings, Reporter& report) {
-  const std::string name = settings.text("name");
+int run_remove(const Settings& settings, const std::string& word, Reporter& report) {
+  const std::string name = word.empty() ? settings.text("name") : word;
   if (name.empty())
-    throw Error(ErrorKind::usage, "no environment named", {},
-                "sagebuild env rm --name NAME; `sagebuild env ls` lists them");
+    throw Error(ErrorKind::usage, "no environment named", {}, "sagebuild env rm NAME; `sagebuild env ls` lists them");
   const auto bytes = remove_environment(name, report);
   report.stage(fmt::format("removed '{}', {}", name, human_size(bytes)));
   return 0;
@@ -80,7 +81,12 @@ int run_doctor(const Cli& cli, const Settings& settings, Reporter& report) {
   DoctorRequest request;
   request.python = python_choice(settings);
   request.toolchain = toolchain_choice(settings);
-  if (const auto archs = settings.optional_text("arch")) request.archs = parse_inherited_arch_list(*archs).list;
+  // `all` is whatever the toolkit compiles: nothing to check.
+  const auto archs = settings.find("arch");
+  if (archs && lower(archs->text) != "all" && lower(archs->text) != "all-major") {
+    SilentReporter silent;
+    request.archs = choose_archs({archs->text, archs->origin, true}, std::nullopt, {}, silent);
+  }
   request.jobs = settings.number("jobs").value_or(0);
   request.source_url = settings.enabled("offline") ? "" : settings.text("source");
   auto findings = diagnose(request, this_machine(), tcp_reach, report);
@@ -120,9 +126,11 @@ void add_env_commands(Cli& cli) {
                 [](const Settings& settings, Reporter& report) { return run_create(settings, report); });
   cli.add_below(group, "ls", "list them with their sizes", {}, {"sagebuild env ls"},
                 [&cli](const Settings&, Reporter&) { return run_list(cli); });
-  cli.add_below(group, "rm", "remove one", {{"name", "name, as `sagebuild env ls` shows it"}},
-                {"sagebuild env rm --name py311-torch2.11.0"},
-                [](const Settings& settings, Reporter& report) { return run_remove(settings, report); });
+  const auto removed = std::make_shared<std::string>();
+  CLI::App& remove = cli.add_below(
+      group, "rm", "remove one", {{"name", "the same as NAME"}}, {"sagebuild env rm py311-torch2.11.0"},
+      [removed](const Settings& settings, Reporter& report) { return run_remove(settings, *removed, report); });
+  remove.add_option("NAME", *removed, "name, as `sagebuild env ls` shows it");
   cli.add("doctor", "say what this machine lacks for a build, and the command that fixes it",
           {{"python", "interpreter, its folder or a version; else the active virtual environment"},
            {"torch", "torch version of the environment to look at"},

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "sagebuild/app/patch.hpp"
@@ -101,6 +103,20 @@ void tell(const PatchReport& result, Reporter& report) {
   report.note(fmt::format("not applied, as only one file was given: {}", join(result.not_applied, "; ")));
 }
 
+// A table of nothing is no proof.
+void require_verified(const PatchReport& result) {
+  const bool has_module =
+      std::ranges::any_of(result.table, [](const GencodeRow& row) { return row.error.empty() && !row.modules.empty(); });
+  if (has_module) return;
+  std::vector<std::string> causes;
+  for (const GencodeRow& row : result.table) {
+    causes.push_back(fmt::format("TORCH_CUDA_ARCH_LIST=\"{}\": {}", row.list,
+                                 row.error.empty() ? "setup.py compiles no module" : row.error));
+  }
+  throw Error(ErrorKind::failed, "nothing was verified: setup.py gives nvcc no module for any list", causes,
+              "name a list that it serves with --arch, or look at what it does without torch");
+}
+
 int run_patch(const Cli& cli, const Settings& settings, const std::string& target, Reporter& report) {
   if (settings.enabled("lint")) {
     std::optional<std::filesystem::path> extra;
@@ -113,6 +129,7 @@ int run_patch(const Cli& cli, const Settings& settings, const std::string& targe
   const PatchSettings patch = patch_settings(settings, target);
   const PatchReport result = patch_files(patch, report);
   tell(result, report);
+  if (patch.verify) require_verified(result);
   if (cli.global().json) {
     fmt::print("{}\n", json_of(result));
   } else if (patch.diff) {

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <charconv>
 
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
@@ -53,6 +53,13 @@ std::optional<SettingValue> first_of(const SettingSpec& spec, const std::map<std
   return std::nullopt;
 }
 
+// "1.5"
+std::optional<double> to_decimal(std::string_view text) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+  return error == std::errc() && end == text.data() + text.size() ? std::optional(number) : std::nullopt;
+}
+
 [[noreturn]] void bad_value(std::string_view name, const SettingValue& value, std::string_view wanted) {
   throw Error(ErrorKind::usage, fmt::format("'{}' is not {} ({}, from {})", value.text, wanted, name, value.origin), {},
               "`sagebuild COMMAND --help` shows what each option takes");
@@ -72,6 +79,7 @@ Settings Settings::merge(const std::vector<SettingSpec>& specs, const std::map<s
       throw Error(ErrorKind::usage, fmt::format("'{}' has no value ({} is empty)", spec.name, value->origin), {},
                   "leave it out, or give it a value");
     }
+    settings.names_.emplace_back(spec.name);
     if (value) settings.values_.emplace(spec.name, *std::move(value));
   }
   if (table) {
@@ -116,30 +124,57 @@ std::optional<std::uint64_t> Settings::size(std::string_view name) const {
   const auto value = find(name);
   if (!value) return std::nullopt;
   std::string text = lower(trimmed(value->text));
+  std::uint64_t thousand = 1000;
   if (text.ends_with('b')) text.pop_back();
-  std::uint64_t unit = 1;
-  const std::string_view kUnits = "kmgt";
-  if (!text.empty() && kUnits.find(text.back()) != std::string_view::npos) {
-    for (std::size_t i = 0; i <= kUnits.find(text.back()); ++i) unit *= 1000;
+  if (text.ends_with('i')) {
+    thousand = 1024;
     text.pop_back();
   }
-  const auto number = to_integer(trimmed(text));
-  if (!number || *number < 1) bad_value(name, *value, "a size such as 4G");
-  return static_cast<std::uint64_t>(*number) * unit;
+  std::uint64_t unit = 1;
+  constexpr std::string_view kUnits = "kmgt";
+  if (!text.empty() && kUnits.find(text.back()) != std::string_view::npos) {
+    for (std::size_t i = 0; i <= kUnits.find(text.back()); ++i) unit *= thousand;
+    text.pop_back();
+  }
+  const auto number = to_decimal(trimmed(text));
+  const double bytes = number.value_or(0) * static_cast<double>(unit);
+  if (!(bytes >= 1 && bytes <= 1e18)) bad_value(name, *value, "a size such as 4G");
+  constexpr double kSmallest = 1'000'000;  // "16" means 16G to whoever writes it
+  if (unit == 1 && bytes < kSmallest) {
+    throw Error(ErrorKind::usage,
+                fmt::format("'{}' names no unit ({}, from {})", value->text, name, value->origin), {},
+                fmt::format("write {}G for gigabytes, {}M for megabytes", value->text, value->text));
+  }
+  return static_cast<std::uint64_t>(bytes);
 }
 
 std::string Settings::table() const {
+  const SettingValue unset{"-", "not set"};
   std::size_t width = 0;
   std::size_t value_width = 0;
-  for (const auto& [name, value] : values_) {
+  for (const std::string& name : names_) {
     width = std::max(width, name.size());
-    value_width = std::max(value_width, value.text.size());
+    value_width = std::max(value_width, find(name).value_or(unset).text.size());
   }
   std::string text;
-  for (const auto& [name, value] : values_) {
+  for (const std::string& name : names_) {
+    const SettingValue value = find(name).value_or(unset);
     text += fmt::format("{:<{}}  {:<{}}  {}\n", name, width, value.text, value_width, value.origin);
   }
   return text;
+}
+
+std::vector<UnknownVariable> unknown_variables(const Environment& env, const std::vector<std::string>& known) {
+  std::vector<std::string> names = {"SAGEBUILD_CACHE_DIR", "SAGEBUILD_CACHE_TOKEN", "SAGEBUILD_DATA_DIR"};
+  for (const std::string& name : known) names.push_back(variable_of(name));
+  std::vector<UnknownVariable> unknown;
+  for (const auto& [name, value] : env) {
+    const bool is_ours = name.starts_with("SAGEBUILD_") && !name.starts_with("SAGEBUILD_TEST_") &&
+                         !name.starts_with("SAGEBUILD_BENCH_") && !name.starts_with("SAGEBUILD_UPSTREAM_");
+    if (!is_ours || std::ranges::find(names, name) != names.end()) continue;
+    unknown.push_back({name, nearest(name, names).value_or("")});
+  }
+  return unknown;
 }
 
 }  // namespace sagebuild

@@ -1,16 +1,20 @@
 #include "sagebuild/env/doctor.hpp"
 
 #include <fmt/format.h>
-#include <gnu/libc-version.h>
 
 #include <algorithm>
 
+#include "env/kept.hpp"
 #include "env/toolkit.hpp"
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/secret.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/env/environments.hpp"
+#include "sagebuild/net/url.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/paths.hpp"
+#include "sagebuild/vcs/remote_url.hpp"
 
 namespace sagebuild {
 namespace {
@@ -34,63 +38,75 @@ Diagnosis from_error(std::string what, const Error& error, std::string fix = "")
 }
 
 std::string create_command(const PythonChoice& choice) {
+  const EnvironmentRequest request = request_for(choice);
   std::string command = "sagebuild env create";
-  if (!choice.python.empty()) command += " --python " + choice.python;
-  command += " --torch " + (choice.torch.empty() ? std::string(kDefaultTorch) : choice.torch);
-  if (!choice.cuda.empty()) command += " --cuda " + choice.cuda;
-  return command;
+  if (!request.python.empty()) command += " --python " + request.python;
+  command += " --torch " + request.torch;
+  if (!request.cuda.empty()) command += " --cuda " + request.cuda;
+  if (!request.index_url.empty()) command += " --index-url " + shell_quoted(redacted(request.index_url));
+  const std::string index = index_option_for(request);
+  return index.empty() ? command : command + " " + index;
 }
 
-void check_parts(const PythonEnv& python, Findings& findings) {
+void check_parts(const PythonEnv& python, const System& system, Findings& findings) {
   // missing_for_build has the exact words and fixes; here each part also says when it is fine.
-  const auto missing = missing_for_build(python);
-  const auto check = [&](const std::string& what, std::string_view word, const std::string& fine) {
-    const auto found = std::ranges::find_if(
-        missing, [&](const MissingPart& part) { return part.what.find(word) != std::string::npos; });
+  const auto missing = missing_for_build(python, system);
+  const auto check = [&](const std::string& what, PythonPart part, const std::string& fine) {
+    const auto found = std::ranges::find(missing, part, &MissingPart::part);
     if (found == missing.end()) {
       findings.push_back(good(what, fine));
     } else {
       findings.push_back({Severity::error, what, found->what, found->fix});
     }
   };
-  check("python headers", "has no headers", (python.include / "Python.h").string());
-  check("torch", "torch ",
+  check("python headers", PythonPart::headers, (python.include / "Python.h").string());
+  check("torch", PythonPart::torch,
         python.torch ? fmt::format("{}, CUDA {}", python.torch->version, python.torch->cuda.text()) : "");
-  check("setuptools", "setuptools is not", python.setuptools);
-  check("wheel", "wheel is not", python.wheel.empty() ? "comes with setuptools " + python.setuptools : python.wheel);
+  check("setuptools", PythonPart::setuptools, python.setuptools);
+  check("wheel", PythonPart::wheel,
+        python.wheel.empty() ? "comes with setuptools " + python.setuptools : python.wheel);
   if (python.ninja.empty()) {  // sagebuild answers as ninja itself; only a package that it cannot record needs it
+    const bool has_pip = is_there(python.site_packages / "pip");
     findings.push_back({Severity::warning, "ninja",
                         fmt::format("ninja is not installed in '{}': needed only by packages that build themselves",
                                     python.executable.string()),
-                        fmt::format("{} -m pip install ninja", python.executable.string())});
+                        install_into(system, python.executable.string(), has_pip) + "ninja"});
   } else {
     findings.push_back(good("ninja", python.ninja));
   }
 }
 
-PythonEnv check_python(const PythonChoice& choice, Findings& findings, Reporter& report) {
+// The Python that a build would use; of one that is still to be made only its torch is known.
+PythonEnv check_python(const DoctorRequest& request, const System& system, Findings& findings, Reporter& report) {
+  const PythonChoice& choice = request.python;
   try {
     const auto found = existing_python(choice, report);
-    if (!found) {
-      findings.push_back({Severity::warning, "python", "there is no build environment yet: the first build makes one",
-                          create_command(choice)});
-      return {};
+    if (found) {
+      const PythonEnv& python = found->python;
+      findings.push_back(
+          good("python", fmt::format("{} at '{}' ({})", python.version, python.executable.string(), found->origin)));
+      check_parts(python, system, findings);
+      return python;
     }
-    const PythonEnv& python = found->python;
-    findings.push_back(
-        good("python", fmt::format("{} at '{}' ({})", python.version, python.executable.string(), found->origin)));
-    check_parts(python, findings);
-    return python;
   } catch (const Error& error) {
     findings.push_back(from_error("python", error, create_command(choice)));
     return {};
   }
+  try {
+    PythonEnv python = foresee_environment(request_for(choice));
+    findings.push_back({Severity::warning, "python", "there is no build environment yet: the first build makes one",
+                        create_command(choice)});
+    return python;
+  } catch (const Error& error) {  // nothing here that could make one
+    findings.push_back(from_error("python", error));
+    return {};
+  }
 }
 
-void check_host_compiler(const FoundToolkit& toolkit, Findings& findings, Reporter& report) {
+void check_host_compiler(const std::filesystem::path& cuda_home, Findings& findings, Reporter& report) {
   try {
-    const HostCompiler compiler = find_host_compiler(toolkit.home, report);
-    const int newest = newest_host_major(toolkit.home, compiler.clang);
+    const HostCompiler compiler = find_host_compiler(cuda_home, report);
+    const int newest = newest_host_major(cuda_home, compiler.clang);
     findings.push_back(
         good("host compiler",
              fmt::format("{} {} at '{}'{}", compiler.clang ? "clang" : "g++", compiler.version.text(),
@@ -100,63 +116,57 @@ void check_host_compiler(const FoundToolkit& toolkit, Findings& findings, Report
   }
 }
 
-void check_archs(const DoctorRequest& request, const FoundToolkit& toolkit, Findings& findings) {
-  if (request.archs.empty()) return;
-  Toolchain toolchain;
-  toolchain.cuda = toolkit.probe.cuda;
-  toolchain.cuda_home = toolkit.home;
+void check_archs(const ArchList& archs, const Toolchain& toolchain, Findings& findings) {
+  if (archs.empty() || toolchain.cuda.empty()) return;
   try {
-    require_cuda_for(request.archs, toolchain);
-    findings.push_back(good("architectures", fmt::format("nvcc builds for {}", print(request.archs))));
+    require_cuda_for(archs, toolchain);
+    findings.push_back(good("architectures", fmt::format("nvcc builds for {}", print(archs))));
   } catch (const Error& error) {
     findings.push_back(from_error("architectures", error));
   }
 }
 
-// glibc 2.41 declares C23 functions (rsqrt, cospi, sinpi) that CUDA 12's math headers declare too, with another
-// exception specification; for 13.0 and 13.1 the same is reported from glibc 2.42 on.
-void check_glibc(const Version& glibc, const Version& cuda, Findings& findings) {
-  if (glibc.empty()) return;
-  const std::string both = fmt::format("glibc {} with CUDA {}", glibc.text(), cuda.major_minor());
-  if (cuda.major() == 12 && glibc >= Version{2, 41}) {
-    findings.push_back({Severity::error, "glibc", both + ": CUDA 12's headers do not compile with glibc 2.41 or newer",
-                        "sagebuild env create --torch " + std::string(kDefaultTorch)});
-  } else if (cuda.major() == 13 && cuda < Version{13, 2} && glibc >= Version{2, 42}) {
-    findings.push_back({Severity::warning, "glibc", both + ": header clashes are reported for CUDA 13.0 and 13.1",
-                        "sagebuild build --cuda 13.2"});
-  } else {
-    findings.push_back(good("glibc", both));
+void check_glibc(const Machine& machine, const Version& cuda, Findings& findings) {
+  if (machine.glibc.empty() || cuda.empty()) return;
+  const std::string both = fmt::format("glibc {} with CUDA {}", machine.glibc.text(), cuda.major_minor());
+  switch (glibc_fit(machine.glibc, cuda)) {
+    case GlibcFit::clashes:
+      findings.push_back({Severity::error, "glibc",
+                          both + ": CUDA 12's headers do not compile with glibc 2.41 or newer",
+                          "sagebuild env create --torch " + std::string(kDefaultTorch)});
+      return;
+    case GlibcFit::doubtful:  // not --cuda 13.2: no torch is built with it
+      findings.push_back({Severity::warning, "glibc",
+                          both + ": header clashes are reported for CUDA 13.0 and 13.1",
+                          install_cuda(machine.system, {13, 2}) +
+                              " && sagebuild build --cuda-home /usr/local/cuda-13.2"});
+      return;
+    case GlibcFit::fits:
+      findings.push_back(good("glibc", both));
   }
 }
 
-void check_toolkit(const DoctorRequest& request, const PythonEnv& python, const Machine& machine, Findings& findings,
-                   Reporter& report) {
+// Gives what is known of the toolkit that a build would use.
+Toolchain check_toolkit(const DoctorRequest& request, const PythonEnv& python, Findings& findings, Reporter& report) {
+  Toolchain toolchain;
   std::vector<std::string> passed_over;
-  std::optional<FoundToolkit> toolkit;
   try {
-    toolkit = existing_toolkit(request.toolchain, python, report, passed_over);
-    if (!toolkit) {
-      ToolchainChoice looking = request.toolchain;
-      looking.create = false;
-      find_toolchain(looking, python, report);
+    if (const auto found = existing_toolkit(request.toolchain, python, report, passed_over)) {
+      toolchain.cuda_home = found->home;
+      toolchain.cuda = found->probe.cuda;
+      findings.push_back(good("cuda toolkit", fmt::format("{} at '{}' ({})", found->probe.build,
+                                                          found->home.string(), found->origin)));
+      return toolchain;
     }
+    toolchain = foreseen_toolkit(request.toolchain, python, passed_over);
+    const std::string cuda = toolchain.cuda.empty() ? "" : fmt::format("CUDA {} ", toolchain.cuda.major_minor());
+    findings.push_back({Severity::warning, "cuda toolkit",
+                        fmt::format("no {}toolkit is here yet: the first build fetches one from PyPI", cuda),
+                        python.executable.empty() ? create_command(request.python) : ""});
   } catch (const Error& error) {
-    Diagnosis finding = from_error("cuda toolkit", error);
-    const Version needed = needed_cuda(request.toolchain, python);
-    // Without a torch to fit, or with CUDA 13, the build helps itself.
-    if (!request.toolchain.cuda_home && (needed.empty() || needed.major() >= 13)) {
-      finding.severity = Severity::warning;
-      finding.fix_command = create_command(request.python);
-    }
-    findings.push_back(finding);
-    return;
+    findings.push_back(from_error("cuda toolkit", error));
   }
-  if (!toolkit) return;
-  findings.push_back(good(
-      "cuda toolkit", fmt::format("{} at '{}' ({})", toolkit->probe.build, toolkit->home.string(), toolkit->origin)));
-  check_archs(request, *toolkit, findings);
-  check_host_compiler(*toolkit, findings, report);
-  check_glibc(machine.glibc, toolkit->probe.cuda, findings);
+  return toolchain;
 }
 
 void check_room(const DoctorRequest& request, const Machine& machine, bool makes_environment, Findings& findings) {
@@ -164,7 +174,7 @@ void check_room(const DoctorRequest& request, const Machine& machine, bool makes
   const std::string free = fmt::format("{} free at '{}'", human_size(machine.free_disk), cache_folder().string());
   if (machine.free_disk < needed) {
     findings.push_back({makes_environment ? Severity::error : Severity::warning, "disk",
-                        fmt::format("{}, {} wanted", free, human_size(needed)), "sagebuild env ls; sagebuild cache"});
+                        fmt::format("{}, {} wanted", free, human_size(needed)), "sagebuild env ls; sagebuild cache gc --cache-limit 1G"});
   } else {
     findings.push_back(good("disk", free));
   }
@@ -184,14 +194,14 @@ void check_room(const DoctorRequest& request, const Machine& machine, bool makes
 }
 
 void check_network(const DoctorRequest& request, const Reach& reach, Findings& findings) {
-  if (request.source_url.find("://") == std::string::npos || request.source_url.starts_with("file://")) return;
+  if (!parse_remote_url(request.source_url)) return;  // a path, a file URL
   if (request.python.offline) {
     findings.push_back(good("network", "not used (--offline)"));
     return;
   }
   const std::string problem = reach(request.source_url);
   if (problem.empty()) {
-    findings.push_back(good("network", "'" + request.source_url + "' answers"));
+    findings.push_back(good("network", "'" + shown_url(request.source_url) + "' answers"));
   } else {
     findings.push_back({Severity::error, "network", problem, "export HTTPS_PROXY=http://HOST:PORT"});
   }
@@ -204,15 +214,19 @@ Machine this_machine() {
   machine.memory = available_memory();
   machine.cores = available_cores();
   machine.free_disk = free_disk(cache_folder());
-  machine.glibc = parse_version(::gnu_get_libc_version()).value_or(Version());
+  machine.system = this_system();
+  machine.glibc = machine.system.glibc;
   return machine;
 }
 
 std::vector<Diagnosis> diagnose(const DoctorRequest& request, const Machine& machine, const Reach& reach,
                                 Reporter& report) {
   Findings findings;
-  const PythonEnv python = check_python(request.python, findings, report);
-  check_toolkit(request, python, machine, findings, report);
+  const PythonEnv python = check_python(request, machine.system, findings, report);
+  const Toolchain toolchain = check_toolkit(request, python, findings, report);
+  check_archs(request.archs, toolchain, findings);
+  check_host_compiler(toolchain.cuda_home, findings, report);
+  check_glibc(machine, toolchain.cuda, findings);
   check_room(request, machine, /*makes_environment=*/python.executable.empty(), findings);
   check_network(request, reach, findings);
   return findings;

@@ -15,6 +15,7 @@
 #include "sagebuild/env/python.hpp"
 #include "sagebuild/env/toolkit_packages.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/process.hpp"
 
 namespace sagebuild {
@@ -25,6 +26,8 @@ namespace fs = std::filesystem;
 constexpr const char* kMarker = "sagebuild-env.json";  // written last: without it an environment is half-made
 constexpr const char* kMarkerSchema = "sagebuild-env/1";
 // Measured: torch 2.11 with its CUDA packages takes 5.1 GB, and 2.8 GB of wheels pass through the installer's cache.
+constexpr std::uint64_t kFetchedForTorch = 2'800'000'000;
+constexpr std::uint64_t kSizeWithTorch = 5'100'000'000;
 constexpr std::uint64_t kDiskForTorch = 8'000'000'000;
 
 fs::path environment_folder(const std::string& name) { return environments_folder() / name; }
@@ -33,6 +36,14 @@ FileLock lock_environment(const std::string& name, Reporter& report) {
   make_folders(environments_folder());
   return FileLock(environments_folder() / ("." + name + ".lock"),
                   [&] { report.note(fmt::format("environment '{}' is in use by another sagebuild: waiting", name)); });
+}
+
+fs::path lock_of_users(const std::string& name) { return environments_folder() / ("." + name + ".used"); }
+
+FileLock wait_for_users(const std::string& name, Reporter& report) {
+  return FileLock(lock_of_users(name), [&] {
+    report.note(fmt::format("environment '{}' is used by a build: waiting for its end", name));
+  });
 }
 
 std::uint64_t disk_used(const fs::path& folder) {
@@ -63,7 +74,7 @@ KeptEnvironment read_environment(const fs::path& folder) {
   kept.python = said.value("python", "");
   kept.torch = said.value("torch", "");
   kept.cuda = said.value("cuda", "");
-  kept.complete = fs::exists(environment_python(folder));  // follows the link: the base Python may have been removed
+  kept.complete = is_there(environment_python(folder));  // follows the link: the base Python may have been removed
   return kept;
 }
 
@@ -94,10 +105,10 @@ void install(const EnvironmentRequest& request, const fs::path& folder, const fs
 // torch 2.11 on says which CUDA release its libraries come from: "Requires-Dist: cuda-toolkit[...]==13.0.2; ...".
 std::string pinned_release(const TorchInfo& torch) {
   const fs::path site_packages = torch.root.parent_path();
-  for (const auto& entry : fs::directory_iterator(site_packages)) {
-    const std::string name = entry.path().filename().string();
+  for (const fs::path& path : entries_of(site_packages)) {
+    const std::string name = path.filename().string();
     if (!name.starts_with("torch-") || !name.ends_with(".dist-info")) continue;
-    const std::string metadata = read_file_if_exists(entry.path() / "METADATA").value_or("");
+    const std::string metadata = read_file_if_exists(path / "METADATA").value_or("");
     for (const std::string_view line : lines_of(metadata)) {
       if (!line.starts_with("Requires-Dist: cuda-toolkit")) continue;
       const auto pin = line.find("==");
@@ -129,12 +140,19 @@ void add_cuda_compiler(const EnvironmentRequest& request, const fs::path& folder
   complete_toolkit(torch.root.parent_path() / "nvidia" / fmt::format("cu{}", torch.cuda.major()));
 }
 
+// PyTorch publishes an index for each CUDA that it builds for.
+std::string index_option(const std::string& cuda) {
+  const Version version = parse_version(cuda).value_or(Version());
+  // Of 11 and 12 the minor that most torch versions were built with.
+  const int minor = cuda.find('.') == std::string::npos && version.major() < 13 ? 8 : version.minor();
+  return fmt::format("--index-url https://download.pytorch.org/whl/cu{}{}", version.major(), minor);
+}
+
 Error other_cuda(const EnvironmentRequest& request, std::string_view index, const std::string& cuda) {
   return {ErrorKind::environment,
           fmt::format("torch {} from {} is built with CUDA {}, not {}", request.torch, index, cuda, request.cuda),
           {},
-          fmt::format("name an index that has it with --index-url: PyTorch publishes one for cu{}",
-                      replaced(request.cuda, ".", ""))};
+          fmt::format("name an index that has it: {}", index_option(request.cuda))};
 }
 
 void require_asked_cuda(const EnvironmentRequest& request, const PythonEnv& python) {
@@ -152,20 +170,23 @@ std::string cuda_on_pypi(const std::string& torch) {
   return version >= Version{2, 5} ? "12.4" : "";
 }
 
+// What torch will be built with; empty where only the index knows.
+std::string foreseen_cuda(const EnvironmentRequest& request) {
+  if (!request.cuda.empty()) return request.cuda;
+  if (request.index_url.empty()) return cuda_on_pypi(request.torch);
+  // PyTorch's own indexes end in "/cu128".
+  std::string_view last = request.index_url;
+  while (last.ends_with('/')) last.remove_suffix(1);
+  last.remove_prefix(last.rfind('/') + 1);
+  if (!take_prefix(last, "cu") || last.size() != 3 || !to_integer(last)) return "";
+  return fmt::format("{}.{}", last.substr(0, 2), last.substr(2));
+}
+
 // Before gigabytes come in vain.
 void require_index_for_cuda(const EnvironmentRequest& request) {
   if (request.torch.empty() || request.cuda.empty() || !request.index_url.empty()) return;
   const std::string there = cuda_on_pypi(request.torch);
   if (!there.empty() && !version_fits(request.cuda, there)) throw other_cuda(request, "PyPI", there);
-}
-
-void require_disk(const EnvironmentRequest& request) {
-  const std::uint64_t free = free_disk(environments_folder());
-  if (request.torch.empty() || free >= kDiskForTorch) return;
-  throw Error(ErrorKind::environment,
-              fmt::format("an environment with torch needs {} and '{}' has {}", human_size(kDiskForTorch),
-                          environments_folder().string(), human_size(free)),
-              {}, "free some disk (sagebuild env ls, cache), or set SAGEBUILD_CACHE_DIR to a larger one");
 }
 
 void require_plain_name(const std::string& name) {
@@ -183,9 +204,20 @@ std::string default_python() {
   return python ? parse_version(probe_python(*python).version).value_or(Version()).major_minor() : "3.11";
 }
 
+EnvironmentRequest with_python(EnvironmentRequest request) {
+  if (request.python.empty()) request.python = default_python();
+  return request;
+}
+
+void announce_fetch(const EnvironmentRequest& request, Reporter& report) {
+  if (request.torch.empty()) return;
+  report.note(environment_cost(request));
+}
+
 PythonEnv make_environment(const EnvironmentRequest& request, const fs::path& folder, const fs::path& log,
                            Reporter& report) {
   report.stage(fmt::format("making the environment '{}'", folder.filename().string()));
+  announce_fetch(request, report);
   make_venv(folder, request.python, request.offline, log);
   PythonEnv python = probe_python(environment_python(folder));
   if (!python.has_headers) {  // known now, before gigabytes come in vain
@@ -193,7 +225,7 @@ PythonEnv make_environment(const EnvironmentRequest& request, const fs::path& fo
   }
   if (!request.torch.empty()) {
     const std::string torch = "torch " + request.torch;
-    report.stage(fmt::format("installing {} (about 2.8 GB to fetch, 5.1 GB on disk)", torch));
+    report.stage(fmt::format("installing {}", torch));
     install(request, folder, log, torch, {"torch==" + request.torch}, request.index_url);
   }
   if (!request.tools.empty()) install(request, folder, log, "the build tools", request.tools, "");
@@ -220,9 +252,48 @@ std::string environment_name(const EnvironmentRequest& request) {
   return name;
 }
 
+void require_disk_for(const EnvironmentRequest& request) {
+  const std::uint64_t free = free_disk(environments_folder());
+  if (request.torch.empty() || free >= kDiskForTorch) return;
+  throw Error(ErrorKind::environment,
+              fmt::format("an environment with torch needs {} and '{}' has {}", human_size(kDiskForTorch),
+                          environments_folder().string(), human_size(free)),
+              {}, "free some disk (sagebuild env ls, cache), or set SAGEBUILD_CACHE_DIR to a larger one");
+}
+
+std::string index_option_for(const EnvironmentRequest& request) {
+  if (request.cuda.empty() || !request.index_url.empty()) return "";
+  const std::string there = cuda_on_pypi(request.torch);
+  return !there.empty() && version_fits(request.cuda, there) ? "" : index_option(request.cuda);
+}
+
+std::string environment_cost(const EnvironmentRequest& request) {
+  const std::string name = environment_name(with_python(request));
+  return fmt::format("torch {} with its CUDA packages: {} to fetch, {} in '{}', where {} are free",
+                     request.torch, human_size(kFetchedForTorch), human_size(kSizeWithTorch),
+                     environment_folder(name).string(),
+                     human_size(free_disk(environments_folder())));
+}
+
+PythonEnv foresee_environment(const EnvironmentRequest& asked) {
+  const EnvironmentRequest request = with_python(asked);
+  require_plain_name(environment_name(request));
+  require_index_for_cuda(request);
+  require_venv_maker(asked.python);
+  PythonEnv python;
+  if (request.torch.empty()) return python;
+  TorchInfo torch;
+  torch.version = request.torch;
+  torch.number = parse_version(request.torch).value_or(Version());
+  torch.cuda = parse_version(foreseen_cuda(request)).value_or(Version());
+  // Where it will lie, so that a look beside it finds nothing yet.
+  torch.root = environment_folder(environment_name(request)) / "torch";
+  python.torch = std::move(torch);
+  return python;
+}
+
 PythonEnv create_environment(const EnvironmentRequest& asked, Reporter& report) {
-  EnvironmentRequest request = asked;
-  if (request.python.empty()) request.python = default_python();
+  const EnvironmentRequest request = with_python(asked);
   const std::string name = environment_name(request);
   require_plain_name(name);
   const FileLock lock = lock_environment(name, report);
@@ -232,10 +303,11 @@ PythonEnv create_environment(const EnvironmentRequest& asked, Reporter& report) 
     return probe_python(environment_python(folder));
   }
   require_index_for_cuda(request);
-  require_disk(request);
+  require_disk_for(request);
+  const FileLock unused = wait_for_users(name, report);
   remove_folder(folder);
   const fs::path log = environments_folder() / ("." + name + ".log");
-  fs::remove(log);
+  remove_path(log);
   try {
     return make_environment(request, folder, log, report);
   } catch (...) {  // an interrupt too: gigabytes that nobody can use are not left behind
@@ -247,14 +319,26 @@ PythonEnv create_environment(const EnvironmentRequest& asked, Reporter& report) 
 
 std::vector<KeptEnvironment> list_environments(bool with_sizes) {
   std::vector<KeptEnvironment> found;
-  if (!fs::is_directory(environments_folder())) return found;
-  for (const auto& entry : fs::directory_iterator(environments_folder())) {
-    if (!entry.is_directory() || entry.path().filename().string().starts_with(".")) continue;
-    found.push_back(read_environment(entry.path()));
-    if (with_sizes) found.back().bytes = disk_used(entry.path());
+  try {
+    if (!is_folder(environments_folder())) return found;
+  } catch (Error& error) {
+    error.hint = "set SAGEBUILD_CACHE_DIR to a folder of your own";
+    throw;
+  }
+  for (const fs::path& path : entries_of(environments_folder())) {
+    if (path.filename().string().starts_with(".") || !is_folder(path)) continue;
+    found.push_back(read_environment(path));
+    if (with_sizes) found.back().bytes = disk_used(path);
   }
   std::ranges::sort(found, {}, &KeptEnvironment::name);
   return found;
+}
+
+std::unique_ptr<SharedLock> hold_environment(const PythonEnv& python) {
+  const fs::path folder = python.executable.parent_path().parent_path();
+  if (folder.empty() || folder.parent_path() != environments_folder()) return nullptr;
+  auto lock = std::make_unique<SharedLock>(lock_of_users(folder.filename()));
+  return lock->held() ? std::move(lock) : nullptr;
 }
 
 std::uint64_t remove_environment(const std::string& name, Reporter& report) {
@@ -266,9 +350,10 @@ std::uint64_t remove_environment(const std::string& name, Reporter& report) {
                 near ? fmt::format("did you mean '{}'?", *near) : "sagebuild env ls shows what there is");
   }
   const FileLock lock = lock_environment(name, report);
+  const FileLock unused = wait_for_users(name, report);
   const fs::path folder = environment_folder(name);
   const std::uint64_t bytes = disk_used(folder);
-  fs::remove(folder / kMarker);  // first, so that an interrupted removal leaves no environment that looks whole
+  remove_path(folder / kMarker);  // first, so that an interrupted removal leaves no environment that looks whole
   remove_folder(folder);
   std::error_code ignored;
   fs::remove(environments_folder() / ("." + name + ".log"), ignored);
@@ -299,7 +384,7 @@ std::string misfit_of(const PythonChoice& choice, const PythonEnv& python) {
 std::optional<FoundPython> fitting_environment(const PythonChoice& choice) {
   const KeptEnvironment* best = nullptr;
   const auto kept = list_environments(false);
-  const auto made = [](const KeptEnvironment& one) { return fs::last_write_time(one.path / kMarker); };
+  const auto made = [](const KeptEnvironment& one) { return last_written(one.path / kMarker); };
   for (const auto& one : kept) {
     const bool fits = one.complete && !one.torch.empty() && version_fits(choice.python, one.python) &&
                       version_fits(choice.torch, one.torch) && version_fits(choice.cuda, one.cuda);

@@ -11,6 +11,8 @@
 #include "sagebuild/base/secret.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/env/python.hpp"
+#include "sagebuild/env/system.hpp"
+#include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/process.hpp"
 
 namespace sagebuild {
@@ -36,15 +38,6 @@ Command installer_command(std::vector<std::string> argv, const fs::path& log) {
   command.env = installer_environment();
   command.log = log;
   return command;
-}
-
-// A name on PATH is not enough: version managers put shims there that fail.
-std::optional<fs::path> working_uv() {
-  const auto uv = find_program("uv");
-  if (!uv) return std::nullopt;
-  Command command;
-  command.argv = {uv->string(), "--version"};
-  return run(command).ok() ? uv : std::nullopt;
 }
 
 bool says_any(std::string_view text, const auto& words) {
@@ -95,12 +88,18 @@ std::vector<std::string> pip_install(const PackageJob& job) {
   check.argv = {pip[0], "-m", "pip", "--version"};
   if (!run(check).ok()) {
     throw Error(ErrorKind::environment, fmt::format("neither uv nor pip is there to install {}", job.what), {},
-                fmt::format("install uv, or pip in '{}' ({} -m ensurepip)", pip[0], pip[0]));
+                fmt::format("{0} -m ensurepip, or install uv", pip[0]));
   }
   std::vector<std::string> argv = {
       pip[0], "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"};
   if (job.offline) argv.emplace_back("--no-index");
   return argv;
+}
+
+Error no_venv(const std::string& version, std::vector<std::string> causes, const fs::path& log = {}) {
+  const std::string wanted = version.empty() ? "3" : version;
+  return {ErrorKind::environment, fmt::format("cannot make a virtual environment with Python {}", wanted),
+          std::move(causes), install_python(this_system(), version), log.string()};
 }
 
 // A Python of that version on PATH, for venv.
@@ -110,12 +109,20 @@ fs::path python_on_path(const std::string& version) {
     if (found && version_fits(version, probe_python(*found).version)) return *found;
   }
   const std::string wanted = version.empty() ? "3" : version;
-  throw Error(
-      ErrorKind::environment, fmt::format("there is no Python {} on PATH", wanted), {},
-      fmt::format("apt-get install python{0}-venv python{0}-dev, or install uv, which fetches any version", wanted));
+  throw Error(ErrorKind::environment, fmt::format("there is no Python {} on PATH", wanted), {},
+              install_python(this_system(), version));
 }
 
 }  // namespace
+
+// The one on PATH, else the one that cmake/install-uv.sh fetched. A name is not enough: version managers put shims on
+// PATH that fail.
+std::optional<fs::path> working_uv() {
+  for (const auto& uv : {find_program("uv"), find_program("uv", (cache_folder() / "tools" / "bin").string())}) {
+    if (uv && run({{uv->string(), "--version"}}).ok()) return uv;
+  }
+  return std::nullopt;
+}
 
 std::vector<std::string> last_lines(std::string_view text, std::size_t count) {
   std::vector<std::string> kept;
@@ -137,6 +144,15 @@ void install_packages(const PackageJob& job) {
   if (!result.ok()) throw install_error(job.what, result, job.log);
 }
 
+void require_venv_maker(const std::string& version) {
+  if (working_uv()) return;  // which fetches any Python
+  const fs::path python = python_on_path(version);
+  Command command;
+  command.argv = {python.string(), "-c", "import ensurepip, venv"};
+  if (run(command).ok()) return;
+  throw no_venv(version, {fmt::format("'{}' has no module venv or ensurepip", python.string())});
+}
+
 void make_venv(const fs::path& folder, const std::string& version, bool offline, const fs::path& log) {
   std::vector<std::string> argv;
   if (const auto uv = working_uv()) {
@@ -147,11 +163,7 @@ void make_venv(const fs::path& folder, const std::string& version, bool offline,
   }
   const ProcessResult result = run(installer_command(std::move(argv), log));
   if (result.ok()) return;
-  const std::string wanted = version.empty() ? "3" : version;
-  throw Error(ErrorKind::environment, fmt::format("cannot make a virtual environment with Python {}", wanted),
-              last_lines(result.output + result.diagnostics, 4),
-              fmt::format("apt-get install python{0} python{0}-venv python{0}-dev, or choose another --python", wanted),
-              log);
+  throw no_venv(version, last_lines(result.output + result.diagnostics, 4), log);
 }
 
 }  // namespace sagebuild

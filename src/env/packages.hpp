@@ -2,6 +2,7 @@
 // Python packages and virtual environments through uv, else through venv and pip.
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,10 +22,15 @@ struct PackageJob {
   std::filesystem::path log;
 };
 
+// uv, if it is there and works.
+std::optional<std::filesystem::path> working_uv();
+
 // Throws Error{environment} if the index lacks a package or there is no installer, Error{network}, Error{failed}; each
 // names the log.
 void install_packages(const PackageJob& job);
 
+// Throws Error{environment} if make_venv could not make one with this Python; fetches nothing.
+void require_venv_maker(const std::string& version);
 // A fresh virtual environment in `folder`, which must not exist. `version` may be empty: that of python3 on PATH.
 void make_venv(const std::filesystem::path& folder, const std::string& version, bool offline,
                const std::filesystem::path& log);

@@ -9,8 +9,10 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/env/environments.hpp"
+#include "sagebuild/report/silent_reporter.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/process.hpp"
 
 namespace sagebuild {
@@ -75,13 +77,13 @@ constexpr const char* kAbiScript =
 constexpr auto kProbeLimit = std::chrono::seconds(60);  // a cold network home takes its time
 
 fs::path resolve_interpreter(const fs::path& given) {
-  if (fs::is_directory(given)) {
-    if (fs::exists(environment_python(given))) return environment_python(given);
+  if (is_folder(given)) {
+    if (path_exists(environment_python(given))) return environment_python(given);
     throw Error(ErrorKind::environment, fmt::format("'{}' is a folder without bin/python", given.string()), {},
                 "give --python an interpreter or the folder of a virtual environment");
   }
   if (given.string().find('/') != std::string::npos) {
-    if (fs::exists(given)) return fs::absolute(given);
+    if (path_exists(given)) return absolute_path(given);
   } else if (const auto found = find_program(given.string())) {
     return *found;
   }
@@ -162,33 +164,36 @@ PythonEnv probe_python(const fs::path& executable) {
   }
 }
 
-std::vector<MissingPart> missing_for_build(const PythonEnv& python) {
+std::vector<MissingPart> missing_for_build(const PythonEnv& python, const System& system) {
   std::vector<MissingPart> missing;
   const std::string where = python.executable.string();
   // An environment that uv made has no pip of its own.
-  const bool has_pip = fs::exists(python.site_packages / "pip");
-  const std::string pip =
-      has_pip ? fmt::format("{} -m pip install ", where) : fmt::format("uv pip install --python {} ", where);
+  const std::string pip = install_into(system, where, is_there(python.site_packages / "pip"));
   if (!python.has_headers) {
     const Version version = parse_version(python.version).value_or(Version());
-    missing.push_back({fmt::format("Python {} at '{}' has no headers ('{}')", python.version, where,
+    missing.push_back({PythonPart::headers,
+                       fmt::format("Python {} at '{}' has no headers ('{}')", python.version, where,
                                    (python.include / "Python.h").string()),
-                       fmt::format("apt-get install python{}-dev", version.major_minor())});
+                       install_python_headers(system, version.major_minor())});
   }
   if (!python.torch) {
     missing.push_back(
-        {fmt::format("torch is not installed in '{}'", where), fmt::format("{}torch=={}", pip, kDefaultTorch)});
+        {PythonPart::torch, fmt::format("torch is not installed in '{}'", where),
+         fmt::format("{}torch=={}", pip, kDefaultTorch)});
   } else if (python.torch->cuda.empty()) {
-    missing.push_back({fmt::format("torch {} in '{}' is built without CUDA", python.torch->version, where),
-                       fmt::format("{}--force-reinstall torch=={}", pip, python.torch->number.text())});
+    // Not the same version again: an older one may be built with a CUDA whose compiler nobody packages.
+    missing.push_back({PythonPart::torch,
+                       fmt::format("torch {} in '{}' is built without CUDA", python.torch->version, where),
+                       fmt::format("{}--force-reinstall torch=={}", pip, kDefaultTorch)});
   }
   if (python.setuptools.empty()) {
-    missing.push_back({fmt::format("setuptools is not installed in '{}'", where), pip + "'setuptools<82'"});
+    missing.push_back({PythonPart::setuptools, fmt::format("setuptools is not installed in '{}'", where),
+                       pip + "'setuptools<82'"});
   }
   // setuptools 70.1 took bdist_wheel over from wheel; before that setup.py bdist_wheel needs the package.
   const bool has_bdist_wheel = parse_version(python.setuptools).value_or(Version()) >= Version{70, 1};
   if (python.wheel.empty() && !has_bdist_wheel) {
-    missing.push_back({fmt::format("wheel is not installed in '{}'", where), pip + "wheel"});
+    missing.push_back({PythonPart::wheel, fmt::format("wheel is not installed in '{}'", where), pip + "wheel"});
   }
   return missing;
 }
@@ -213,8 +218,10 @@ std::optional<FoundPython> existing_python(const PythonChoice& choice, Reporter&
     FoundPython found{probe_python(*choice.path), "--python"};
     const std::string misfit = misfit_of(choice, found.python);
     if (misfit.empty()) return found;
+    const std::string index = index_option_for(request_for(choice));
     throw Error(ErrorKind::environment, fmt::format("'{}' {}", found.python.executable.string(), misfit), {},
-                "leave --python out and sagebuild makes an environment that fits");
+                fmt::format("leave --python out{} and sagebuild makes an environment that fits",
+                            index.empty() ? "" : ", give " + index));
   }
   if (const auto active = environment_value("VIRTUAL_ENV")) {
     FoundPython found{probe_python(*active), "VIRTUAL_ENV"};
@@ -225,19 +232,39 @@ std::optional<FoundPython> existing_python(const PythonChoice& choice, Reporter&
   return fitting_environment(choice);
 }
 
-PythonEnv find_python(const PythonChoice& choice, Reporter& report) {
-  if (auto found = existing_python(choice, report)) {
-    report.detail(fmt::format("Python {} from {}", found->python.executable.string(), found->origin));
-    require_python_can_build(found->python);
-    return found->python;
-  }
+EnvironmentRequest request_for(const PythonChoice& choice) {
   EnvironmentRequest request;
   request.python = choice.python;
   if (!choice.torch.empty()) request.torch = choice.torch;
   request.cuda = choice.cuda;
   request.index_url = choice.index_url;
   request.offline = choice.offline;
-  PythonEnv made = create_environment(request, report);
+  return request;
+}
+
+ForeseenPython foresee_python(const PythonChoice& choice) {
+  SilentReporter silent;
+  if (auto found = existing_python(choice, silent)) {
+    require_python_can_build(found->python);
+    return {std::move(found->python), false};
+  }
+  const EnvironmentRequest request = request_for(choice);
+  PythonEnv python = foresee_environment(request);
+  require_disk_for(request);
+  if (choice.create) return {std::move(python), true};
+  throw Error(ErrorKind::environment,
+              fmt::format("there is no build environment with torch {} yet", request.torch),
+              {environment_cost(request)},
+              "pass --create-env (or --yes) to have it made, or name an interpreter with --python");
+}
+
+PythonEnv find_python(const PythonChoice& choice, Reporter& report) {
+  if (auto found = existing_python(choice, report)) {
+    report.detail(fmt::format("Python {} from {}", found->python.executable.string(), found->origin));
+    require_python_can_build(found->python);
+    return found->python;
+  }
+  PythonEnv made = create_environment(request_for(choice), report);
   require_python_can_build(made);
   return made;
 }

@@ -14,9 +14,10 @@
 
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/scope.hpp"
-#include "sagebuild/base/strings.hpp"
 #include "sagebuild/env/doctor.hpp"
+#include "sagebuild/net/url.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/vcs/remote_url.hpp"
 
 namespace sagebuild {
 namespace {
@@ -28,25 +29,12 @@ struct Place {
   std::string port;
 };
 
-// "https://user@host:8443/path", "ssh://git@host/x", "http://[::1]:80/".
-std::optional<Place> place_of(std::string_view url) {
-  const auto scheme_end = url.find("://");
-  if (scheme_end == std::string_view::npos) return std::nullopt;
-  const std::string scheme = lower(url.substr(0, scheme_end));
-  std::string_view authority = url.substr(scheme_end + 3);
-  authority = authority.substr(0, authority.find('/'));
-  if (const auto at = authority.rfind('@'); at != std::string_view::npos) authority.remove_prefix(at + 1);
-  Place place;
-  place.port = scheme == "https" ? "443" : scheme == "ssh" ? "22" : scheme == "git" ? "9418" : "80";
-  const auto bracket = authority.rfind(']');
-  const auto colon = authority.rfind(':');
-  if (colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket)) {
-    place.port = std::string(authority.substr(colon + 1));
-    authority = authority.substr(0, colon);
-  }
-  if (authority.starts_with('[') && authority.ends_with(']')) authority = authority.substr(1, authority.size() - 2);
-  place.host = std::string(authority);
-  return place.host.empty() ? std::nullopt : std::optional(place);
+// Of a URL (a proxy's may have any scheme), or of "git@host:path".
+std::optional<Place> place_of(const std::string& address) {
+  if (auto url = parse_url(address); url && !url->host.empty())
+    return Place{std::move(url->host), url->port.empty() ? "80" : std::move(url->port)};
+  if (auto remote = parse_remote_url(address)) return Place{std::move(remote->host), std::move(remote->port)};
+  return std::nullopt;
 }
 
 std::optional<std::string> proxy_for(std::string_view url) {
@@ -85,7 +73,7 @@ int connect_error(const addrinfo& address) {
 std::string tcp_reach(const std::string& url) {
   const auto proxy = proxy_for(url);
   const auto place = place_of(proxy ? *proxy : url);
-  if (!place) return fmt::format("'{}' names no host", url);
+  if (!place) return fmt::format("'{}' names no host", shown_url(url));
   const std::string name = fmt::format("{}'{}:{}'", proxy ? "the proxy " : "", place->host, place->port);
 
   addrinfo wanted{};

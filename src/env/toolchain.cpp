@@ -7,9 +7,13 @@
 #include "env/toolkit.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/env/environments.hpp"
 #include "sagebuild/env/stubs.hpp"
+#include "sagebuild/env/system.hpp"
 #include "sagebuild/env/toolkit_packages.hpp"
+#include "sagebuild/report/silent_reporter.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 
 namespace sagebuild {
 namespace {
@@ -22,27 +26,39 @@ std::string torch_name(const PythonEnv& python) {
 
 // The hint for a CUDA that PyPI has no compiler for.
 std::string install_toolkit_hint(const Version& cuda) {
+  const System system = this_system();
+  if (glibc_fit(system.glibc, cuda) == GlibcFit::clashes) {
+    return fmt::format("use a torch built with CUDA 13, such as --torch {}: CUDA {}'s headers do not compile with the "
+                       "glibc {} of this system",
+                       kDefaultTorch, cuda.major_minor(), system.glibc.text());
+  }
   return fmt::format(
-      "install the CUDA toolkit {0} from NVIDIA (apt-get install cuda-toolkit-{1}, or "
-      "developer.nvidia.com/cuda-toolkit-archive) and name it with --cuda-home /usr/local/cuda-{0}; or use a torch "
-      "built with CUDA 13",
-      cuda.major_minor(), replaced(cuda.major_minor(), ".", "-"));
+      "{}; then name it with --cuda-home /usr/local/cuda-{}, or use a torch built with CUDA 13, such as --torch {}",
+      install_cuda(system, cuda), cuda.major_minor(), kDefaultTorch);
 }
 
-FoundToolkit made_toolkit(const ToolchainChoice& choice, const PythonEnv& python, Reporter& report,
-                          const std::vector<std::string>& passed_over) {
-  const Version wanted = choice.cuda.empty() ? needed_cuda(choice, python) : choice.cuda;
+// The packages that make a toolkit where none is there; 13.0 where nothing says which.
+const ToolkitPackages& packages_for(const ToolchainChoice& choice, const PythonEnv& python,
+                                    const std::vector<std::string>& passed_over) {
   const Version needed = needed_cuda(choice, python);
-  const ToolkitPackages* packages = toolkit_for(wanted.empty() ? Version{13, 0} : wanted);
+  const Version asked = choice.cuda.empty() ? needed : choice.cuda;
+  const Version wanted = asked.empty() ? Version{13, 0} : asked;
+  const ToolkitPackages* packages = toolkit_for(wanted);
   if (packages == nullptr) {
     throw Error(ErrorKind::environment,
-                fmt::format("{} needs a CUDA {} toolkit, and none was found", torch_name(python), needed.major()),
-                passed_over, install_toolkit_hint(needed));
+                fmt::format("{} needs a CUDA {} toolkit, and none was found", torch_name(python), wanted.major()),
+                passed_over, install_toolkit_hint(wanted));
   }
   if (!choice.create) {
     throw Error(ErrorKind::environment, fmt::format("no CUDA {} toolkit was found", wanted.major()), passed_over,
                 "sagebuild build fetches one from PyPI, about 100 MB");
   }
+  return *packages;
+}
+
+FoundToolkit made_toolkit(const ToolchainChoice& choice, const PythonEnv& python, Reporter& report,
+                          const std::vector<std::string>& passed_over) {
+  const ToolkitPackages* packages = &packages_for(choice, python, passed_over);
   const fs::path home = make_toolkit(*packages, python, choice.offline, report);
   return {home, probe_toolkit(home), "PyPI packages"};
 }
@@ -54,10 +70,10 @@ std::vector<fs::path> math_headers(const fs::path& cuda_home, const PythonEnv& p
   if (!python.torch) return folders;
   const fs::path packages = python.torch->root.parent_path() / "nvidia";
   for (const char* header : {"cublas_v2.h", "cusparse.h", "cusolverDn.h"}) {
-    if (fs::exists(cuda_home / "include" / header) || !fs::is_directory(packages)) continue;
-    for (const auto& package : fs::directory_iterator(packages)) {  // nvidia/cu13, or nvidia/cublas ... of CUDA 12
-      const fs::path include = package.path() / "include";
-      if (!fs::exists(include / header)) continue;
+    if (is_there(cuda_home / "include" / header)) continue;
+    for (const fs::path& package : entries_if_readable(packages)) {  // nvidia/cu13, or nvidia/cublas ... of CUDA 12
+      const fs::path include = package / "include";
+      if (!is_there(include / header)) continue;
       if (std::ranges::find(folders, include) == folders.end()) folders.push_back(include);
       break;
     }
@@ -69,6 +85,7 @@ std::vector<fs::path> math_headers(const fs::path& cuda_home, const PythonEnv& p
 }  // namespace
 
 int newest_host_major(const fs::path& cuda_home, bool clang) {
+  if (cuda_home.empty()) return 0;
   // "#if __GNUC__ > 15", and for clang "#if (__clang_major__ >= 21) || ...": one past the newest.
   const auto text = read_file_if_exists(cuda_home / "include" / "crt" / "host_config.h");
   if (!text) return 0;
@@ -110,27 +127,60 @@ Toolchain find_toolchain(const ToolchainChoice& choice, const PythonEnv& python,
   return toolchain;
 }
 
-std::string why_not_built(Arch arch, const Toolchain& toolchain) {
+Toolchain foreseen_toolkit(const ToolchainChoice& choice, const PythonEnv& python,
+                           const std::vector<std::string>& passed_over) {
+  const ToolkitPackages& packages = packages_for(choice, python, passed_over);
+  Toolchain toolchain;
+  toolchain.origin = "PyPI packages";
+  if (needed_cuda(choice, python).empty()) return toolchain;
+  const Version release = parse_version(packages.release).value_or(Version());
+  toolchain.cuda = Version{release.major(), release.minor()};
+  return toolchain;
+}
+
+Toolchain foresee_toolchain(const ToolchainChoice& choice, const PythonEnv& python) {
+  SilentReporter silent;
+  std::vector<std::string> passed_over;
+  Toolchain toolchain;
+  const auto found = existing_toolkit(choice, python, silent, passed_over);
+  // Without torch's version the first one that is there need not be the one that fits it.
+  const bool is_settled = choice.cuda_home || !needed_cuda(choice, python).empty();
+  if (found && is_settled) {
+    toolchain.cuda_home = found->home;
+    toolchain.cuda = found->probe.cuda;
+    toolchain.origin = found->origin;
+  } else if (!found) {
+    toolchain = foreseen_toolkit(choice, python, passed_over);
+  }
+  const HostCompiler compiler = find_host_compiler(toolchain.cuda_home, silent);
+  toolchain.host_compiler = compiler.path;
+  toolchain.host_version = compiler.version;
+  return toolchain;
+}
+
+std::string why_not_built(Arch arch, const Version& cuda) {
+  if (cuda.empty()) return "";
   const Version first = first_cuda(arch);
   const auto removed = removed_in_cuda(arch);
-  if (first > toolchain.cuda) return fmt::format("{} needs CUDA {} or newer", dotted(arch), first.major_minor());
-  if (removed && toolchain.cuda >= *removed)
-    return fmt::format("{} went away in CUDA {}", dotted(arch), removed->major_minor());
+  if (first > cuda) return fmt::format("{} needs CUDA {} or newer", dotted(arch), first.major_minor());
+  if (removed && cuda >= *removed) return fmt::format("{} went away in CUDA {}", dotted(arch), removed->major_minor());
   return "";
 }
 
 void require_cuda_for(const ArchList& archs, const Toolchain& toolchain) {
   std::vector<std::string> unserved, names;
   for (const ArchRequest& request : archs) {
-    std::string reason = why_not_built(request.arch, toolchain);
+    std::string reason = why_not_built(request.arch, toolchain.cuda);
     if (reason.empty()) continue;
     unserved.push_back(std::move(reason));
     names.push_back(dotted(request.arch));
   }
   if (unserved.empty()) return;
   throw Error(ErrorKind::environment,
-              fmt::format("nvcc {} at '{}' cannot build for {}", toolchain.cuda.major_minor(),
-                          toolchain.cuda_home.string(), join(names, ", ")),
+              fmt::format("nvcc {} {} cannot build for {}", toolchain.cuda.major_minor(),
+                          toolchain.cuda_home.empty() ? "of " + toolchain.origin
+                                                      : fmt::format("at '{}'", toolchain.cuda_home.string()),
+                          join(names, ", ")),
               unserved, "name a CUDA toolkit that can (--cuda-home), or leave those architectures out of --arch");
 }
 

@@ -7,8 +7,10 @@
 #include "env/packages.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/env/system.hpp"
 #include "sagebuild/env/toolkit_packages.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/process.hpp"
 
 namespace sagebuild {
@@ -25,7 +27,7 @@ struct Candidate {
 constexpr const char* kNoCudart = "has no libcudart.so to link with";
 
 bool has_cudart(const fs::path& home) {
-  return fs::exists(home / "lib64" / "libcudart.so") || fs::exists(home / "lib" / "libcudart.so");
+  return is_there(home / "lib64" / "libcudart.so") || is_there(home / "lib" / "libcudart.so");
 }
 
 std::string misfit_hint(const Candidate& candidate, const ToolkitProbe& probe) {
@@ -38,10 +40,8 @@ std::string misfit_hint(const Candidate& candidate, const ToolkitProbe& probe) {
 
 std::vector<Candidate> in_usr_local() {
   std::vector<std::pair<Version, Candidate>> found;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator("/usr/local", ignored)) {
-    if (!entry.path().filename().string().starts_with("cuda")) continue;
-    found.push_back({probe_toolkit(entry.path()).cuda, {entry.path(), entry.path().string()}});
+  for (const fs::path& path : entries_if_readable("/usr/local")) {
+    if (path.filename().string().starts_with("cuda")) found.push_back({probe_toolkit(path).cuda, {path, path.string()}});
   }
   std::ranges::sort(found, [](const auto& a, const auto& b) {
     return a.first != b.first ? a.first > b.first : a.second.home < b.second.home;
@@ -59,18 +59,18 @@ std::vector<Candidate> candidates(const ToolchainChoice& choice, const PythonEnv
   }
   // A name on PATH is often a link into the toolkit.
   if (const auto nvcc = find_program("nvcc")) {
-    found.push_back({fs::canonical(*nvcc).parent_path().parent_path(), "nvcc on PATH"});
+    found.push_back({real_path(*nvcc).parent_path().parent_path(), "nvcc on PATH"});
   }
   const auto local = in_usr_local();
   found.insert(found.end(), local.begin(), local.end());
   const Version needed = needed_cuda(choice, python);
   if (python.torch) {
     const fs::path own = python.torch->root.parent_path() / "nvidia" / fmt::format("cu{}", needed.major());
-    if (fs::exists(own / "bin" / "nvcc")) found.push_back({own, "torch's own packages"});
+    if (is_there(own / "bin" / "nvcc")) found.push_back({own, "torch's own packages"});
   }
   if (const auto* packages = toolkit_for(choice.cuda.empty() ? needed : choice.cuda)) {
     const fs::path made = toolkit_folder(packages->release);
-    if (fs::exists(made)) found.push_back({made, "PyPI packages"});
+    if (is_there(made)) found.push_back({made, "PyPI packages"});
   }
   return found;
 }
@@ -139,11 +139,15 @@ Version needed_cuda(const ToolchainChoice& choice, const PythonEnv& python) {
 ToolkitProbe probe_toolkit(const fs::path& cuda_home) {
   ToolkitProbe probe;
   probe.nvcc = cuda_home / "bin" / "nvcc";
-  if (!fs::exists(cuda_home)) {
+  std::error_code refused;
+  const bool has_nvcc = fs::exists(probe.nvcc, refused);
+  if (refused == std::errc::permission_denied) {
+    probe.problem = fmt::format("cannot be looked at: {}", errno_text(refused.value()));
+  } else if (!is_there(cuda_home)) {
     probe.problem = "does not exist";
-  } else if (!fs::exists(probe.nvcc)) {
+  } else if (!has_nvcc) {
     probe.problem = "has no bin/nvcc";
-  } else if (!fs::exists(cuda_home / "include" / "cuda_runtime.h")) {
+  } else if (!is_there(cuda_home / "include" / "cuda_runtime.h")) {
     probe.problem = "has no include/cuda_runtime.h";
   }
   if (!probe.problem.empty()) return probe;
@@ -169,7 +173,7 @@ std::optional<FoundToolkit> existing_toolkit(const ToolchainChoice& choice, cons
                                              std::vector<std::string>& passed_over) {
   std::vector<fs::path> seen;
   for (const Candidate& candidate : candidates(choice, python)) {
-    const fs::path real = fs::weakly_canonical(candidate.home);
+    const fs::path real = real_path_if_any(candidate.home);
     if (std::ranges::find(seen, real) != seen.end()) continue;
     seen.push_back(real);
     const ToolkitProbe probe = probe_toolkit(candidate.home);
@@ -191,7 +195,7 @@ HostCompiler probe_host_compiler(const fs::path& path) {
   const ProcessResult result = run(command);
   if (!result.ok()) {
     throw Error(ErrorKind::environment, fmt::format("'{}' does not work as a C++ compiler", path.string()),
-                last_lines(result.diagnostics, 3), "apt-get install g++, or set CXX");
+                last_lines(result.diagnostics, 3), install_compiler(this_system()) + ", or set CXX");
   }
   const auto macro = [&](std::string_view name) {
     for (const std::string_view line : lines_of(result.output)) {
@@ -212,7 +216,7 @@ HostCompiler find_host_compiler(const fs::path& cuda_home, Reporter& report) {
   if (!path) {
     const std::string who = named.origin.empty() ? "" : fmt::format(" ({})", named.origin);
     throw Error(ErrorKind::environment, fmt::format("there is no C++ compiler '{}'{}", named.command, who), {},
-                "apt-get install g++");
+                install_compiler(this_system()));
   }
   const HostCompiler compiler = probe_host_compiler(*path);
   if (taken_by(cuda_home, compiler)) return compiler;
@@ -232,7 +236,8 @@ HostCompiler find_host_compiler(const fs::path& cuda_home, Reporter& report) {
       fmt::format("'{}' is {} {}, and the nvcc of '{}' takes {} at most", path->string(), kind, compiler.version.text(),
                   cuda_home.string(), newest),
       {},
-      fmt::format("apt-get install {0}-{1} && export CXX={2}-{1}", kind, newest, compiler.clang ? "clang++" : "g++"));
+      compiler.clang ? fmt::format("apt-get install clang-{0} && export CXX=clang++-{0}", newest)
+                     : install_compiler(this_system(), newest));
 }
 
 }  // namespace sagebuild

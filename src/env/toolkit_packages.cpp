@@ -9,6 +9,7 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/env/toolchain.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 
 namespace sagebuild {
 namespace {
@@ -26,11 +27,9 @@ constexpr std::array kReleases = {
 };
 
 void link_if_missing(const fs::path& link, const fs::path& to) {
-  if (fs::exists(link)) return;
-  std::error_code error;
-  fs::remove(link, error);  // one that leads nowhere
-  fs::create_symlink(to, link, error);
-  if (error) throw Error(ErrorKind::failed, fmt::format("cannot make the link '{}'", link.string()), {error.message()});
+  if (is_there(link)) return;
+  remove_path(link);  // one that leads nowhere
+  make_link(link, to);
 }
 
 }  // namespace
@@ -68,7 +67,7 @@ fs::path make_toolkit(const ToolkitPackages& packages, const PythonEnv& python, 
   const FileLock lock(toolkits / fmt::format(".{}.lock", packages.release), [&] {
     report.note(fmt::format("another sagebuild is fetching CUDA {}: waiting", packages.release));
   });
-  if (fs::exists(home)) return home;
+  if (path_exists(home)) return home;
 
   report.stage(fmt::format("fetching a CUDA {} toolkit from PyPI (about 100 MB)", packages.release));
   const TempDir work("." + std::string(packages.release), toolkits);
@@ -82,7 +81,7 @@ fs::path make_toolkit(const ToolkitPackages& packages, const PythonEnv& python, 
   job.log = toolkits / fmt::format(".{}.log", packages.release);
   install_packages(job);
 
-  const fs::path made = job.target / fs::relative(home, final_folder);
+  const fs::path made = job.target / home.lexically_relative(final_folder);
   complete_toolkit(made);
   if (const ToolkitProbe probe = probe_toolkit(made); !probe.problem.empty()) {
     throw Error(ErrorKind::environment, fmt::format("the CUDA {} packages make no working toolkit", packages.release),
@@ -98,10 +97,10 @@ fs::path make_toolkit(const ToolkitPackages& packages, const PythonEnv& python, 
 }
 
 void complete_toolkit(const fs::path& cuda_home) {
-  if (!fs::is_directory(cuda_home / "lib")) return;
+  if (!is_folder(cuda_home / "lib")) return;
   link_if_missing(cuda_home / "lib64", "lib");
-  for (const auto& entry : fs::directory_iterator(cuda_home / "lib")) {
-    const std::string name = entry.path().filename().string();
+  for (const fs::path& path : entries_of(cuda_home / "lib")) {
+    const std::string name = path.filename().string();
     if (name.starts_with("libcudart.so.")) {
       link_if_missing(cuda_home / "lib" / "libcudart.so", name);
       return;

@@ -73,7 +73,6 @@ void Nodes::add(StepGraph graph, NodeId parent, CostHistory* history) {
 
 NodeId Nodes::done(NodeId id) {
   Node& node = nodes_[id];
-  if (node.state != Node::State::expanded) ++finished_;
   node.state = Node::State::done;
   for (const NodeId later : node.followers) {
     if (--nodes_[later].waits_for == 0) make_ready(later);
@@ -93,7 +92,6 @@ std::vector<NodeId> Nodes::abandon_children(NodeId id) {
       Node& node = nodes_[child];
       if (node.state == Node::State::started) running.push_back(child);
       if (node.state == Node::State::ready) ready_.erase({-node.priority, child});
-      if (node.state == Node::State::done && node.children.empty()) --finished_;
       node.state = Node::State::abandoned;
       files_.forget(child);
       below.push_back(child);
@@ -101,11 +99,6 @@ std::vector<NodeId> Nodes::abandon_children(NodeId id) {
     nodes_[parent].children.clear();
   }
   return running;
-}
-
-std::size_t Nodes::total() const {
-  return static_cast<std::size_t>(std::ranges::count_if(
-      nodes_, [](const Node& node) { return node.state != Node::State::abandoned && node.children.empty(); }));
 }
 
 bool Nodes::all_done() const {

@@ -69,8 +69,6 @@ class Nodes {
   // Children that have not started never will; gives those that run, and forgets all.
   std::vector<NodeId> abandon_children(NodeId id);
 
-  std::size_t total() const;  // leaves that will have run, as far as is known
-  std::size_t finished() const { return finished_; }
   bool all_done() const;
   // Seconds, on all cores: what is left is played through, the most urgent first. `running_for` holds the seconds since
   // each running one began.
@@ -82,7 +80,6 @@ class Nodes {
   FileUse files_;
   std::deque<Node> nodes_;                     // references stay good while it grows
   std::set<std::pair<double, NodeId>> ready_;  // by minus priority, then age
-  std::size_t finished_ = 0;
 };
 
 }  // namespace sagebuild

@@ -6,12 +6,14 @@
 #include <chrono>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "nodes.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/scope.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/signals.hpp"
 
 namespace sagebuild {
@@ -34,6 +36,7 @@ struct Running {
 class Scheduler {
  public:
   Scheduler(StepGraph graph, const ExecSettings& settings, Reporter& report) : settings_(settings), report_(report) {
+    parts_ = graph.size();
     nodes_.add(std::move(graph), kNoNode, settings.history);
   }
 
@@ -192,7 +195,9 @@ class Scheduler {
       return nodes_.put_back(running.node);
     }
     if (!result.ok()) {
-      const std::string output = read_file_if_exists(running.log).value_or("");
+      std::string output;
+      guarded([&] { output = read_file_if_exists(running.log).value_or(""); },
+              [&](const Error& error) { output = error.rendered(); });
       return failed(running.node, {step.label, running.command, output + result.status_text(), running.log.string()},
                     fmt::format("{}\n{}", result.status_text(), result.diagnostics));
     }
@@ -222,7 +227,7 @@ class Scheduler {
     if (step.check) step.check();
     if (running.key) store(running, result);
     if (!running.command.empty()) remember(running, result);
-    if (result.diagnostics.empty() && !running.log.empty()) fs::remove(running.log);
+    if (result.diagnostics.empty() && !running.log.empty()) remove_path(running.log);
     done(running, false, result);
   }
 
@@ -265,6 +270,16 @@ class Scheduler {
     event.seconds = now() - running.started;
     report_.step_finished(event);
     if (parent != kNoNode) children_done(parent);
+    if (nodes_.at(running.node).parent == kNoNode) part_done(running.node, result.cpu_seconds);
+  }
+
+  // The user thinks of sources and modules, not of what they are made of.
+  void part_done(NodeId id, double cpu_seconds) {
+    ++parts_done_;
+    const Step& step = nodes_.at(id).step;
+    StepProgress event = progress(cpu_seconds > 0 ? step.label : step.label + " (cached)");
+    event.seconds = cpu_seconds;
+    report_.part_finished(event);
   }
 
   // All sub-steps are done, so the step itself is: it has outputs of its own to check and store.
@@ -283,6 +298,7 @@ class Scheduler {
     if (refused) return another_way(id, {step.label, "", refused->rendered(), ""}, {step.kind, refused->message});
     const NodeId parent = nodes_.done(id);
     if (parent != kNoNode) children_done(parent);
+    if (nodes_.at(id).parent == kNoNode) part_done(id, cpu_below_[id]);
   }
 
   // A sub-step's failure is its parent's business first: it may know another way.
@@ -290,8 +306,29 @@ class Scheduler {
     const Node& node = nodes_.at(id);
     if (node.parent != kNoNode)
       return another_way(node.parent, std::move(failure), {node.step.kind, std::move(reason)});
+    keep_log(failure);
     report_.step_failed(failure.label, failure.command, failure.output, failure.log);
     failures_.push_back(std::move(failure));
+    tell_what_runs();
+  }
+
+  // What a step writes into its own folder goes with that folder.
+  void keep_log(Failure& failure) const {
+    if (!settings_.keeps_logs) failure.log.clear();
+    if (failure.log.empty() || fs::path(failure.log).parent_path() == settings_.logs) return;
+    const fs::path kept = settings_.logs / fmt::format("failed-{}.log", failures_.size() + 1);
+    guarded([&] { copy_content(std::exchange(failure.log, kept.string()), kept); },
+            [&](const Error&) { failure.log.clear(); });
+  }
+
+  // The build has failed, but not ended: minutes of compiling are not thrown away.
+  void tell_what_runs() {
+    if (running_.empty()) return;
+    std::vector<std::string> labels;
+    for (const auto& [process, running] : running_) labels.push_back(fmt::format("'{}'", step_of(running).label));
+    report_.warning(fmt::format("the build has failed, and waits for what still runs, so that it is kept: {}; "
+                                "interrupt it to end at once",
+                                join(labels, ", ")));
   }
 
   void another_way(NodeId id, Failure failure, const StepFailure& why) {
@@ -323,7 +360,7 @@ class Scheduler {
   }
 
   StepProgress progress(std::string label) const {
-    return {nodes_.finished(), nodes_.total(), std::move(label), 0, seconds_left()};
+    return {parts_done_, parts_, std::move(label), 0, seconds_left()};
   }
 
   // How long steps took against what was expected of them: another machine, or another load than last time. Some
@@ -341,7 +378,8 @@ class Scheduler {
 
   void report_waiting() {
     const auto oldest = std::ranges::min_element(running_, {}, [](const auto& entry) { return entry.second.started; });
-    StepProgress event = progress(step_of(oldest->second).label);
+    const std::string& label = step_of(oldest->second).label;
+    StepProgress event = progress(failures_.empty() ? label : "failed, waiting for " + label);
     event.seconds = now() - oldest->second.started;
     report_.waiting(event);
   }
@@ -357,6 +395,8 @@ class Scheduler {
   ExecSettings settings_;
   Reporter& report_;
   Nodes nodes_;
+  std::size_t parts_ = 0;       // steps of the graph that was given
+  std::size_t parts_done_ = 0;
   std::set<NodeId> alone_;  // killed for memory once
   std::map<Processes::Id, Running> running_;
   std::map<NodeId, Running> expanded_;

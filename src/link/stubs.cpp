@@ -10,6 +10,7 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/process.hpp"
 
 namespace sagebuild {
@@ -57,9 +58,9 @@ fs::path libcuda_stub(const std::vector<std::string>& undefined_cu_symbols, cons
                 {std::string(trimmed(result.diagnostics))},
                 "install a working g++: apt-get install g++");
   }
-  fs::create_symlink("libcuda.so", work.path() / "libcuda.so.1");
-  fs::rename(made, folder / "libcuda.so");
-  fs::rename(work.path() / "libcuda.so.1", folder / "libcuda.so.1");
+  make_link(work.path() / "libcuda.so.1", "libcuda.so");
+  move_path(made, folder / "libcuda.so");
+  move_path(work.path() / "libcuda.so.1", folder / "libcuda.so.1");
   return folder;
 }
 

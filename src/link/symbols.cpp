@@ -8,6 +8,7 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/elf.hpp"
+#include "sagebuild/sys/paths.hpp"
 
 namespace sagebuild::linking {
 namespace {
@@ -57,7 +58,7 @@ class Search {
 
   void add_needed(const fs::path& file, std::deque<fs::path>& files) const {
     const DynamicInfo info = dynamic_info(file);
-    const fs::path origin = fs::canonical(file).parent_path();
+    const fs::path origin = real_path(file).parent_path();
     std::vector<fs::path> folders;
     for (const std::string& folder : info.run_paths)
       folders.emplace_back(
@@ -66,17 +67,15 @@ class Search {
     folders.push_back(origin);
     for (const std::string& name : info.needed) {
       const auto folder =
-          std::ranges::find_if(folders, [&](const auto& one) { return fs::exists(one / name); });
+          std::ranges::find_if(folders, [&](const auto& one) { return is_there(one / name); });
       if (folder != folders.end()) files.push_back(*folder / name);
     }
   }
 
   static std::deque<fs::path> libraries_in(const fs::path& folder) {
     std::set<fs::path> libraries;
-    std::error_code ignored;
-    for (const auto& entry : fs::directory_iterator(folder, ignored))
-      if (entry.path().filename().string().find(".so") != std::string::npos)
-        libraries.insert(entry.path());
+    for (const fs::path& path : entries_if_readable(folder))
+      if (path.filename().string().find(".so") != std::string::npos) libraries.insert(path);
     return {libraries.begin(), libraries.end()};
   }
 

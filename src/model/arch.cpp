@@ -8,13 +8,14 @@
 #include <map>
 #include <optional>
 
+#include "model/gpu_names.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/model/known_archs.hpp"
 
 namespace sagebuild {
 namespace {
 
-constexpr std::string_view kSeparators = " \t\r\n,;";
 
 struct KnownArch {
   Arch arch;
@@ -41,7 +42,7 @@ struct Name {
   std::string_view list;
 };
 
-// Generations as torch/utils/cpp_extension.py names them, and GPU models by NVIDIA's list of compute capabilities.
+// Generations as torch/utils/cpp_extension.py names them. Models of GPUs have a table of their own.
 constexpr std::array kNames = {
     Name{"ampere", "8.0;8.6+PTX"},
     Name{"ampere+tegra", "8.7"},
@@ -53,55 +54,6 @@ constexpr std::array kNames = {
     Name{"volta", "7.0"},
     Name{"pascal", "6.0"},
     Name{"maxwell", "5.0"},
-    Name{"a100", "8.0"},
-    Name{"a30", "8.0"},
-    Name{"a10", "8.6"},
-    Name{"a40", "8.6"},
-    Name{"a6000", "8.6"},
-    Name{"rtx3050", "8.6"},
-    Name{"rtx3060", "8.6"},
-    Name{"rtx3060ti", "8.6"},
-    Name{"rtx3070", "8.6"},
-    Name{"rtx3070ti", "8.6"},
-    Name{"rtx3080", "8.6"},
-    Name{"rtx3080ti", "8.6"},
-    Name{"rtx3090", "8.6"},
-    Name{"rtx3090ti", "8.6"},
-    Name{"orin", "8.7"},
-    Name{"l4", "8.9"},
-    Name{"l20", "8.9"},
-    Name{"l40", "8.9"},
-    Name{"l40s", "8.9"},
-    Name{"rtx6000ada", "8.9"},
-    Name{"rtx4060", "8.9"},
-    Name{"rtx4060ti", "8.9"},
-    Name{"rtx4070", "8.9"},
-    Name{"rtx4070ti", "8.9"},
-    Name{"rtx4080", "8.9"},
-    Name{"rtx4090", "8.9"},
-    Name{"h100", "9.0"},
-    Name{"h200", "9.0"},
-    Name{"h20", "9.0"},
-    Name{"h800", "9.0"},
-    Name{"gh200", "9.0"},
-    Name{"b200", "10.0"},
-    Name{"gb200", "10.0"},
-    Name{"b300", "10.3"},
-    Name{"gb300", "10.3"},
-    Name{"thor", "11.0"},
-    Name{"rtx5050", "12.0"},
-    Name{"rtx5060", "12.0"},
-    Name{"rtx5060ti", "12.0"},
-    Name{"rtx5070", "12.0"},
-    Name{"rtx5070ti", "12.0"},
-    Name{"rtx5080", "12.0"},
-    Name{"rtx5090", "12.0"},
-    Name{"rtxpro6000", "12.0"},
-    Name{"gb10", "12.1"},
-    Name{"t4", "7.5"},
-    Name{"v100", "7.0"},
-    Name{"rtx2080", "7.5"},
-    Name{"rtx2080ti", "7.5"},
 };
 
 std::string plain_digits(Arch arch) { return fmt::format("{}{}", arch.major, arch.minor); }
@@ -113,10 +65,11 @@ std::string suffix_of(Arch arch) {
 
 Arch first_with(ArchFeature feature) { return feature == ArchFeature::specific ? Arch{9, 0} : Arch{10, 0}; }
 
-// Both "12.0" and "120": the last digit is the minor.
+// "12.0", "120" (the last digit is the minor) and "12".
 std::optional<Arch> known_arch(std::string_view number) {
   for (const KnownArch& known : kKnown) {
     if (number == plain_dotted(known.arch) || number == plain_digits(known.arch)) return known.arch;
+    if (known.arch.minor == 0 && number == std::to_string(known.arch.major)) return known.arch;
   }
   return std::nullopt;
 }
@@ -135,9 +88,12 @@ std::string nearest_spelling(std::string_view item) {
     const auto distance = [&](const KnownArch& known) {
       return std::abs(10 * known.arch.major + known.arch.minor - wanted);
     };
-    return plain_dotted(std::ranges::min_element(kKnown, {}, distance)->arch);
+    constexpr int kNear = 3;
+    const auto& near = *std::ranges::min_element(kKnown, {}, distance);
+    return distance(near) <= kNear ? plain_dotted(near.arch) : "";
   }
-  std::vector<std::string> words = {"native"};
+  std::vector<std::string> words = gpu_names();
+  words.insert(words.end(), {"native", "all", "all-major"});
   for (const Name& name : kNames) words.emplace_back(name.name);
   for (const KnownArch& known : kKnown) {
     words.push_back("sm_" + plain_digits(known.arch));
@@ -184,11 +140,15 @@ std::vector<ArchRequest> parse_item(std::string_view item) {
     rest.remove_suffix(4);
     request.ptx = true;
   }
-  if (take_prefix(rest, "compute_")) {
+  const std::string capability = capability_of_gpu(rest);
+  if (!capability.empty()) {
+    rest = capability;
+  } else if (take_prefix(rest, "compute")) {
+    take_prefix(rest, "_");
     request.sass = false;
     request.ptx = true;
-  } else {
-    take_prefix(rest, "sm_");
+  } else if (take_prefix(rest, "sm")) {
+    take_prefix(rest, "_");
   }
   ArchFeature feature = ArchFeature::plain;
   if (rest.ends_with('a') || rest.ends_with('f')) {
@@ -200,6 +160,35 @@ std::vector<ArchRequest> parse_item(std::string_view item) {
   request.arch = *arch;
   request.arch.feature = feature;
   return {request};
+}
+
+// Words as blanks split them, and names of GPUs that hold blanks ("RTX 4070 Ti SUPER", the longest that is one);
+// "12.0 PTX" is "12.0+PTX".
+std::vector<std::string> items_of(std::string_view text) {
+  constexpr std::size_t kLongestName = 9;  // "NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition" has 8
+  std::vector<std::string> items;
+  for (const std::string_view part : split(text, ",;")) {
+    const auto words = split(part, " \t\r\n");
+    for (std::size_t i = 0; i < words.size();) {
+      std::string item(words[i]);
+      std::size_t taken = 1;
+      std::string name = item;
+      for (std::size_t count = 2; count <= std::min(kLongestName, words.size() - i); ++count) {
+        name += std::string(words[i + count - 1]);
+        if (capability_of_gpu(name).empty()) continue;
+        item = name;
+        taken = count;
+      }
+      i += taken;
+      const std::string next = i < words.size() ? lower(words[i]) : "";
+      if (next == "ptx" || next == "+ptx") {
+        item += item.ends_with('+') ? "PTX" : "+PTX";
+        ++i;
+      }
+      items.push_back(std::move(item));
+    }
+  }
+  return items;
 }
 
 ArchList merged(const std::vector<ArchRequest>& requests) {
@@ -222,6 +211,12 @@ std::string digits(Arch arch) { return plain_digits(arch) + suffix_of(arch); }
 std::string sm_name(Arch arch) { return "sm_" + digits(arch); }
 std::string compute_name(Arch arch) { return "compute_" + digits(arch); }
 
+std::vector<Arch> known_archs() {
+  std::vector<Arch> all;
+  for (const KnownArch& known : kKnown) all.push_back(known.arch);
+  return all;
+}
+
 Version first_cuda(Arch arch) {
   const Version family_since{12, 9};
   const Version specific_since{12, 0};
@@ -240,7 +235,7 @@ std::optional<Version> removed_in_cuda(Arch arch) {
 
 ArchList parse_arch_list(std::string_view text) {
   std::vector<ArchRequest> requests;
-  for (const std::string_view item : split(text, kSeparators)) {
+  for (const std::string& item : items_of(text)) {
     for (const ArchRequest& request : parse_item(item)) requests.push_back(request);
   }
   if (requests.empty()) {
@@ -262,7 +257,7 @@ Arch parse_arch(std::string_view text) {
 InheritedArchList parse_inherited_arch_list(std::string_view text) {
   InheritedArchList result;
   std::vector<ArchRequest> requests;
-  for (const std::string_view item : split(text, kSeparators)) {
+  for (const std::string& item : items_of(text)) {
     try {
       for (const ArchRequest& request : parse_item(item)) requests.push_back(request);
     } catch (const Error&) {

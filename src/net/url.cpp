@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "sagebuild/base/strings.hpp"
@@ -10,41 +11,75 @@
 namespace sagebuild {
 namespace {
 
-struct UrlDeleter {
+struct HandleDeleter {
   void operator()(CURLU* url) const { curl_url_cleanup(url); }
 };
-using Url = std::unique_ptr<CURLU, UrlDeleter>;
+using Handle = std::unique_ptr<CURLU, HandleDeleter>;
 
-std::optional<std::string> part(const Url& url, CURLUPart which) {
+std::optional<std::string> part(const Handle& url, CURLUPart which, unsigned flags) {
   char* text = nullptr;
-  if (curl_url_get(url.get(), which, &text, CURLU_DEFAULT_PORT) != CURLUE_OK) return std::nullopt;
+  if (curl_url_get(url.get(), which, &text, flags) != CURLUE_OK) return std::nullopt;
   std::string result(text);
   curl_free(text);
   return result;
+}
+
+// libcurl knows those of the schemes that it speaks, and need not have been built with all.
+std::string own_port(std::string_view scheme) {
+  if (scheme == "https") return "443";
+  if (scheme == "http") return "80";
+  if (scheme == "ssh") return "22";
+  if (scheme == "git") return "9418";
+  return scheme.starts_with("socks") ? "1080" : "";
+}
+
+// Where the user info of an address that cannot be parsed ends, or 0: behind the last "@" of what names a password.
+std::size_t end_of_user_info(std::string_view text, std::size_t begin) {
+  const auto at = text.rfind('@');
+  if (at == std::string_view::npos || at < begin) return 0;
+  const std::string_view before = text.substr(begin, at - begin);
+  const auto slash = std::min(before.find('/'), before.size());
+  // "git@host:path" names no password, "user:password@host" lacks its scheme, "a/b:c@d" is a path.
+  return begin > 0 || before.find(':') < slash ? at + 1 : 0;
 }
 
 }  // namespace
 
+std::optional<Url> parse_url(const std::string& text) {
+  // libcurl is content with "c:/x".
+  const auto scheme_end = text.find("://");
+  if (scheme_end == std::string::npos || text.find_first_of(":/@ ") != scheme_end) return std::nullopt;
+  const Handle handle(curl_url());
+  const unsigned flags = CURLU_NON_SUPPORT_SCHEME | CURLU_URLENCODE | CURLU_PATH_AS_IS;
+  if (curl_url_set(handle.get(), CURLUPART_URL, text.c_str(), flags) != CURLUE_OK) return std::nullopt;
+  Url url;
+  url.scheme = lower(part(handle, CURLUPART_SCHEME, 0).value_or(""));
+  url.host = lower(part(handle, CURLUPART_HOST, 0).value_or(""));
+  if (url.host.starts_with('[') && url.host.ends_with(']')) url.host = url.host.substr(1, url.host.size() - 2);
+  url.port = part(handle, CURLUPART_PORT, 0).value_or(own_port(url.scheme));
+  url.user = part(handle, CURLUPART_USER, CURLU_URLDECODE).value_or("");
+  url.password = Secret(part(handle, CURLUPART_PASSWORD, CURLU_URLDECODE).value_or(""));
+  curl_url_set(handle.get(), CURLUPART_PASSWORD, nullptr, 0);
+  url.ssh = part(handle, CURLUPART_URL, 0).value_or("");
+  curl_url_set(handle.get(), CURLUPART_USER, nullptr, 0);
+  url.plain = part(handle, CURLUPART_URL, 0).value_or("");
+  if (url.plain.empty()) return std::nullopt;
+  return url;
+}
+
 std::optional<std::string> origin_of(const std::string& url) {
-  const Url parsed(curl_url());
-  if (curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK) return std::nullopt;
-  const auto scheme = part(parsed, CURLUPART_SCHEME);
-  const auto host = part(parsed, CURLUPART_HOST);
-  const auto port = part(parsed, CURLUPART_PORT);
-  if (!scheme || !host || !port || (*scheme != "https" && *scheme != "http")) return std::nullopt;
-  return fmt::format("{}://{}:{}", *scheme, lower(*host), *port);
+  const auto parsed = parse_url(url);
+  if (!parsed || (parsed->scheme != "https" && parsed->scheme != "http")) return std::nullopt;
+  const bool is_v6 = parsed->host.find(':') != std::string::npos;
+  return fmt::format("{}://{}:{}", parsed->scheme, is_v6 ? "[" + parsed->host + "]" : parsed->host, parsed->port);
 }
 
 std::optional<std::string> resolved_url(const std::string& base, const std::string& location) {
-  const Url url(curl_url());
+  const Handle url(curl_url());
   if (curl_url_set(url.get(), CURLUPART_URL, base.c_str(), 0) != CURLUE_OK) return std::nullopt;
   // Setting a URL over another one resolves it; servers do send blanks in Location.
   if (curl_url_set(url.get(), CURLUPART_URL, location.c_str(), CURLU_URLENCODE) != CURLUE_OK) return std::nullopt;
-  char* text = nullptr;
-  if (curl_url_get(url.get(), CURLUPART_URL, &text, 0) != CURLUE_OK) return std::nullopt;
-  std::string result(text);
-  curl_free(text);
-  return result;
+  return part(url, CURLUPART_URL, 0);
 }
 
 std::string percent_encoded(std::string_view text, std::string_view keep) {
@@ -59,15 +94,28 @@ std::string percent_encoded(std::string_view text, std::string_view keep) {
   return result;
 }
 
+std::string percent_decoded(std::string_view text) {
+  std::string result;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto value = text[i] == '%' && i + 2 < text.size() ? to_integer(text.substr(i + 1, 2), 16) : std::nullopt;
+    result += value ? static_cast<char>(*value) : text[i];
+    if (value) i += 2;
+  }
+  return result;
+}
+
 std::string shown_url(std::string_view url) {
+  const auto parsed = parse_url(std::string(url));
   const auto scheme_end = url.find("://");
-  const auto host = scheme_end == std::string_view::npos ? 0 : scheme_end + 3;
-  // Before the query is cut off: a password may hold a "?".
-  const auto at = url.substr(0, url.find('/', host)).rfind('@');
-  // "git@host:path" names no password, "user:password@host" lacks its scheme.
-  const bool has_user = at != std::string_view::npos && at >= host && (host > 0 || url.find(':') < at);
-  const std::string_view rest = url.substr(has_user ? at + 1 : host);
-  return std::string(url.substr(0, host)) + std::string(rest.substr(0, rest.find_first_of("?#")));
+  const std::size_t host = scheme_end == std::string_view::npos ? 0 : scheme_end + 3;
+  // To libcurl "user:1?2@host" is the host "user".
+  const std::string_view authority = url.substr(0, url.find('/', host));
+  const auto at = authority.rfind('@');
+  const bool is_odd = at != std::string_view::npos && authority.find_first_of("?#") < at;
+  const std::string text =
+      parsed && !is_odd ? parsed->plain
+             : std::string(url.substr(0, host)) + std::string(url.substr(std::max(host, end_of_user_info(url, host))));
+  return text.substr(0, text.find_first_of("?#"));
 }
 
 }  // namespace sagebuild

@@ -206,9 +206,6 @@ Words gencode_options(const std::vector<Target>& targets) {
   return result;
 }
 
-namespace {
-
-// With what nvcc hands on to the host compiler (-Xcompiler -Ix,-Iy) as words of their own.
 Words with_host_options(const Words& argv) {
   Words words;
   for (std::size_t i = 1; i < argv.size(); ++i) {
@@ -225,8 +222,6 @@ Words with_host_options(const Words& argv) {
   }
   return words;
 }
-
-}  // namespace
 
 std::vector<std::filesystem::path> include_folders(const Words& argv, const std::filesystem::path& cwd) {
   // g++'s spellings and nvcc's: -Ix, -I x, -isystem x, --include-path=x,y.

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "sagebuild/nvcc/keys.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "source_compile.hpp"
 
 namespace sagebuild {
@@ -83,11 +84,10 @@ Step compile_bridge(const PlannedSource& source, const std::shared_ptr<const Com
 // By their text, since nothing was preprocessed yet.
 bool includes_torch(const fs::path& tree) {
   constexpr std::array<std::string_view, 6> kSuffixes = {".cu", ".cuh", ".h", ".hpp", ".hh", ".inl"};
-  std::error_code ignored;
-  for (const auto& entry : fs::recursive_directory_iterator(tree, ignored)) {
-    const std::string suffix = entry.path().extension().string();
-    if (std::ranges::find(kSuffixes, suffix) == kSuffixes.end() || !entry.is_regular_file(ignored)) continue;
-    const std::string text = read_file_if_exists(entry.path()).value_or("");
+  for (const fs::path& file : files_below(tree)) {
+    const std::string suffix = file.extension().string();
+    if (std::ranges::find(kSuffixes, suffix) == kSuffixes.end()) continue;
+    const std::string text = read_file_if_exists(file).value_or("");
     for (const std::string_view folder : {"torch/", "ATen/", "c10/"})
       if (text.find(folder) != std::string::npos) return true;
   }

@@ -131,7 +131,7 @@ Words mapped_source_options(Words argv, const Job& job) {
 Step preprocess_step(const JobPtr& job, const PassLayout& pass, HeaderMode headers, const fs::path& text) {
   Step step = job->step("device preprocess", pass.arch);
   step.folder = text.parent_path();
-  step.writes = {text};
+  step.writes = {text, text.string() + ".d"};
   step.command = [job, pass, headers, text] {
     return job->command(preprocess_command(pass.preprocess, *job, headers, text), job->source.recorded.cwd);
   };
@@ -153,6 +153,7 @@ DeviceSteps add_device_steps(StepGraph& graph, const JobPtr& job, const CompileM
     graph.push_back(preprocess_step(job, pass, mode.device, job->device_text(pass)));
     job->depfiles.push_back({job->device_text(pass).string() + ".d", job->source.recorded.cwd});
     const StepId preprocess = graph.size() - 1;
+    ids.preprocess.push_back(preprocess);
     Step cicc = cicc_step(job, pass, mode);
     cicc.after = {preprocess};
     graph.push_back(std::move(cicc));

@@ -170,13 +170,35 @@ DryRun parse(std::string_view text) {
   return run;
 }
 
+// Of a text that is not understood otherwise.
+std::vector<std::filesystem::path> printed_programs(std::string_view text) {
+  std::string cicc_path, path;
+  std::vector<std::filesystem::path> programs;
+  for (std::string_view line : lines_of(text)) {
+    if (!take_prefix(line, "#$ ") || line.starts_with("-- Filter Dependencies --")) continue;
+    if (is_assignment(line)) {
+      if (take_prefix(line, "CICC_PATH="))
+        cicc_path = line;
+      else if (take_prefix(line, "PATH="))
+        path = line;
+      continue;
+    }
+    const auto words = split(line, " ");
+    if (words.empty()) continue;
+    const std::string name = replaced(replaced(std::string(words.front()), "\"", ""), "$CICC_PATH", cicc_path);
+    std::filesystem::path program = find_program(name, path).value_or(name);
+    if (std::ranges::find(programs, program) == programs.end()) programs.push_back(std::move(program));
+  }
+  return programs;
+}
+
 }  // namespace
 
 DryRunOutcome parse_dryrun(std::string_view text) {
   try {
     return {parse(text), ""};
   } catch (const NotUnderstood& problem) {
-    return {std::nullopt, problem.reason};
+    return {std::nullopt, problem.reason, printed_programs(text)};
   }
 }
 

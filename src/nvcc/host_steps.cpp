@@ -3,6 +3,7 @@
 #include <array>
 #include <map>
 
+#include "proved.hpp"
 #include "sagebuild/nvcc/checks.hpp"
 #include "sagebuild/nvcc/keys.hpp"
 #include "sagebuild/sys/elf.hpp"
@@ -27,7 +28,7 @@ Step preprocess_step(const JobPtr& job, const CompileMode& mode) {
   Step step = job->step("host preprocess");
   step.folder = job->place("preprocess.host");
   const fs::path text = job->host_text();
-  step.writes = {text};
+  step.writes = {text, text.string() + ".d"};
   const Words argv = host_preprocess(*job, mode);
   step.command = [job, mode, text, argv] {
     return job->command(preprocess_command(argv, *job, mode.host, text), job->source.recorded.cwd);
@@ -244,6 +245,11 @@ void add_host_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode
   const StepId compile = add(host_compile_step(job, mode.host), before_compile);
   std::vector<StepId> before_join = device.checks;
   before_join.push_back(add(kernel_check_step(job), {compile, cudafe}));
+  if (mode.device != HeaderMode::full) {
+    std::vector<StepId> preprocessed = device.preprocess;
+    preprocessed.push_back(preprocess);
+    before_join.push_back(add_source_check(graph, job, std::move(preprocessed), job->depfiles));
+  }
   if (mode.host != HeaderMode::full)
     before_join.push_back(
         add_macro_check(graph, job, "host header check", "host", mode.host, host_preprocess(*job, mode)));

@@ -8,6 +8,7 @@
 
 #include "sagebuild/nvcc/checks.hpp"
 #include "sagebuild/nvcc/keys.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "source_compile.hpp"
 
 namespace sagebuild::nvcc {
@@ -17,8 +18,8 @@ constexpr std::string_view kPython = "/sagebuild/python/";
 
 std::set<std::string, std::less<>> macros_of_ours(const Job& job, HeaderMode headers) {
   std::set<std::string, std::less<>> names;
-  for (const auto& entry : fs::recursive_directory_iterator(job.settings->headers / name_of(headers)))
-    if (entry.is_regular_file()) names.merge(defined_macros(read_file(entry.path())));
+  for (const fs::path& file : files_below(job.settings->headers / name_of(headers)))
+    names.merge(defined_macros(read_file(file)));
   return names;
 }
 
@@ -92,7 +93,7 @@ StepId add_macro_check(StepGraph& graph, const JobPtr& job, const std::string& k
   };
   full.files_read = [job, text, cwd] { return job->files_in({text.string() + ".d", cwd}); };
   full.check = [job, folder, text, cwd] {
-    if (!fs::exists(text)) return;  // no header of torch's
+    if (!path_exists(text)) return;  // no header of torch's
     write_file(folder / "macros", text_of(macro_state(read_file(text))));
     // For the whole compile, which is found by its files. Without Python's own, so that the next Python compiles no
     // CUDA source again: one that asks for a macro of Python's is refused these headers.

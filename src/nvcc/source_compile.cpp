@@ -1,5 +1,6 @@
 #include "source_compile.hpp"
 
+#include "proved.hpp"
 #include "sagebuild/nvcc/checks.hpp"
 #include "sagebuild/nvcc/keys.hpp"
 
@@ -170,7 +171,7 @@ StepGraph cxx_steps(const JobPtr& job, HeaderMode mode) {
   Step preprocess = job->step("preprocess");
   preprocess.folder = job->place("preprocess");
   const fs::path text = preprocess.folder / name;
-  preprocess.writes = {text};
+  preprocess.writes = {text, text.string() + ".d"};
   preprocess.command = [job, mode, text] {
     Words argv = preprocess_command(job->argv, *job, mode, text);
     argv.insert(argv.end(), {"-E", job->source.recorded.source});
@@ -199,6 +200,7 @@ StepGraph cxx_steps(const JobPtr& job, HeaderMode mode) {
   compile.expected_memory = mode == HeaderMode::full ? 1900ULL << 20U : 700ULL << 20U;
   publish(compile, job, compile.folder / "whole.o");
   if (mode != HeaderMode::full) {
+    compile.after.push_back(add_source_check(graph, job, {0}, job->depfiles));
     Words words = job->argv;
     words.insert(words.end(), {"-E", recorded.source});
     add_macro_check(graph, job, "header check", "host", mode, words);

@@ -40,6 +40,7 @@ struct Job {
   std::string path;     // PATH of the dry run; empty: ours
   Layout layout;        // if the dry run was understood
   std::string opaque;   // why plain nvcc has to do it
+  std::vector<fs::path> programs;  // what plain nvcc starts, where the dry run was not understood
   // Why results that depend on files must not be found by them; empty: they may.
   std::string unnamed_files;
   SearchScope scope;  // where its preprocessor looks
@@ -137,7 +138,7 @@ std::vector<StepId> add_proofs(StepGraph& graph, const JobPtr& job, const PassLa
 
 // Parts of decomposed_steps. Each appends to `graph` and says what later steps wait for.
 struct DeviceSteps {
-  std::vector<StepId> cicc;  // one per pass
+  std::vector<StepId> preprocess, cicc;  // one per pass
   StepId fatbinary = 0;
   std::vector<StepId> checks;  // macro checks, proofs
 };

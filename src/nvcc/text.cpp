@@ -36,6 +36,66 @@ void each_line(std::string_view text, Callback callback) {
   }
 }
 
+// Whether lines of a preprocessed text (it has no comments) begin inside a raw string: there a blank line, or one that
+// looks like a marker or a directive, is text.
+class RawStrings {
+ public:
+  // To be told of every line in turn. Says whether it begins inside.
+  bool begins_inside(std::string_view line) {
+    const bool inside = !end_.empty();
+    if (inside || line.find("R\"") != std::string_view::npos) take(line);
+    return inside;
+  }
+
+ private:
+  void take(std::string_view line) {
+    std::size_t at = 0;
+    while (at < line.size()) {
+      if (!end_.empty()) {
+        const auto end = line.find(end_, at);
+        if (end == std::string_view::npos) return;
+        at = end + end_.size();
+        end_.clear();
+      } else if (line[at] == '"' && at > 0 && line[at - 1] == 'R' && is_prefix(line, at)) {
+        const auto open = line.find('(', at);
+        if (open == std::string_view::npos) return;
+        end_ = fmt::format("){}\"", line.substr(at + 1, open - at - 1));
+        at = open + 1;
+      } else if (line[at] == '"' || (line[at] == '\'' && !is_in_number(line, at))) {
+        at = end_of_literal(line, at);
+      } else {
+        ++at;
+      }
+    }
+  }
+
+  static std::size_t word_start(std::string_view line, std::size_t at) {
+    while (at > 0 && (is_word(line[at - 1]) || line[at - 1] == '\'')) --at;
+    return at;
+  }
+  // R, LR, uR, UR and u8R: any other word before a quote is a macro's or a user's.
+  static bool is_prefix(std::string_view line, std::size_t quote) {
+    const auto start = word_start(line, quote);
+    constexpr std::array<std::string_view, 5> kPrefixes = {"R", "LR", "uR", "UR", "u8R"};
+    return std::ranges::find(kPrefixes, line.substr(start, quote - start)) != kPrefixes.end();
+  }
+  static bool is_in_number(std::string_view line, std::size_t quote) {
+    return quote > 0 && is_word(line[quote - 1]) && is_digit(line[word_start(line, quote)]);
+  }
+  static std::size_t end_of_literal(std::string_view line, std::size_t at) {
+    const char quote = line[at];
+    for (++at; at < line.size(); ++at) {
+      if (line[at] == '\\')
+        ++at;
+      else if (line[at] == quote)
+        return at + 1;
+    }
+    return line.size();
+  }
+
+  std::string end_;  // of the one that is open: )delimiter"
+};
+
 std::string unescaped(std::string_view quoted) {
   std::string plain;
   for (std::size_t i = 0; i < quoted.size(); ++i) {
@@ -54,11 +114,23 @@ std::string escaped(std::string_view plain) {
   return quoted;
 }
 
+// "::current" or ".current", by whatever name its class goes.
+bool uses_current(std::string_view text) {
+  constexpr std::string_view kName = "current";
+  for (auto at = text.find(kName); at != std::string_view::npos; at = text.find(kName, at + 1)) {
+    if (at + kName.size() < text.size() && is_word(text[at + kName.size()])) continue;
+    const auto before = text.find_last_not_of(" \n", at == 0 ? 0 : at - 1);
+    if (before != std::string_view::npos && std::string_view(":.>").find(text[before]) != std::string_view::npos)
+      return true;
+  }
+  return false;
+}
+
 bool asks_for_its_place(std::string_view text) {
+  const auto has = [&](std::string_view part) { return text.find(part) != std::string_view::npos; };
   // The declaration in <source_location> is in every text that includes it; a use needs current().
-  return text.find("__builtin_FILE") != std::string_view::npos ||
-         text.find("__builtin_LINE") != std::string_view::npos ||
-         text.find("source_location::current") != std::string_view::npos;
+  return has("__builtin_FILE") || has("__builtin_LINE") || has("source_location::current") ||
+         (has("__builtin_source_location") && uses_current(text));
 }
 
 // Every `NAME(` before the ` ;` that cudafe++ puts in the place of a kernel's body.
@@ -102,8 +174,10 @@ std::string with_mapped_markers(std::string_view text, const PathRoots& roots) {
   std::unordered_map<std::string_view, std::string> known;  // a text has some 2,000 files and 100,000 markers
   std::string result;
   result.reserve(text.size());
+  RawStrings raw;
   each_line(text, [&](std::string_view line) {
-    const auto open = is_marker(line) ? line.find('"') : std::string_view::npos;
+    const bool is_marking = !raw.begins_inside(line) && is_marker(line);
+    const auto open = is_marking ? line.find('"') : std::string_view::npos;
     const auto close = open == std::string_view::npos ? open : line.rfind('"');
     if (open == std::string_view::npos || close <= open) {
       result += line;
@@ -120,8 +194,9 @@ std::string with_mapped_markers(std::string_view text, const PathRoots& roots) {
 Digest token_digest(std::string_view preprocessed) {
   if (asks_for_its_place(preprocessed)) return sha256(preprocessed);
   Sha256 sum;
+  RawStrings raw;
   each_line(preprocessed, [&](std::string_view line) {
-    if (line != "\n" && !is_marker(line)) sum.update(line);
+    if (raw.begins_inside(line) || (line != "\n" && !is_marker(line))) sum.update(line);
   });
   return sum.finish();
 }
@@ -130,7 +205,12 @@ Digest host_text_digest(std::string_view cudafe_text) {
   const bool keep_markers = asks_for_its_place(cudafe_text);
   Sha256 sum;
   int depth = 0;  // of conditionals inside an `#if 0`
+  RawStrings raw;
   each_line(cudafe_text, [&](std::string_view line) {
+    if (raw.begins_inside(line)) {
+      sum.update(line);
+      return;
+    }
     if (depth > 0) {
       if (line.starts_with("#if"))
         ++depth;

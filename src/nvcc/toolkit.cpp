@@ -10,8 +10,10 @@
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/nvcc/layout.hpp"
 #include "sagebuild/nvcc/text.hpp"
+#include "sagebuild/sys/elf.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/process.hpp"
 
 namespace sagebuild {
@@ -37,16 +39,19 @@ void launch(int* p) {
 )";
 constexpr std::string_view kOurId = "_5a9ebd1d_7_self_cu_00000000";
 
+bool is_full_disk(const Error& failure) {
+  return std::ranges::any_of(failure.causes, [](const auto& cause) {
+    return cause.find(errno_text(ENOSPC)) != std::string::npos;
+  });
+}
+
 // A full disk is no fault of the toolkit's, whichever of its tools meets it: they write below
 // $TMPDIR.
 Error without_blame(Error failure) {
-  const std::string full = errno_text(ENOSPC);
-  if (std::ranges::none_of(
-          failure.causes, [&](const auto& cause) { return cause.find(full) != std::string::npos; }))
-    return failure;
+  if (!is_full_disk(failure)) return failure;
   const std::string folder = environment_value("TMPDIR").value_or("/tmp");
   return Error(
-      failure.kind, fmt::format("cannot write below '{}'", folder), {full},
+      failure.kind, fmt::format("cannot write below '{}'", folder), {errno_text(ENOSPC)},
       fmt::format(
           "the disk that holds '{}' is full: free some space, or set TMPDIR to another folder",
           folder));
@@ -92,7 +97,7 @@ void run_decomposed(const Bench& bench, const Layout& layout, const fs::path& so
   bench.run(pass.cicc, inner);
   for (const auto& real : pass.real) bench.run(real.argv, inner);
   bench.run(layout.fatbinary, bench.folder);
-  fs::copy_file(inner / pass.stub, bench.folder / pass.stub, fs::copy_options::overwrite_existing);
+  copy_content(inner / pass.stub, bench.folder / pass.stub);
   bench.run(layout.host_compile, bench.folder);
 }
 
@@ -115,6 +120,21 @@ void test_details(Toolkit& toolkit, const Bench& bench, const Layout& layout) {
       toolkit.decompose_off = fmt::format("a given module id is not in '{}'", file.filename().string());
 }
 
+// nvcc itself compiles what its steps as they are known here do not: then it does it all.
+void test_parts(Toolkit& toolkit, const Bench& parts, const Layout& layout, const fs::path& sources,
+                const fs::path& plain) {
+  try {
+    write_ids(parts, layout, read_file(plain / layout.module_id_file));
+    run_decomposed(parts, layout, sources);
+    if (read_file(parts.folder / layout.object) != read_file(plain / "whole.o"))
+      toolkit.decompose_off = "the object made step by step differs from nvcc's";
+    test_details(toolkit, parts, layout);
+  } catch (const Error& error) {
+    if (is_full_disk(error)) throw;
+    toolkit.decompose_off = error.message;
+  }
+}
+
 void self_test(Toolkit& toolkit, const Words& nvcc) {
   TempDir folder("sagebuild-selftest");
   folder.sweep_if_killed();
@@ -125,7 +145,7 @@ void self_test(Toolkit& toolkit, const Words& nvcc) {
 
   Words argv = nvcc;
   argv.insert(argv.end(), {"-O3", "-std=c++17", "-gencode=arch=compute_80,code=[sm_80,sm_86,compute_80]"});
-  const auto [run, reason] = dry_run(argv, "self.cu", sources);
+  const auto [run, reason, programs] = dry_run(argv, "self.cu", sources);
   const auto layout = run ? canonical_layout(*run) : LayoutOutcome{{}, reason};
   if (!layout.reason.empty()) {
     toolkit.decompose_off = layout.reason;
@@ -135,12 +155,7 @@ void self_test(Toolkit& toolkit, const Words& nvcc) {
   whole.insert(whole.end(), {"--keep", "--keep-dir", plain.folder, "-c", "self.cu", "-o", plain.folder / "whole.o"});
   plain.run(whole, sources);
 
-  const Bench parts{folder.path() / "parts", layout.layout.path};
-  write_ids(parts, layout.layout, read_file(plain.folder / layout.layout.module_id_file));
-  run_decomposed(parts, layout.layout, sources);
-  if (read_file(parts.folder / layout.layout.object) != read_file(plain.folder / "whole.o"))
-    toolkit.decompose_off = "the object made step by step differs from nvcc's";
-  test_details(toolkit, parts, layout.layout);
+  test_parts(toolkit, {folder.path() / "parts", layout.layout.path}, layout.layout, sources, plain.folder);
 }
 
 fs::path require_program(std::string_view name, const std::string& path_list) {
@@ -175,7 +190,7 @@ std::vector<fs::path> listed_folders(std::string_view answer, std::string_view n
 
 std::optional<fs::path> first_in(const std::vector<fs::path>& folders, const std::string& name) {
   for (const auto& folder : folders)
-    if (fs::is_regular_file(folder / name)) return folder / name;
+    if (std::error_code ignored; fs::is_regular_file(folder / name, ignored)) return folder / name;
   return std::nullopt;
 }
 
@@ -196,13 +211,38 @@ class Inspection {
       programs["fatbinary"] = require_program(run->fatbinary.front(), path_);
       const fs::path libdevice =
           programs["cicc"].parent_path().parent_path() / "libdevice" / "libdevice.10.bc";
-      if (fs::exists(libdevice)) toolkit_.tools["libdevice"] = digest_of(libdevice);
+      if (is_there(libdevice)) toolkit_.tools["libdevice"] = digest_of(libdevice);
     }
     for (const auto& [name, program] : programs) toolkit_.tools[name] = digest_of(program);
     // It decides the include folders, and lies beside the program that a link leads to.
-    for (const fs::path& program : {programs["nvcc"], fs::canonical(programs["nvcc"])}) {
+    for (const fs::path& program : {programs["nvcc"], real_path(programs["nvcc"])}) {
       const fs::path profile = program.parent_path() / "nvcc.profile";
-      if (fs::exists(profile)) toolkit_.tools["nvcc.profile"] = digest_of(profile);
+      if (is_there(profile)) toolkit_.tools["nvcc.profile"] = digest_of(profile);
+    }
+  }
+
+  // Without a dry run nvcc does not tell what it starts, so all that it could start from its own folders counts.
+  void all_cuda_tools() {
+    const fs::path nvcc = real_path(toolkit_.programs.at("nvcc"));
+    const fs::path home = nvcc.parent_path().parent_path();
+    if (!is_elf(nvcc)) {
+      toolkit_.unknown_tools = fmt::format("'{}' is a script, and what it starts is not known", nvcc.string());
+      return;
+    }
+    for (const char* tool : {"cudafe++", "ptxas", "fatbinary", "../nvvm/bin/cicc"}) {
+      const fs::path program = (nvcc.parent_path() / tool).lexically_normal();
+      if (is_there(program)) continue;
+      toolkit_.unknown_tools = fmt::format("what nvcc starts is not known: there is no '{}'", program.string());
+      return;
+    }
+    for (const fs::path& folder : {nvcc.parent_path(), home / "nvvm"})
+      for (const fs::path& file : files_below(folder))
+        toolkit_.tools[file.lexically_relative(home)] = digest_of(file);
+    try {
+      runtime_headers({"-I" + (home / "include").string(),
+                       "-I" + (toolkit_.toolchain.cuda_home / "include").string()});
+    } catch (const Error& error) {
+      toolkit_.unknown_tools = fmt::format("what nvcc includes is not known: {}", error.message);
     }
   }
 
@@ -252,16 +292,22 @@ class Inspection {
   }
 
   void runtime_headers(const DryRun& run) {
-    Words includes = {driver_.string(), "-M", "-x", "c++"};
+    Words includes;
     for (std::size_t i = 0; i < run.host_compile.size(); ++i) {
       if (run.host_compile[i].starts_with("-I")) includes.push_back(run.host_compile[i]);
       if (run.host_compile[i] == "-isystem")
         includes.insert(includes.end(), {"-isystem", run.host_compile[i + 1]});
     }
-    includes.push_back("-");
+    runtime_headers(includes);
+  }
+
+  void runtime_headers(const Words& includes) {
+    Words argv = {driver_.string(), "-M", "-x", "c++"};
+    argv.insert(argv.end(), includes.begin(), includes.end());
+    argv.push_back("-");
     Sha256 headers;
     const auto rule = ask_host(
-        includes, path_, "#include \"crt/host_runtime.h\"\n#include \"fatbinary_section.h\"\n");
+        argv, path_, "#include \"crt/host_runtime.h\"\n#include \"fatbinary_section.h\"\n");
     for (const auto& file : depfile_inputs(rule))
       if (file != "-") headers.field(digest_of(file).hex());
     toolkit_.runtime_headers = headers.finish();
@@ -352,13 +398,15 @@ Toolkit inspect_toolkit(const Toolchain& toolchain, const Words& nvcc, ActionCac
   TempDir folder("sagebuild-toolkit");
   folder.sweep_if_killed();
   write_file(folder.path() / "empty.cu", "");
-  const auto [run, reason] = dry_run(argv, "empty.cu", folder.path());
+  const auto [run, reason, programs] = dry_run(argv, "empty.cu", folder.path());
   Inspection inspection(toolkit, cache, run ? run->path : "");
   inspection.cuda_tools(nvcc.front(), run ? &*run : nullptr);
   inspection.host_tools(run ? run->host_compile.front() : host_compiler_of(toolchain));
   inspection.host_facts();
   if (!run) {
     toolkit.decompose_off = reason;
+    inspection.all_cuda_tools();
+    reporter.warning(fmt::format("CUDA {}: {}", toolchain.nvcc_build, reason));
     return toolkit;
   }
   inspection.runtime_headers(*run);

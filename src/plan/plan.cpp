@@ -56,7 +56,7 @@ std::vector<Target> sorted_targets(const TargetsByPair& by_pair) {
 std::vector<Target> targets_of(const RecipeModule* module, const ArchList& archs, std::set<Arch>& served) {
   TargetsByPair by_pair;
   for (const ArchRequest& request : archs) {
-    Target target{request.arch, request.arch, request.sass, request.ptx, "asked for"};
+    Target target{request.arch, request.arch, request.sass, request.ptx, kAskedFor};
     if (module != nullptr) {
       const RecipeTarget* row = find_target(*module, request.arch);
       if (row == nullptr) continue;
@@ -90,10 +90,18 @@ SourceTargets targets_of(const RecordedSource& source, const ArchList& archs, st
   return {sorted_targets(used), own.unserved, sorted_targets(all)};
 }
 
-// A GPU that is not asked for would still load older code of its own major, and the recipe says that it needs its own.
+// By its name, or as one of the newer GPUs that the PTX of an older one is meant for.
+bool is_asked_for(const ArchList& archs, Arch gpu) {
+  return std::ranges::any_of(archs, [&](const ArchRequest& request) {
+    const Arch plain{request.arch.major, request.arch.minor};
+    return plain == gpu || (request.ptx && plain < gpu);
+  });
+}
+
+// A GPU would load older code of its own major where it gets none, and the recipe says that it needs its own.
 void warn_of_traps(const RecipeModule& module, const std::vector<Target>& targets, BuildPlan& plan) {
   for (const RecipeTarget& row : module.targets) {
-    if (row.real != row.request) continue;
+    if (row.real != row.request || !is_asked_for(plan.archs, row.request)) continue;
     const auto has = [&](auto condition) {
       return std::ranges::any_of(targets, [&](const Target& t) { return t.sass && condition(t.real); });
     };
@@ -197,7 +205,7 @@ BuildPlan make_plan(const RecordedBuild& recorded, const std::optional<Recipe>& 
                     bool inherited) {
   BuildPlan plan;
   plan.archs = archs;
-  plan.stand_ins_proved = recipe && recipe->stand_ins_proved;
+  if (recipe) plan.proved = recipe->proved;
   std::set<Arch> served;
   for (const RecordedModule& module : recorded.modules) {
     const RecipeModule* row = recipe ? find_module(*recipe, module.name) : nullptr;

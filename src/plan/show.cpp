@@ -19,6 +19,20 @@ std::string expected(const SourceForecast& source) {
   return source.reason.empty() ? cost : fmt::format("{}, {}: {}", cost, source.mode, source.reason);
 }
 
+// Why a module has the targets that it has, where the recipe says so: its name need not be theirs.
+std::string reasons(const BuildPlan& plan) {
+  std::string text;
+  for (const PlannedModule& module : plan.modules) {
+    const auto source = std::ranges::find_if(module.sources, [](const auto& one) { return !one.targets.empty(); });
+    if (source == module.sources.end()) continue;
+    for (const Target& target : source->targets) {
+      if (target.reason.empty() || target.reason == kAskedFor) continue;
+      text += fmt::format("  {} {}: {}\n", module.name, describe({target}), target.reason);
+    }
+  }
+  return text.empty() ? "" : "why:\n" + text;
+}
+
 std::string totals(const BuildForecast& forecast) {
   const auto cached = std::ranges::count_if(forecast.sources, &SourceForecast::cached);
   std::string text = fmt::format("{} sources, {} cached", forecast.sources.size(), cached);
@@ -88,7 +102,7 @@ std::string table_of(const BuildPlan& plan, const BuildForecast& forecast) {
     text += fmt::format("{:<{}}  {:<{}}  {:<{}}  {}\n", module, width[0], source, width[1], targets, width[2], cost);
   for (const DroppedModule& module : plan.dropped)
     text += fmt::format("{:<{}}  left out: {}\n", module.name, width[0], module.reason);
-  return text + totals(forecast);
+  return text + reasons(plan) + totals(forecast);
 }
 
 std::string json_of(const BuildPlan& plan) { return printed(document_of(plan)); }

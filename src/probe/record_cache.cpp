@@ -9,6 +9,7 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 
 namespace sagebuild {
 namespace {
@@ -28,31 +29,26 @@ bool is_made_by_setuptools(const fs::path& name, bool at_top) {
 }
 
 // Sorted, so that the order of a folder's entries does not matter.
-std::set<fs::path> tree_files(const fs::path& root) {
-  std::set<fs::path> files;
-  for (fs::recursive_directory_iterator entry(root), end; entry != end; ++entry) {
-    if (is_made_by_setuptools(entry->path().filename(), entry.depth() == 0)) {
-      entry.disable_recursion_pending();
-    } else if (entry->is_symlink() || !entry->is_directory()) {
-      files.insert(entry->path());
-    }
+void add_tree_files(const fs::path& folder, bool at_top, std::set<fs::path>& files) {
+  for (const fs::path& path : entries_of(folder)) {
+    if (is_made_by_setuptools(path.filename(), at_top)) continue;
+    if (!is_link(path) && is_folder(path))
+      add_tree_files(path, false, files);
+    else
+      files.insert(path);
   }
-  return files;
 }
 
 // Every distribution with the digest of its RECORD, which lists its files with theirs; and path files, which add
 // folders.
 Digest installed(const fs::path& site_packages, ActionCache& cache) {
-  std::set<fs::path> names;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(site_packages, ignored)) names.insert(entry.path());
   Sha256 hasher;
-  for (const fs::path& path : names) {
+  for (const fs::path& path : entries_if_readable(site_packages)) {
     const fs::path kind = path.extension();
     if (kind != ".dist-info" && kind != ".egg-info" && kind != ".egg-link" && kind != ".pth") continue;
-    const fs::path content = fs::is_directory(path) ? path / "RECORD" : path;
+    const fs::path content = is_folder(path) ? path / "RECORD" : path;
     hasher.field(path.filename().string());
-    hasher.field(fs::is_regular_file(content) ? cache.file_digest(content).hex() : "");
+    hasher.field(is_file(content) ? cache.file_digest(content).hex() : "");
   }
   return hasher.finish();
 }
@@ -60,9 +56,8 @@ Digest installed(const fs::path& site_packages, ActionCache& cache) {
 // setup.py may ask for the GPU's compute capability.
 std::string gpus() {
   std::vector<std::string> texts;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator("/proc/driver/nvidia/gpus", ignored)) {
-    const std::string text = read_file_if_exists(entry.path() / "information").value_or("");
+  for (const fs::path& gpu : entries_if_readable("/proc/driver/nvidia/gpus")) {
+    const std::string text = read_file_if_exists(gpu / "information").value_or("");
     for (const auto line : lines_of(text)) {
       if (line.starts_with("Model:")) texts.emplace_back(line);
     }
@@ -92,7 +87,7 @@ bool is_known_program(const fs::path& program, const fs::path& host_compiler) {
 // What the hook wrote down. `problem` says why it is not enough.
 struct Reads {
   std::set<fs::path> files;  // and folders
-  std::vector<std::string> absent;
+  std::vector<std::string> asked;  // whether they exist
   std::string problem;
 };
 
@@ -100,7 +95,7 @@ struct Reads {
 Reads read_list(const fs::path& list, const std::vector<fs::path>& own, const fs::path& host_compiler,
                 const std::pair<fs::path, fs::path>& stands_for) {
   Reads reads;
-  std::set<fs::path> written, read;
+  std::set<fs::path> written, read, asked;
   std::size_t begun = 0, started = 0;
   const std::string text = read_file_if_exists(list).value_or("");
   for (const std::string_view record : split(text, std::string_view("\0", 1))) {
@@ -113,6 +108,10 @@ Reads read_list(const fs::path& list, const std::vector<fs::path>& own, const fs
       case 'w': written.insert(name); break;
       case 'r':
       case 'l': read.insert(name); break;
+      case 's': asked.insert(name); break;
+      case 'X':
+        reads.problem = fmt::format("it starts '{}', which reads files that are not known", name.string());
+        break;
       default:
         if (!is_known_program(name, host_compiler))
           reads.problem = fmt::format("it starts '{}', whose files are not known", name.string());
@@ -120,15 +119,22 @@ Reads read_list(const fs::path& list, const std::vector<fs::path>& own, const fs
   }
   if (!text.ends_with('\0') || begun < (started > 0 ? 2U : 1U))
     reads.problem = "which files it reads was not written down";
+  const auto is_own = [&](const fs::path& path) {
+    return written.contains(path) || std::ranges::any_of(own, [&](const fs::path& folder) {
+             return path == folder || path.native().starts_with(folder.native() + "/");
+           });
+  };
+  const auto holds_own = [&](const fs::path& path) {  // another folder in the next run
+    return std::ranges::any_of(own, [&](const auto& one) { return one.native().starts_with(path.native() + "/"); });
+  };
+  for (const fs::path& path : asked)
+    if (!is_own(path) && !holds_own(path) && !read.contains(path)) reads.asked.push_back(path.string());
   for (const fs::path& path : read) {
-    const auto is_below = [&](const fs::path& folder) {
-      return path == folder || path.native().starts_with(folder.native() + "/");
-    };
-    if (std::ranges::any_of(own, is_below) || written.contains(path)) continue;
+    if (is_own(path)) continue;
     std::error_code ignored;
     const fs::file_status status = fs::status(path, ignored);
     if (fs::is_regular_file(status) || fs::is_directory(status)) reads.files.insert(path);
-    else if (!fs::exists(status)) reads.absent.push_back(path.string());
+    else if (!fs::exists(status)) reads.asked.push_back(path.string());
   }
   return reads;
 }
@@ -144,12 +150,15 @@ SearchScope no_search() {
 
 Digest tree_digest(const fs::path& root) {
   Sha256 hasher;
-  for (const fs::path& path : tree_files(root)) {
+  std::set<fs::path> files;
+  add_tree_files(root, true, files);
+  for (const fs::path& path : files) {
     hasher.field(path.lexically_relative(root).generic_string());
-    const fs::file_status status = fs::symlink_status(path);
-    if (fs::is_symlink(status)) {
-      hasher.field("link").field(fs::read_symlink(path).string());
+    if (is_link(path)) {
+      hasher.field("link").field(link_target(path).string());
     } else {
+      std::error_code ignored;  // a file that cannot be read fails when it is
+      const fs::file_status status = fs::status(path, ignored);
       const bool executable = (status.permissions() & fs::perms::owner_exec) != fs::perms::none;
       hasher.field(executable ? "program" : "file").field(sha256_file(path).hex());
     }
@@ -167,7 +176,7 @@ RecordCache::RecordCache(const RecordSettings& settings, const Command& command,
   key_.add("installed for the user", installed(user_site(python, command.env), cache));
   key_.add("listener", cache.file_digest(listener_folder() / "sitecustomize.py"));
   const fs::path profile = toolchain.nvcc.parent_path() / "nvcc.profile";
-  key_.add("nvcc.profile", fs::is_regular_file(profile) ? cache.file_digest(profile).hex() : "");
+  key_.add("nvcc.profile", is_file(profile) ? cache.file_digest(profile).hex() : "");
   host_compiler_ = toolchain.host_compiler;
   cuda_home_ = toolchain.cuda_home;
   key_.add("nvcc", toolchain.nvcc.string()).add("nvcc content", cache.file_digest(toolchain.nvcc));
@@ -226,10 +235,9 @@ void RecordCache::keep(const ProcessResult& run, ActionCache::Clock::time_point 
     return;
   }
   Json records = Json::object();
-  for (const auto& entry : fs::directory_iterator(settings_.work / "records"))
-    records[entry.path().filename().string()] = with_names(read_file(entry.path()));
-  std::vector<fs::path> wheels;
-  for (const auto& entry : fs::directory_iterator(settings_.work / "wheel")) wheels.push_back(entry.path());
+  for (const fs::path& path : entries_of(settings_.work / "records"))
+    records[path.filename().string()] = with_names(read_file(path));
+  const std::vector<fs::path> wheels = entries_of(settings_.work / "wheel");
   if (wheels.size() != 1) return;  // the caller says so
   const fs::path packed = settings_.work / "records.json";
   write_file(packed, records.dump());
@@ -239,7 +247,7 @@ void RecordCache::keep(const ProcessResult& run, ActionCache::Clock::time_point 
   result.wall_seconds = run.wall_seconds;
   result.peak_memory = run.peak_memory;
   SearchScope scope = no_search();
-  scope.asked = std::move(read.absent);
+  scope.asked = std::move(read.asked);
   cache_.store_by_files(key_, scope, {read.files.begin(), read.files.end()}, started,
                         {{"records", packed}, {"wheel", wheels.front()}}, std::move(result));
 }

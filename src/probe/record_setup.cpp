@@ -14,6 +14,7 @@
 #include "sagebuild/probe/ninja_file.hpp"
 #include "sagebuild/probe/stand_in.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/process.hpp"
 
 namespace sagebuild {
@@ -22,20 +23,10 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-struct Records {
-  std::vector<Json> ninja, link, compile;
-};
-
-// In the order of their names, so that two recordings give the same plan.
-Records read_records(const fs::path& folder) {
-  std::set<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(folder)) files.insert(entry.path());
-  Records records;
-  for (const fs::path& file : files) {
-    const std::string name = file.filename();
-    auto& list = name.starts_with("ninja") ? records.ninja : name.starts_with("link") ? records.link : records.compile;
-    list.push_back(Json::parse(read_file(file)));
-  }
+// What the stand-ins wrote down, in the order of time, which their names tell.
+std::vector<Json> read_records(const fs::path& folder) {
+  std::vector<Json> records;
+  for (const fs::path& file : entries_of(folder)) records.push_back(Json::parse(read_file(file)));
   return records;
 }
 
@@ -43,35 +34,34 @@ Records read_records(const fs::path& folder) {
 // links to all of the real one's entries but that. Only where setup.py or a module beside it speaks of it, for such a
 // CUDA_HOME is not quite the user's: what setup.py writes about it into the wheel would differ.
 bool may_compile_without_ninja(const fs::path& project) {
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(project, ignored)) {
-    if (entry.path().extension() != ".py") continue;
-    if (read_file_if_exists(entry.path()).value_or("").find("use_ninja") != std::string::npos) return true;
+  for (const fs::path& file : entries_if_readable(project)) {
+    if (file.extension() != ".py" || !is_file(file)) continue;
+    if (read_file_if_exists(file).value_or("").find("use_ninja") != std::string::npos) return true;
   }
   return false;
 }
 
 void link_entries(const fs::path& from, const fs::path& to, const std::string& all_but) {
   make_folders(to);
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(from, ignored)) {
-    const fs::path name = entry.path().filename();
-    if (name != all_but) fs::create_symlink(entry.path(), to / name);
+  for (const fs::path& entry : entries_if_readable(from)) {
+    if (entry.filename() != all_but) make_link(to / entry.filename(), entry);
   }
 }
 
 void make_cuda_stand_in(const fs::path& folder, const Toolchain& toolchain) {
   link_entries(toolchain.cuda_home, folder, "bin");
   link_entries(toolchain.cuda_home / "bin", folder / "bin", "nvcc");
-  fs::create_symlink(running_binary(), folder / "bin" / "nvcc");
+  make_link(folder / "bin" / "nvcc", running_binary());
 }
+
+bool is_of(const Json& record, std::string_view what) { return record.at("what").get<std::string>() == what; }
 
 Command setup_command(const RecordSettings& settings, const PythonEnv& python, const Toolchain& toolchain) {
   const fs::path bin = settings.work / "bin";
   make_folders(bin);
   make_folders(settings.work / "records");
   make_folders(settings.work / "tmp");
-  for (const char* name : {"ninja", "g++"}) fs::create_symlink(running_binary(), bin / name);
+  for (const char* name : {"ninja", "g++"}) make_link(bin / name, running_binary());
 
   Command command{
       .argv = {python.executable.string(), "setup.py", "bdist_wheel", "--dist-dir", (settings.work / "wheel").string()},
@@ -92,7 +82,8 @@ Command setup_command(const RecordSettings& settings, const PythonEnv& python, c
   command.env["TORCH_EXTENSION_SKIP_NVCC_GEN_DEPENDENCIES"] = "1";
   command.env["MAX_JOBS"] = "1";
   command.env["TMPDIR"] = settings.work / "tmp";  // what an interrupted setup.py leaves there goes with the folder
-  command.log = settings.work / "setup.log";
+  command.log = settings.log.empty() ? settings.work / "setup.log" : settings.log;
+  make_folders(command.log.parent_path());
   return command;
 }
 
@@ -142,22 +133,38 @@ std::vector<std::string> bare_compile(const std::vector<std::string>& argv, cons
   return kept;
 }
 
-std::map<fs::path, RecordedSource> read_sources(const Records& records, const RecordSettings& settings,
-                                                const Toolchain& toolchain) {
-  std::map<fs::path, RecordedSource> by_object;
-  for (const Json& record : records.ninja) {
-    const fs::path cwd = record.at("cwd").get<std::string>();
-    for (const NinjaBuild& build : parse_ninja(record.at("text").get<std::string>(), (cwd / "build.ninja").string())) {
-      if (build.inputs.size() != 1 || build.outputs.size() != 1) continue;  // torch's device link of -rdc code
-      RecordedSource source;
-      source.source = (cwd / build.inputs.front()).lexically_normal();
-      source.object = (cwd / build.outputs.front()).lexically_normal();
-      source.language = language_of(source.source);
-      source.cwd = cwd;
-      source.argv = bare_compile(without_launcher(shell_words(build.command)), build.inputs.front());
-      use_real_compiler(source.argv, settings, toolchain);
-      by_object.emplace(source.object, std::move(source));
-    }
+// setuptools names an object by its source without the suffix, and ninja refuses two rules for one file.
+[[noreturn]] void refuse_common_object(const RecordedSource& one, const fs::path& other,
+                                       const RecordSettings& settings) {
+  const auto shown = [&](const fs::path& path) {
+    const fs::path relative = path.lexically_relative(settings.project);
+    return relative.empty() || *relative.begin() == ".." ? path.string() : relative.string();
+  };
+  throw Error(ErrorKind::failed,
+              one.source == other ? fmt::format("one extension has '{}' twice", shown(other))
+                                  : fmt::format("'{}' and '{}' of one extension are compiled to one object file",
+                                                shown(one.source), shown(other)),
+              {fmt::format("setuptools names both '{}', and ninja refuses that", one.object.filename().string())},
+              one.source == other ? "list it once in the extension's sources" : "give one of them another name");
+}
+
+using SourcesByObject = std::map<fs::path, RecordedSource>;
+
+// What one run of ninja would compile.
+SourcesByObject read_sources(const Json& record, const RecordSettings& settings, const Toolchain& toolchain) {
+  SourcesByObject by_object;
+  const fs::path cwd = record.at("cwd").get<std::string>();
+  for (const NinjaBuild& build : parse_ninja(record.at("text").get<std::string>(), (cwd / "build.ninja").string())) {
+    if (build.inputs.size() != 1 || build.outputs.size() != 1) continue;  // torch's device link of -rdc code
+    RecordedSource source;
+    source.source = (cwd / build.inputs.front()).lexically_normal();
+    source.object = (cwd / build.outputs.front()).lexically_normal();
+    source.language = language_of(source.source);
+    source.cwd = cwd;
+    source.argv = bare_compile(without_launcher(shell_words(build.command)), build.inputs.front());
+    use_real_compiler(source.argv, settings, toolchain);
+    const auto [entry, is_first] = by_object.try_emplace(source.object, std::move(source));
+    if (!is_first) refuse_common_object(entry->second, (cwd / build.inputs.front()).lexically_normal(), settings);
   }
   return by_object;
 }
@@ -167,34 +174,25 @@ bool is_source(const std::string& word) {
   return !word.starts_with('-') && kExtensions.contains(fs::path(word).extension().native());
 }
 
-// Compiles that did not go through ninja.
-struct DirectSources {
-  std::map<fs::path, RecordedSource> by_object;
-  std::set<fs::path> not_done;  // of them, those whose objects are empty files
-};
-
-DirectSources read_direct_sources(const Records& records, const RecordSettings& settings, const Toolchain& toolchain) {
-  DirectSources sources;
-  for (const Json& record : records.compile) {
-    const fs::path cwd = record.at("cwd").get<std::string>();
-    std::vector<std::string> argv = record.at("argv").get<std::vector<std::string>>();
-    const auto output = std::ranges::find(argv, "-o");
-    const auto word = std::ranges::find_if(argv, is_source);
-    if (output == argv.end() || output + 1 == argv.end() || word == argv.end()) continue;
-    RecordedSource source;
-    source.source = (cwd / *word).lexically_normal();
-    source.object = (cwd / *(output + 1)).lexically_normal();
-    source.language = language_of(source.source);
-    source.cwd = cwd;
-    // The stand-in was called by its name in CC or CUDA_HOME; the real one has a place of its own.
-    const bool is_nvcc = fs::path(argv.front()).filename() == "nvcc";
-    source.argv = bare_compile(argv, *word);
-    use_real_compiler(source.argv, settings, toolchain);
-    source.argv.front() = is_nvcc ? toolchain.nvcc.string() : toolchain.host_compiler.string();
-    if (!record.at("done").get<bool>()) sources.not_done.insert(source.object);
-    sources.by_object.insert_or_assign(source.object, std::move(source));
-  }
-  return sources;
+// A compile that did not go through ninja; nothing if it is of no source.
+std::optional<RecordedSource> read_direct_source(const Json& record, const RecordSettings& settings,
+                                                 const Toolchain& toolchain) {
+  const fs::path cwd = record.at("cwd").get<std::string>();
+  const auto argv = record.at("argv").get<std::vector<std::string>>();
+  const auto output = std::ranges::find(argv, "-o");
+  const auto word = std::ranges::find_if(argv, is_source);
+  if (output == argv.end() || output + 1 == argv.end() || word == argv.end()) return std::nullopt;
+  RecordedSource source;
+  source.source = (cwd / *word).lexically_normal();
+  source.object = (cwd / *(output + 1)).lexically_normal();
+  source.language = language_of(source.source);
+  source.cwd = cwd;
+  source.argv = bare_compile(argv, *word);
+  use_real_compiler(source.argv, settings, toolchain);
+  // The stand-in was called by its name in CC or CUDA_HOME; the real one has a place of its own.
+  const bool is_nvcc = fs::path(argv.front()).filename() == "nvcc";
+  source.argv.front() = is_nvcc ? toolchain.nvcc.string() : toolchain.host_compiler.string();
+  return source;
 }
 
 // "build/lib.linux-x86_64-cpython-311/pkg/_x.cpython-311-x86_64-linux-gnu.so" is "pkg/_x....so" in the wheel.
@@ -216,16 +214,28 @@ std::string module_name(const fs::path& in_wheel) {
   return (name.empty() ? "" : name + ".") + file.substr(0, file.find('.'));
 }
 
-[[noreturn]] void fail_unlinked(const fs::path& source) {
-  throw Error(ErrorKind::failed, fmt::format("setup.py compiles '{}' but links it into nothing that sagebuild saw",
-                                             source.string()));
-}
-
-std::vector<RecordedModule> read_modules(const Records& records, std::map<fs::path, RecordedSource> sources,
-                                         DirectSources direct, const RecordSettings& settings,
+// Extensions share the folder for objects: where two have a source in common, each has its own command for it, and the
+// first one's link comes before the second one's compile.
+std::vector<RecordedModule> read_modules(const std::vector<Json>& records, const RecordSettings& settings,
                                          const Toolchain& toolchain) {
   std::vector<RecordedModule> modules;
-  for (const Json& record : records.link) {
+  SourcesByObject compiled;
+  std::map<fs::path, fs::path> unlinked;  // sources by object
+  for (const Json& record : records) {
+    if (is_of(record, "ninja")) {
+      for (auto& [object, source] : read_sources(record, settings, toolchain)) {
+        unlinked[object] = source.source;
+        compiled[object] = std::move(source);
+      }
+    }
+    if (is_of(record, "compile")) {
+      if (auto source = read_direct_source(record, settings, toolchain)) {
+        // What was really compiled may have been a probe.
+        if (!record.at("done").get<bool>()) unlinked[source->object] = source->source;
+        compiled[source->object] = *std::move(source);
+      }
+    }
+    if (!is_of(record, "link")) continue;
     RecordedModule module;
     module.link_cwd = record.at("cwd").get<std::string>();
     module.link = record.at("argv").get<std::vector<std::string>>();
@@ -234,22 +244,19 @@ std::vector<RecordedModule> read_modules(const Records& records, std::map<fs::pa
     const auto output = std::ranges::find(module.link, "-o") + 1;
     module.output = path_in_wheel((module.link_cwd / *output).lexically_normal(), settings.project);
     module.name = module_name(module.output);
+    std::set<fs::path> taken;
     for (const std::string& word : module.link) {
       const fs::path object = (module.link_cwd / word).lexically_normal();
-      for (auto* known : {&sources, &direct.by_object}) {
-        const auto found = known->find(object);
-        if (found == known->end()) continue;
-        module.sources.push_back(std::move(found->second));
-        known->erase(found);
-        break;
-      }
+      const auto found = compiled.find(object);
+      if (found == compiled.end() || !taken.insert(object).second) continue;
+      module.sources.push_back(found->second);
+      unlinked.erase(object);
     }
     modules.push_back(std::move(module));
   }
-  if (!sources.empty()) fail_unlinked(sources.begin()->second.source);
-  // What was really compiled may have been a probe.
-  for (const auto& [object, source] : direct.by_object) {
-    if (direct.not_done.contains(object)) fail_unlinked(source.source);
+  if (!unlinked.empty()) {
+    throw Error(ErrorKind::failed, fmt::format("setup.py compiles '{}' but links it into nothing that sagebuild saw",
+                                               unlinked.begin()->second.string()));
   }
   std::ranges::sort(modules, {}, &RecordedModule::name);
   return modules;
@@ -257,9 +264,8 @@ std::vector<RecordedModule> read_modules(const Records& records, std::map<fs::pa
 
 fs::path only_wheel(const fs::path& folder) {
   std::vector<fs::path> wheels;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (entry.path().extension() == ".whl") wheels.push_back(entry.path());
+  for (const fs::path& path : entries_if_readable(folder)) {
+    if (path.extension() == ".whl") wheels.push_back(path);
   }
   if (wheels.size() != 1)
     throw Error(ErrorKind::failed, fmt::format("setup.py made {} wheels instead of one", wheels.size()));
@@ -267,7 +273,7 @@ fs::path only_wheel(const fs::path& folder) {
 }
 
 void require_setup_py(const fs::path& project) {
-  if (fs::is_regular_file(project / "setup.py")) return;
+  if (is_file(project / "setup.py")) return;
   throw Error(ErrorKind::failed, fmt::format("there is no setup.py in '{}'", project.string()), {},
               "sagebuild builds packages that use setuptools with torch's CUDAExtension");
 }
@@ -299,17 +305,17 @@ RecordedBuild record_setup(const RecordSettings& settings, const PythonEnv& pyth
     started = ActionCache::Clock::now();
     ran = run_setup(cache ? cache->listening(command) : command, report);
   }
-  const Records records = read_records(settings.work / "records");
+  const std::vector<Json> records = read_records(settings.work / "records");
   RecordedBuild build;
   build.wheel = only_wheel(settings.work / "wheel");
-  build.modules = read_modules(records, read_sources(records, settings, toolchain),
-                               read_direct_sources(records, settings, toolchain), settings, toolchain);
+  build.modules = read_modules(records, settings, toolchain);
   const bool links_unknown =
       std::ranges::any_of(build.modules, [](const RecordedModule& module) { return module.sources.empty(); });
   if (links_unknown) {
-    const std::string seen = records.compile.empty()
+    const auto compile = std::ranges::find_if(records, [](const Json& record) { return is_of(record, "compile"); });
+    const std::string seen = compile == records.end()
                                  ? "no compile command at all"
-                                 : shell_line(records.compile.front().at("argv").get<std::vector<std::string>>());
+                                 : shell_line(compile->at("argv").get<std::vector<std::string>>());
     throw Error(ErrorKind::failed, "setup.py compiles in a way that sagebuild does not understand",
                 {fmt::format("seen: {}", seen)},
                 "torch must compile the modules, through ninja or without, and no build step of the project's own");

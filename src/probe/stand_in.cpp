@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -12,16 +13,21 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/paths.hpp"
 
 namespace sagebuild {
 namespace {
 
 namespace fs = std::filesystem;
 
-// One file per call, named by process, since upstream runs several at once.
+// One file per call, named by time, for what a link takes is what was compiled last before it; and by process, since
+// upstream runs several at once.
 void record(const std::string& folder, const std::string& what, nlohmann::json content) {
-  content["cwd"] = fs::current_path().string();
-  write_file(fs::path(folder) / fmt::format("{}-{}.json", what, getpid()), content.dump());
+  content["cwd"] = working_folder().string();
+  content["what"] = what;
+  const auto time = std::chrono::steady_clock::now().time_since_epoch();  // since the machine started, for all processes
+  const auto nanoseconds = std::chrono::nanoseconds(time).count();
+  write_file(fs::path(folder) / fmt::format("{:020}-{}.json", nanoseconds, getpid()), content.dump());
 }
 
 int as_ninja(const std::vector<std::string>& argv, const std::string& folder) {
@@ -30,7 +36,7 @@ int as_ninja(const std::vector<std::string>& argv, const std::string& folder) {
     return 0;
   }
   const auto change = std::ranges::find(argv, "-C");
-  if (change != argv.end() && change + 1 != argv.end()) fs::current_path(*(change + 1));
+  if (change != argv.end() && change + 1 != argv.end()) go_to_folder(*(change + 1));
   record(folder, "ninja", {{"argv", argv}, {"text", read_file("build.ninja")}});
   return 0;
 }
@@ -49,7 +55,7 @@ int as_real_compiler(const std::vector<std::string>& argv, const std::string& co
 // What setuptools compiles for a module goes into build/temp.PLATFORM; a probe of what a compiler can do goes elsewhere,
 // and must be done.
 bool is_for_a_module(const fs::path& object) {
-  return std::ranges::any_of(fs::absolute(object), [](const fs::path& part) {
+  return std::ranges::any_of(absolute_path(object), [](const fs::path& part) {
     return part.native().starts_with("temp.linux");
   });
 }

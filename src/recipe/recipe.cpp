@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <set>
 
+#include "sagebuild/base/digest.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/base/toml.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 
 namespace sagebuild {
 namespace {
@@ -69,6 +71,23 @@ RecipeModule read_module(const TomlTable& table) {
   return module;
 }
 
+// "DIGEST PATH": the path is for people.
+std::set<std::string, std::less<>> read_version(const TomlTable& table) {
+  (void)table.required_text("version");
+  std::set<std::string, std::less<>> digests;
+  for (const auto& line : table.texts("files")) {
+    const std::string digest = line.substr(0, line.find(' '));
+    try {
+      digests.insert(digest_from_hex(digest).hex());
+    } catch (const Error&) {
+      table.fail(fmt::format("'{}' does not begin with a digest", line));
+    }
+  }
+  if (digests.empty()) table.fail("'files' is missing: the sources for which it was proved");
+  table.finish();
+  return digests;
+}
+
 }  // namespace
 
 const Recipe& Recipes::named(std::string_view name) const {
@@ -94,7 +113,8 @@ Recipe load_recipe(const fs::path& file) {
   if (recipe.detect.empty()) table.fail("'detect' is missing: texts that setup.py must hold");
   recipe.record_archs = table.text("record_archs").value_or("");
   recipe.may_miss = table.texts("may_miss");
-  recipe.stand_ins_proved = table.boolean("stand_ins_proved").value_or(false);
+  for (const TomlTable& version : table.tables("proved")) recipe.proved.versions.push_back(read_version(version));
+  for (auto& macro : table.texts("proved_macros")) recipe.proved.macros.insert(std::move(macro));
   for (const TomlTable& module : table.tables("module")) recipe.modules.push_back(read_module(module));
   if (const auto archs = table.text("default_archs")) {
     try {
@@ -111,11 +131,9 @@ Recipe load_recipe(const fs::path& file) {
 
 Recipes load_recipes(const fs::path& folder, const std::optional<fs::path>& extra) {
   std::vector<fs::path> files;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (entry.path().extension() == ".toml") files.push_back(entry.path());
+  for (const fs::path& path : entries_if_readable(folder)) {
+    if (path.extension() == ".toml") files.push_back(path);
   }
-  std::ranges::sort(files);
   std::vector<Recipe> recipes;
   if (extra) recipes.push_back(load_recipe(*extra));
   for (const fs::path& file : files) {

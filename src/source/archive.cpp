@@ -83,10 +83,10 @@ void unpack_member(archive* handle, archive_entry* entry, const std::filesystem:
   }
 }
 
-}  // namespace
+using Archive = std::unique_ptr<archive, ArchiveFree>;
 
-void unpack_archive(const std::filesystem::path& path, TreeWriter& tree) {
-  const std::unique_ptr<archive, ArchiveFree> handle(archive_read_new());
+Archive open_archive(const std::filesystem::path& path) {
+  Archive handle(archive_read_new());
   // Named one by one: "all" would also start programs (lrzip, lzop) for formats that the library cannot read by itself.
   archive_read_support_filter_gzip(handle.get());
   archive_read_support_filter_bzip2(handle.get());
@@ -100,7 +100,19 @@ void unpack_archive(const std::filesystem::path& path, TreeWriter& tree) {
     if (reason.starts_with("Unrecognized archive format")) refuse(path, reason);
     fail(path, reason);
   }
+  return handle;
+}
 
+}  // namespace
+
+void require_archive(const std::filesystem::path& path) {
+  const Archive handle = open_archive(path);
+  archive_entry* entry = nullptr;
+  if (archive_read_next_header(handle.get(), &entry) < ARCHIVE_WARN) refuse(path, reason_of(handle.get()));
+}
+
+void unpack_archive(const std::filesystem::path& path, TreeWriter& tree) {
+  const Archive handle = open_archive(path);
   std::size_t members = 0;
   while (true) {
     throw_if_interrupted();

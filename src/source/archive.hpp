@@ -11,4 +11,7 @@ namespace sagebuild {
 // Error{usage} for a file that is no archive. Interrupted.
 void unpack_archive(const std::filesystem::path& archive, TreeWriter& tree);
 
+// Throws Error{usage} for a file that is no archive; reads no more than its beginning.
+void require_archive(const std::filesystem::path& archive);
+
 }  // namespace sagebuild

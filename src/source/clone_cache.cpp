@@ -6,6 +6,7 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/signals.hpp"
 #include "sagebuild/vcs/transport.hpp"
 
@@ -38,8 +39,8 @@ void make_empty_clone(const fs::path& folder) {
   const TempDir temporary("clone", folder.parent_path());
   const fs::path made = temporary.path() / "clone.git";
   Repository::create_bare(made);
-  fs::remove_all(folder);
-  fs::rename(made, folder);
+  remove_path(folder);
+  move_path(made, folder);
 }
 
 // A clone is only a cache: one that does not open any more is made again.

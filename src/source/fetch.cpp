@@ -9,7 +9,9 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/secret.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/net/url.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "tree_writer.hpp"
 
 namespace fs = std::filesystem;
@@ -18,8 +20,8 @@ namespace sagebuild {
 namespace {
 
 void require_free(const fs::path& destination) {
-  if (!fs::exists(fs::symlink_status(destination))) return;
-  if (fs::is_directory(destination) && fs::is_empty(destination)) return;
+  if (!is_link(destination) && !path_exists(destination)) return;
+  if (is_folder(destination) && entries_of(destination).empty()) return;
   throw Error(ErrorKind::failed, fmt::format("the folder '{}' for the source is not empty", destination.string()));
 }
 
@@ -61,17 +63,20 @@ Checkout from_remote(const RemoteUrl& remote, const SourceSpec& spec, const fs::
 Checkout from_local_repository(const Repository& repository, const fs::path& path, const SourceSpec& spec,
                                const fs::path& root, const FetchOptions& options, Reporter& report) {
   const std::string commit = repository.resolve(full_ref(spec.ref));
-  const std::string address = repository.origin_url().value_or(fs::absolute(path).lexically_normal().string());
+  const std::string address = repository.origin_url().value_or(absolute_path(path).lexically_normal().string());
   Checkout checkout = from_repository({repository, address, false, spec.offline}, commit, root, options, report);
   checkout.ref = spec.ref.empty() ? repository.head_name().value_or("") : spec.ref;
   return checkout;
 }
 
+void require_archive_without_ref(const fs::path& path, const SourceSpec& spec) {
+  if (spec.ref.empty()) return;
+  throw Error(ErrorKind::usage, fmt::format("the archive '{}' has no ref '{}'", path.string(), spec.ref), {},
+              "leave out --ref");
+}
+
 Checkout from_archive(const fs::path& path, const SourceSpec& spec, const fs::path& root) {
-  if (!spec.ref.empty()) {
-    throw Error(ErrorKind::usage, fmt::format("the archive '{}' has no ref '{}'", path.string(), spec.ref), {},
-                "leave out --ref");
-  }
+  require_archive_without_ref(path, spec);
   TreeWriter tree(root);
   unpack_archive(path, tree);
   Checkout checkout;
@@ -81,7 +86,7 @@ Checkout from_archive(const fs::path& path, const SourceSpec& spec, const fs::pa
 }
 
 [[noreturn]] void fail_unknown(const SourceSpec& spec) {
-  const std::string shown = redacted(spec.location);
+  const std::string shown = shown_url(spec.location);
   std::string hint = "give a folder, a .tar.gz, or a git URL (https, http, git, ssh, file)";
   if (split(spec.location, "/").size() == 2 && !spec.location.starts_with('/') && !spec.location.starts_with('.')) {
     hint = fmt::format("on GitHub it would be https://github.com/{}", shown);
@@ -89,31 +94,56 @@ Checkout from_archive(const fs::path& path, const SourceSpec& spec, const fs::pa
   throw Error(ErrorKind::usage, fmt::format("there is no source '{}'", shown), {}, hint);
 }
 
-Checkout from_path(const fs::path& path, bool as_repository, const SourceSpec& spec, const fs::path& root,
-                   const FetchOptions& options, Reporter& report) {
-  if (fs::is_regular_file(path)) return from_archive(path, spec, root);
-  if (!fs::is_directory(path)) fail_unknown(spec);
-  const auto repository = Repository::open(path, {.allow_foreign_owner = options.allow_foreign_owner});
-  if (repository && (as_repository || repository->is_bare() || !spec.ref.empty())) {
-    return from_local_repository(*repository, path, spec, root, options, report);
-  }
-  if (as_repository || !spec.ref.empty()) {
+// What a folder is taken for.
+struct LocalSource {
+  std::optional<Repository> repository;
+  bool as_repository = false;  // one of its commits, not the folder as it is
+};
+
+LocalSource open_folder(const fs::path& path, bool as_repository, const SourceSpec& spec,
+                        bool allow_foreign_owner) {
+  if (!is_folder(path)) fail_unknown(spec);
+  LocalSource source{Repository::open(path, {.allow_foreign_owner = allow_foreign_owner}), false};
+  source.as_repository =
+      source.repository && (as_repository || source.repository->is_bare() || !spec.ref.empty());
+  if (!source.as_repository && (as_repository || !spec.ref.empty())) {
     throw Error(ErrorKind::usage, fmt::format("'{}' is not a git repository", path.string()), {},
                 spec.ref.empty() ? "give the folder's path to build it as it is"
                                  : "leave out --ref to build the folder as it is");
   }
-  return copy_folder(path, repository, root, options, report);
+  return source;
+}
+
+Checkout from_path(const fs::path& path, bool as_repository, const SourceSpec& spec, const fs::path& root,
+                   const FetchOptions& options, Reporter& report) {
+  if (is_file(path)) return from_archive(path, spec, root);
+  const LocalSource source = open_folder(path, as_repository, spec, options.allow_foreign_owner);
+  if (source.as_repository) return from_local_repository(*source.repository, path, spec, root, options, report);
+  return copy_folder(path, source.repository, root, options, report);
 }
 
 bool is_archive_name(std::string_view text) {
   return text.ends_with(".tar.gz") || text.ends_with(".tgz") || text.ends_with(".zip") || text.ends_with(".tar.xz");
 }
 
+void require_git_address(const RemoteUrl& remote) {
+  if (!is_archive_name(remote.url)) return;
+  throw Error(ErrorKind::usage, fmt::format("'{}' is an archive, not a git repository", remote.url), {},
+              "download it first, then give its path");
+}
+
 }  // namespace
 
-void require_source(const SourceSpec& spec) {
-  if (!parse_remote_url(spec.location) && !fs::exists(file_url_path(spec.location).value_or(spec.location)))
-    fail_unknown(spec);
+void require_source(const SourceSpec& spec, bool allow_foreign_owner) {
+  if (const auto remote = parse_remote_url(spec.location)) return require_git_address(*remote);
+  const auto file_path = file_url_path(spec.location);
+  const fs::path path = file_path.value_or(spec.location);
+  if (is_file(path)) {
+    require_archive_without_ref(path, spec);
+    return require_archive(path);
+  }
+  const LocalSource source = open_folder(path, file_path.has_value(), spec, allow_foreign_owner);
+  if (source.as_repository) (void)source.repository->resolve(full_ref(spec.ref));
 }
 
 Checkout fetch(const SourceSpec& spec, const FetchOptions& options, Reporter& report) {
@@ -121,23 +151,20 @@ Checkout fetch(const SourceSpec& spec, const FetchOptions& options, Reporter& re
     throw Error(ErrorKind::usage, "no source was given", {}, "pass --source with a URL or a folder");
   require_free(options.destination);
   report.stage(fmt::format("fetching {}", redacted(spec.location)));
-  const TempDir temporary("fetch", fs::absolute(options.destination).parent_path());
+  const TempDir temporary("fetch", absolute_path(options.destination).parent_path());
   const fs::path root = temporary.path() / "tree";
 
   Checkout checkout;
   checkout.location = redacted(spec.location);
   if (const auto remote = parse_remote_url(spec.location)) {
-    if (is_archive_name(remote->url)) {
-      throw Error(ErrorKind::usage, fmt::format("'{}' is an archive, not a git repository", remote->url), {},
-                  "download it first, then give its path");
-    }
+    require_git_address(*remote);
     checkout = from_remote(*remote, spec, root, options, report);
   } else {
     const auto file_path = file_url_path(spec.location);
     checkout = from_path(file_path.value_or(spec.location), file_path.has_value(), spec, root, options, report);
     checkout.location = redacted(spec.location);
   }
-  fs::rename(checkout.root, options.destination);
+  move_path(checkout.root, options.destination);
   checkout.root = options.destination;
   return checkout;
 }

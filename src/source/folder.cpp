@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/signals.hpp"
 
 namespace fs = std::filesystem;
@@ -22,7 +23,7 @@ bool is_left_over(const fs::path& relative) {
 }
 
 void warn_of_link(const fs::path& folder, const fs::path& relative, Reporter& report) {
-  const fs::path target = fs::read_symlink(folder / relative);
+  const fs::path target = link_target(folder / relative);
   const fs::path end = (relative.parent_path() / target).lexically_normal();
   if (target.is_absolute() || (!end.empty() && *end.begin() == "..")) {
     report.warning(
@@ -35,14 +36,14 @@ void warn_of_link(const fs::path& folder, const fs::path& relative, Reporter& re
 Checkout copy_folder(const fs::path& folder, const std::optional<Repository>& repository, const fs::path& root,
                      const FetchOptions& options, Reporter& report) {
   // Either may lie inside the folder that is copied.
-  const fs::path ours = fs::weakly_canonical(root.parent_path());
-  const fs::path cache = fs::weakly_canonical(options.cache);
-  const fs::path from = fs::canonical(folder);
+  const fs::path ours = real_path_if_any(root.parent_path());
+  const fs::path cache = real_path_if_any(options.cache);
+  const fs::path from = real_path(folder);
   copy_tree(from, root, [&](const fs::path& relative) {
     throw_if_interrupted();
     const fs::path place = from / relative;
     if (is_left_over(relative) || place == ours || place == cache) return false;
-    if (fs::is_symlink(place)) warn_of_link(from, relative, report);
+    if (is_link(place)) warn_of_link(from, relative, report);
     return true;
   });
 

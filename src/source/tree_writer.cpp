@@ -12,6 +12,7 @@
 #include "sagebuild/base/scope.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 
 namespace fs = std::filesystem;
 
@@ -154,7 +155,7 @@ fs::path TreeWriter::finish(bool strip_top) {
   const fs::path tree = strip_top ? only_folder_or(root_) : root_;
   for (const Link& link : links_) make_link(link, tree);
   // Text alone does not show where a chain of links ends.
-  const fs::path real_tree = fs::canonical(tree);
+  const fs::path real_tree = real_path(tree);
   for (const Link& link : links_) {
     std::error_code circle;
     const fs::path end = fs::weakly_canonical(root_ / link.path, circle);
@@ -164,12 +165,11 @@ fs::path TreeWriter::finish(bool strip_top) {
 }
 
 fs::path TreeWriter::only_folder_or(const fs::path& fallback) const {
-  std::vector<fs::directory_entry> entries;
-  for (const auto& entry : fs::directory_iterator(root_)) entries.push_back(entry);
-  if (entries.size() != 1 || !entries.front().is_directory()) return fallback;
+  const std::vector<fs::path> entries = entries_of(root_);
+  if (entries.size() != 1 || !is_folder(entries.front())) return fallback;
   const bool link_beside = std::ranges::any_of(
-      links_, [&](const Link& link) { return !is_within(root_ / link.path, entries.front().path()); });
-  return link_beside ? fallback : entries.front().path();
+      links_, [&](const Link& link) { return !is_within(root_ / link.path, entries.front()); });
+  return link_beside ? fallback : entries.front();
 }
 
 }  // namespace sagebuild

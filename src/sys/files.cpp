@@ -13,52 +13,41 @@
 
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/signals.hpp"
+#include "sys/fail.hpp"
+#include "sys/living.hpp"
 
 namespace sagebuild {
 namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void fail(std::string_view what, const fs::path& path, int number) {
-  std::string hint;
-  if (number == ENOSPC || number == EDQUOT) {
-    hint = fmt::format("the disk that holds '{}' is full: free some space, or choose another folder",
-                       path.parent_path().string());
-  } else if (number == EACCES || number == EPERM || number == EROFS) {
-    hint = "check the permissions of that folder, or choose another one";
-  } else if (number == ENOTDIR || number == EEXIST) {
-    hint = "something that is no folder has that name: move it away, or choose another name";
-  }
-  throw Error(ErrorKind::failed, fmt::format("cannot {} '{}'", what, path.string()), {errno_text(number)}, hint);
-}
-
-// Says that a folder is a TempDir's. Its lock ends with the process, however that ends.
-constexpr const char* kMark = ".sagebuild-temporary";
-
-// The mark appears locked: nobody may find it free before. -1 where it cannot be locked; then the folder is not swept.
-int locked_mark(const fs::path& folder) {
-  const fs::path fresh = folder / fmt::format("{}.new", kMark);
-  const int fd = open(fresh.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && rename(fresh.c_str(), (folder / kMark).c_str()) == 0) return fd;
-  unlink(fresh.c_str());
-  if (fd >= 0) close(fd);
-  return -1;
-}
-
-// The mark goes last, so that a folder half removed is still known for what it is.
-void remove_marked(const fs::path& folder) {
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored))
-    if (entry.path().filename() != kMark) fs::remove_all(entry.path(), ignored);
-  fs::remove_all(folder, ignored);
-}
-
 // The file that a link points to, so that a write replaces the file and not the link.
 fs::path followed(const fs::path& path) {
   std::error_code error;
   const fs::path target = fs::canonical(path, error);
   return error ? path : target;
+}
+
+void copy_below(const fs::path& from, const fs::path& to, const fs::path& below,
+                const std::function<bool(const fs::path&)>& keep) {
+  make_folders(to / below);
+  for (const fs::path& path : entries_of(from / below)) {
+    throw_if_interrupted();
+    const fs::path relative = below / path.filename();
+    if (keep && !keep(relative)) continue;
+    std::error_code error;
+    if (is_link(path)) {
+      fs::copy_symlink(path, to / relative, error);
+    } else if (is_folder(path)) {
+      fs::create_directory(to / relative, path, error);
+      if (!error) copy_below(from, to, relative, keep);
+    } else if (is_file(path)) {
+      fs::copy_file(path, to / relative, error);
+    }
+    if (error) fail("copy to", to / relative, error.value());
+  }
 }
 
 }  // namespace
@@ -123,27 +112,11 @@ void require_writable_folder(const fs::path& path, std::string_view purpose) {
 }
 
 void copy_tree(const fs::path& from, const fs::path& to, const std::function<bool(const fs::path&)>& keep) {
-  make_folders(to);
-  for (auto entry = fs::recursive_directory_iterator(from); entry != fs::recursive_directory_iterator(); ++entry) {
-    throw_if_interrupted();
-    const fs::path relative = entry->path().lexically_relative(from);
-    if (keep && !keep(relative)) {
-      if (entry->is_directory()) entry.disable_recursion_pending();
-      continue;
-    }
-    std::error_code error;
-    if (entry->is_symlink())
-      fs::copy_symlink(entry->path(), to / relative, error);
-    else if (entry->is_directory())
-      fs::create_directory(to / relative, entry->path(), error);
-    else if (entry->is_regular_file())
-      fs::copy_file(entry->path(), to / relative, error);
-    if (error) fail("copy to", to / relative, error.value());
-  }
+  copy_below(from, to, "", keep);
 }
 
 std::uint64_t free_disk(const fs::path& path) {
-  fs::path nearest = fs::absolute(path);
+  fs::path nearest = absolute_path(path);
   std::error_code error;
   while (!fs::exists(nearest, error) && nearest.has_relative_path()) nearest = nearest.parent_path();
   return fs::space(nearest, error).available;
@@ -195,38 +168,37 @@ TempDir::TempDir(TempDir&& other) noexcept
 
 void TempDir::keep() {
   kept_ = true;
-  unlink((path_ / kMark).c_str());
+  unmark(path_);
 }
 
 void TempDir::sweep_if_killed() {
-  if (!kept_) mark_ = locked_mark(path_);
+  if (!kept_) mark_ = mark_as_living(path_);
 }
 
 void sweep_temp_dirs() {
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(environment_value("TMPDIR").value_or("/tmp"), ignored)) {
-    struct stat status {};
-    if (lstat(entry.path().c_str(), &status) != 0 || !S_ISDIR(status.st_mode) || status.st_uid != geteuid()) continue;
-    const int mark = open((entry.path() / kMark).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (mark < 0) continue;
-    if (flock(mark, LOCK_EX | LOCK_NB) == 0) remove_marked(entry.path());
-    close(mark);
-  }
+  std::error_code error;
+  const std::string all = environment_value("TMPDIR").value_or("/tmp");
+  for (fs::directory_iterator entry(all, error), end; !error && entry != end; entry.increment(error))
+    remove_if_ended(entry->path());
 }
 
 FileLock::FileLock(const fs::path& path, const std::function<void()>& on_wait) {
   make_folders(path.parent_path());
   fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (fd_ < 0) fail("lock", path, errno);
-  if (flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
-  if (on_wait) on_wait();
+  bool said = false;
   // Polled, because a blocking flock would miss a signal that came just before it.
   while (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
-    if (interrupted() != 0) {
-      close(fd_);
-      throw_if_interrupted();
+    const int number = errno;
+    if (number == EWOULDBLOCK && interrupted() == 0) {
+      if (on_wait && !said) on_wait();
+      said = true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      continue;
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    close(fd_);
+    throw_if_interrupted();
+    fail("lock", path, number);
   }
 }
 
@@ -235,26 +207,26 @@ FileLock::~FileLock() { close(fd_); }
 fs::path home_folder() { return environment_value("HOME").value_or("/tmp"); }
 
 fs::path cache_folder() {
-  if (const auto folder = environment_value("SAGEBUILD_CACHE_DIR")) return fs::absolute(*folder);
-  if (const auto folder = environment_value("XDG_CACHE_HOME")) return fs::absolute(*folder) / "sagebuild";
+  if (const auto folder = environment_value("SAGEBUILD_CACHE_DIR")) return absolute_path(*folder);
+  if (const auto folder = environment_value("XDG_CACHE_HOME")) return absolute_path(*folder) / "sagebuild";
   return home_folder() / ".cache" / "sagebuild";
 }
 
-fs::path running_binary() { return fs::read_symlink("/proc/self/exe"); }
+fs::path running_binary() { return link_target("/proc/self/exe"); }
 
 std::string program_version() { return SAGEBUILD_VERSION; }
 
 fs::path data_folder() {
   std::vector<fs::path> candidates;
   if (const auto folder = environment_value("SAGEBUILD_DATA_DIR")) {
-    if (fs::is_directory(fs::path(*folder) / "patches")) return fs::weakly_canonical(*folder);
+    if (is_there(fs::path(*folder) / "patches")) return real_path_if_any(*folder);
     throw Error(ErrorKind::environment, fmt::format("cannot use SAGEBUILD_DATA_DIR, which is '{}'", *folder),
                 {"there is no folder 'patches' in it"}, "unset it, or set it to the folder that holds patches/");
   }
   candidates.push_back(running_binary().parent_path().parent_path() / "share" / "sagebuild");
   candidates.emplace_back(SAGEBUILD_SOURCE_DATA);
   for (const fs::path& candidate : candidates) {
-    if (fs::is_directory(candidate / "patches")) return fs::weakly_canonical(candidate);
+    if (is_there(candidate / "patches")) return real_path_if_any(candidate);
   }
   throw Error(ErrorKind::environment, "cannot find sagebuild's own data (patches/)",
               {fmt::format("looked beside '{}'", running_binary().string())},

@@ -4,25 +4,16 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/net/url.hpp"
 
 namespace sagebuild {
 namespace {
 
 constexpr std::array<std::string_view, 4> kSchemes = {"https", "http", "git", "ssh"};
-
-std::string percent_decoded(std::string_view text) {
-  std::string result;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto value =
-        text[i] == '%' && i + 2 < text.size() + 0U ? to_integer(text.substr(i + 1, 2), 16) : std::nullopt;
-    result += value ? static_cast<char>(*value) : text[i];
-    if (value) i += 2;
-  }
-  return result;
-}
 
 // "user@host:path", where a colon comes before the first slash; "./a:b" and "C:/x" are paths.
 bool is_scp_like(std::string_view text) {
@@ -35,29 +26,22 @@ bool is_scp_like(std::string_view text) {
 
 std::optional<RemoteUrl> parse_remote_url(std::string_view text) {
   take_prefix(text, "git+");
-  const auto scheme_end = text.find("://");
-  if (scheme_end == std::string_view::npos) {
+  if (text.find("://") == std::string_view::npos) {
     if (!is_scp_like(text)) return std::nullopt;
-    return RemoteUrl{"ssh", std::string(text), std::string(text.substr(0, text.find('@'))), Secret()};
+    const auto at = text.find('@');
+    return RemoteUrl{"ssh", std::string(text), std::string(text.substr(0, at)), Secret(),
+                     std::string(text.substr(at + 1, text.find(':') - at - 1)), "22"};
   }
-  const std::string scheme = lower(text.substr(0, scheme_end));
-  if (std::ranges::find(kSchemes, scheme) == kSchemes.end()) return std::nullopt;
-
-  std::string_view rest = text.substr(scheme_end + 3);
-  const std::string_view authority = rest.substr(0, rest.find('/'));
-  const auto at = authority.rfind('@');
-  if (at == std::string_view::npos) return RemoteUrl{scheme, scheme + "://" + std::string(rest), "", Secret()};
-
-  const std::string_view user_info = authority.substr(0, at);
-  rest.remove_prefix(at + 1);
-  const auto colon = user_info.find(':');
-  const std::string user = percent_decoded(user_info.substr(0, colon));
-  const std::string password = colon == std::string_view::npos ? "" : percent_decoded(user_info.substr(colon + 1));
-  if (scheme == "ssh") return RemoteUrl{scheme, fmt::format("ssh://{}@{}", user, rest), user, Secret(password)};
-  // A lone user in an http URL is how tokens are handed over, so it counts as the secret.
-  const bool token_alone = password.empty();
-  return RemoteUrl{scheme, scheme + "://" + std::string(rest), token_alone ? "x-access-token" : user,
-                   Secret(token_alone ? user : password)};
+  auto url = parse_url(std::string(text));
+  if (!url || std::ranges::find(kSchemes, url->scheme) == kSchemes.end()) return std::nullopt;
+  RemoteUrl remote{url->scheme, url->plain, url->user, std::move(url->password), url->host, url->port};
+  if (remote.scheme == "ssh") {
+    remote.url = url->ssh;
+  } else if (!remote.user.empty() && remote.password.empty()) {
+    // A lone user in an http URL is how tokens are handed over, so it counts as the secret.
+    remote.password = Secret(std::exchange(remote.user, "x-access-token"));
+  }
+  return remote;
 }
 
 std::optional<std::string> file_url_path(std::string_view text) {

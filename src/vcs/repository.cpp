@@ -114,7 +114,8 @@ Repository Repository::create_bare(const std::filesystem::path& path) {
 bool Repository::is_bare() const {
   // Without a config file libgit2 takes the folder around for a work tree; git looks for .git there.
   const char* work = git_repository_workdir(state_->handle.get());
-  return work == nullptr || !std::filesystem::exists(std::filesystem::path(work) / ".git");
+  std::error_code ignored;
+  return work == nullptr || !std::filesystem::exists(std::filesystem::path(work) / ".git", ignored);
 }
 
 std::filesystem::path Repository::git_folder() const { return git_repository_path(state_->handle.get()); }

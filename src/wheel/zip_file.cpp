@@ -50,6 +50,15 @@ std::pair<zip_uint16_t, zip_uint16_t> dos_time(std::int64_t epoch_seconds) {
   return {static_cast<zip_uint16_t>(clock), static_cast<zip_uint16_t>(date)};
 }
 
+// The first file of `module`, as it lies compressed there.
+zip_source_t* compressed_source(zip_t* archive, zip_t* module) {
+#if LIBZIP_VERSION_MAJOR > 1 || LIBZIP_VERSION_MINOR >= 10  // the old name is deprecated from there on
+  return zip_source_zip_file(archive, module, 0, ZIP_FL_COMPRESSED, 0, -1, nullptr);
+#else
+  return zip_source_zip(archive, module, 0, ZIP_FL_COMPRESSED, 0, -1);
+#endif
+}
+
 }  // namespace
 
 std::map<std::string, ZipEntry> read_zip(const std::filesystem::path& path) {
@@ -91,7 +100,7 @@ void write_zip(const std::filesystem::path& path, const std::vector<std::pair<st
       source = zip_source_buffer(archive, entry.content.data(), entry.content.size(), 0);
     } else {
       sources.push_back(open_zip(entry.compressed, ZIP_RDONLY, "read a module of"));
-      source = zip_source_zip(archive, sources.back(), 0, ZIP_FL_COMPRESSED, 0, -1);
+      source = compressed_source(archive, sources.back());
     }
     const zip_int64_t index = source == nullptr ? -1 : zip_file_add(archive, name.c_str(), source, ZIP_FL_ENC_UTF_8);
     if (index < 0) {

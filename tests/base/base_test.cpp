@@ -28,6 +28,8 @@ TEST_CASE("shell words are read as a POSIX shell reads them, and written back") 
 TEST_CASE("the nearest known word is offered only when it is near") {
   CHECK(nearest("blackwel", {"Ada", "blackwell", "hopper"}) == "blackwell");
   CHECK_FALSE(nearest("zebra", {"Ada", "blackwell"}));
+  CHECK_FALSE(nearest("all", {"ada"}));
+  CHECK(nearest("nmae", {"name"}) == "name");  // two letters swapped are one slip
 }
 
 TEST_CASE("digests are those of sha256sum, in both spellings") {
@@ -64,6 +66,10 @@ TEST_CASE("a short secret marks no other text, and still stands in no URL and no
        {"https://u:p?q@host/x", "https://u:p#q@host/x", "https://u:p/q@host/x", "https://u:p@q@host/x"})
     CHECK(redacted(text) == "https://***@host/x");
   CHECK(redacted("http://host:8080/a@b http://[::1]:80/a@b") == "http://host:8080/a@b http://[::1]:80/a@b");
+  // Without a scheme, too, but not what only looks like it.
+  CHECK(redacted("cache-remote  bob:pw@host  'b.x:p@w/y@host:a/b'") == "cache-remote  ***@host  '***@host:a/b'");
+  for (const char* text : {"git@host:a/b", "/tmp/a:b@c", "std::f@plt", "foo@@GLIBC_2.2", "ld: main.o: f@V1", "a:@b"})
+    CHECK(redacted(text) == text);
   CHECK(redacted("authorization: Basic dTpl\r\nX: y") == "authorization: Basic ***\r\nX: y");
 }
 
@@ -88,5 +94,7 @@ TEST_CASE("every occurrence is replaced, and an empty one occurs nowhere") {
   CHECK(replaced("aa", "a", "aa") == "aaaa");
   CHECK(replaced("abc", "", "x") == "abc");
 }
+
+TEST_CASE("a test case that cannot run here", "[.planted]") { SKIP_HERE("planted"); }
 
 }  // namespace sagebuild

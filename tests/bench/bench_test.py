@@ -12,8 +12,10 @@ import unittest
 BENCH = pathlib.Path(__file__).resolve().parents[2] / "bench"
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(BENCH))
+sys.path.insert(0, str(BENCH.parent / "tests" / "support"))
 import cases
 import measure
+import skips
 
 loader = importlib.machinery.SourceFileLoader("bench_run", str(BENCH / "run"))
 run = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench_run", loader))
@@ -188,4 +190,4 @@ class Sources(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    skips.run_tests()

@@ -105,7 +105,7 @@ TEST_CASE("cache clear, gc and verify remove what the cache made, and nothing th
            fs::exists(root / "history/.profile.backup");
   };
   CHECK(program({"verify"}).exit_code == 0);
-  CHECK(program({"gc", "--cache-limit", "1"}).ok());
+  CHECK(program({"gc", "--cache-limit", "1k"}).ok());
   CHECK(program({"clear"}).ok());
   CHECK(theirs(program.folder));
   CHECK(program.json({"stat"}).at("total_bytes") == 0);
@@ -114,7 +114,7 @@ TEST_CASE("cache clear, gc and verify remove what the cache made, and nothing th
   write_file(elsewhere / "cas" / digest.substr(0, 2) / digest, "has a digest's name");
   const auto refused = [&] {
     for (const std::vector<std::string>& words :
-         {std::vector<std::string>{"clear"}, {"gc", "--cache-limit", "1"}, {"verify"}}) {
+         {std::vector<std::string>{"clear"}, {"gc", "--cache-limit", "1k"}, {"verify"}}) {
       const ProcessResult result = program(words);
       INFO(result.diagnostics);
       CHECK(result.exit_code == 1);

@@ -17,7 +17,7 @@ constexpr int kCannot = 77;  // this machine does not let us try
 // Says in words what an exit status of in_child means.
 void check_child(int status, const std::string& what) {
   if (status == kCannot) {
-    WARN("not tested, this machine does not allow it: " << what);
+    note_skip("this machine does not allow it: " + what);
   } else {
     CHECK(status == 0);
   }

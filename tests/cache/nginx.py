@@ -5,6 +5,7 @@ Prints {"skip": reason} where there is no nginx. Ends when standard input closes
 """
 
 import json
+import os
 import pathlib
 import shutil
 import socket
@@ -68,7 +69,7 @@ def wait_until_open(process, port):
 
 
 def main(root):
-    nginx = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+    nginx = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
     if nginx is None:
         print(json.dumps({"skip": "there is no nginx"}), flush=True)
         return

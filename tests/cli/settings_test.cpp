@@ -57,12 +57,32 @@ TEST_CASE("values are read as what they are, or refused with their origin") {
   };
   CHECK(with("memory", "4G").size("memory") == 4'000'000'000U);
   CHECK(with("memory", "512 MB").size("memory") == 512'000'000U);
-  CHECK(with("memory", "1000").size("memory") == 1000U);
+  CHECK(with("memory", "1.5G").size("memory") == 1'500'000'000U);
+  CHECK(with("memory", "2GiB").size("memory") == 2'147'483'648U);
+  CHECK(with("memory", "16000000000").size("memory") == 16'000'000'000U);
+  CHECK_THROWS_MATCHES(with("memory", "16").size("memory"), Error,
+                       says("'16' names no unit (memory, from --memory)").hints("write 16G for gigabytes"));
+  for (const char* bad : {"-1G", "G", "1.5.2G", "1e3G", "nanG", "infG", "99999999999T"})
+    CHECK_THROWS_MATCHES(with("memory", bad).size("memory"), Error, says("is not a size such as 4G"));
   CHECK_THROWS_MATCHES(with("memory", "much").size("memory"), Error,
                        says("'much' is not a size such as 4G (memory, from --memory)"));
   CHECK_THROWS_MATCHES(with("jobs", "0").number("jobs"), Error, says("'0' is not a whole number from 1"));
   CHECK_THROWS_MATCHES(with("offline", "maybe").enabled("offline"), Error, says("'maybe' is not yes or no"));
   CHECK_FALSE(with("offline", "off").enabled("offline"));
+}
+
+TEST_CASE("all settings are shown, those that nobody set too") {
+  const std::string table = Settings::merge(kSpecs, {{"jobs", "2"}}, {}, std::nullopt, kKnown).table();
+  CHECK(table == "arch     -     not set\noutput   dist  default\njobs     2     --jobs\nmemory   -     not set\n"
+                 "offline  -     not set\n");
+}
+
+TEST_CASE("a variable of ours that no setting has is named, with the nearest that has one") {
+  const auto unknown = unknown_variables(
+      {{"SAGEBUILD_ARCHS", "8.9"}, {"SAGEBUILD_ARCH", "8.9"}, {"SAGEBUILD_CACHE_DIR", "/x"}, {"ARCHS", "x"}}, kKnown);
+  REQUIRE(unknown.size() == 1);
+  CHECK(unknown[0].name == "SAGEBUILD_ARCHS");
+  CHECK(unknown[0].near == "SAGEBUILD_ARCH");
 }
 
 }  // namespace sagebuild

@@ -1,6 +1,7 @@
 """Bad input: each case ends with its exit code, a message that names the object, a hint, and nothing half-written."""
 
 import os
+import pathlib
 import shutil
 import socket
 import subprocess
@@ -46,6 +47,43 @@ class Source(support.EndToEnd):
         shutil.rmtree(package / ".git")
         self.assert_fails(self.build(package, "--ref", "main"), USAGE, "tiny")
         self.assert_nothing_left()
+
+
+class BeforeAnythingIsFetched(support.EndToEnd):
+    """No environment is there, and none can be made (--offline): what is wrong is told all the same, for it is looked at first."""
+
+    def refused(self, code, *arguments, says, command="build"):
+        outcome = self.run_sagebuild(command, "--offline", *arguments)
+        self.assert_fails(outcome, code, *says)
+        self.assertEqual(list((self.world / "cache").rglob("envs/*")), [])
+        self.assert_nothing_left()
+
+    def test_what_is_known_without_it(self):
+        package = support.tiny_package(self.world / "tiny")
+        (self.world / "notes.txt").write_text("no source\n")
+        (self.world / "empty").mkdir()
+        (self.world / "plain").mkdir()
+        for code, arguments, says in (
+                (USAGE, ["--source", package, "--arch", "5.0"], ["'5.0'"]),
+                (USAGE, ["--source", self.world / "nowhere"], ["nowhere"]),
+                (USAGE, ["--source", package, "--ref", "no-such-branch"], ["'no-such-branch'"]),
+                (USAGE, ["--source", self.world / "plain", "--ref", "main"], ["not a git repository"]),
+                (USAGE, ["--source", self.world / "notes.txt"], ["not a source archive"]),
+                (USAGE, ["--source", package, "--recipe", "minisge"], ["'minisge'", "minisage"]),
+                (ENVIRONMENT, ["--source", package, "--cuda-home", self.world / "empty"], [str(self.world / "empty")]),
+                (ENVIRONMENT, ["--source", package, "--torch", "2.11.0", "--cuda", "12.8"], ["download.pytorch.org/whl/cu128"])):
+            with self.subTest(arguments=arguments):
+                self.refused(code, *arguments, says=says)
+
+    @support.require(not list(pathlib.Path("/usr/local").glob("cuda*12*")), "a CUDA 12 toolkit would do")
+    def test_a_torch_without_toolkit(self):
+        self.refused(ENVIRONMENT, "--torch", "2.8.0", says=["torch 2.8.0 needs a CUDA 12 toolkit"])
+
+    def test_a_plan_makes_no_environment_unasked(self):
+        self.refused(ENVIRONMENT, command="plan", says=["2.8 GB", "5.1 GB", str(self.world / "cache"), " are free", "--create-env", "--yes"])
+        for flag in ("--create-env", "--yes"):
+            outcome = self.run_sagebuild("plan", "--offline", flag)
+            self.assertIn("2.8 GB to fetch", outcome.stderr, outcome)  # announced, then tried
 
 
 class SetupPy(support.EndToEnd):
@@ -151,9 +189,9 @@ class Environment(support.EndToEnd):
         self.assert_fails(outcome, USAGE, "'12.00'")
         self.assert_nothing_left()
 
-    def test_architecture_too_old_for_the_code(self):
-        outcome = self.build_with(support.torch_python(), arch="7.5")
-        self.assert_fails(outcome, USAGE, "7.5", "8.0")
+    def test_architecture_too_old_for_the_toolkit(self):
+        outcome = self.build_with(support.torch_python(), arch="7.0")
+        self.assert_fails(outcome, ENVIRONMENT, "7.0 went away in CUDA 13.0")
         self.assert_nothing_left()
 
 
@@ -178,14 +216,9 @@ class Output(support.EndToEnd):
         self.assert_fails(outcome, FAILED, str(self.out))
         self.assert_nothing_left()
 
-    def full(self, folder, kilobytes):
-        """A prefix that runs a command with `folder` on a file system of that size, seen by the command alone."""
-        mount = f'mount -t tmpfs -o size={kilobytes}k none "{folder}" && exec "$@"'
-        return ["unshare", "-m", "sh", "-c", mount, "sh"]
-
     @support.require(support.can_mount(), "no mount namespace without root")
     def test_output_disk_full(self):
-        outcome = self.build(self.package, prefix=self.full(self.out, 4))
+        outcome = self.build(self.package, prefix=support.mounted(self.out, "size=4k"))
         self.assert_fails(outcome, FAILED, "No space left on device", str(self.out))
 
     @support.require(support.can_mount(), "no mount namespace without root")
@@ -193,7 +226,7 @@ class Output(support.EndToEnd):
         # Full while the source is copied, while setup.py runs, and while the toolkit or its test compiles: never its own fault.
         for kilobytes in (16, 64, 1000):
             with self.subTest(kilobytes=kilobytes):
-                outcome = self.build(self.package, prefix=self.full(self.world / "tmp", kilobytes),
+                outcome = self.build(self.package, prefix=support.mounted(self.world / "tmp", f"size={kilobytes}k"),
                                      SAGEBUILD_CACHE_DIR=str(self.world / "cache"))
                 self.assert_fails(outcome, FAILED, "No space left on device", "is full: free some space")
                 self.assert_nothing_left()
@@ -205,9 +238,62 @@ class Output(support.EndToEnd):
         self.out.mkdir()
         kernel = self.package / "csrc" / "kernel.cu"
         kernel.write_text(kernel.read_text() + "__global__ void another(int* p) { *p = 2; }\n")
-        outcome = self.build(self.package, prefix=self.full(self.world / "tmp", 700))
+        outcome = self.build(self.package, prefix=support.mounted(self.world / "tmp", "size=700k"))
         self.assert_fails(outcome, FAILED, "No space left on device", "a disk is full: free some space")
         self.assert_nothing_left()
+
+
+class Refused(support.EndToEnd):
+    """What the system refuses is an error that names the path, the reason and the next step, whichever command meets it."""
+
+    def closed(self, name):
+        folder = self.world / name
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o000)
+        self.addCleanup(folder.chmod, 0o755)
+        return folder
+
+    def refused(self, *arguments, **variables):
+        # Root may look everywhere; without these two capabilities it is held by the modes like everybody.
+        prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+        return self.run_sagebuild(*arguments, prefix=prefix, **variables)
+
+    def assert_names(self, outcome, path):
+        self.assertIn(outcome.code, (1, 3), outcome)
+        self.assertIn(str(path), outcome.stderr + outcome.stdout, outcome)
+        self.assertIn("Permission denied", outcome.stderr + outcome.stdout, outcome)
+        self.assertNotIn("sagebuild itself failed", outcome.stderr, outcome)
+
+    def test_a_cache_folder_that_cannot_be_read(self):
+        cache = self.closed("their-cache")
+        package = support.tiny_package(self.world / "tiny")
+        for command in (["env", "ls"], ["env", "rm", "--name", "x"], ["doctor", "--offline"], ["cache", "stat"],
+                        ["plan", "--source", package, "--arch", "8.9"], ["build", "--source", package, "--arch", "8.9"]):
+            with self.subTest(command=command):
+                self.assert_names(self.refused(*command, XDG_CACHE_HOME=str(cache)), cache)
+
+    def test_a_python_in_a_folder_of_somebody_else(self):
+        folder = self.closed("theirs")
+        for python in (folder / "bin" / "python", folder / "venv"):
+            for command in (["doctor", "--offline"], ["plan", "--source", self.world, "--arch", "8.9"]):
+                with self.subTest(python=python, command=command):
+                    self.assert_names(self.refused(*command, "--python", python), python)
+
+    def test_a_source_in_a_folder_of_somebody_else(self):
+        folder = self.closed("theirs")
+        self.assert_names(self.refused("plan", "--source", folder / "project", "--arch", "8.9"), folder / "project")
+
+    def test_a_toolkit_in_a_folder_of_somebody_else(self):
+        folder = self.closed("theirs")
+        self.assert_names(self.refused("plan", "--source", self.world, "--arch", "8.9", "--python", support.torch_python(),
+                                       "--cuda-home", folder / "cuda"), folder / "cuda")
+
+    def test_part_of_a_source_that_cannot_be_read(self):
+        package = support.tiny_package(self.world / "tiny")
+        (package / "data").mkdir()
+        self.closed("tiny/data")
+        self.assert_names(self.refused("plan", "--source", package, "--arch", "8.9", "--python", support.torch_python()),
+                          package / "data")
 
 
 if __name__ == "__main__":

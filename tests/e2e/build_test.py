@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import textwrap
@@ -67,6 +68,18 @@ class Build(support.EndToEnd):
         document = json.loads(outcome.stdout)
         self.assertEqual(document["schema"], "sagebuild.build/1")
         self.assertTrue(pathlib.Path(document["wheel"]).exists())
+        self.assertNotIn(str(self.world / "tmp"), outcome.stdout, "a path of a folder that is gone")
+        self.assertEqual([source["source"] for source in document["plan"]["modules"][0]["sources"]], ["csrc/binding.cpp", "csrc/kernel.cu"])
+        again = json.loads(self.build(self.package, "--json").stdout)
+        self.assertEqual(again["cached"], again["steps"], again)
+
+    def test_a_line_for_each_source_and_module(self):
+        """Not for each of their dozens of steps, and counted to a total that stays: -v has all."""
+        lines = re.findall(r"^\[(\d)/(\d)\] (.*)$", self.build(self.package).stderr, re.MULTILINE)
+        self.assertEqual([(done, total) for done, total, _ in lines], [("1", "3"), ("2", "3"), ("3", "3")], lines)
+        self.assertEqual({text.split("  ")[0] for _, _, text in lines[:2]}, {"compile _kernel binding.cpp", "compile _kernel kernel.cu"})
+        self.assertTrue(lines[2][2].startswith("module tiny._kernel"), lines)
+        self.assertIn("ptxas sm_80 _kernel kernel.cu", self.build(self.package, "-v", arch="8.0").stderr)
 
     def test_json_on_failure(self):
         outcome = self.build(self.package, "--json", arch="9.9")
@@ -146,6 +159,88 @@ class OtherSources(support.EndToEnd):
                                     support.torch_python())
         self.assertEqual(strict.code, 1, strict)
         self.assertIn("cannot patch 'setup.py'", strict.stderr)
+
+
+class CommonSource(support.EndToEnd):
+    def test_each_module_has_its_own_object_of_a_source_that_two_have_in_common(self):
+        """setuptools gives both objects one name. Code of the first module in the second would be a wheel that looks right."""
+        package = support.tiny_package(self.world / "tiny", setup="""\
+            from setuptools import setup
+            from torch.utils.cpp_extension import BuildExtension, CUDAExtension
+            modules = [CUDAExtension(name, ["csrc/common.cu"], extra_compile_args={"nvcc": [f"-DVALUE={value}"]})
+                       for name, value in (("first", 111), ("second", 222))]
+            setup(name="tiny", version="1.0", ext_modules=modules, cmdclass={"build_ext": BuildExtension})
+            """, extra_sources=[("csrc/common.cu", """\
+            __global__ void k(int* p) { *p = VALUE; }
+            extern "C" __attribute__((visibility("default"))) int value(int* p) { if (p) k<<<1, 1>>>(p); return VALUE; }
+            """)])
+        for _ in range(2):  # and so from the cache
+            outcome = self.build(package)
+            self.assertEqual(outcome.code, 0, outcome)
+            shutil.rmtree(self.world / "unpacked", ignore_errors=True)
+            with zipfile.ZipFile(outcome.stdout.strip()) as wheel:
+                wheel.extractall(self.world / "unpacked")
+            for name, value in (("first", 111), ("second", 222)):
+                module = next((self.world / "unpacked").glob(f"{name}.*.so"))
+                program = "import ctypes, sys, torch; print(ctypes.CDLL(sys.argv[1]).value(None))"
+                answer = subprocess.run([support.torch_python(), "-c", program, module], capture_output=True, text=True)
+                self.assertEqual(answer.stdout, f"{value}\n", answer.stderr)
+
+    def test_two_sources_of_one_object_are_refused_before_anything_is_compiled(self):
+        package = support.tiny_package(self.world / "tiny", extra_sources=[("csrc/kernel.cpp", "int a;\n")], setup="""\
+            from setuptools import setup
+            from torch.utils.cpp_extension import BuildExtension, CUDAExtension
+            setup(name="tiny", version="1.0", cmdclass={"build_ext": BuildExtension},
+                  ext_modules=[CUDAExtension("tiny._kernel", ["csrc/kernel.cu", "csrc/kernel.cpp"])])
+            """)
+        self.assert_fails(self.build(package), 1, "'csrc/kernel.cpp' and 'csrc/kernel.cu' of one extension")
+
+
+class OtherNvcc(support.EndToEnd):
+    """The next release of CUDA: a dry run that is not understood. nvcc then compiles in one piece, and the build is made."""
+
+    def toolkit(self, dry_run):
+        """The real one, with an nvcc that does this for --dryrun."""
+        found = shutil.which("nvcc")
+        real = pathlib.Path(found).resolve().parents[1] if found else support.torch_packages() / "nvidia" / "cu13"
+        home = self.world / "cuda"
+        (home / "bin").mkdir(parents=True)
+        for folder, names in ((home, real), (home / "bin", real / "bin")):
+            for entry in names.iterdir():
+                if entry.name not in ("bin", "nvcc"):
+                    (folder / entry.name).symlink_to(entry)
+        nvcc = home / "bin" / "nvcc"
+        nvcc.write_text(f'#!/bin/sh\nreal={real / "bin" / "nvcc"}\ncase " $* " in *" --dryrun "*) {dry_run};; esac\n'
+                        'exec "$real" "$@"\n')
+        nvcc.chmod(0o755)
+        return home
+
+    def assert_builds(self, home, reason):
+        package = support.tiny_package(self.world / "tiny")
+        outcome = self.build(package, "--cuda-home", home, arch="8.9 12.0+PTX")
+        self.assertEqual(outcome.code, 0, outcome)
+        self.assertIn("compiled by nvcc in one piece", outcome.stderr)
+        self.assertIn(reason, outcome.stderr)
+        # A script may run any nvcc, so nobody knows what the results depend on.
+        self.assertIn("kernel.cu is not kept in the cache", outcome.stderr)
+        folder = self.world / "unpacked"
+        with zipfile.ZipFile(outcome.stdout.strip()) as wheel:
+            wheel.extractall(folder)
+        self.assertEqual(gpu_images.images(next(folder.rglob("_kernel*.so"))), {"sm_89", "sm_120", "compute_120"})
+        return folder
+
+    def test_one_more_command(self):
+        home = self.toolkit('"$real" "$@"; code=$?; echo "#$ tileir -arch=sm_89 in -o out" >&2; exit $code')
+        folder = self.assert_builds(home, "tileir")
+        program = "import torch, tiny; print(tiny.answer(), bool(tiny.launcher()))"
+        loaded = subprocess.run([support.torch_python(), "-c", program], cwd=folder, capture_output=True, text=True)
+        self.assertEqual(loaded.stdout, "42 True\n", loaded.stderr)
+
+    def test_nothing_that_is_understood(self):
+        self.assert_builds(self.toolkit('echo "{\\"steps\\": []}" >&2; exit 0'), "nvcc printed no")
+
+    def test_no_dry_run_at_all(self):
+        self.assert_builds(self.toolkit('echo "nvcc fatal: unknown option --dryrun" >&2; exit 1'), "unknown option --dryrun")
 
 
 class OtherWorlds(support.EndToEnd):

@@ -12,10 +12,6 @@ class BrokenCache(support.EndToEnd):
         self.actions = self.world / "cache" / "sagebuild" / "actions"
         self.actions.mkdir(parents=True)
 
-    def mounted(self, options):
-        """A prefix that runs a command with the cache's folder on a file system of its own, seen by the command alone."""
-        return ["unshare", "-m", "sh", "-c", f'mount -t tmpfs -o {options} none "{self.actions}" && exec "$@"', "sh"]
-
     def assert_builds_with_one_warning(self, outcome):
         self.assertEqual(outcome.code, 0, outcome)
         self.assertEqual(len(list(self.out.glob("*.whl"))), 1)
@@ -24,11 +20,11 @@ class BrokenCache(support.EndToEnd):
 
     @support.require(support.can_mount(), "no mount namespace without root")
     def test_full(self):
-        self.assert_builds_with_one_warning(self.build(self.package, prefix=self.mounted("size=64k,mode=700")))
+        self.assert_builds_with_one_warning(self.build(self.package, prefix=support.mounted(self.actions, "size=64k,mode=700")))
 
     @support.require(support.can_mount(), "no mount namespace without root")
     def test_read_only(self):
-        self.assert_builds_with_one_warning(self.build(self.package, prefix=self.mounted("ro,mode=700")))
+        self.assert_builds_with_one_warning(self.build(self.package, prefix=support.mounted(self.actions, "ro,mode=700")))
 
     def test_entries_that_were_cut(self):
         """Every second file of the cache loses its end: those are misses, and the wheel is the same."""
@@ -50,7 +46,7 @@ class KilledOutright(support.EndToEnd):
         gate = support.Gate(self.world)
         original = (support.SOURCE / "tests/e2e/packages/tiny/csrc/binding.cpp").read_text()
         package = support.tiny_package(self.world / "tiny", binding=gate.include() + original)
-        running = self.start(*self.build_arguments(package, "-j", "2"))
+        running = self.start(*self.build_arguments(package, "-v", "-j", "2"))
         running.wait_for_line("join ")  # the last step of the kernel's source
         gate.reached(running)
         running.process.kill()

@@ -27,7 +27,7 @@ class CommandLine(support.EndToEnd):
             self.assertRegex(outcome.stdout, r"\d+\.\d+\.\d+")
 
     def test_usage_errors(self):
-        for words, hint in (([], "--help"), (["biuld"], "build"), (["build", "--arhc", "8.9"], "--arch"),
+        for words, hint in ((["biuld"], "build"), (["build", "--arhc", "8.9"], "--arch"),
                             (["build", "-j", "many"], "--jobs"), (["-C", "/no/such/folder", "plan"], "/no/such/folder"),
                             (["inspect", "--help"], "'inspect'"), (["cache", "nosuch", "--help"], "'nosuch'"),
                             (["build", "more", "--help"], "'more'"), (["nosuch", "--version"], "'nosuch'")):
@@ -36,6 +36,53 @@ class CommandLine(support.EndToEnd):
                 self.assertEqual((outcome.code, outcome.stdout), (2, ""), outcome)
                 self.assertTrue(outcome.stderr.startswith("error: "), outcome)
                 self.assertIn(hint, outcome.stderr)
+
+    def test_without_a_word_the_help_is_shown(self):
+        outcome = self.run_sagebuild()
+        self.assertEqual((outcome.code, outcome.stdout), (2, ""), outcome)
+        self.assertEqual(outcome.stderr, self.run_sagebuild("--help").stdout)
+
+    def test_help_as_a_word(self):
+        for command in ([], ["build"], ["env", "rm"]):
+            outcome = self.run_sagebuild("help", *command)
+            self.assertEqual((outcome.code, outcome.stderr), (0, ""), outcome)
+            self.assertEqual(outcome.stdout, self.run_sagebuild(*command, "--help").stdout)
+        self.assert_fails(self.run_sagebuild("help", "biuld"), 2, "'build'")
+
+    def test_a_variable_that_no_setting_has(self):
+        outcome = self.run_sagebuild("version", SAGEBUILD_ARCHS="8.9", SAGEBUILD_ARCH="8.9")
+        self.assertEqual(outcome.code, 0)
+        self.assertEqual(outcome.stderr.count("warning: "), 1, outcome)
+        self.assertIn("no setting is called SAGEBUILD_ARCHS: SAGEBUILD_ARCH is", outcome.stderr)
+
+    def test_the_cache_folder_as_an_option(self):
+        for words in (["--cache-dir", "mine", "cache", "stat"], ["cache", "stat", "--cache-dir", "mine"]):
+            outcome = self.run_sagebuild(*words, SAGEBUILD_CACHE_DIR=str(self.world / "other"))
+            self.assertIn(f"folder    {self.world}/mine/actions\n", outcome.stdout, outcome)
+
+    def test_all_settings_are_shown(self):
+        self.assertEqual(self.setting("cuda-home")[1:], ["-", "not", "set"])
+        listed = re.findall(r"^  (?:-\w,)?--([a-z-]+)", self.run_sagebuild("plan", "--help").stdout, re.MULTILINE)
+        shown = [line.split()[0] for line in self.run_sagebuild("plan", "--show-settings").stdout.splitlines()]
+        self.assertEqual(sorted(shown), sorted(set(listed) - {"help"}))
+
+    def test_an_environment_is_removed_by_its_name(self):
+        for words in (["env", "rm", "py39"], ["env", "rm", "--name", "py39"]):
+            self.assert_fails(self.run_sagebuild(*words), 2, "there is no environment 'py39'")
+        self.assert_fails(self.run_sagebuild("env", "rm"), 2, "env rm NAME")
+
+    def test_a_verification_of_nothing_is_none(self):
+        (self.world / "setup.py").write_text((support.SOURCE / "tests/patch/shapes/v2_2_0.py").read_text())
+        self.assertEqual(self.run_sagebuild("patch", "--verify", "setup.py").code, 0)
+        self.assert_fails(self.run_sagebuild("patch", "--verify", "--arch", "3.0", "setup.py"), 1, "nothing was verified", "3.0")
+
+    def test_doctor_on_a_bare_machine(self):
+        """No Python, no compiler: errors with the command that mends each, not a word of a CUDA 0."""
+        outcome = self.run_sagebuild("doctor", "--offline", PATH=str(self.world / "home"))
+        self.assertEqual(outcome.code, 3, outcome)
+        for what in ("python: there is no Python 3 on PATH", "host compiler: there is no C++ compiler 'g++'"):
+            self.assertRegex(outcome.stdout, rf"error    {re.escape(what)}\n         fix: .*install")
+        self.assertNotIn("CUDA 0", outcome.stdout)
 
     def setting(self, name, *arguments, **variables):
         outcome = self.run_sagebuild("plan", "--show-settings", *arguments, **variables)
@@ -160,7 +207,10 @@ class CommandLine(support.EndToEnd):
     def test_short_passwords_are_shown_in_no_url(self):
         for words in (["plan", "--show-settings", "--cache-remote", "http://user:qz@a.invalid/", "--index-url", "https://me:qz@b.invalid/"],
                       ["doctor", "-v", "--source", "http://user:qz@127.0.0.1:9/a.git"], ["doctor", "--source", "http://qz@127.0.0.1:9/a.git"],
-                      ["plan", "--cache-remote", "ftp://user:qz@host/"], ["plan", "--cache-remote", "user:qz@host/"]):
+                      ["plan", "--cache-remote", "ftp://user:qz@host/"], ["plan", "--cache-remote", "user:qz@host/"],
+                      ["plan", "--cache-remote", "user:qz@host"], ["plan", "--show-settings", "--cache-remote", "user:qz@host"],
+                      ["plan", "--show-settings", "--source", "user:q/qz@host"], ["plan", "--source", "user:qz@host:a/b.git"],
+                      ["plan", "--source", "https://user:q/qz@host/a.git"], ["doctor", "--source", "user:qz@host:a/b.git"]):
             outcome = self.run_sagebuild(*words)
             self.assertNotIn("qz", outcome.stdout + outcome.stderr, outcome)
 

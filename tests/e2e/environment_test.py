@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import subprocess
 
 import support
@@ -11,7 +12,11 @@ class Environment(support.EndToEnd):
     def setUp(self):
         super().setUp()
         support.CACHE.mkdir(parents=True, exist_ok=True)
-        self.environment["XDG_CACHE_HOME"] = str(support.CACHE)
+        self.environment["SAGEBUILD_CACHE_DIR"] = str(support.CACHE / "sagebuild")
+        # The user's own packages: what `make demo` has fetched is not fetched again.
+        if shutil.which("uv"):
+            told = subprocess.run(["uv", "cache", "dir"], check=True, capture_output=True, text=True)
+            self.environment["UV_CACHE_DIR"] = told.stdout.strip()
 
     @support.require("SAGEBUILD_TEST_PYTHON" not in os.environ, "a Python with torch is given")
     def test_create_then_find(self):

@@ -1,6 +1,7 @@
 """Compile errors, actions that are killed, signals at each stage, and two builds at once: children end, nothing half-written stays."""
 
 import os
+import pathlib
 import select
 import signal
 import socket
@@ -113,6 +114,73 @@ class Killed(support.EndToEnd):
         self.assertGreaterEqual(kills, 2, "it was not tried again")
         self.assertEqual(running.members(), [])
         self.assert_nothing_left()
+
+
+class Logs(support.EndToEnd):
+    def logs(self):
+        return sorted((self.world / "cache/sagebuild/logs").glob("*/*"))
+
+    def log_of(self, outcome):
+        """The file that the last line of standard error names: the error's."""
+        line = outcome.stderr.splitlines()[-1]
+        self.assertTrue(line.startswith("log: "), outcome)
+        return pathlib.Path(line.removeprefix("log: "))
+
+    def test_other_runs_do_not_take_those_of_a_living_one(self):
+        gate = support.Gate(self.world)
+        package = support.tiny_package(self.world / "tiny", kernel=gate.include() + (
+            support.SOURCE / "tests/e2e/packages/tiny/csrc/kernel.cu").read_text())
+        running = self.start(*self.build_arguments(package))
+        gate.reached(running)
+        mine = self.logs()
+        for _ in range(25):
+            self.assertEqual(self.run_sagebuild("build", "--source", "/no/such/folder").code, 2)
+        self.assertLess(set(mine), set(self.logs()))
+        self.assertEqual(len({log.parent for log in self.logs()}), 20)
+        gate.open()
+        outcome = running.finish()
+        self.assertEqual(outcome.code, 0, outcome)
+
+    def test_plan_leaves_none(self):
+        package = support.tiny_package(self.world / "tiny")
+        outcome = self.run_sagebuild("plan", "--source", package, "--arch", "8.9", "--python", support.torch_python())
+        self.assertEqual(outcome.code, 0, outcome)
+        self.assertEqual(self.logs(), [])
+
+    def test_of_a_setup_py_that_failed(self):
+        setup = "print('what setup.py said first')\n" + "raise SystemExit('it does not like this machine')\n"
+        package = support.tiny_package(self.world / "tiny", setup=setup)
+        for command in ("build", "plan"):
+            with self.subTest(command=command):
+                outcome = self.run_sagebuild(command, *self.build_arguments(package)[1:])
+                self.assert_fails(outcome, 1, "setup.py of the project failed")
+                log = self.log_of(outcome)
+                self.assertEqual(log.name, "setup.log")
+                self.assertIn("what setup.py said first", log.read_text())
+                self.assertIn("error: setup.py of the project failed", (log.parent / "run.log").read_text())
+
+    def test_of_a_compile_that_failed(self):
+        package = support.tiny_package(self.world / "tiny", kernel="int mistake = no_such_name;\n")
+        outcome = self.build(package)
+        self.assert_fails(outcome, 1, "no_such_name")
+        log = self.log_of(outcome)
+        self.assertIn("no_such_name", log.read_text())
+        text = (log.parent / "run.log").read_text()
+        self.assertIn("error: a step of the build failed", text)
+        self.assertIn("caused by: ", text)
+        for line in outcome.stderr.splitlines():
+            if line.strip().startswith("log: "):
+                self.assertTrue(pathlib.Path(line.strip().removeprefix("log: ")).exists(), line)
+
+    def test_none_is_named_where_none_can_be_kept(self):
+        home = self.world / "home"
+        home.chmod(0o555)
+        self.addCleanup(home.chmod, 0o755)
+        prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+        package = support.tiny_package(self.world / "tiny", kernel="int mistake = no_such_name;\n")
+        outcome = self.build(package, prefix=prefix, XDG_CACHE_HOME="")
+        self.assert_fails(outcome, 1, "no_such_name")
+        self.assertNotIn("log: /", outcome.stderr, outcome)
 
 
 class TwoAtOnce(support.EndToEnd):

@@ -271,7 +271,7 @@ TEST_CASE("without uv, venv and pip do the same", "[.][bare]") {
 
   request.python = "3.2";
   CHECK_THROWS_MATCHES(create_environment(request, world.report), Error,
-                       says("error: there is no Python 3.2 on PATH\n").hints("apt-get install python3.2-venv"));
+                       says("error: there is no Python 3.2 on PATH\n").hints(install_python(this_system(), "3.2")));
 }
 
 TEST_CASE("a second sagebuild waits for the first one's environment, and says so", "[.][bare]") {

@@ -27,7 +27,8 @@ struct DoctorWorld {
                       {"NVCC_CCBIN", std::nullopt}};
   RecordingReporter report;
   DoctorRequest request;
-  Machine machine{/*memory=*/32 * kGiga, /*cores=*/4, /*free_disk=*/100 * kGiga, /*glibc=*/{2, 36}};
+  Machine machine{/*memory=*/32 * kGiga, /*cores=*/4, /*free_disk=*/100 * kGiga, /*glibc=*/{2, 36},
+                  System{"apt-get", "debian12", "3.11", {2, 36}, true}};
   std::string unreachable;  // what the network says
 
   DoctorWorld() {
@@ -79,7 +80,7 @@ TEST_CASE("each missing part of the Python is an error with its command") {
   said.wheel = "";
   replant();
   CHECK(world.finding("python headers").severity == Severity::error);
-  CHECK(world.finding("python headers").fix_command == "apt-get install python3.11-dev");
+  CHECK(world.finding("python headers").fix_command == "apt-get install python3-dev");
   CHECK(world.finding("torch").severity == Severity::error);
   CHECK(world.finding("torch").fix_command == install + " torch==2.11.0");
   CHECK(world.finding("setuptools").fix_command == install + " 'setuptools<82'");
@@ -92,6 +93,8 @@ TEST_CASE("each missing part of the Python is an error with its command") {
 
   world.request.python.path.reset();
   world.request.python.python = "3.12";
+  executable_file(world.home.path() / "bin" / "uv", "#!/bin/sh\n");  // which fetches any Python
+  const WithEnvironment path({{"PATH", (world.home.path() / "bin").string() + ":/usr/bin:/bin"}});
   CHECK(world.finding("python").severity == Severity::warning);
   CHECK(world.finding("python").fix_command == "sagebuild env create --python 3.12 --torch 2.11.0");
 }
@@ -115,6 +118,60 @@ TEST_CASE("a toolkit of another major, an old nvcc and a new compiler are errors
   CHECK(world.finding("host compiler").fix_command == "apt-get install g++-5 && export CXX=g++-5");
 }
 
+TEST_CASE("a bare machine is told what it lacks, with commands that work on it") {
+  DoctorWorld world;
+  world.request.python.path.reset();
+  world.request.toolchain.cuda_home.reset();
+  make_folders(world.home.path() / "empty");
+  const WithEnvironment path(
+      {{"PATH", (world.home.path() / "empty").string()}, {"CUDA_HOME", std::nullopt}, {"CUDA_PATH", std::nullopt}});
+  const auto python = world.finding("python");
+  CHECK(python.severity == Severity::error);
+  CHECK(python.detail == "there is no Python 3 on PATH");
+  CHECK_FALSE(python.fix_command.empty());
+  CHECK(world.finding("host compiler").severity == Severity::error);
+  CHECK(world.finding("host compiler").detail == "there is no C++ compiler 'g++'");
+  for (const Diagnosis& finding : world.look()) {
+    INFO(finding.what << ": " << finding.detail << ": " << finding.fix_command);
+    CHECK(finding.detail.find("CUDA 0") == std::string::npos);
+    CHECK(finding.fix_command.find("CUDA 0") == std::string::npos);
+  }
+}
+
+TEST_CASE("a command that mends fits the system") {
+  const System debian12{"apt-get", "debian12", "3.11", {2, 36}, false};
+  const System debian13{"apt-get", "debian13", "3.13", {2, 41}, false};
+  const System fedora{"dnf", "fedora42", "3.13", {2, 41}, true};
+  CHECK(install_compiler(debian12) == "apt-get install g++");
+  CHECK(install_compiler(fedora) == "dnf install gcc-c++");
+  CHECK(install_python(debian12, "3.11") == "apt-get install python3 python3-venv python3-dev");
+  CHECK(install_python(debian13, "") == "apt-get install python3 python3-venv python3-dev");
+  // Debian 13 has no package python3.11-venv.
+  CHECK(install_python(debian13, "3.11").find("astral.sh/uv/install.sh") != std::string::npos);
+  CHECK(install_python(fedora, "3.11") == "uv python install 3.11");
+  CHECK(install_python_headers(debian13, "3.11") == "sagebuild env create --python 3.11");
+  CHECK(install_into(debian12, "/x/python", false) == "/x/python -m ensurepip && /x/python -m pip install ");
+  CHECK(install_into(fedora, "/x/python", false) == "uv pip install --python /x/python ");
+  CHECK(install_cuda(debian12, {12, 8}).find("https://developer.download.nvidia.com/compute/cuda/repos/debian12/") !=
+        std::string::npos);
+  CHECK(install_cuda(debian12, {12, 8}).ends_with("apt-get install cuda-toolkit-12-8"));
+  CHECK(glibc_fit({2, 41}, {12, 8}) == GlibcFit::clashes);
+}
+
+TEST_CASE("an environment is proposed only as it can be made") {
+  DoctorWorld world;
+  world.request.python.path.reset();
+  world.request.python.cuda = "12.8";
+  executable_file(world.home.path() / "bin" / "uv", "#!/bin/sh\n");
+  const WithEnvironment path({{"PATH", (world.home.path() / "bin").string() + ":/usr/bin:/bin"}});
+  // PyPI's torch 2.11 is built with 13.0: `env create --cuda 12.8` alone is refused.
+  CHECK(world.finding("python").severity == Severity::error);
+  CHECK(world.finding("python").fix_command.find("--index-url https://download.pytorch.org/whl/cu128") !=
+        std::string::npos);
+  world.request.python.torch = "2.8.0";
+  CHECK(world.finding("python").fix_command == "sagebuild env create --torch 2.8.0 --cuda 12.8");
+}
+
 TEST_CASE("glibc is held against the CUDA headers that clash with it") {
   DoctorWorld world;
   const auto severity = [&](const Version& glibc) {
@@ -123,7 +180,9 @@ TEST_CASE("glibc is held against the CUDA headers that clash with it") {
   };
   CHECK(severity({2, 41}) == Severity::ok);
   CHECK(severity({2, 42}) == Severity::warning);
-  CHECK(world.finding("glibc").fix_command == "sagebuild build --cuda 13.2");
+  // Not `build --cuda 13.2`, which refuses: no torch is built with it.
+  CHECK(world.finding("glibc").fix_command.ends_with(
+      "apt-get install cuda-toolkit-13-2 && sagebuild build --cuda-home /usr/local/cuda-13.2"));
   planted_toolkit(*world.request.toolchain.cuda_home, "13.2.86");
   CHECK(severity({2, 42}) == Severity::ok);
 

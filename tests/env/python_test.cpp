@@ -87,14 +87,14 @@ TEST_CASE("each part that a build lacks is named, with the command that brings i
     planted_python(folder, said);
     CHECK_THROWS_MATCHES(find_python(choice, report), Error,
                          says("error: Python 3.11.7 at '" + python + "' has no headers ('/planted/include/Python.h')\n")
-                             .hints("apt-get install python3.11-dev"));
+                             .hints(install_python_headers(this_system(), "3.11")));
   }
   SECTION("torch") {
     said.torch = "";
     planted_python(folder, said);
     CHECK_THROWS_MATCHES(find_python(choice, report), Error,
                          says("error: torch is not installed in '" + python + "'\n")
-                             .hints("uv pip install --python " + python + " torch==2.11.0"));
+                             .hints(install_into(this_system(), python, false) + "torch==2.11.0"));
   }
   SECTION("a torch without CUDA") {
     said.torch = "2.11.0+cpu";
@@ -109,7 +109,7 @@ TEST_CASE("each part that a build lacks is named, with the command that brings i
     planted_python(folder, said);
     CHECK_THROWS_MATCHES(find_python(choice, report), Error,
                          says("error: setuptools is not installed in '" + python + "'\n")
-                             .hints("uv pip install --python " + python + " 'setuptools<82'"));
+                             .hints(install_into(this_system(), python, false) + "'setuptools<82'"));
   }
   SECTION("wheel, unless setuptools brings bdist_wheel itself") {
     said.wheel = "";
@@ -166,6 +166,17 @@ TEST_CASE("the Python is --python, else the active environment, else a kept one 
   newer.torch = "";
   newer.python = "3.12";
   CHECK_THROWS_MATCHES(existing_python(newer, report), Error, says("is Python 3.11.7, not 3.12"));
+}
+
+TEST_CASE("without uv on PATH, the one that make demo fetched into the cache folder is used") {
+  CleanPython world;
+  RecordingReporter report;
+  executable_file(world.home.path() / "tools" / "bin" / "uv",
+                  "#!/bin/sh\n[ $1 = --version ] || { echo \"the fetched uv: $1\"; exit 1; }\n");
+  const WithEnvironment no_uv({{"PATH", "/usr/bin:/bin"}});
+  EnvironmentRequest request;
+  request.torch = "";
+  CHECK_THROWS_MATCHES(create_environment(request, report), Error, says("the fetched uv: venv"));
 }
 
 }  // namespace sagebuild

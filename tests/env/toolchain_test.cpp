@@ -3,6 +3,7 @@
 #include "env/planted.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/env/stubs.hpp"
+#include "sagebuild/env/system.hpp"
 #include "sagebuild/env/toolkit_packages.hpp"
 #include "sagebuild/sys/process.hpp"
 #include "support/catch.hpp"
@@ -125,7 +126,7 @@ TEST_CASE("a torch built with CUDA 12 without such a toolkit is told what to ins
                        says("error: torch 2.8.0+cu128 needs a CUDA 12 toolkit, and none was found\n"
                             "  caused by: '" +
                             newer.string() + "' (CUDA_HOME) has CUDA 13.0, and torch 2.8.0+cu128 needs CUDA 12\n")
-                           .hints("apt-get install cuda-toolkit-12-8"));
+                           .hints("use a torch built with CUDA 13, such as --torch 2.11.0"));
 }
 
 TEST_CASE("without any toolkit and without leave to make one, the error says so") {
@@ -160,7 +161,7 @@ TEST_CASE("the host compiler is held against what this nvcc's own header accepts
     const std::string told = "error: '" + too_new.string() + "' is g++ 12.2.0, and the nvcc of '" +
                              choice.cuda_home->string() + "' takes 11 at most\n";
     CHECK_THROWS_MATCHES(find_toolchain(choice, python, report), Error,
-                         says(told).hints("apt-get install g++-11 && export CXX=g++-11"));
+                         says(told).hints(install_compiler(this_system(), 11)));
   }
   SECTION("too new, with an older one beside it") {
     const fs::path older = pretend("g++-10", 10);
@@ -180,7 +181,7 @@ TEST_CASE("the host compiler is held against what this nvcc's own header accepts
     CHECK_THROWS_MATCHES(find_toolchain(choice, python, report), Error, says("takes 11 at most"));
     const WithEnvironment missing({{"CXX", "g++-8"}});
     CHECK_THROWS_MATCHES(find_toolchain(choice, python, report), Error,
-                         says("error: there is no C++ compiler 'g++-8' (CXX)\n").hints("apt-get install g++"));
+                         says("error: there is no C++ compiler 'g++-8' (CXX)\n").hints(install_compiler(this_system())));
   }
 }
 
@@ -240,7 +241,7 @@ TEST_CASE("an nvcc that is too old or too new for an architecture is refused") {
                        says("build for 10.0, 12.0\n"));
   toolchain.cuda = Version{13, 0};
   CHECK_NOTHROW(require_cuda_for(parse_arch_list("7.5 8.0 8.6 8.9 9.0 10.0 12.0"), toolchain));
-  CHECK(why_not_built({7, 0}, toolchain) == "7.0 went away in CUDA 13.0");
+  CHECK(why_not_built({7, 0}, toolchain.cuda) == "7.0 went away in CUDA 13.0");
   CHECK_THROWS_MATCHES(require_cuda_for(parse_arch_list("10.1"), toolchain), Error,
                        says("caused by: 10.1 went away in CUDA 13.0"));
 }

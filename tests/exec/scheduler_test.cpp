@@ -82,6 +82,26 @@ TEST_CASE("steps run after what they wait for, the longest chain first") {
   CHECK(world.report.finished.size() == 3);
 }
 
+TEST_CASE("sources and modules are counted, not what they are made of, and their total stays") {
+  World world;
+  world.settings.limits.jobs = 1;
+  StepGraph graph;
+  graph.push_back({.kind = "compile", .subject = "a", .label = "compile a"});
+  graph[0].expand = [&world](const StepFailure* failure) -> std::optional<StepGraph> {
+    if (failure != nullptr) return std::nullopt;
+    StepGraph inner;
+    inner.push_back(world.shell("cicc", "true"));
+    inner.push_back(world.shell("ptxas", "true", {0}));
+    return inner;
+  };
+  graph.push_back(world.shell("module m", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done", {0}));
+  world.run(std::move(graph));
+  CHECK(world.report.finished.size() == 3);
+  REQUIRE(world.report.parts.size() == 2);
+  CHECK(world.report.parts[0].starts_with("1/2 compile a"));
+  CHECK(world.report.parts[1] == "2/2 module m");
+}
+
 TEST_CASE("the critical path is the longest chain to the end, and a circle is refused") {
   StepGraph graph(3);
   graph[0].expected_seconds = 5;
@@ -262,6 +282,75 @@ TEST_CASE("without another way the sub-step's failure is the one that is told") 
   graph.push_back(std::move(whole));
   CHECK_THROWS_MATCHES(world.run(std::move(graph)), Error, says("'cicc x.cu' failed"));
   CHECK(world.report.failures.at(0).find("x.cu(3): error: no") != std::string::npos);
+}
+
+namespace {
+
+// Lets a step go on as soon as somebody was told that it is waited for.
+struct OpensOnWarning : RecordingReporter {
+  fs::path gate;
+  void warning(std::string_view text) override {
+    RecordingReporter::warning(text);
+    write_file(gate, "");
+  }
+};
+
+// Where it is said which log to read.
+struct KeepsLogs : RecordingReporter {
+  std::string log;
+  void step_failed(std::string_view, std::string_view, std::string_view, std::string_view path) override {
+    log = path;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("after a failure it is said at once what is waited for, and that is kept") {
+  World world;
+  OpensOnWarning report;
+  report.gate = world.folder.path() / "gate";
+  MemoryCache cache;
+  world.settings.cache = &cache;
+  StepGraph graph;
+  graph.push_back(world.shell("slow", "for i in $(seq 400); do [ -e gate ] && break; sleep 0.05; done; [ -e gate ] && "
+                                      "echo made > own/output"));
+  graph.push_back(world.shell("bad", "exit 1"));
+  graph.push_back(world.shell("never", "echo x > never", {0}));
+  graph[0].key = [] { return ActionKey("sh", "slow"); };
+  graph[0].folder = world.folder.path() / "own";
+  graph[0].outputs = {{"file", graph[0].folder / "output"}};
+  CHECK_THROWS_MATCHES(execute(std::move(graph), world.settings, report), Error, says("'bad' failed"));
+  REQUIRE(report.warnings.size() == 1);
+  CHECK(report.warnings.front().find("'slow'") != std::string::npos);
+  CHECK(cache.results.contains(ActionKey("sh", "slow").digest()));
+  CHECK(world.text("never").empty());
+}
+
+TEST_CASE("a failure that nothing else waits beside is not followed by a word about waiting") {
+  World world;
+  CHECK_THROWS_AS(world.run({world.shell("bad", "exit 1")}), Error);
+  CHECK(world.report.warnings.empty());
+}
+
+TEST_CASE("a failed step's log is among the run's, wherever the step wrote it; else none is named") {
+  World world;
+  const bool kept = GENERATE(true, false);
+  world.settings.keeps_logs = kept;
+  KeepsLogs report;
+  Step step = world.shell("bad", "");
+  step.folder = world.folder.path() / "own";
+  step.command = [folder = step.folder] {
+    return Command{.argv = {"sh", "-c", "echo why; exit 1"}, .log = folder / "asked.log"};
+  };
+  try {
+    execute({step}, world.settings, report);
+    FAIL("it succeeded");
+  } catch (const Error& error) {
+    CHECK(error.log == report.log);
+    CHECK(error.log.empty() == !kept);
+  }
+  fs::remove_all(step.folder);
+  if (kept) CHECK(read_file(report.log) == "why\n");
 }
 
 }  // namespace sagebuild

@@ -13,6 +13,9 @@ import tempfile
 import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "support"))
+import skips
+
 SKIPPED = 125
 PACKAGE = "huggingface_hub>=1.28"
 
@@ -75,7 +78,7 @@ def python_with_client(venv: pathlib.Path) -> pathlib.Path:
     for command in (make, [*install, PACKAGE]):
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
-            print(f"SKIPPED: {PACKAGE} cannot be installed (no network?)\n{done.stderr}")
+            skips.note("hub_official_client", f"{PACKAGE} cannot be installed (no network?): {done.stderr}")
             sys.exit(SKIPPED)
     (venv / "ready").touch()
     return python

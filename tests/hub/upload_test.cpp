@@ -47,7 +47,7 @@ TEST_CASE("wheels, wheels.json, SHA256SUMS and the README's table are one commit
   CHECK(outcome.published.result == Result::committed);
   world.check_published();
   const json ref = world.hub.ref();
-  CHECK(outcome.published.commit == ref["head"]);
+  CHECK(outcome.published.commit == ref["head"].get<std::string>());
   CHECK(ref["commits"][0]["summary"] == "Add 2 wheels");
   CHECK(ref["commits"][0]["description"].get<std::string>().find("torch 2.11, CUDA 13.0") != std::string::npos);
 

@@ -22,6 +22,43 @@ TEST_CASE("every spelling of an architecture list in use is read") {
   CHECK(print(parse_arch_list("8.9 8.9 8.9+ptx")) == "8.9+PTX");
 }
 
+TEST_CASE("GPUs are known as people write them") {
+  const std::vector<std::pair<std::string, std::string>> spellings = {
+      {"RTX 5090", "12.0"}, {"rtx_5090", "12.0"}, {"5090", "12.0"}, {"rtx-5090", "12.0"}, {"rtx5090laptop", "12.0"},
+      {"NVIDIA GeForce RTX 5090 Laptop GPU", "12.0"}, {"rtx4070tisuper", "8.9"}, {"RTX 4070 Ti SUPER", "8.9"},
+      {"4070 ti", "8.9"}, {"rtxa6000", "8.6"}, {"A6000", "8.6"}, {"RTX 6000 Ada Generation", "8.9"},
+      {"rtx6000pro", "12.0"}, {"NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition", "12.0"}, {"l40s", "8.9"},
+      {"a10g", "8.6"}, {"gb10", "12.1"}, {"dgxspark", "12.1"}, {"DGX Spark", "12.1"}, {"h200", "9.0"},
+      {"h100 pcie", "9.0"}, {"A100 80GB PCIe", "8.0"}, {"A100-SXM4-80GB", "8.0"}, {"b300", "10.3"}, {"sm120", "12.0"},
+      {"SM_120", "12.0"}, {"12", "12.0"}, {"9", "9.0"}, {"compute120", "compute_120"}, {"12.0 PTX", "12.0+PTX"},
+      {"12.0 +ptx", "12.0+PTX"}, {"RTX 5090 PTX", "12.0+PTX"}, {"rtx5090+ptx", "12.0+PTX"},
+      {"3090 4090 RTX 5090", "8.6 8.9 12.0"}, {"RTX 3090, RTX 4070 Ti; h100", "8.6 8.9 9.0"}, {"8.0 90 a", ""},
+      {"100 120", "10.0 12.0"}, {"l4 l40", "8.9"}};
+  for (const auto& [text, list] : spellings) {
+    INFO(text);
+    if (list.empty())
+      CHECK_THROWS_AS(parse_arch_list(text), Error);
+    else
+      CHECK(print(parse_arch_list(text)) == list);
+  }
+}
+
+TEST_CASE("what is proposed instead is near") {
+  const auto hint = [](const char* text) -> std::string {
+    try {
+      return print(parse_arch_list(text));
+    } catch (const Error& error) {
+      return error.hint;
+    }
+  };
+  for (const char* far : {"xyz", "40", "gpu", "rtx", "nvidia", "axx"}) {
+    INFO(far);
+    CHECK(hint(far).starts_with("known are "));
+  }
+  CHECK(hint("rtx5091").starts_with("'rtx50"));
+  CHECK(hint("alll").starts_with("'all' is the nearest"));
+}
+
 TEST_CASE("an unknown architecture is refused, with the nearest one") {
   CHECK_THROWS_MATCHES(parse_arch_list("8.0 12.2"), Error,
                        says("unknown architecture '12.2'").hints("'12.1' is the nearest"));

@@ -55,9 +55,14 @@ TEST_CASE("origins compare scheme, host and port; shown URLs keep no credential"
   CHECK(shown_url("https://user:pw@host/a/b?X-Amz-Signature=secret#f") == "https://host/a/b");
   CHECK(shown_url("https://host/a@b") == "https://host/a@b");
   CHECK(shown_url("https://user:p?w#x@host/a?b") == "https://host/a");
+  CHECK(shown_url("https://user:1?2@host/a") == "https://host/a");
   CHECK(shown_url("local/path?x") == "local/path");
   CHECK(shown_url("user:pw@host/a") == "host/a");
   CHECK(shown_url("git@host:a/b") == "git@host:a/b");
+  CHECK(shown_url("bob:pw@host") == "host");
+  CHECK(shown_url("bob:p/w@host/a") == "host/a");
+  CHECK(shown_url("https://bob:p/w@host/a") == "https://host/a");
+  CHECK(shown_url("bob:pw@host:a/b") == "host:a/b");
   CHECK(percent_encoded("a+b c/\xc3\xa9", "/") == "a%2Bb%20c/%C3%A9");
   CHECK(resolved_url("https://h/a/b?q", "../c") == "https://h/c");
 }

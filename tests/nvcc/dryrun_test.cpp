@@ -1,5 +1,6 @@
 #include "sagebuild/nvcc/dryrun.hpp"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "sagebuild/base/strings.hpp"
@@ -10,6 +11,8 @@
 namespace sagebuild {
 namespace {
 
+namespace fs = std::filesystem;
+
 // Printed by the real nvcc of that version (tests/nvcc/data/make.sh).
 std::string golden(const std::string& name) { return read_file(test_data() / (name + ".txt")); }
 
@@ -18,7 +21,7 @@ const std::vector<std::string> kToolkits = {"12.4", "13.0", "13.5"};
 TEST_CASE("a dry run of every toolkit becomes the same graph") {
   for (const auto& toolkit : kToolkits) {
     CAPTURE(toolkit);
-    const auto [run, reason] = parse_dryrun(golden(toolkit + "-two"));
+    const auto [run, reason, programs] = parse_dryrun(golden(toolkit + "-two"));
     REQUIRE(reason == "");
     REQUIRE(run->passes.size() == 2);
     CHECK(run->passes[0].arch == "compute_89");
@@ -38,7 +41,7 @@ TEST_CASE("a dry run of every toolkit becomes the same graph") {
 
 TEST_CASE("two real architectures of one virtual one share its cicc run") {
   for (const auto& toolkit : kToolkits) {
-    const auto [run, reason] = parse_dryrun(golden(toolkit + "-shared"));
+    const auto [run, reason, programs] = parse_dryrun(golden(toolkit + "-shared"));
     REQUIRE(reason == "");
     REQUIRE(run->passes.size() == 1);
     CHECK(run->passes[0].real.size() == 2);
@@ -48,7 +51,7 @@ TEST_CASE("two real architectures of one virtual one share its cicc run") {
 TEST_CASE("PTX alone is checked by ptxas where nvcc does so") {
   for (const auto& toolkit : kToolkits) {
     CAPTURE(toolkit);
-    const auto [run, reason] = parse_dryrun(golden(toolkit + "-ptx_only"));
+    const auto [run, reason, programs] = parse_dryrun(golden(toolkit + "-ptx_only"));
     REQUIRE(reason == "");
     REQUIRE(run->passes.size() == 1);
     for (const auto& real : run->passes[0].real) CHECK(real.cubin == "");
@@ -68,6 +71,20 @@ TEST_CASE("what is not understood is a reason, never a guess") {
   CHECK(parse_dryrun("").reason != "");
 }
 
+TEST_CASE("of a dry run that is not understood every program is named, found on nvcc's PATH or as it stands") {
+  const TempDir folder("sagebuild-test");
+  write_file(folder.path() / "tileir", "#!/bin/sh\n");
+  fs::permissions(folder.path() / "tileir", fs::perms::owner_all);
+  const std::string text = replaced(golden("13.0-two"), "/opt/cuda/bin", folder.path().string());
+  CHECK(parse_dryrun(text).programs.empty());
+  const auto has = [&](const std::string& line, const fs::path& program) {
+    return std::ranges::count(parse_dryrun(text + line).programs, program) == 1;
+  };
+  CHECK(has("#$ tileir -arch=sm_89 k.o\n#$ tileir again\n", folder.path() / "tileir"));
+  CHECK(has("#$ nowhere-to-be-found k.o\n", "nowhere-to-be-found"));
+  CHECK(has("#$ \"/opt/x/tile\" k.o\n", "/opt/x/tile"));
+}
+
 TEST_CASE("losing any one command makes the graph incomplete") {
   const std::string text = golden("13.0-two");
   std::size_t commands = 0;
@@ -83,7 +100,7 @@ TEST_CASE("losing any one command makes the graph incomplete") {
 }
 
 TEST_CASE("messages of nvcc are kept to be passed on") {
-  const auto [run, reason] = parse_dryrun("nvcc warning : Support for X will go\n" + golden("13.0-two"));
+  const auto [run, reason, programs] = parse_dryrun("nvcc warning : Support for X will go\n" + golden("13.0-two"));
   REQUIRE(reason == "");
   CHECK(run->messages == Words{"nvcc warning : Support for X will go"});
 }

@@ -36,6 +36,53 @@ TEST_CASE("architectures hidden in an options file are not the plan's, so plain 
   CHECK(foreseen.outcome.reason.find("other architectures") != std::string::npos);
 }
 
+TEST_CASE("a program that only this source needs counts by its content; one that is not found keeps nothing") {
+  NEEDS_NVCC();
+  NvccWorld world;
+  world.put(world.tree() / "a.cu", "__global__ void k(int* p) { *p = 1; }\nvoid f(int* p) { k<<<1, 1>>>(p); }\n");
+  const auto tool = world.tree() / "tileir";
+  const auto nvcc = world.tree() / "nvcc";
+  const bool found = GENERATE(true, false);
+  if (found) world.put(tool, "one");
+  world.put(nvcc, fmt::format("#!/bin/sh\ncase \"$*\" in *--dryrun*) {0} \"$@\"; echo '#$ {1} x' >&2; exit 0;; esac\n"
+                              "exec {0} \"$@\"\n",
+                              real_nvcc()->string(), tool.string()));
+  std::filesystem::permissions(nvcc, std::filesystem::perms::owner_all);
+  const auto hits = [&] {
+    PlannedSource source = world.source("a.cu");
+    source.recorded.argv.front() = nvcc;
+    StepRunner runner(*world.cache);
+    runner.run(compile_step(source, "mini._ops", world.settings()));
+    return runner.runs.front().hit;
+  };
+  CHECK_FALSE(hits());
+  CHECK(world.outcomes.back().mode.plain);
+  CHECK(hits() == found);
+  if (found) world.put(tool, "two");
+  CHECK_FALSE(hits());
+}
+
+TEST_CASE("memory is foreseen for the headers that will be used, and what others took says nothing of it") {
+  NEEDS_NVCC();
+  NvccWorld world;
+  world.put(world.tree() / "a.cu", kSmall);
+  const auto foreseen = [&](bool proved) {
+    world.proved.everything = proved;
+    return foresee_compile(world.source("a.cu"), "mini._ops", *world.settings()).steps;
+  };
+  const auto ours = foreseen(true);
+  const auto torchs = foreseen(false);  // no recipe vouches for ours
+  const auto most = [](const StepGraph& steps) {
+    return std::ranges::max(steps, {}, &Step::expected_memory).expected_memory >> 20U;
+  };
+  CHECK(most(ours) <= 500);
+  CHECK(most(torchs) >= 2900);  // Thrust beside torch took 2.9 GB
+  for (const char* kind : {"cudafe++", "cicc", "host compile"}) {
+    const auto subject_of = [&](const StepGraph& steps) { return std::ranges::find(steps, kind, &Step::kind)->subject; };
+    CHECK(subject_of(ours) != subject_of(torchs));
+  }
+}
+
 TEST_CASE("plan foresees mode and cache") {
   NEEDS_NVCC();
   NvccWorld world;
@@ -190,11 +237,8 @@ TEST_CASE("headers full and headers check") {
 }
 
 TEST_CASE("a binding is compiled without debug information, with the binding header, and from the cache") {
+  NEEDS_NVCC();
   NvccWorld world;
-  if (!real_nvcc()) {
-    WARN("SKIPPED: this machine has no CUDA toolkit");
-    return;
-  }
   world.put(world.tree() / "bind.cpp",
             "#include <torch/extension.h>\nint f(torch::Tensor& t) { return t.size(0) > 1; }\n");
   world.flags = {"-g", "-O1", "-fPIC"};

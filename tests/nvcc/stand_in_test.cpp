@@ -36,19 +36,17 @@ TEST_CASE("a project that no recipe vouches for is compiled with torch's own hea
     return ptx.substr(ptx.find("mov.b32") == std::string::npos ? ptx.find("mov.u32") : ptx.find("mov.b32"), 40);
   };
   SECTION("by default") {
-    world.stand_ins_proved = false;
+    world.proved = {};
     CHECK(outcome_of(world, "a.cu", std::string(kIdiom)).mode == kTorchsOwn);
     CHECK_THAT(stored_value(), Catch::Contains(", 1;"));
     const std::string binding = "#include <torch/extension.h>\nint f(torch::Tensor& t) { return t.size(0) > 1; }\n";
     CHECK(outcome_of(world, "b.cpp", binding).mode.host == HeaderMode::full);
   }
   SECTION("--headers facade takes ours, at the user's risk") {
-    world.stand_ins_proved = false;
     world.choice = HeaderChoice::facade;
     CHECK(outcome_of(world, "a.cu", std::string(kStart)).mode.device == HeaderMode::facade);
   }
   SECTION("--headers check takes ours, and finds the difference") {
-    world.stand_ins_proved = false;
     world.choice = HeaderChoice::check;
     const auto outcome = outcome_of(world, "a.cu", std::string(kIdiom));
     CHECK(outcome.mode == kTorchsOwn);

@@ -30,6 +30,38 @@ TEST_CASE("the token digest sees tokens alone") {
   CHECK(token_digest("#pragma unroll\nint a;\n\nint b;\n") != digest);
 }
 
+TEST_CASE("inside a raw string every line is text") {
+  const auto differ = [](const std::string& one, const std::string& other) {
+    return token_digest(one) != token_digest(other) && host_text_digest(one) != host_text_digest(other);
+  };
+  for (const std::string start : {"auto a = R\"(x\n", "f('\"', \"\\\"R\", 1'0, u8R\"d(x)\"\n"}) {
+    const std::string end = start.find("d(") == std::string::npos ? ")\";\n" : ")d\");\n";
+    INFO(start);
+    CHECK(differ(start + end, start + "\n" + end));
+    CHECK(differ(start + end, start + "# 1 \"b.cu\"\n" + end));
+    CHECK(differ(start + "#if 0\na\n#endif\n" + end, start + "#if 0\nb\n#endif\n" + end));
+    CHECK_FALSE(differ(start + end + "# 1 \"a.cu\"\nint a;\n", start + end + "\n# 2 \"b.cu\"\nint a;\n"));
+    const std::string marker = start + "# 1 \"/work/p/a.cu\"\n" + end;
+    CHECK(with_mapped_markers(marker, {{"tree", "/work/p"}}) == marker);
+  }
+  // None of these begins one.
+  for (const std::string line : {"auto a = \"R\"; auto b = \"(\";\n", "auto a = MACRO_R\"(\";\n", "char a = 'R', b = '\"';\n"}) {
+    INFO(line);
+    CHECK_FALSE(differ(line + "int a;\n", line + "\n# 2 \"b.cu\"\nint a;\n"));
+  }
+}
+
+TEST_CASE("a use of source_location counts under every name that its class may have") {
+  const std::string declared = "struct S { static consteval S current(T p = __builtin_source_location()) noexcept; };\n";
+  const auto placed = [&](const std::string& use) {
+    return token_digest(declared + "# 1 \"a.cu\"\n" + use) != token_digest(declared + "# 2 \"a.cu\"\n" + use);
+  };
+  CHECK(placed("using L = S; int f(L l = L::current());\n"));
+  CHECK(placed("int f(S l = S :: current());\n"));
+  CHECK(placed("int f(S l) { return l.current().line(); }\n"));
+  CHECK_FALSE(placed("int f(S l); int current; int g = S::current_line;\n"));
+}
+
 TEST_CASE("a text that asks for its place keeps its markers in the digest") {
   for (const std::string ask : {"__builtin_LINE()", "__builtin_FILE()", "std::source_location::current()"})
     CHECK(token_digest("# 1 \"a.cu\"\n" + ask) != token_digest("# 2 \"a.cu\"\n" + ask));

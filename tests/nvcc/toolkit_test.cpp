@@ -125,5 +125,115 @@ TEST_CASE("a full disk below TMPDIR is not called a failed self-test") {
   }
 }
 
+// The real toolkit, with a program in nvcc's place whose dry run is not understood.
+struct StrangeToolkit {
+  NvccWorld world;
+  TempDir folder{"sagebuild-strange-toolkit"};
+
+  fs::path home() const { return folder.path(); }
+  fs::path nvcc() const { return home() / "bin" / "nvcc"; }
+
+  StrangeToolkit() {
+    const fs::path real = fs::canonical(*real_nvcc());
+    make_folders(home() / "bin");
+    for (const char* tool : {"cudafe++", "ptxas", "fatbinary", "nvcc.profile"})
+      fs::create_symlink(real.parent_path() / tool, home() / "bin" / tool);
+    for (const char* part : {"include", "nvvm", "lib64"})
+      fs::create_symlink(real.parent_path().parent_path() / part, home() / part);
+    Command compile{.argv = {"gcc", "-x", "c", "-", "-o", nvcc().string()}};
+    compile.input = fmt::format(
+        "#include <stdio.h>\n#include <string.h>\n#include <unistd.h>\nint main(int count, char** words) {{\n"
+        "  for (int i = 1; i < count; ++i) if (!strcmp(words[i], \"--dryrun\")) {{ fputs(\"#$ tileir x\\n\", stderr); "
+        "return 0; }}\n  words[0] = \"{0}\";\n  execv(words[0], words);\n  return 1;\n}}\n",
+        real.string());
+    run_checked(compile, "cannot compile the strange nvcc");
+  }
+  void script() const {
+    fs::remove(nvcc());
+    write_file(nvcc(), fmt::format("#!/bin/sh\ncase \"$*\" in *--dryrun*) exit 0;; esac\nexec {} \"$@\"\n",
+                                   real_nvcc()->string()));
+    fs::permissions(nvcc(), fs::perms::owner_all);
+  }
+  Toolkit inspect() {
+    Toolchain toolchain = NvccWorld::toolchain();
+    toolchain.nvcc = nvcc();
+    toolchain.cuda_home = home();
+    return inspect_toolkit(toolchain, {nvcc().string()}, *world.cache, world.reporter);
+  }
+  bool compile_hits() {
+    auto settings = world.settings();
+    settings->toolkit = std::make_shared<const Toolkit>(inspect());
+    world.put(world.tree() / "a.cu", "__global__ void k(int* p) { *p = 1; }\nvoid f(int* p) { k<<<1, 1>>>(p); }\n");
+    PlannedSource source = world.source("a.cu");
+    source.recorded.argv.front() = nvcc();
+    fs::remove(source.recorded.object);
+    StepRunner runner(*world.cache);
+    runner.run(compile_step(source, "mini._ops", settings));
+    CHECK(fs::exists(source.recorded.object));
+    return runner.runs.front().hit;
+  }
+};
+
+TEST_CASE("without a dry run all that nvcc could start or include is in its digest, and results are kept") {
+  NEEDS_NVCC();
+  StrangeToolkit strange;
+  const Toolkit before = strange.inspect();
+  CHECK(before.decompose_off.find("tileir") != std::string::npos);
+  CHECK(before.unknown_tools.empty());
+  for (const char* tool : {"nvcc", "host", "bin/ptxas", "bin/cudafe++", "nvvm/bin/cicc", "nvvm/libdevice/libdevice.10.bc"})
+    CHECK(before.tools.contains(tool));
+  CHECK_FALSE(before.runtime_headers == Digest());
+  CHECK_FALSE(strange.compile_hits());
+  CHECK(RecordingReporter::any_has(strange.world.reporter.notes, "in one piece: nvcc printed a command"));
+  CHECK(strange.compile_hits());
+
+  SECTION("a new tool") { write_file(strange.home() / "bin" / "tileir", "new"); }
+  SECTION("another ptxas") {
+    fs::remove(strange.home() / "bin" / "ptxas");
+    write_file(strange.home() / "bin" / "ptxas",
+               "#!/bin/sh\nexec " + (fs::canonical(*real_nvcc()).parent_path() / "ptxas").string() + " \"$@\"\n");
+    fs::permissions(strange.home() / "bin" / "ptxas", fs::perms::owner_all);
+  }
+  CHECK(strange.inspect().digest() != before.digest());
+  CHECK_FALSE(strange.compile_hits());
+}
+
+TEST_CASE("what an nvcc without a dry run starts is not known for a script, or where its tools are not: nothing is kept") {
+  NEEDS_NVCC();
+  StrangeToolkit strange;
+  SECTION("a script") {
+    strange.script();
+    CHECK(strange.inspect().unknown_tools.find("is a script") != std::string::npos);
+  }
+  SECTION("no ptxas beside it") {
+    fs::remove(strange.home() / "bin" / "ptxas");
+    CHECK(strange.inspect().unknown_tools.find("bin/ptxas'") != std::string::npos);
+  }
+  CHECK_FALSE(strange.compile_hits());
+  CHECK_FALSE(strange.compile_hits());
+  CHECK(RecordingReporter::any_has(strange.world.reporter.notes, "is not kept in the cache: "));
+}
+
+TEST_CASE("a step of nvcc's that fails by itself leaves the compile to nvcc") {
+  NEEDS_NVCC();
+  TempDir folder("sagebuild-broken-part");
+  const fs::path real = fs::canonical(*real_nvcc());
+  const fs::path cicc = folder.path() / "cicc";
+  write_file(cicc, "#!/bin/sh\necho \"cicc: what is this?\" >&2\nexit 1\n");
+  fs::permissions(cicc, fs::perms::owner_all);
+  const fs::path nvcc = folder.path() / "nvcc";
+  write_file(nvcc, fmt::format("#!/bin/sh\ncase \"$*\" in *--dryrun*) {0} \"$@\" 2>&1 | sed 's|\\$CICC_PATH/cicc|{1}|' >&2; "
+                               "exit 0;; esac\nexec {0} \"$@\"\n",
+                               real.string(), cicc.string()));
+  fs::permissions(nvcc, fs::perms::owner_all);
+  Toolchain toolchain = NvccWorld::toolchain();
+  toolchain.nvcc = nvcc;
+  MemoryCache cache;
+  RecordingReporter reporter;
+  const Toolkit toolkit = inspect_toolkit(toolchain, {nvcc.string()}, cache, reporter);
+  CHECK(toolkit.decompose_off.find("self-test failed at 'cicc'") != std::string::npos);
+  CHECK(RecordingReporter::any_has(reporter.warnings, "self-test failed at 'cicc'"));
+}
+
 }  // namespace
 }  // namespace sagebuild

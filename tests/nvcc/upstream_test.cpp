@@ -1,5 +1,4 @@
-// The real torch's headers, and optionally a real project's sources, through the engine. Skipped, loudly, where they
-// are not.
+// The real torch's headers, and optionally a real project's sources, through the engine. Hidden: minutes.
 
 #include <algorithm>
 
@@ -13,26 +12,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// SAGEBUILD_TEST_TORCH: the torch package's folder, with include/.
-std::optional<fs::path> real_torch() {
-  if (auto named = environment_value("SAGEBUILD_TEST_TORCH")) return *named;
-  if (auto python = find_program("python3")) {
-    const auto result =
-        run({{*python, "-c", "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0])"}});
-    if (result.ok()) return std::string(trimmed(result.output));
-  }
-  return std::nullopt;
-}
-
 std::string python_include() {
-  const std::string python = environment_value("SAGEBUILD_TEST_PYTHON").value_or("python3");
-  const auto result = run({{python, "-c", "import sysconfig; print(sysconfig.get_paths()['include'])"}});
+  const auto result = run({{shared_python().value(), "-c", "import sysconfig; print(sysconfig.get_paths()['include'])"}});
   return std::string(trimmed(result.output));
 }
 
 struct RealWorld {
   NvccWorld world;
-  fs::path torch = *real_torch();
+  fs::path torch = shared_package("torch").value();
   std::shared_ptr<CompileSettings> settings = world.settings();
 
   explicit RealWorld(const fs::path& tree) {
@@ -68,11 +55,7 @@ void report(const StepRunner& runner, const std::string& name) {
   WARN(name << ": " << total << " CPU s, largest process " << (peak >> 20U) << " MiB");
 }
 
-TEST_CASE("a source with the real torch's headers is compiled with facade headers, and linked with the bridge") {
-  if (!real_nvcc() || !real_torch()) {
-    WARN("SKIPPED: needs a CUDA toolkit and torch (SAGEBUILD_TEST_TORCH)");
-    return;
-  }
+TEST_CASE("a source with the real torch's headers is compiled with facade headers, and linked with the bridge", "[.torch]") {
   const TempDir tree("nvcc-real");
   write_file(tree.path() / "ops.cu", R"(#include <ATen/cuda/CUDAContext.h>
 #include <c10/cuda/CUDAGuard.h>

@@ -83,9 +83,13 @@ TEST_CASE("PTX goes only where the recipe says that it is worth something") {
 }
 
 TEST_CASE("a list that leaves a GPU on trap stubs is warned of") {
-  const BuildPlan plan = make_plan(recorded(), recipe(), parse_arch_list("8.0 12.0"));
-  REQUIRE(plan.warnings.size() == 1);
-  CHECK(plan.warnings[0].find("a GPU of 8.9 would load pkg._fused's code") != std::string::npos);
+  for (const char* list : {"8.0+PTX 12.0", "8.0 compute_89"}) {  // both ask for the GPUs of 8.9
+    const BuildPlan plan = make_plan(recorded(), recipe(), parse_arch_list(list));
+    REQUIRE(plan.warnings.size() == 1);
+    CHECK(plan.warnings[0].find("a GPU of 8.9 would load pkg._fused's code") != std::string::npos);
+  }
+  for (const char* list : {"8.0 12.0", "rtx3090", "8.0 12.0+PTX"})  // nobody asked for a 4090
+    CHECK(make_plan(recorded(), recipe(), parse_arch_list(list)).warnings.empty());
 }
 
 TEST_CASE("an architecture that no module serves is refused; without a recipe all is built for all") {
@@ -188,6 +192,10 @@ TEST_CASE("the plan is shown as a table and as one JSON document, with what is e
   CHECK(table.find("pkg._sm89   q89.cu    sm_89    about 1m05s, plain nvcc: -rdc\n") != std::string::npos);
   CHECK(table.find("pkg._sm90   left out: no target for 8.9") != std::string::npos);
   CHECK(table.find("4 sources, 2 cached; at most 1m12s of CPU time in 1m05s, 3.2 GB of memory\n") != std::string::npos);
+  CHECK(table.find("asked for") == std::string::npos);
+  const BuildPlan hopper = make_plan(recorded(), recipe(), parse_arch_list("9.0"));
+  const BuildForecast free{{{true, "", "", 0}, {true, "", "", 0}, {true, "", "", 0}, {true, "", "", 0}}, 0, 0, 0};
+  CHECK(table_of(hopper, free).find("why:\n  pkg._sm89 sm_90 (from compute_89): same PTX\n") != std::string::npos);
   const auto document = nlohmann::json::parse(json_of(plan, forecast));
   CHECK(document["schema"] == "sagebuild.plan/1");
   CHECK(document["modules"][0]["sources"][0]["targets"][0]["code"][0] == "sm_89");

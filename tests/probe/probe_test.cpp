@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/probe/ninja_file.hpp"
 #include "sagebuild/probe/record_setup.hpp"
@@ -106,6 +108,31 @@ assert os.path.getsize(so) == 0
 open(wheel + "/pkg-1.0-cp311-cp311-linux_x86_64.whl", "w").close()
 )";
 
+// As BuildExtension does it: per extension one build.ninja for one folder of objects, then its link. @FIRST@ and
+// @SECOND@ are sources.
+constexpr std::string_view kTwoExtensions = R"(
+import os, subprocess, sys
+here = os.getcwd()
+wheel = sys.argv[sys.argv.index("--dist-dir") + 1]
+os.makedirs("build/temp"); os.makedirs("build/lib.linux-x86_64-cpython-311"); os.makedirs(wheel)
+def extension(name, *sources):
+    objects = [f"{here}/build/temp/{os.path.splitext(source)[0]}.o" for source in sources]
+    with open("build/temp/build.ninja", "w") as out:
+        out.write(f"rule cuda_compile\n  command = /opt/cuda/bin/nvcc -c $in -o $out -DNAME={name}\n")
+        for source, target in zip(sources, objects):
+            out.write(f"build {target}: cuda_compile {here}/{source}\n")
+    subprocess.check_call(["ninja", "-v"], cwd="build/temp")
+    so = f"build/lib.linux-x86_64-cpython-311/{name}.so"
+    subprocess.check_call([os.environ["CXX"], "-shared", *objects, "-o", so])
+extension("_first", "common.cu", "@FIRST@")
+extension("_second", "common.cu", "@SECOND@")
+open(wheel + "/pkg-1.0-cp311-cp311-linux_x86_64.whl", "w").close()
+)";
+
+std::string two_extensions(std::string_view first, std::string_view second) {
+  return replaced(replaced(std::string(kTwoExtensions), "@FIRST@", first), "@SECOND@", second);
+}
+
 }  // namespace
 
 TEST_CASE(
@@ -124,6 +151,29 @@ TEST_CASE(
                                                            project.toolchain.host_compiler.string(), "-Xcompiler",
                                                            "-fPIC", "-O3", "-gencode", "arch=compute_80,code=sm_80"});
   CHECK(build.wheel.filename() == "pkg-1.0-cp311-cp311-linux_x86_64.whl");
+}
+
+TEST_CASE("a source that two extensions have in common is compiled by each one's own command") {
+  Project project;
+  const RecordedBuild build = project.record(two_extensions("a.cu", "b.cu"));
+  REQUIRE(build.modules.size() == 2);
+  const auto shown = [](const RecordedModule& module) {
+    std::string text = module.name;
+    for (const auto& source : module.sources)
+      text += fmt::format(" {} {}", source.source.filename().string(), source.argv.back());
+    return text;
+  };
+  CHECK(shown(build.modules[0]) == "_first common.cu -DNAME=_first a.cu -DNAME=_first");
+  CHECK(shown(build.modules[1]) == "_second common.cu -DNAME=_second b.cu -DNAME=_second");
+}
+
+TEST_CASE("two sources of one extension that setuptools compiles to one object are refused before anything is built") {
+  Project project;
+  CHECK_THROWS_MATCHES(project.record(two_extensions("a.cu", "common.cpp")), Error,
+                       says("'common.cu' and 'common.cpp' of one extension are compiled to one object file"));
+  Project other;
+  CHECK_THROWS_MATCHES(other.record(two_extensions("a.cu", "common.cu")), Error,
+                       says("one extension has 'common.cu' twice"));
 }
 
 TEST_CASE("a compiler cache that torch 2.13 puts in front of the compilers is taken away") {

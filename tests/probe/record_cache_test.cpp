@@ -18,6 +18,7 @@
 #include "sagebuild/sys/files.hpp"
 #include "support/catch.hpp"
 #include "support/recording_reporter.hpp"
+#include "support/shared_torch.hpp"
 
 namespace sagebuild {
 namespace {
@@ -61,10 +62,7 @@ setup(name="demo", version="1.0", py_modules=["demo"], ext_modules=[Extension("_
 )";
 
 // With setuptools that makes wheels.
-fs::path test_python() {
-  const char* named = std::getenv("SAGEBUILD_TEST_PYTHON");
-  return named != nullptr ? fs::path(named) : find_program("python3").value();
-}
+fs::path test_python() { return shared_python().value_or(find_program("python3").value()); }
 
 struct Recording {
   TempDir temp{"sagebuild-record-test"};
@@ -120,7 +118,7 @@ bool has_setuptools() {
   if (run(command).ok()) return true;
   command.argv.back() = "import setuptools, wheel";
   if (run(command).ok()) return true;
-  WARN("NOT TESTED: python3 has no setuptools that makes wheels; SAGEBUILD_TEST_PYTHON may name one that has");
+  note_skip("python3 has no setuptools that makes wheels; SAGEBUILD_TEST_PYTHON may name one that has");
   return false;
 }
 
@@ -203,6 +201,10 @@ for name in ("@/absent.cfg", "@/nowhere/absent.cfg"):
     except OSError:
         pass
 subprocess.run([sys.executable, "-c", "open('@/child.txt').read()"], check=True)
+import pathlib
+asked = [os.path.exists("@/asked.1"), pathlib.Path("@/asked.2").exists(), os.access("@/asked.3", os.R_OK), os.path.isdir("@/asked.4")]
+os.path.realpath(".")
+assert os.stat in os.supports_fd and os.stat in os.supports_dir_fd
 open("@/written/own.txt", "w").write("written")
 open("@/written/own.txt").read()
 )py",
@@ -226,7 +228,8 @@ open("@/written/own.txt").read()
   const std::vector<std::pair<fs::path, std::string>> changes = {
       {"modules/beside.py", "value = 2\n"}, {"version.txt", "1.1"},   {"child.txt", "b"},
       {"listed/two", ""},                   {"modules/os_like.py", ""}, {"by_path/named.py", "#\n"},
-      {"absent.cfg", ""},                   {"nowhere/absent.cfg", ""}};
+      {"absent.cfg", ""},                   {"nowhere/absent.cfg", ""}, {"asked.1", ""},
+      {"asked.2", ""},                      {"asked.3", ""},           {"asked.4/in_it", ""}};
   for (const auto& [name, content] : changes) {
     INFO(name);
     write_file(outside / name, content);
@@ -234,6 +237,7 @@ open("@/written/own.txt").read()
     CHECK_FALSE(runs_again());
   }
   write_file(outside / "nowhere/not read.txt", "");
+  write_file(outside / "asked.4/also_in_it", "");
   write_file(outside / "written/own.txt", "changed");
   CHECK_FALSE(runs_again());
 }
@@ -265,6 +269,10 @@ TEST_CASE("a run whose reading is not known to the end is not kept, and that is 
   const std::vector<std::pair<std::string, std::string>> runs = {
       {"subprocess.run(['/bin/echo'])", "it starts '/bin/echo', whose files are not known"},
       {"os.system('true')", "it starts 'true'"},
+      {"os.system('cat /dev/null ../g++')", "it starts 'cat"},
+      {"subprocess.run(['gcc', '-E', '-'], input=b'')", "it starts 'gcc', which reads files"},
+      {"subprocess.run(['git', '-C', '/', 'status'])", "it starts 'git', which reads files"},
+      {"subprocess.run(['git', 'status'], cwd='/')", "it starts 'git', which reads files"},
       {"import sys; subprocess.run([sys.executable, '-Ic', 'pass'])", "whose files are not known"},
       {"import sys; subprocess.run([sys.executable, '-c', 'pass'], env={})", "whose files are not known"},
       {"os.remove(os.environ['SAGEBUILD_READS'])", "which files it reads was not written down"},

@@ -54,6 +54,10 @@ TEST_CASE("the shipped recipe of SageAttention says what each module is built fo
   for (const RecipeModule& module : recipe.modules) CHECK_FALSE(module.reason.empty());
   CHECK(module_of(recipe, "sageattention._qattn_sm80").costs == StageCosts{56, 34, 2});
   CHECK(module_of(recipe, "sageattention._qattn_sm89").costs == StageCosts{});
+  REQUIRE(recipe.proved.versions.size() == 1);
+  CHECK(recipe.proved.versions.front().size() == 29);  // every file of its csrc
+  CHECK(recipe.proved.macros == std::set<std::string, std::less<>>{"ENABLE_BF16"});
+  CHECK(load_recipes(shipped()).named("spargeattn").proved.empty());
 }
 
 TEST_CASE("no shipped recipe makes FP8 PTX below 8.9 or PTX of an architecture-specific target") {

@@ -20,20 +20,10 @@ void make_key(const fs::path& path) {
   run_checked(command, "ssh-keygen failed");
 }
 
-bool can_serve_ssh() {
-  Command command;
-  command.argv = {"python3", "-c", "import paramiko"};
-  return find_program("ssh-keygen").has_value() && run(command).ok();
-}
-
 }  // namespace
 
 TEST_CASE("ssh: the default key is used, an unknown host is refused") {
-  if (!can_serve_ssh()) {
-    std::fputs("SKIPPED: ssh was not tried, it needs python3-paramiko and ssh-keygen\n", stderr);
-    WARN("SKIPPED: no paramiko or no ssh-keygen");
-    return;
-  }
+  if (!find_program("ssh-keygen") || !GitServer::python("ssh")) SKIP_HERE("needs python3-paramiko and ssh-keygen");
   FetchWorld world;
   world.sample.bare("bare.git");
   const fs::path home = world.folder.path() / "home";

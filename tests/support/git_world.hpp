@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -91,7 +92,7 @@ class GitServer {
       ::unlink(ready.c_str());
     });
     Command command;
-    command.argv = {"python3",
+    command.argv = {python(mode).value(),
                     test_source() + "/tests/support/git_server.py",
                     mode,
                     "--ready",
@@ -120,6 +121,17 @@ class GitServer {
   // One line per request.
   std::string requests() const { return read_file(log_); }
   void stop() { server_.stop_all(); }
+
+  // One that can serve this mode: ssh needs paramiko, which Debian installs for its own Python only.
+  static std::optional<std::string> python(const std::string& mode) {
+    if (mode != "ssh") return "python3";
+    for (const char* candidate : {"python3", "/usr/bin/python3"}) {
+      Command command;
+      command.argv = {candidate, "-c", "import paramiko"};
+      if (find_program(candidate) && run(command).ok()) return candidate;
+    }
+    return std::nullopt;
+  }
 
   static std::string test_source() {
     const char* folder = std::getenv("SAGEBUILD_TEST_SOURCE");

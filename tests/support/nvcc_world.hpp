@@ -11,15 +11,14 @@
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
 #include "sagebuild/sys/process.hpp"
+#include "support/catch.hpp"
 #include "support/memory_cache.hpp"
 #include "support/recording_reporter.hpp"
 #include "support/run_steps.hpp"
+#include "support/shared_torch.hpp"
 
-#define NEEDS_NVCC()                                   \
-  if (!real_nvcc()) {                                  \
-    WARN("SKIPPED: this machine has no CUDA toolkit"); \
-    return;                                            \
-  }
+#define NEEDS_NVCC() \
+  if (!real_nvcc()) SKIP_HERE("this machine has no CUDA toolkit")
 
 namespace sagebuild {
 
@@ -29,13 +28,13 @@ inline std::filesystem::path test_source() {
 
 inline std::filesystem::path test_data() { return test_source() / "tests" / "nvcc" / "data"; }
 
-// CUDA_HOME's nvcc, else the one on PATH, else /usr/local/cuda's.
+// CUDA_HOME's nvcc, else the one on PATH, else /usr/local/cuda's, else the one beside the torch that tests share.
 inline std::optional<std::filesystem::path> real_nvcc() {
   for (const auto& home : {environment_value("CUDA_HOME"), environment_value("CUDA_PATH")})
     if (home && std::filesystem::exists(*home + "/bin/nvcc")) return *home + "/bin/nvcc";
   if (auto found = find_program("nvcc")) return found;
   if (std::filesystem::exists("/usr/local/cuda/bin/nvcc")) return "/usr/local/cuda/bin/nvcc";
-  return std::nullopt;
+  return shared_package("nvidia/cu13/bin/nvcc");
 }
 
 // A project and a torch of a few lines, and everything a compile of it needs. The torch has what our binding
@@ -82,7 +81,7 @@ class NvccWorld {
   RecordingReporter reporter;
   std::vector<CompileOutcome> outcomes;
   HeaderChoice choice = HeaderChoice::automatic;
-  bool stand_ins_proved = true;
+  ProvedSources proved = {.everything = true};
   std::vector<Target> targets = {{Arch{8, 9}, Arch{8, 9}, true, false, ""}};
   StageCosts costs;
   // As if it had been made: nothing is linked here. None: host passes have torch's own headers.
@@ -126,7 +125,7 @@ class NvccWorld {
     result->project = "minisage";
     result->bridge = bridge;
     result->choice = choice;
-    result->stand_ins_proved = stand_ins_proved;
+    result->proved = proved;
     result->foreign_headers = {result->headers, site() / "torch/include", toolchain().cuda_home,
                                std::filesystem::canonical(toolchain().cuda_home)};
     std::ranges::copy(result->toolkit->system_includes, std::back_inserter(result->foreign_headers));

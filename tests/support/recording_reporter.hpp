@@ -11,7 +11,7 @@ namespace sagebuild {
 
 class RecordingReporter : public Reporter {
  public:
-  std::vector<std::string> stages, notes, warnings, details, finished, failures;
+  std::vector<std::string> stages, notes, warnings, details, finished, parts, failures;
   std::vector<TransferProgress> transfers;
 
   void stage(std::string_view text) override { stages.emplace_back(text); }
@@ -21,6 +21,9 @@ class RecordingReporter : public Reporter {
   void transfer(const TransferProgress& progress) override { transfers.push_back(progress); }
   void step_started(const StepProgress&) override {}
   void step_finished(const StepProgress& progress) override { finished.push_back(progress.label); }
+  void part_finished(const StepProgress& progress) override {
+    parts.push_back(std::to_string(progress.done) + "/" + std::to_string(progress.total) + " " + progress.label);
+  }
   void step_failed(std::string_view label, std::string_view, std::string_view output, std::string_view) override {
     failures.push_back(std::string(label) + "\n" + std::string(output));
   }

@@ -8,9 +8,8 @@
 #include <csignal>
 #include <cstdlib>
 
-#include "sagebuild/base/secret.hpp"
-#include "sagebuild/sys/log.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/shared_lock.hpp"
 #include "support/catch.hpp"
 
 namespace sagebuild {
@@ -95,15 +94,25 @@ TEST_CASE("a lock held by another process is waited for, and that is said") {
   waitpid(holder, nullptr, 0);
 }
 
-TEST_CASE("the log holds no secret") {
+TEST_CASE("a lock can be shared, and whoever wants it alone waits for all who share it") {
   const TempDir folder;
-  const Secret token("very-secret-token");
-  open_log(folder.path() / "logs" / "run.log");
-  log_line("Authorization: Bearer very-secret-token to https://me:pass@host/");
-  const std::string text = read_file(folder.path() / "logs" / "run.log");
-  CHECK(text.find("Bearer ***") != std::string::npos);
-  CHECK(text.find("secret-token") == std::string::npos);
-  CHECK(text.find("me:pass") == std::string::npos);
+  const fs::path file = folder.path() / "lock";
+  const SharedLock first(file);
+  const SharedLock second(file);
+  CHECK((first.held() && second.held()));
+  std::array<int, 2> said{};
+  REQUIRE(pipe(said.data()) == 0);
+  const pid_t other = fork();
+  if (other == 0) {
+    const FileLock alone(file, [&] { _exit(write(said[1], "w", 1) == 1 ? 0 : 1); });
+    _exit(write(said[1], "a", 1) == 1 ? 0 : 1);
+  }
+  char byte = 0;
+  REQUIRE(read(said[0], &byte, 1) == 1);
+  CHECK(byte == 'w');
+  waitpid(other, nullptr, 0);
+  for (const int end : said) close(end);
+  CHECK_FALSE(SharedLock("/proc/no/such").held());
 }
 
 TEST_CASE("what a killed process left in $TMPDIR is swept, what a living one has or anybody kept is not") {

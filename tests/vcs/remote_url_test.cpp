@@ -17,6 +17,20 @@ TEST_CASE("remote addresses are told from paths") {
   }
 }
 
+TEST_CASE("the host and port of an address are known, whatever its form") {
+  const auto place = [](const char* text) {
+    const auto url = parse_remote_url(text);
+    return url ? url->host + " " + url->port : "";
+  };
+  CHECK(place("https://me:pw@GitHub.com/a") == "github.com 443");
+  CHECK(place("http://[::1]:8080/a") == "::1 8080");
+  CHECK(place("ssh://me@host/x") == "host 22");
+  CHECK(place("git://host/x") == "host 9418");
+  CHECK(place("git@host:x/y") == "host 22");
+  // What a password holds is no host: it should have been percent-encoded.
+  CHECK(place("https://me:p/w@host/x") == "");
+}
+
 TEST_CASE("credentials leave the address and are secret") {
   const auto both = parse_remote_url("https://me:s%40cret-word@host/x");
   CHECK(both->url == "https://host/x");

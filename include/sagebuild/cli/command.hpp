@@ -21,6 +21,7 @@ struct GlobalOptions {
   int verbosity = 0;   // -q is -1, -v is 1
   bool json = false;   // stdout carries one JSON document
   std::string folder;  // -C
+  std::string cache;   // --cache-dir
 };
 
 class Cli {
@@ -46,7 +47,10 @@ class Cli {
 
  private:
   struct Chosen;
-  int run_chosen(const std::vector<std::string>& argv);
+  int run_chosen(const std::vector<std::string>& words);
+  static std::vector<std::string> with_help_word(std::vector<std::string> argv);
+  void apply_global() const;
+  void warn_of_variables(Reporter& report) const;
   std::string nearest_word(const std::string& unknown) const;
   [[noreturn]] void unknown_word(const std::string& word) const;
   void require_values(const std::vector<std::string>& argv) const;  // throws Error{usage} that names the option

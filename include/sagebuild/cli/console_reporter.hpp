@@ -22,6 +22,7 @@ class ConsoleReporter : public Reporter {
   void transfer(const TransferProgress& progress) override;
   void step_started(const StepProgress& progress) override;
   void step_finished(const StepProgress& progress) override;
+  void part_finished(const StepProgress& progress) override;
   void waiting(const StepProgress& progress) override;
   void step_failed(std::string_view label, std::string_view command, std::string_view output,
                    std::string_view log) override;

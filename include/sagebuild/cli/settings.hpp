@@ -41,12 +41,21 @@ class Settings {
   bool enabled(std::string_view name) const;  // 1, true, yes, on. Anything else but 0, false, no, off: Error{usage}
   // Throws Error{usage} naming the origin.
   std::optional<unsigned> number(std::string_view name) const;
-  std::optional<std::uint64_t> size(std::string_view name) const;  // "4G", "512M", bytes; decimal units
+  // Bytes of "4G", "1.5G", "512MB" (decimal units), "4GiB" (binary ones). Without a unit only what can be bytes.
+  std::optional<std::uint64_t> size(std::string_view name) const;
 
-  std::string table() const;  // of --show-settings
+  std::string table() const;  // of --show-settings: all of them, set or not
 
  private:
+  std::vector<std::string> names_;  // in the command's order
   std::map<std::string, SettingValue, std::less<>> values_;
 };
+
+// A variable SAGEBUILD_X that no setting has: most likely a typing error that would change nothing.
+struct UnknownVariable {
+  std::string name;
+  std::string near;  // what was meant; may be empty
+};
+std::vector<UnknownVariable> unknown_variables(const Environment& env, const std::vector<std::string>& known);
 
 }  // namespace sagebuild

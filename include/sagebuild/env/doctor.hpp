@@ -26,6 +26,7 @@ struct Machine {
   unsigned cores = 1;
   std::uint64_t free_disk = 0;  // bytes, where the cache lives
   Version glibc;                // empty: another libc
+  System system;
 };
 Machine this_machine();
 

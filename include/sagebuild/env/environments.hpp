@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "sagebuild/model/environment.hpp"
 #include "sagebuild/report/reporter.hpp"
+#include "sagebuild/sys/shared_lock.hpp"
 
 namespace sagebuild {
 
@@ -39,12 +41,21 @@ std::filesystem::path environments_folder();
 std::filesystem::path environment_python(const std::filesystem::path& folder);  // FOLDER/bin/python
 std::string environment_name(const EnvironmentRequest& request);                // "py311-torch2.11.0-cu128"
 
+// What that would cost: size, free disk and where it would lie.
+std::string environment_cost(const EnvironmentRequest& request);
+// Throws what can be known to fail before anything is fetched: an index without this CUDA, a disk
+// that is too small, a Python that is not there. Gives what is known of the environment: its torch.
+PythonEnv foresee_environment(const EnvironmentRequest& request);
+
 // Makes the environment, or gives the one that is there and complete. Two at once: the second waits. Errors name the
 // log. Error{environment}: no such Python or torch; Error{network}: packages cannot be had; Error{failed}: disk full.
 PythonEnv create_environment(const EnvironmentRequest& request, Reporter& report);
 // Sorted by name. Sizes cost a walk over each.
 std::vector<KeptEnvironment> list_environments(bool with_sizes);
-// Throws Error{usage} with the nearest name if there is none. Gives the bytes that went away.
+// While it is held nobody removes the environment that this Python belongs to. Nothing for a Python that is not ours,
+// or that lies where this user cannot lock.
+std::unique_ptr<SharedLock> hold_environment(const PythonEnv& python);
+// Waits for builds that use it. Throws Error{usage} with the nearest name if there is none. Gives the bytes that went away.
 std::uint64_t remove_environment(const std::string& name, Reporter& report);
 
 }  // namespace sagebuild

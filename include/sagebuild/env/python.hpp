@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "sagebuild/env/system.hpp"
 #include "sagebuild/model/environment.hpp"
 #include "sagebuild/report/reporter.hpp"
 
@@ -17,11 +18,13 @@ namespace sagebuild {
 PythonEnv probe_python(const std::filesystem::path& executable);
 
 // What keeps `python` from building a CUDA extension: headers, torch, CUDA in torch, setuptools, wheel. Empty: nothing.
+enum class PythonPart { headers, torch, setuptools, wheel };
 struct MissingPart {
+  PythonPart part;
   std::string what;  // "torch is not installed in '/x/bin/python'"
-  std::string fix;   // the command that mends it
+  std::string fix;   // the command that mends it, on this system
 };
-std::vector<MissingPart> missing_for_build(const PythonEnv& python);
+std::vector<MissingPart> missing_for_build(const PythonEnv& python, const System& system = this_system());
 // Throws Error{environment} for missing_for_build: all of them in one error.
 void require_python_can_build(const PythonEnv& python);
 
@@ -33,6 +36,7 @@ struct PythonChoice {
   std::string cuda;
   std::string index_url;  // for torch, if an environment is to be made
   bool offline = false;
+  bool create = true;  // may an environment be made: minutes and gigabytes
 };
 
 // Where the choice fell, for messages: "--python", "VIRTUAL_ENV", "environment py311-torch2.11.0".
@@ -49,5 +53,14 @@ std::optional<FoundPython> existing_python(const PythonChoice& choice, Reporter&
 // existing_python, else a new environment (minutes and about 5.1 GB; the reporter is told). The result can build:
 // otherwise Error{environment} says what is missing and how to get it.
 PythonEnv find_python(const PythonChoice& choice, Reporter& report);
+
+// What find_python will give, as far as that is known without fetching anything.
+struct ForeseenPython {
+  PythonEnv python;  // of one that is still to be made, only its torch: with no CUDA where that is unknown
+  bool to_be_made = false;
+};
+// Throws what find_python would, and Error{environment} for an environment that has to be made and
+// may not be. Makes and fetches nothing.
+ForeseenPython foresee_python(const PythonChoice& choice);
 
 }  // namespace sagebuild

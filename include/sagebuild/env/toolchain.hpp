@@ -25,6 +25,10 @@ struct ToolchainChoice {
 // than this nvcc takes, the newest g++-N that it does. Throws Error{environment} with what was looked at as causes.
 Toolchain find_toolchain(const ToolchainChoice& choice, const PythonEnv& python, Reporter& report);
 
+// What find_toolchain will give, as far as that is known without fetching anything: its CUDA version
+// (empty where torch's is unknown) and its folder, if that is there. Throws what find_toolchain would.
+Toolchain foresee_toolchain(const ToolchainChoice& choice, const PythonEnv& python);
+
 // A toolkit folder's compiler. `problem` is set instead if it is none.
 struct ToolkitProbe {
   std::filesystem::path nvcc;
@@ -44,8 +48,9 @@ HostCompiler probe_host_compiler(const std::filesystem::path& path);
 // The newest major of GCC (or clang) that a toolkit takes, read from its crt/host_config.h. 0: the file does not say.
 int newest_host_major(const std::filesystem::path& cuda_home, bool clang);
 
-// "12.0 needs CUDA 12.8 or newer", "7.0 went away in CUDA 13.0"; empty if this nvcc builds for it.
-std::string why_not_built(Arch arch, const Toolchain& toolchain);
+// "12.0 needs CUDA 12.8 or newer", "7.0 went away in CUDA 13.0"; empty if nvcc of this CUDA builds
+// for it, or if the CUDA is not known.
+std::string why_not_built(Arch arch, const Version& cuda);
 // Throws Error{environment} if this nvcc is too old or too new for one of the architectures; all of them are named.
 void require_cuda_for(const ArchList& archs, const Toolchain& toolchain);
 

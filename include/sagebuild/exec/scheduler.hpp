@@ -21,6 +21,7 @@ struct ExecSettings {
   std::filesystem::path logs;      // one log per process that printed something
   ActionCache* cache = nullptr;    // may be absent
   CostHistory* history = nullptr;  // likewise
+  bool keeps_logs = true;          // false: `logs` goes with the run, so that nobody is sent there
 };
 
 struct ExecOutcome {
@@ -32,8 +33,8 @@ struct ExecOutcome {
 };
 
 // Runs every step once, those with the longest chain behind them first. A step that would pass the memory limit waits,
-// but one always runs. A step killed for memory is run once more, alone. After a failure nothing new starts, what runs
-// ends, and all failures are reported; then Error{failed} names them. On a signal all groups are ended and Interrupted
+// but one always runs. A step killed for memory is run once more, alone. A failure is reported at once, with what still
+// runs; nothing new starts, what runs ends and is kept, and then Error{failed} names all failures. On a signal all groups are ended and Interrupted
 // is thrown.
 ExecOutcome execute(StepGraph graph, const ExecSettings& settings, Reporter& report);
 

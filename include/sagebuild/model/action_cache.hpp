@@ -25,8 +25,8 @@ namespace sagebuild {
 
 // Part of every key. Raise it when the meaning of a key changes: all older entries then miss.
 // 1: PTX could be of a split compile, which the key did not say
-// 2: an object could hold the image of another build, since two steps wrote one file; links named no library
-inline constexpr int kKeySchema = 3;
+// 2: an object could hold another build's image; links named no library. 3: blank lines in raw strings did not count
+inline constexpr int kKeySchema = 4;
 
 // Every input of an action by content. Names and order count; the subject does not, it is for people and for `explain`.
 class ActionKey {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sagebuild/model/arch.hpp"
+#include "sagebuild/model/recipe.hpp"
 #include "sagebuild/model/recorded_build.hpp"
 #include "sagebuild/model/stage_costs.hpp"
 
@@ -47,7 +48,7 @@ struct BuildPlan {
   ArchList archs;
   std::vector<PlannedModule> modules;
   std::vector<DroppedModule> dropped;
-  bool stand_ins_proved = false;           // the recipe's
+  ProvedSources proved = {};               // the recipe's
   std::vector<std::string> warnings = {};  // "8.6 is served by the sm_80 code", "a 4090 would hit trap stubs"
 };
 

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,16 @@ struct RecipeModule {
   StageCosts costs = {};              // of each of its sources, per architecture
 };
 
+// For which sources the headers that stand in for torch's are known to give the same code and the same numbers.
+struct ProvedSources {
+  bool everything = false;  // by the user's own word (--headers facade, check)
+  // Per version of the project: the source_digest of every file of it that a compile may read, in hex.
+  std::vector<std::set<std::string, std::less<>>> versions = {};
+  std::set<std::string, std::less<>> macros = {};  // that its commands define, beside torch's and setuptools'
+
+  bool empty() const { return !everything && versions.empty(); }
+};
+
 struct Recipe {
   std::string name;                 // "sageattention"
   std::filesystem::path file;       // where it was read
@@ -39,9 +50,8 @@ struct Recipe {
   std::string record_archs;         // TORCH_CUDA_ARCH_LIST while recording: all modules, `;` between items
   ArchList default_archs;
   std::vector<RecipeModule> modules;
-  // The headers that stand in for torch's give this project's sources the same code and the same numbers: shown by
-  // `--headers check` and on a GPU. Without it every source is compiled with torch's own.
-  bool stand_ins_proved = false;
+  // Shown by `--headers check` and on a GPU. Other sources, those of a fork too, are compiled with torch's own headers.
+  ProvedSources proved = {};
   std::vector<std::string> may_miss;  // globs of paths that a partial repository may lack ("assets/*")
 };
 

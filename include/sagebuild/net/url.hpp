@@ -5,7 +5,24 @@
 #include <string>
 #include <string_view>
 
+#include "sagebuild/base/secret.hpp"
+
 namespace sagebuild {
+
+// A URL as libcurl takes it apart. Every address that a user gives is read by this, so that there is one opinion of
+// what its host is, and its user info is a secret from there on.
+struct Url {
+  std::string scheme;  // lower case
+  std::string host;    // lower case, an IPv6 address without its brackets
+  std::string port;    // as given, else the scheme's own (http, https, ssh, git); may be empty
+  std::string user;    // decoded
+  Secret password;     // decoded
+  std::string plain;   // the whole without user and password
+  std::string ssh;     // the whole without the password: ssh needs the login name
+};
+// "scheme://host..." of any scheme; nothing for all else: paths, "host/x", "git@host:path", a password that should have
+// been percent-encoded.
+std::optional<Url> parse_url(const std::string& text);
 
 // Scheme, host and port in one comparable text: "https://huggingface.co:443". Two URLs with equal origins may share a
 // credential (RFC 6454). Nothing if the text is no http or https URL.
@@ -16,6 +33,9 @@ std::optional<std::string> resolved_url(const std::string& base, const std::stri
 
 // RFC 3986: everything but letters, digits and "-._~" becomes %XX. `keep` names further characters to leave alone.
 std::string percent_encoded(std::string_view text, std::string_view keep = "");
+
+// "a b" of "a%20b"; what is no escape stays.
+std::string percent_decoded(std::string_view text);
 
 // For logs and messages: without user, password, query and fragment, because the query of a presigned URL is a
 // credential.

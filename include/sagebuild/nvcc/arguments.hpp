@@ -26,6 +26,9 @@ NvccArguments normalise_nvcc(const Words& argv, std::string_view prepend = {}, s
 // "-gencode=arch=compute_89,code=[sm_89,sm_90,compute_89]": one per virtual architecture, sorted, machine code first.
 Words gencode_options(const std::vector<Target>& targets);
 
+// The options, with those that nvcc hands on to the host compiler (-Xcompiler -Ix,-Iy) as words of their own.
+Words with_host_options(const Words& argv);
+
 // The folders of -I, -isystem and their kin, in their order; relative ones stand below `cwd`.
 std::vector<std::filesystem::path> include_folders(const Words& argv, const std::filesystem::path& cwd);
 

@@ -62,7 +62,7 @@ struct CompileSettings {
   // What sources see as __DATE__, __TIME__ and __TIMESTAMP__, in seconds since 1970: else no two builds would agree.
   std::int64_t date = 0;
   HeaderChoice choice = HeaderChoice::automatic;
-  bool stand_ins_proved = false;  // the recipe vouches for our headers
+  ProvedSources proved = {};  // sources that may have our headers
   // Folders whose headers are nobody's but torch's, Python's, CUDA's and the system's, absolute. What other files ask of
   // the preprocessor must not depend on which headers stand in.
   std::vector<std::filesystem::path> foreign_headers = {};

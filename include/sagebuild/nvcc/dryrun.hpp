@@ -45,6 +45,8 @@ struct DryRun {
 struct DryRunOutcome {
   std::optional<DryRun> run;
   std::string reason;
+  // With a reason: what nvcc would start, each once, found on its PATH; what is not found there stands as printed.
+  std::vector<std::filesystem::path> programs{};
 };
 
 DryRunOutcome parse_dryrun(std::string_view text);

@@ -29,10 +29,13 @@ struct Toolkit {
   // Where libraries are looked for behind every -L: the driver's own folders, then the linker's.
   std::vector<std::filesystem::path> library_folders;
   bool lists_link_inputs = false;  // the linker knows --dependency-file
+  // Why it is not known what nvcc runs and reads; then nothing that it makes in one piece is kept. Empty: it is known,
+  // and in `tools`: without a dry run all of the toolkit's bin and nvvm folders ("bin/ptxas", "nvvm/bin/cicc" ...).
+  std::string unknown_tools;
   // Every file that the digests were made of.
   std::map<std::filesystem::path, Digest> files;
   // Why a feature is off; empty: it works as facts section 9 step 2 wants it.
-  std::string decompose_off;     // the decomposed object differs from nvcc's
+  std::string decompose_off;     // the decomposed object differs from nvcc's, or its dry run is not understood
   std::string kernel_check_off;  // template kernels have another body than the one that is replaced
   std::string detach_off;        // .fatbin.c has another text
 
@@ -45,7 +48,8 @@ struct Toolkit {
 };
 
 // Finds and hashes the tools, and self-tests them once per digest (some seconds, then remembered by the cache). `nvcc`
-// is the program with the options that choose the host compiler. Throws Error{environment} if a tool is missing.
+// is the program with the options that choose the host compiler. A dry run that is not understood is no error: then plain nvcc
+// does it all. Throws Error{environment} if a tool is missing.
 Toolkit inspect_toolkit(const Toolchain& toolchain, const Words& nvcc, ActionCache& cache, Reporter& reporter);
 
 }  // namespace sagebuild

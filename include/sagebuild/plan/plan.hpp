@@ -12,6 +12,9 @@
 
 namespace sagebuild {
 
+// The reason of a target that no recipe gives one for.
+inline constexpr const char* kAskedFor = "asked for";
+
 // With a recipe each module gets the targets of the recipe's table; without one every source gets what was asked for,
 // or, if setup.py compiles it for feature targets (90a, 100f), of what setup.py names that which serves what was asked
 // for: what that leaves out is a warning.

@@ -17,6 +17,7 @@ struct RecordSettings {
   std::string archs;              // TORCH_CUDA_ARCH_LIST for the recording, `;` between items
   std::filesystem::path work;     // an empty private folder for records, stand-ins and the wheel
   ActionCache* cache = nullptr;   // none: setup.py is run in any case
+  std::filesystem::path log{};    // what setup.py prints; empty: in `work`
 };
 
 // Throws Error{failed} if setup.py is missing, fails (with its last lines), compiles in a way that is not understood,

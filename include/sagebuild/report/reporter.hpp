@@ -16,11 +16,12 @@ struct TransferProgress {
   std::uint64_t objects_total = 0;
 };
 
+// Counted are the parts of the build, sources and modules: how many steps they come to is not known before.
 struct StepProgress {
   std::size_t done = 0;
   std::size_t total = 0;
-  std::string label;         // of the step that just started or ended
-  double seconds = 0;        // of that step, when it ended
+  std::string label;         // of the step or part that just started or ended
+  double seconds = 0;        // of that step, when it ended; of a part the CPU time of all its steps
   double seconds_left = -1;  // whole build; below 0: unknown
 };
 
@@ -35,6 +36,8 @@ class Reporter {
   virtual void transfer(const TransferProgress& progress) = 0;  // often; the reporter thins it out
   virtual void step_started(const StepProgress& progress) = 0;
   virtual void step_finished(const StepProgress& progress) = 0;
+  // A source or a module is done, with all of its steps.
+  virtual void part_finished(const StepProgress&) {}
   // About once a second while steps run; `label` and `seconds` are of the one that runs longest.
   virtual void waiting(const StepProgress&) {}
   // A step that failed: its command, its whole output once, its log.

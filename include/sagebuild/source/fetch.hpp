@@ -39,7 +39,8 @@ Checkout fetch(const SourceSpec& spec, const FetchOptions& options, Reporter& re
 // the source. Looks at no network and no file.
 SourceSpec read_source(std::string_view text, std::string ref, std::string subfolder);
 
-// Throws Error{usage} if the location is neither an address nor anything that is there. Looks at no network.
-void require_source(const SourceSpec& spec);
+// Throws what fetch would for a source that is neither an address nor anything that is there, for a ref that a local
+// repository lacks, and for a file that is no archive. Looks at no network.
+void require_source(const SourceSpec& spec, bool allow_foreign_owner = false);
 
 }  // namespace sagebuild

@@ -14,6 +14,8 @@ struct RemoteUrl {
   std::string url;     // what libgit2 gets and what may be shown: without password, for http(s) without user too
   std::string user;    // decoded; for ssh the login name, may be empty
   Secret password;     // decoded; of "https://TOKEN@host" the token
+  std::string host;
+  std::string port;
 };
 
 // Reads "scheme://...", pip's "git+scheme://..." and "user@host:path" (ssh). Nothing for everything else (paths,

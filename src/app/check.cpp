@@ -1,0 +1,42 @@
+#include "sagebuild/app/check.hpp"
+
+#include "sagebuild/app/arch_choice.hpp"
+#include "sagebuild/report/silent_reporter.hpp"
+#include "sagebuild/source/fetch.hpp"
+#include "sagebuild/sys/files.hpp"
+
+namespace sagebuild {
+namespace {
+
+constexpr const char* kDefaultRecipe = "sageattention";
+
+SourceSpec source_of(const BuildSettings& settings, const Recipes& recipes) {
+  if (!settings.source.location.empty()) return settings.source;
+  const Recipe& recipe = recipes.named(settings.recipe.empty() ? kDefaultRecipe : settings.recipe);
+  SourceSpec source = settings.source;
+  source.location = recipe.url;
+  if (source.ref.empty()) source.ref = recipe.ref;
+  // A recipe of ours can have its source among our own data (examples/minisage).
+  if (source.location.find("://") == std::string::npos) source.location = data_folder() / source.location;
+  return source;
+}
+
+}  // namespace
+
+CheckedBuild check(const BuildSettings& settings) {
+  Recipes recipes = load_recipes(data_folder() / "patches", settings.recipe_file);
+  if (!settings.recipe.empty()) (void)recipes.named(settings.recipe);
+  const SourceSpec source = source_of(settings, recipes);
+  require_source(source, settings.allow_foreign_owner);
+  SilentReporter silent;
+  const auto archs_for = [&](const Version& cuda) {
+    return settings.archs.text.empty() ? ArchList() : choose_archs(settings.archs, std::nullopt, cuda, silent);
+  };
+  (void)archs_for({});
+  const ForeseenPython python = foresee_python(settings.python);
+  const Toolchain toolchain = foresee_toolchain(settings.toolchain, python.python);
+  if (!toolchain.cuda.empty()) require_cuda_for(archs_for(toolchain.cuda), toolchain);
+  return {std::move(recipes), source};
+}
+
+}  // namespace sagebuild
