@@ -7,29 +7,18 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/model/known_archs.hpp"
+#include "sagebuild/plan/plan.hpp"
 #include "sagebuild/sys/process.hpp"
 
 namespace sagebuild {
 namespace {
-
-bool has_code(const std::optional<Recipe>& recipe, Arch arch) {
-  if (!recipe) return true;
-  return std::ranges::any_of(recipe->modules, [&](const RecipeModule& module) {
-    return std::ranges::find(module.targets, arch, &RecipeTarget::request) != module.targets.end();
-  });
-}
-
-bool is_compiled_by(const Version& cuda, Arch arch) {
-  const auto removed = removed_in_cuda(arch);
-  return cuda.empty() || (first_cuda(arch) <= cuda && !(removed && cuda >= *removed));
-}
 
 // "8.0 9.0 12.0+PTX" for `all-major`.
 std::string all_archs(bool majors_only, const std::optional<Recipe>& recipe, const Version& cuda) {
   std::vector<std::string> items;
   int last_major = 0;
   for (const Arch arch : known_archs()) {
-    if (!has_code(recipe, arch) || !is_compiled_by(cuda, arch)) continue;
+    if ((recipe && !serves(*recipe, arch)) || !why_not_built(arch, cuda).empty()) continue;
     const bool is_first = arch.major != last_major;
     last_major = arch.major;
     if (is_first || !majors_only) items.push_back(dotted(arch));
@@ -62,17 +51,25 @@ std::string with_words_replaced(const std::string& text, const std::optional<Rec
   return result;
 }
 
-ArchList inherited(const ArchChoice& choice, const std::string& text, Reporter& report) {
-  InheritedArchList parsed = parse_inherited_arch_list(text);
-  if (!parsed.dropped.empty()) {
-    report.warning(
-        fmt::format("{} names {}, which this code cannot serve: left out", choice.origin, join(parsed.dropped, " ")));
+// What this toolkit and this recipe can serve of it; the rest is a warning.
+ArchList servable(const std::string& text, std::string_view origin, const std::optional<Recipe>& recipe,
+                  const Version& cuda, Reporter& report) {
+  const InheritedArchList parsed = parse_inherited_arch_list(text);
+  std::vector<std::string> reasons;
+  for (const std::string& item : parsed.dropped) reasons.push_back(fmt::format("{} is not known", item));
+  ArchList list;
+  for (const ArchRequest& request : parsed.list) {
+    std::string reason = why_not_built(request.arch, cuda);
+    if (reason.empty() && recipe && !serves(*recipe, request.arch))
+      reason = fmt::format("recipe '{}' has no code for {}", recipe->name, dotted(request.arch));
+    if (reason.empty())
+      list.push_back(request);
+    else
+      reasons.push_back(std::move(reason));
   }
-  if (parsed.list.empty()) {
-    throw Error(ErrorKind::usage, fmt::format("{} ('{}') names nothing that this code can serve", choice.origin, text),
-                {}, "give --arch, for example --arch 8.9");
-  }
-  return std::move(parsed.list);
+  if (!reasons.empty())
+    report.warning(fmt::format("left out of what {} names ('{}'): {}", origin, text, join(reasons, "; ")));
+  return list;
 }
 
 }  // namespace
@@ -97,16 +94,21 @@ ArchList choose_archs(const ArchChoice& choice, const std::optional<Recipe>& rec
   };
   if (!choice.text.empty()) {
     const std::string text = with_words_replaced(choice.text, recipe, cuda);
-    return say(choice.inherited ? inherited(choice, text, report) : parse_arch_list(text), choice.origin);
+    if (!choice.inherited) return say(parse_arch_list(text), choice.origin);
+    const ArchList list = servable(text, choice.origin, recipe, cuda, report);
+    if (!list.empty()) return say(list, choice.origin);
+    throw Error(ErrorKind::usage, fmt::format("{} ('{}') names nothing that can be built", choice.origin, text), {},
+                "give --arch, for example --arch 8.9");
   }
+  constexpr std::string_view kLocal = "the GPU of this machine";
   if (const std::string local = local_gpu_archs(); !local.empty()) {
-    const InheritedArchList found = parse_inherited_arch_list(local);
-    if (!found.list.empty()) return say(found.list, "the GPU of this machine");
+    const ArchList list = servable(local, kLocal, recipe, cuda, report);
+    if (!list.empty()) return say(list, kLocal);
   }
   if (recipe && !recipe->default_archs.empty())
     return say(recipe->default_archs, fmt::format("recipe '{}'", recipe->name));
   throw Error(ErrorKind::usage, "no architecture to build for",
-              {"this machine has no GPU, and no recipe fits the source"},
+              {"this machine has no GPU that can be built for, and no recipe fits the source"},
               "give --arch, for example --arch \"8.9 12.0+PTX\"");
 }
 

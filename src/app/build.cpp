@@ -12,12 +12,12 @@
 #include "sagebuild/app/recorded_checks.hpp"
 #include "sagebuild/app/replacement.hpp"
 #include "sagebuild/app/run_log.hpp"
+#include "sagebuild/app/source_patch.hpp"
 #include "sagebuild/base/digest.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/env/environments.hpp"
 #include "sagebuild/exec/timeline.hpp"
-#include "sagebuild/patch/patch.hpp"
 #include "sagebuild/plan/plan.hpp"
 #include "sagebuild/probe/record_setup.hpp"
 #include "sagebuild/probe/setup_environment.hpp"
@@ -27,6 +27,7 @@
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/log.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/wheel/pack.hpp"
 
 namespace sagebuild {
@@ -44,9 +45,11 @@ struct PreparedBuild {
   RecordedBuild recorded;
   BuildPlan plan;
 
+  std::filesystem::path subfolder;  // of setup.py; empty: the top
+
   // The folder of setup.py.
   std::filesystem::path project() const {
-    return recipe && !recipe->subfolder.empty() ? tree.checkout.root / recipe->subfolder : tree.checkout.root;
+    return subfolder.empty() ? tree.checkout.root : tree.checkout.root / subfolder;
   }
 };
 
@@ -66,13 +69,26 @@ FetchOptions fetch_options(const BuildSettings& settings, const Recipes& recipes
 
 std::optional<Recipe> recipe_of(const BuildSettings& settings, const Recipes& recipes, const Checkout& checkout,
                                 Reporter& report) {
-  if (settings.recipe_file) return recipes.all().front();
-  if (!settings.recipe.empty()) return recipes.named(settings.recipe);
-  auto recipe = recipes.match(checkout.root);
+  const std::string& subfolder = settings.source.subfolder;
+  if (!subfolder.empty() && !is_file(checkout.root / subfolder / "setup.py")) {
+    throw Error(ErrorKind::usage, fmt::format("the source has no '{}/setup.py'", subfolder), {},
+                "--subfolder is the folder of setup.py, relative to the source's top");
+  }
+  const bool is_named = settings.recipe_file || !settings.recipe.empty();
+  std::optional<Recipe> recipe;
+  if (settings.recipe_file)
+    recipe = recipes.all().front();
+  else if (is_named)
+    recipe = recipes.named(settings.recipe);
+  else
+    recipe = recipes.match(subfolder.empty() ? checkout.root : checkout.root / subfolder);
+  // What the user says of the place holds; a recipe's own is that inside its project's repository.
+  if (recipe && !subfolder.empty()) recipe->subfolder = subfolder;
+  if (is_named) return recipe;
   if (recipe)
     report.note(fmt::format("recipe '{}'", recipe->name));
   else
-    report.warning("no recipe fits this source: every module is built for every architecture, unpatched");
+    report.warning("no recipe fits this source: it is built unpatched, every module for all that its own flags allow");
   return recipe;
 }
 
@@ -191,9 +207,14 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool build
   build.tree.checkout = fetch(source, fetch_options(settings, recipes, build.work.path() / "tree"), report);
   report.note(described(build.tree.checkout));
   build.recipe = recipe_of(settings, recipes, build.tree.checkout, report);
+  build.subfolder = build.recipe ? build.recipe->subfolder : source.subfolder;
   const ArchList archs = choose_archs(settings.archs, build.recipe, build.toolchain.cuda, report);
   require_cuda_for(archs, build.toolchain);
-  if (build.recipe && settings.patch) build.tree = patch_tree(build.tree.checkout, *build.recipe);
+  PatchedSource patched;
+  if (build.recipe && settings.patch) {
+    patched = patch_source(build.tree.checkout, *build.recipe, settings.strict_patch, report);
+    build.tree = patched.tree;
+  }
   if (build.recipe) {
     for (const std::string& fault : known_faults(*build.recipe, build.tree, archs)) report.warning(fault);
   }
@@ -204,13 +225,19 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool build
   recording.log = build.logs / "setup.log";
   recording.variables = variables;
   recording.git = git_view_text(build.tree.checkout.root);
-  build.recorded = with_kept_log(build.work.path(),
-                                 [&] { return record_setup(recording, build.python, build.toolchain, report); });
+  try {
+    build.recorded = with_kept_log(build.work.path(),
+                                   [&] { return record_setup(recording, build.python, build.toolchain, report); });
+  } catch (Error& error) {
+    error.causes.insert(error.causes.end(), patched.failures.begin(), patched.failures.end());
+    throw;
+  }
   report_variables(build.recorded, variables, report);
   require_device_code(build.recorded, build.project(), variables, settings.allow_cpu);
   warn_of_version(build.recorded, build.tree.checkout, build.project(), report);
-  build.plan = make_plan(build.recorded, build.recipe, archs);
+  build.plan = make_plan(build.recorded, build.recipe, archs, settings.archs.inherited);
   for (const std::string& warning : build.plan.warnings) report.warning(warning);
+  if (!patched.known) warn_of_missing_modules(*build.recipe, build.project(), build.recorded, archs, report);
   if (settings.headers == HeaderChoice::automatic && build.plan.proved.empty())
     report.note("compiled with torch's own headers: no recipe vouches for sagebuild's, which --headers check would try");
   return state;

@@ -14,6 +14,7 @@
 #include "sagebuild/cli/command.hpp"
 #include "sagebuild/cli/upload_options.hpp"
 #include "sagebuild/plan/plan.hpp"
+#include "sagebuild/source/fetch.hpp"
 #include "sagebuild/sys/machine.hpp"
 #include "sagebuild/sys/streams.hpp"
 
@@ -24,6 +25,7 @@ std::vector<SettingSpec> shared_specs() {
   return {
       {"source", "git URL, folder, local repository or source archive; the recipe's if not given"},
       {"ref", "branch, tag or commit"},
+      {"subfolder", "folder of setup.py inside the source; #subdirectory=FOLDER of a git+https URL says the same"},
       {"recipe", "recipe to use: its name (sageattention, minisage, ...), or a file of your own"},
       {"arch", "architectures: \"8.0 8.9 12.0+PTX\", sm_120, rtx5090, Ada, native", "", {"TORCH_CUDA_ARCH_LIST"}},
       {"python", "interpreter, its folder, or a version such as 3.12; else the active virtual environment"},
@@ -38,6 +40,7 @@ std::vector<SettingSpec> shared_specs() {
       {"force", "replace a wheel of the same name that is for other architectures, or published with other content", "", {}, true},
       {"allow-cpu", "build a package that has no CUDA source", "", {}, true},
       {"no-patch", "build the source as it is", "", {}, true},
+      {"strict-patch", "a rule of the recipe that does not fit is an error, also where the plan makes up for it", "", {}, true},
       {"keep-temp", "keep the temporary folder", "", {}, true},
       {"allow-foreign-owner", "open local repositories that belong to somebody else", "", {}, true},
       kAllowSharedCache,
@@ -69,7 +72,8 @@ HeaderChoice header_choice(const Settings& settings) {
 BuildSettings build_settings(const Settings& settings) {
   (void)source_date_epoch();  // refused before anything is fetched for a build that would fail by it
   BuildSettings build;
-  build.source = {settings.text("source"), settings.text("ref"), settings.enabled("offline")};
+  build.source = read_source(settings.text("source"), settings.text("ref"), settings.text("subfolder"));
+  build.source.offline = settings.enabled("offline");
   build.recipe = settings.text("recipe");
   if (is_recipe_file(build.recipe)) build.recipe_file = std::exchange(build.recipe, "");
   if (const auto arch = settings.find("arch")) {
@@ -81,6 +85,7 @@ BuildSettings build_settings(const Settings& settings) {
   build.force = settings.enabled("force");
   build.allow_cpu = settings.enabled("allow-cpu");
   build.patch = !settings.enabled("no-patch");
+  build.strict_patch = settings.enabled("strict-patch");
   build.keep_temp = settings.enabled("keep-temp");
   build.allow_foreign_owner = settings.enabled("allow-foreign-owner");
   build.output = settings.text("output");

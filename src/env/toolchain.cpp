@@ -158,19 +158,21 @@ Toolchain foresee_toolchain(const ToolchainChoice& choice, const PythonEnv& pyth
   return toolchain;
 }
 
+std::string why_not_built(Arch arch, const Version& cuda) {
+  if (cuda.empty()) return "";
+  const Version first = first_cuda(arch);
+  const auto removed = removed_in_cuda(arch);
+  if (first > cuda) return fmt::format("{} needs CUDA {} or newer", dotted(arch), first.major_minor());
+  if (removed && cuda >= *removed) return fmt::format("{} went away in CUDA {}", dotted(arch), removed->major_minor());
+  return "";
+}
+
 void require_cuda_for(const ArchList& archs, const Toolchain& toolchain) {
   std::vector<std::string> unserved, names;
-  std::string hint;
   for (const ArchRequest& request : archs) {
-    const Version first = first_cuda(request.arch);
-    const auto removed = removed_in_cuda(request.arch);
-    if (first > toolchain.cuda) {
-      unserved.push_back(fmt::format("{} needs CUDA {} or newer", dotted(request.arch), first.major_minor()));
-    } else if (removed && toolchain.cuda >= *removed) {
-      unserved.push_back(fmt::format("{} went away in CUDA {}", dotted(request.arch), removed->major_minor()));
-    } else {
-      continue;
-    }
+    std::string reason = why_not_built(request.arch, toolchain.cuda);
+    if (reason.empty()) continue;
+    unserved.push_back(std::move(reason));
     names.push_back(dotted(request.arch));
   }
   if (unserved.empty()) return;

@@ -16,24 +16,26 @@
 namespace sagebuild {
 namespace {
 
-constexpr Arch kOldestServed{8, 0};
 
 struct KnownArch {
   Arch arch;
   int first_cuda_major;
   int first_cuda_minor;
+  int removed_in_cuda = 0;  // major; 0: not yet
 };
 
-// What upstream has code for, with the release notes' first toolkit. Sorted.
+// What there is, with the first toolkit and the first that no longer knows it by the release notes. Sorted. What a
+// package has code for is its recipe's and its setup.py's to say.
 constexpr std::array kKnown = {
-    KnownArch{{8, 0}, 11, 0},  KnownArch{{8, 6}, 11, 1},  KnownArch{{8, 7}, 11, 4},  KnownArch{{8, 8}, 13, 0},
-    KnownArch{{8, 9}, 11, 8},  KnownArch{{9, 0}, 11, 8},  KnownArch{{10, 0}, 12, 8}, KnownArch{{10, 1}, 12, 8},
-    KnownArch{{10, 3}, 12, 9}, KnownArch{{11, 0}, 13, 0}, KnownArch{{12, 0}, 12, 8}, KnownArch{{12, 1}, 12, 9},
+    KnownArch{{3, 5}, 5, 0, 12},  KnownArch{{3, 7}, 6, 5, 12},   KnownArch{{5, 0}, 6, 5, 13},
+    KnownArch{{5, 2}, 7, 0, 13},  KnownArch{{5, 3}, 7, 0, 13},   KnownArch{{6, 0}, 8, 0, 13},
+    KnownArch{{6, 1}, 8, 0, 13},  KnownArch{{6, 2}, 8, 0, 13},   KnownArch{{7, 0}, 9, 0, 13},
+    KnownArch{{7, 2}, 9, 2, 13},  KnownArch{{7, 5}, 10, 0},      KnownArch{{8, 0}, 11, 0},
+    KnownArch{{8, 6}, 11, 1},     KnownArch{{8, 7}, 11, 4},      KnownArch{{8, 8}, 13, 0},
+    KnownArch{{8, 9}, 11, 8},     KnownArch{{9, 0}, 11, 8},      KnownArch{{10, 0}, 12, 8},
+    KnownArch{{10, 1}, 12, 8, 13}, KnownArch{{10, 3}, 12, 9},    KnownArch{{11, 0}, 13, 0},
+    KnownArch{{12, 0}, 12, 8},    KnownArch{{12, 1}, 12, 9},
 };
-
-// GPUs that exist, but for which the code has no kernels.
-constexpr std::array kTooOld = {Arch{3, 5}, Arch{3, 7}, Arch{5, 0}, Arch{5, 2}, Arch{5, 3}, Arch{6, 0},
-                                Arch{6, 1}, Arch{6, 2}, Arch{7, 0}, Arch{7, 2}, Arch{7, 5}};
 
 struct Name {
   std::string_view name;
@@ -64,18 +66,18 @@ std::string suffix_of(Arch arch) {
 Arch first_with(ArchFeature feature) { return feature == ArchFeature::specific ? Arch{9, 0} : Arch{10, 0}; }
 
 // "12.0", "120" (the last digit is the minor) and "12".
-template <class Table, class ToArch>
-std::optional<Arch> find_arch(const Table& table, std::string_view number, ToArch to_arch) {
-  for (const auto& entry : table) {
-    const Arch arch = to_arch(entry);
-    if (number == plain_dotted(arch) || number == plain_digits(arch)) return arch;
-    if (arch.minor == 0 && number == std::to_string(arch.major)) return arch;
+std::optional<Arch> known_arch(std::string_view number) {
+  for (const KnownArch& known : kKnown) {
+    if (number == plain_dotted(known.arch) || number == plain_digits(known.arch)) return known.arch;
+    if (known.arch.minor == 0 && number == std::to_string(known.arch.major)) return known.arch;
   }
   return std::nullopt;
 }
 
-std::optional<Arch> known_arch(std::string_view number) {
-  return find_arch(kKnown, number, [](const KnownArch& known) { return known.arch; });
+const KnownArch& row_of(Arch arch) {
+  const auto known = std::ranges::find(kKnown, Arch{arch.major, arch.minor}, &KnownArch::arch);
+  if (known == kKnown.end()) throw Error(ErrorKind::bug, fmt::format("no such architecture: {}", dotted(arch)));
+  return *known;
 }
 
 // For a number the nearest known one ("12.2": 12.1), for a word the nearest name.
@@ -109,9 +111,15 @@ std::string nearest_spelling(std::string_view item) {
                            : fmt::format("'{}' is the nearest; known are {}", near, join(all, " ")));
 }
 
-struct TooOld {
-  std::string item;
-};
+// "12.2", "sm_130a+PTX": an architecture, be it one that is not known here.
+bool is_number(std::string_view item) {
+  std::string text = lower(item);
+  std::string_view rest = text;
+  if (!take_prefix(rest, "sm_")) take_prefix(rest, "compute_");
+  if (rest.ends_with("+ptx")) rest.remove_suffix(4);
+  if (rest.ends_with('a') || rest.ends_with('f')) rest.remove_suffix(1);
+  return !rest.empty() && rest.find_first_not_of("0123456789.") == std::string_view::npos;
+}
 
 // One item of a list; a name can stand for several requests.
 std::vector<ArchRequest> parse_item(std::string_view item) {
@@ -147,7 +155,6 @@ std::vector<ArchRequest> parse_item(std::string_view item) {
     feature = static_cast<ArchFeature>(rest.back());
     rest.remove_suffix(1);
   }
-  if (find_arch(kTooOld, rest, [](Arch arch) { return arch; })) throw TooOld{std::string(item)};
   const auto arch = known_arch(rest);
   if (!arch || (feature != ArchFeature::plain && *arch < first_with(feature))) unknown(item);
   request.arch = *arch;
@@ -213,29 +220,23 @@ std::vector<Arch> known_archs() {
 Version first_cuda(Arch arch) {
   const Version family_since{12, 9};
   const Version specific_since{12, 0};
-  const auto plain = [&](const KnownArch& known) { return known.arch == Arch{arch.major, arch.minor}; };
-  const auto known = std::ranges::find_if(kKnown, plain);
-  if (known == kKnown.end()) throw Error(ErrorKind::bug, fmt::format("no such architecture: {}", dotted(arch)));
-  Version first{known->first_cuda_major, known->first_cuda_minor};
+  const KnownArch& known = row_of(arch);
+  Version first{known.first_cuda_major, known.first_cuda_minor};
   if (arch.feature == ArchFeature::family) first = std::max(first, family_since);
   if (arch.feature == ArchFeature::specific) first = std::max(first, specific_since);
   return first;
 }
 
 std::optional<Version> removed_in_cuda(Arch arch) {
-  if (arch.major == 10 && arch.minor == 1) return Version{13, 0};
-  return std::nullopt;
+  const int major = row_of(arch).removed_in_cuda;
+  if (major == 0) return std::nullopt;
+  return Version{major, 0};
 }
 
 ArchList parse_arch_list(std::string_view text) {
   std::vector<ArchRequest> requests;
   for (const std::string& item : items_of(text)) {
-    try {
-      for (const ArchRequest& request : parse_item(item)) requests.push_back(request);
-    } catch (const TooOld& old) {
-      throw Error(ErrorKind::usage, fmt::format("architecture '{}' is too old for this code", old.item), {},
-                  fmt::format("{} is the oldest; leave '{}' out", plain_dotted(kOldestServed), old.item));
-    }
+    for (const ArchRequest& request : parse_item(item)) requests.push_back(request);
   }
   if (requests.empty()) {
     throw Error(ErrorKind::usage, fmt::format("no architecture in '{}'", text), {},
@@ -259,8 +260,9 @@ InheritedArchList parse_inherited_arch_list(std::string_view text) {
   for (const std::string& item : items_of(text)) {
     try {
       for (const ArchRequest& request : parse_item(item)) requests.push_back(request);
-    } catch (const TooOld& old) {
-      result.dropped.push_back(old.item);
+    } catch (const Error&) {
+      if (!is_number(item)) throw;
+      result.dropped.emplace_back(item);
     }
   }
   result.list = merged(requests);

@@ -275,7 +275,9 @@ std::string find_shape(const RuleSet& rules, std::string_view text, PatchOutcome
   for (const Shape& shape : rules.shapes) {
     if (!holds(shape.when, shape.unless, text)) continue;
     outcome.note = shape.note;
-    if (!shape.refuse.empty()) outcome.failures.push_back(fmt::format("'{}' {}", outcome.file, shape.refuse));
+    outcome.as_is = shape.as_is;
+    outcome.refused = !shape.refuse.empty();
+    if (outcome.refused) outcome.failures.push_back(fmt::format("'{}' {}", outcome.file, shape.refuse));
     return shape.name;
   }
   if (!rules.shapes.empty()) {
@@ -295,7 +297,7 @@ std::string run_rules(const RuleSet& rules, const std::string& start, PatchOutco
   const std::string original = current->file.plain();
   std::vector<const Rule*> used;
   for (const Rule& rule : rules.rules) {
-    if (applies(rule, outcome.file, outcome.shape, original)) used.push_back(&rule);
+    if (!outcome.as_is && applies(rule, outcome.file, outcome.shape, original)) used.push_back(&rule);
   }
   std::string text = start;
   for (const Rule* rule : used) {
@@ -375,8 +377,12 @@ PatchOutcome patch_coded(const RuleSet& rules, std::string_view file, std::strin
 
 PatchOutcome patch_text(const RuleSet& rules, std::string_view file, std::string_view text) {
   const auto coding = file.ends_with(".py") ? declared_coding(text) : std::nullopt;
-  if (coding) return patch_coded(rules, file, text, *coding);
-  return patch_utf8(rules, file, text);
+  PatchOutcome outcome = coding ? patch_coded(rules, file, text, *coding) : patch_utf8(rules, file, text);
+  for (const Rule& rule : rules.rules) {
+    if (outcome.failures.empty() || rule.planned || rule.file != file || !holds(rule.when, rule.unless, text)) continue;
+    outcome.lost.push_back(fmt::format("{}: {}", rule.id, rule.why));
+  }
+  return outcome;
 }
 
 std::vector<PatchOutcome> patch_folder(const RuleSet& rules, const fs::path& folder) {
@@ -410,12 +416,11 @@ void require_patched(const std::vector<PatchOutcome>& outcomes) {
               "nothing was written; `--recipe FILE` takes rules of your own");
 }
 
-PatchedTree patch_tree(const Checkout& checkout, const Recipe& recipe) {
+PatchedTree patch_tree(const Checkout& checkout, const Recipe& recipe, const std::vector<PatchOutcome>& outcomes) {
   const fs::path folder = checkout.root / recipe.subfolder;
-  const std::vector<PatchOutcome> outcomes = patch_folder(load_rules(recipe), folder);
-  require_patched(outcomes);
   PatchedTree tree{checkout, {}};
   for (const PatchOutcome& outcome : outcomes) {
+    if (!outcome.failures.empty()) continue;
     if (outcome.changed()) write_file(folder / outcome.file, outcome.after);
     tree.rules.insert(tree.rules.end(), outcome.rules.begin(), outcome.rules.end());
   }

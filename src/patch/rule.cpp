@@ -87,6 +87,7 @@ Rule read_rule(const TomlTable& table, const std::map<std::string, std::string>&
   rule.prose = table.boolean("prose").value_or(false);
   rule.every = table.boolean("every").value_or(false);
   rule.optional_file = table.boolean("optional_file").value_or(false);
+  rule.planned = table.boolean("planned").value_or(false);
   rule.done = pattern_at(table, "done");
   rule.after = patterns_at(table, "after");
   rule.gone = patterns_at(table, "gone");
@@ -108,6 +109,7 @@ Shape read_shape(const TomlTable& table) {
   shape.when = patterns_at(table, "when");
   shape.unless = patterns_at(table, "unless");
   shape.refuse = table.text("refuse").value_or("");
+  shape.as_is = table.boolean("as_is").value_or(false);
   shape.note = table.text("note").value_or("");
   table.finish();
   return shape;

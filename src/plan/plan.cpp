@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "own_targets.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 
@@ -36,7 +37,15 @@ const RecipeTarget* find_target(const RecipeModule& module, Arch arch) {
   return nullptr;
 }
 
-std::vector<Target> sorted_targets(const std::map<std::pair<Arch, Arch>, Target>& by_pair) {
+using TargetsByPair = std::map<std::pair<Arch, Arch>, Target>;
+
+void add_target(Target target, TargetsByPair& by_pair) {
+  const auto [entry, is_new] = by_pair.try_emplace({target.virtual_arch, target.real}, target);
+  entry->second.sass |= target.sass;
+  entry->second.ptx |= target.ptx;
+}
+
+std::vector<Target> sorted_targets(const TargetsByPair& by_pair) {
   std::vector<Target> targets;
   for (const auto& [pair, target] : by_pair) targets.push_back(target);
   std::ranges::sort(targets, {}, [](const Target& target) { return std::pair(target.real, target.virtual_arch); });
@@ -45,7 +54,7 @@ std::vector<Target> sorted_targets(const std::map<std::pair<Arch, Arch>, Target>
 
 // What one module is compiled for; fills `served` with the requests that it serves.
 std::vector<Target> targets_of(const RecipeModule* module, const ArchList& archs, std::set<Arch>& served) {
-  std::map<std::pair<Arch, Arch>, Target> by_pair;
+  TargetsByPair by_pair;
   for (const ArchRequest& request : archs) {
     Target target{request.arch, request.arch, request.sass, request.ptx, kAskedFor};
     if (module != nullptr) {
@@ -55,11 +64,30 @@ std::vector<Target> targets_of(const RecipeModule* module, const ArchList& archs
     }
     if (!target.sass && !target.ptx) continue;
     served.insert(request.arch);
-    auto [entry, is_new] = by_pair.try_emplace({target.virtual_arch, target.real}, target);
-    entry->second.sass |= target.sass;
-    entry->second.ptx |= target.ptx;
+    add_target(std::move(target), by_pair);
   }
   return sorted_targets(by_pair);
+}
+
+// What one source without a recipe is compiled for: what was asked for, or of that what its own flags allow.
+struct SourceTargets {
+  std::vector<Target> targets;
+  ArchList unserved;
+  std::vector<Target> named;  // by setup.py, sorted; empty where it leaves the choice to others
+};
+
+SourceTargets targets_of(const RecordedSource& source, const ArchList& archs, std::set<Arch>& served) {
+  const std::vector<Target> named = named_targets(source.argv);
+  if (!names_features(named)) return {targets_of(nullptr, archs, served), {}, {}};
+  const OwnTargets own = own_targets(named, archs);
+  TargetsByPair used;
+  TargetsByPair all;
+  for (const Target& target : own.targets) add_target(target, used);
+  for (const Target& target : named) add_target(target, all);
+  for (const ArchRequest& request : archs) {
+    if (std::ranges::find(own.unserved, request) == own.unserved.end()) served.insert(request.arch);
+  }
+  return {sorted_targets(used), own.unserved, sorted_targets(all)};
 }
 
 // By its name, or as one of the newer GPUs that the PTX of an older one is meant for.
@@ -87,51 +115,112 @@ void warn_of_traps(const RecipeModule& module, const std::vector<Target>& target
   }
 }
 
-PlannedSource planned(const RecordedSource& recorded, const std::vector<Target>& targets, const RecipeModule* module) {
+PlannedSource planned(const RecordedSource& recorded, std::vector<Target> targets, const RecipeModule* module) {
   PlannedSource source{recorded, std::string(kStandard), {}};
-  if (recorded.language == Language::cuda) source.targets = targets;
+  if (recorded.language == Language::cuda) source.targets = std::move(targets);
   if (module != nullptr) source.costs = module->costs;
   return source;
 }
 
-std::string no_target_reason(const RecipeModule* module, const ArchList& archs) {
-  return fmt::format("no target for {}{}", print(archs),
-                     module != nullptr && !module->reason.empty() ? ": " + module->reason : "");
+PlannedModule empty_plan_of(const RecordedModule& module) {
+  return {module.name, module.output, {}, module.link, module.link_cwd};
+}
+
+bool has_cuda(const RecordedModule& module) {
+  return std::ranges::any_of(module.sources,
+                             [](const RecordedSource& source) { return source.language == Language::cuda; });
+}
+
+std::string no_target_reason(const RecipeModule& module, const ArchList& archs) {
+  return fmt::format("no target for {}{}", print(archs), module.reason.empty() ? "" : ": " + module.reason);
+}
+
+void plan_by_recipe(const RecordedModule& recorded, const RecipeModule& row, std::set<Arch>& served, BuildPlan& plan) {
+  const auto targets = targets_of(&row, plan.archs, served);
+  if (targets.empty() && has_cuda(recorded)) {
+    plan.dropped.push_back({recorded.name, recorded.output, no_target_reason(row, plan.archs)});
+    return;
+  }
+  warn_of_traps(row, targets, plan);
+  PlannedModule module = empty_plan_of(recorded);
+  for (const RecordedSource& source : recorded.sources) module.sources.push_back(planned(source, targets, &row));
+  plan.modules.push_back(std::move(module));
+}
+
+void plan_by_flags(const RecordedModule& recorded, std::set<Arch>& served, BuildPlan& plan) {
+  PlannedModule module = empty_plan_of(recorded);
+  std::string left_out;  // of the first source that lacks something
+  bool has_targets = !has_cuda(recorded);
+  for (const RecordedSource& source : recorded.sources) {
+    if (source.language != Language::cuda) {
+      module.sources.push_back(planned(source, {}, nullptr));
+      continue;
+    }
+    SourceTargets own = targets_of(source, plan.archs, served);
+    has_targets |= !own.targets.empty();
+    if (left_out.empty() && !own.unserved.empty()) {
+      left_out = fmt::format("no code for {}: setup.py has '{}' compiled for {} alone", print(own.unserved),
+                             source.source.filename().string(), describe(own.named));
+    }
+    // The link needs its object even where others of the module serve what was asked for.
+    module.sources.push_back(planned(source, own.targets.empty() ? own.named : own.targets, nullptr));
+  }
+  if (!left_out.empty()) {
+    plan.warnings.push_back(fmt::format("module '{}' {} {}", recorded.name,
+                                        has_targets ? "has" : "is left out, for it has", left_out));
+  }
+  if (has_targets)
+    plan.modules.push_back(std::move(module));
+  else
+    plan.dropped.push_back({recorded.name, recorded.output, left_out});
+}
+
+// An inherited list loses what cannot be served; one that the user wrote for this build is refused.
+void check_served(const std::set<Arch>& served, bool inherited, BuildPlan& plan) {
+  ArchList kept;
+  ArchList unserved;
+  for (const ArchRequest& request : plan.archs) (served.contains(request.arch) ? kept : unserved).push_back(request);
+  if (unserved.empty()) return;
+  const std::string names = dotted(unserved.front().arch);
+  if (!inherited || kept.empty()) {
+    throw Error(ErrorKind::usage, fmt::format("no module of this package can be built for {}", names), plan.warnings,
+                inherited ? "give --arch, for example --arch 8.9"
+                          : fmt::format("leave {} out of --arch; `sagebuild plan` shows what each module can serve", names));
+  }
+  plan.warnings.push_back(
+      fmt::format("no module of this package can be built for {}: left out of the inherited list", print(unserved)));
+  plan.archs = std::move(kept);
 }
 
 }  // namespace
 
-BuildPlan make_plan(const RecordedBuild& recorded, const std::optional<Recipe>& recipe, const ArchList& archs) {
+bool serves(const RecipeModule& module, Arch arch) { return find_target(module, arch) != nullptr; }
+
+bool serves(const Recipe& recipe, Arch arch) {
+  const auto has_code = [&](const RecipeModule& module) { return serves(module, arch); };
+  return recipe.modules.empty() || std::ranges::any_of(recipe.modules, has_code);
+}
+
+BuildPlan make_plan(const RecordedBuild& recorded, const std::optional<Recipe>& recipe, const ArchList& archs,
+                    bool inherited) {
   BuildPlan plan;
   plan.archs = archs;
   if (recipe) plan.proved = recipe->proved;
   std::set<Arch> served;
-  for (const RecordedModule& recorded_module : recorded.modules) {
-    const RecipeModule* row = recipe ? find_module(*recipe, recorded_module.name) : nullptr;
-    if (recipe && row == nullptr) {
-      plan.warnings.push_back(fmt::format("recipe '{}' does not know the module '{}': it is built for all of {}",
-                                          recipe->name, recorded_module.name, print(archs)));
-    }
-    const auto targets = targets_of(row, archs, served);
-    const bool has_cuda = std::ranges::any_of(
-        recorded_module.sources, [](const RecordedSource& source) { return source.language == Language::cuda; });
-    if (targets.empty() && has_cuda) {
-      plan.dropped.push_back({recorded_module.name, recorded_module.output, no_target_reason(row, archs)});
+  for (const RecordedModule& module : recorded.modules) {
+    const RecipeModule* row = recipe ? find_module(*recipe, module.name) : nullptr;
+    if (row != nullptr) {
+      plan_by_recipe(module, *row, served, plan);
       continue;
     }
-    if (row != nullptr) warn_of_traps(*row, targets, plan);
-    PlannedModule module{
-        recorded_module.name, recorded_module.output, {}, recorded_module.link, recorded_module.link_cwd};
-    for (const RecordedSource& source : recorded_module.sources)
-      module.sources.push_back(planned(source, targets, row));
-    plan.modules.push_back(std::move(module));
+    if (recipe) {
+      plan.warnings.push_back(fmt::format("recipe '{}' does not know the module '{}': it is built for all of {} that "
+                                          "setup.py's own flags allow",
+                                          recipe->name, module.name, print(archs)));
+    }
+    plan_by_flags(module, served, plan);
   }
-  for (const ArchRequest& request : archs) {
-    if (served.contains(request.arch) || recorded.modules.empty()) continue;
-    throw Error(
-        ErrorKind::usage, fmt::format("no module of this package can be built for {}", dotted(request.arch)), {},
-        fmt::format("leave {} out of --arch; `sagebuild plan` shows what each module can serve", dotted(request.arch)));
-  }
+  if (!recorded.modules.empty()) check_served(served, inherited, plan);
   return plan;
 }
 

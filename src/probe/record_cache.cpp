@@ -92,13 +92,17 @@ struct Reads {
   std::string problem;
 };
 
-Reads read_list(const fs::path& list, const std::vector<fs::path>& own, const fs::path& host_compiler) {
+// `stands_for`: a folder of ours and the one whose files are read through it.
+Reads read_list(const fs::path& list, const std::vector<fs::path>& own, const fs::path& host_compiler,
+                const std::pair<fs::path, fs::path>& stands_for) {
   Reads reads;
   std::set<fs::path> written, read, asked;
   std::size_t begun = 0, started = 0;
   const std::string text = read_file_if_exists(list).value_or("");
   for (const std::string_view record : split(text, std::string_view("\0", 1))) {
-    const fs::path name = record.substr(1);
+    fs::path name = record.substr(1);
+    if (name == stands_for.first || name.native().starts_with(stands_for.first.native() + "/"))
+      name = (stands_for.second / name.lexically_relative(stands_for.first)).lexically_normal();
     switch (record.front()) {
       case 'b': ++begun; break;
       case 'p': ++started; break;
@@ -181,6 +185,7 @@ RecordCache::RecordCache(const RecordSettings& settings, const Command& command,
   const fs::path profile = toolchain.nvcc.parent_path() / "nvcc.profile";
   key_.add("nvcc.profile", is_file(profile) ? cache.file_digest(profile).hex() : "");
   host_compiler_ = toolchain.host_compiler;
+  cuda_home_ = toolchain.cuda_home;
   key_.add("nvcc", toolchain.nvcc.string()).add("nvcc content", cache.file_digest(toolchain.nvcc));
   key_.add("host compiler", toolchain.host_compiler.string());
   key_.add("host compiler content", cache.file_digest(toolchain.host_compiler));
@@ -245,7 +250,7 @@ void RecordCache::keep(const ProcessResult& run, ActionCache::Clock::time_point 
     return;
   }
   const std::vector<fs::path> own = {settings_.project, settings_.work, listener_folder(), "/proc", "/sys", "/dev"};
-  Reads read = read_list(reads(), own, host_compiler_);
+  Reads read = read_list(reads(), own, host_compiler_, {cuda_stand_in(settings_), cuda_home_});
   if (!read.problem.empty()) {
     report.detail(fmt::format("the run of setup.py is not kept in the cache: {}", read.problem));
     return;

@@ -24,6 +24,10 @@ namespace sagebuild {
 // and without __pycache__ and .git.
 Digest tree_digest(const std::filesystem::path& root);
 
+// A folder that looks like the toolkit, with this program under the name nvcc: CUDA_HOME of a recorded run whose compiles
+// do not go through ninja.
+inline std::filesystem::path cuda_stand_in(const RecordSettings& settings) { return settings.work / "cuda"; }
+
 class RecordCache {
  public:
   // `command` is the run of setup.py as it would be started. Digests the tree.
@@ -52,6 +56,7 @@ class RecordCache {
   ActionCache& cache_;
   Digest tree_;
   std::filesystem::path host_compiler_;
+  std::filesystem::path cuda_home_;
   ActionKey key_;
   std::optional<std::string> restored_variables_;
 };

@@ -30,6 +30,30 @@ std::vector<Json> read_records(const fs::path& folder) {
   return records;
 }
 
+// torch without ninja runs CUDA_HOME/bin/nvcc, one process per source, so a toolkit with our nvcc in it is put there:
+// links to all of the real one's entries but that. Only where setup.py or a module beside it speaks of it, for such a
+// CUDA_HOME is not quite the user's: what setup.py writes about it into the wheel would differ.
+bool may_compile_without_ninja(const fs::path& project) {
+  for (const fs::path& file : entries_if_readable(project)) {
+    if (file.extension() != ".py" || !is_file(file)) continue;
+    if (read_file_if_exists(file).value_or("").find("use_ninja") != std::string::npos) return true;
+  }
+  return false;
+}
+
+void link_entries(const fs::path& from, const fs::path& to, const std::string& all_but) {
+  make_folders(to);
+  for (const fs::path& entry : entries_if_readable(from)) {
+    if (entry.filename() != all_but) make_link(to / entry.filename(), entry);
+  }
+}
+
+void make_cuda_stand_in(const fs::path& folder, const Toolchain& toolchain) {
+  link_entries(toolchain.cuda_home, folder, "bin");
+  link_entries(toolchain.cuda_home / "bin", folder / "bin", "nvcc");
+  make_link(folder / "bin" / "nvcc", running_binary());
+}
+
 bool is_of(const Json& record, std::string_view what) { return record.at("what").get<std::string>() == what; }
 
 Command setup_command(const RecordSettings& settings, const PythonEnv& python, const Toolchain& toolchain) {
@@ -47,6 +71,11 @@ Command setup_command(const RecordSettings& settings, const PythonEnv& python, c
   command.env["PATH"] = fmt::format("{}:{}:{}:{}", bin.string(), python.executable.parent_path().string(),
                                     toolchain.nvcc.parent_path().string(), path);
   command.env["CUDA_HOME"] = toolchain.cuda_home.string();
+  if (may_compile_without_ninja(settings.project)) {
+    make_cuda_stand_in(cuda_stand_in(settings), toolchain);
+    command.env["CUDA_HOME"] = cuda_stand_in(settings).string();
+    command.env[kRealNvccVariable] = toolchain.nvcc.string();
+  }
   command.env["CC"] = command.env["CXX"] = (bin / "g++").string();
   command.env[kRecordVariable] = (settings.work / "records").string();
   command.env[kRealCompilerVariable] = toolchain.host_compiler.string();
@@ -64,10 +93,14 @@ Language language_of(const fs::path& source) {
   return source.extension() == ".c" ? Language::c : Language::cxx;
 }
 
-// Undoes the stand-in's name wherever it got into a command: as the program and as nvcc's -ccbin.
+// Undoes the stand-ins' names wherever they got into a command: as the program, as nvcc's -ccbin, in -I and -L.
 void use_real_compiler(std::vector<std::string>& argv, const RecordSettings& settings, const Toolchain& toolchain) {
   const std::string stand_in = (settings.work / "bin" / "g++").string();
-  for (std::string& word : argv) word = replaced(std::move(word), stand_in, toolchain.host_compiler.string());
+  const std::string cuda = cuda_stand_in(settings).string();
+  for (std::string& word : argv) {
+    word = replaced(std::move(word), stand_in, toolchain.host_compiler.string());
+    word = replaced(std::move(word), cuda, toolchain.cuda_home.string());
+  }
 }
 
 // torch 2.13 puts ccache or sccache in front of the compilers where it finds one, and PYTORCH_NVCC may do so for any
@@ -137,6 +170,32 @@ SourcesByObject read_sources(const Json& record, const RecordSettings& settings,
   return by_object;
 }
 
+bool is_source(const std::string& word) {
+  static const std::set<std::string, std::less<>> kExtensions = {".cu", ".cpp", ".cc", ".cxx", ".c", ".C"};
+  return !word.starts_with('-') && kExtensions.contains(fs::path(word).extension().native());
+}
+
+// A compile that did not go through ninja; nothing if it is of no source.
+std::optional<RecordedSource> read_direct_source(const Json& record, const RecordSettings& settings,
+                                                 const Toolchain& toolchain) {
+  const fs::path cwd = record.at("cwd").get<std::string>();
+  const auto argv = record.at("argv").get<std::vector<std::string>>();
+  const auto output = std::ranges::find(argv, "-o");
+  const auto word = std::ranges::find_if(argv, is_source);
+  if (output == argv.end() || output + 1 == argv.end() || word == argv.end()) return std::nullopt;
+  RecordedSource source;
+  source.source = (cwd / *word).lexically_normal();
+  source.object = (cwd / *(output + 1)).lexically_normal();
+  source.language = language_of(source.source);
+  source.cwd = cwd;
+  source.argv = bare_compile(argv, *word);
+  use_real_compiler(source.argv, settings, toolchain);
+  // The stand-in was called by its name in CC or CUDA_HOME; the real one has a place of its own.
+  const bool is_nvcc = fs::path(argv.front()).filename() == "nvcc";
+  source.argv.front() = is_nvcc ? toolchain.nvcc.string() : toolchain.host_compiler.string();
+  return source;
+}
+
 // "build/lib.linux-x86_64-cpython-311/pkg/_x.cpython-311-x86_64-linux-gnu.so" is "pkg/_x....so" in the wheel.
 fs::path path_in_wheel(const fs::path& output, const fs::path& project) {
   const fs::path relative = output.lexically_relative(project);
@@ -168,6 +227,13 @@ std::vector<RecordedModule> read_modules(const std::vector<Json>& records, const
       for (auto& [object, source] : read_sources(record, settings, toolchain)) {
         unlinked[object] = source.source;
         compiled[object] = std::move(source);
+      }
+    }
+    if (is_of(record, "compile")) {
+      if (auto source = read_direct_source(record, settings, toolchain)) {
+        // What was really compiled may have been a probe.
+        if (!record.at("done").get<bool>()) unlinked[source->object] = source->source;
+        compiled[source->object] = *std::move(source);
       }
     }
     if (!is_of(record, "link")) continue;
@@ -253,7 +319,7 @@ RecordedBuild record_setup(const RecordSettings& settings, const PythonEnv& pyth
                                  : shell_line(compile->at("argv").get<std::vector<std::string>>());
     throw Error(ErrorKind::failed, "setup.py compiles in a way that sagebuild does not understand",
                 {fmt::format("seen: {}", seen)},
-                "torch must compile through ninja (use_ninja=True, and no own build step)");
+                "torch must compile the modules, through ninja or without, and no build step of the project's own");
   }
   if (cache) build.variables = cache->variables();
   if (cache && ran) cache->keep(*ran, started, report);

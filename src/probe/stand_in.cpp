@@ -52,6 +52,28 @@ int as_real_compiler(const std::vector<std::string>& argv, const std::string& co
   return 127;
 }
 
+// What setuptools compiles for a module goes into build/temp.PLATFORM; a probe of what a compiler can do goes elsewhere,
+// and must be done.
+bool is_for_a_module(const fs::path& object) {
+  return std::ranges::any_of(absolute_path(object), [](const fs::path& part) {
+    return part.native().starts_with("temp.linux");
+  });
+}
+
+// Whether a compile was only written down: then nothing has its object but an empty file.
+bool take_compile(const std::vector<std::string>& argv, const std::string& folder, bool takes_modules) {
+  if (std::ranges::find(argv, "-c") == argv.end()) return false;
+  const auto output = std::ranges::find(argv, "-o");
+  const bool taken = takes_modules && output != argv.end() && output + 1 != argv.end() && is_for_a_module(*(output + 1));
+  record(folder, "compile", {{"argv", argv}, {"done", !taken}});
+  if (taken) write_file(*(output + 1), "");
+  return taken;
+}
+
+int as_nvcc(const std::vector<std::string>& argv, const std::string& folder, const std::string& nvcc) {
+  return take_compile(argv, folder, true) ? 0 : as_real_compiler(argv, nvcc);
+}
+
 int as_compiler(const std::vector<std::string>& argv, const std::string& folder) {
   const auto output = std::ranges::find(argv, "-o");
   const bool has_output = output != argv.end() && output + 1 != argv.end();
@@ -60,8 +82,8 @@ int as_compiler(const std::vector<std::string>& argv, const std::string& folder)
     write_file(*(output + 1), "");
     return 0;
   }
-  // A compile that does not go through ninja. Configuration probes are such too, so it is done, and noted.
-  if (std::ranges::find(argv, "-c") != argv.end()) record(folder, "compile", {{"argv", argv}});
+  // A compile that does not go through ninja. Where nothing stands in for nvcc it is done: the module is not understood.
+  if (take_compile(argv, folder, environment_value(kRealNvccVariable).has_value())) return 0;
   return as_real_compiler(argv, environment_value(kRealCompilerVariable).value_or("/usr/bin/g++"));
 }
 
@@ -74,6 +96,8 @@ std::optional<int> run_as_stand_in(const std::vector<std::string>& argv) {
   try {
     if (name == "ninja") return as_ninja(argv, *folder);
     if (name == "g++") return as_compiler(argv, *folder);
+    const auto nvcc = environment_value(kRealNvccVariable);
+    if (name == "nvcc" && nvcc) return as_nvcc(argv, *folder, *nvcc);
   } catch (const Error& error) {
     std::fputs(error.rendered().c_str(), stderr);
     return 1;

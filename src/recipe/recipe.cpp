@@ -110,10 +110,6 @@ KnownBad read_known_bad(const TomlTable& table) {
   return bad;
 }
 
-bool holds_all(std::string_view text, const std::vector<std::string>& wanted) {
-  return std::ranges::all_of(wanted, [&](const auto& part) { return text.find(part) != std::string_view::npos; });
-}
-
 }  // namespace
 
 const Recipe& Recipes::named(std::string_view name) const {
@@ -124,30 +120,6 @@ const Recipe& Recipes::named(std::string_view name) const {
   const auto close = nearest(name, names);
   throw Error(ErrorKind::usage, fmt::format("unknown recipe '{}'", name), {},
               close ? fmt::format("did you mean '{}'?", *close) : fmt::format("known are: {}", join(names, ", ")));
-}
-
-std::optional<Recipe> Recipes::match_text(std::string_view setup_py) const {
-  for (const Recipe& recipe : recipes_) {
-    if (holds_all(setup_py, recipe.detect)) return recipe;
-  }
-  return std::nullopt;
-}
-
-std::optional<Recipe> Recipes::match(const fs::path& root) const {
-  if (const auto top = read_file_if_exists(root / "setup.py")) {
-    if (auto recipe = match_text(*top)) {
-      recipe->subfolder.clear();  // also when the tree is the subproject's own folder
-      return recipe;
-    }
-    return std::nullopt;
-  }
-  for (const Recipe& recipe : recipes_) {
-    if (recipe.subfolder.empty()) continue;
-    const auto text = read_file_if_exists(root / recipe.subfolder / "setup.py");
-    if (text && holds_all(*text, recipe.detect)) return recipe;
-  }
-  throw Error(ErrorKind::failed, fmt::format("'{}' has no setup.py", root.string()), {},
-              "give the folder that holds setup.py");
 }
 
 Recipe load_recipe(const fs::path& file) {
@@ -187,7 +159,7 @@ Recipes load_recipes(const fs::path& folder, const std::optional<fs::path>& extr
     if (!replaced) recipes.push_back(std::move(recipe));
   }
   if (recipes.empty()) throw Error(ErrorKind::environment, fmt::format("no recipes in '{}'", folder.string()));
-  return Recipes(std::move(recipes));
+  return Recipes(std::move(recipes), extra.has_value());
 }
 
 }  // namespace sagebuild

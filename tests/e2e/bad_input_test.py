@@ -189,9 +189,9 @@ class Environment(support.EndToEnd):
         self.assert_fails(outcome, USAGE, "'12.00'")
         self.assert_nothing_left()
 
-    def test_architecture_too_old_for_the_code(self):
-        outcome = self.build_with(support.torch_python(), arch="7.5")
-        self.assert_fails(outcome, USAGE, "7.5", "8.0")
+    def test_architecture_too_old_for_the_toolkit(self):
+        outcome = self.build_with(support.torch_python(), arch="7.0")
+        self.assert_fails(outcome, ENVIRONMENT, "7.0 went away in CUDA 13.0")
         self.assert_nothing_left()
 
 

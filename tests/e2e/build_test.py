@@ -105,6 +105,62 @@ class Build(support.EndToEnd):
         self.assertEqual(list(self.out.iterdir()), [])
 
 
+class OtherSources(support.EndToEnd):
+    def planned(self, source, *more, arch="8.9", **variables):
+        outcome = self.run_sagebuild("plan", "--source", source, "--python", support.torch_python(),
+                                     *(["--arch", arch] if arch else []), *more, **variables)
+        self.assertEqual(outcome.code, 0, outcome)
+        return outcome
+
+    def test_without_ninja_the_same_module_comes_out(self):
+        """Recorded, not compiled: the compile is the one that a package with ninja has."""
+        text = (support.SOURCE / "tests/e2e/packages/tiny/setup.py").read_text()
+        modules = []
+        for name, setup in (("ninja", text), ("none", text.replace('"build_ext": BuildExtension',
+                                                                   '"build_ext": BuildExtension.with_options(use_ninja=False)'))):
+            package = support.tiny_package(self.world / name, setup=setup)
+            outcome = self.build(package)
+            self.assertEqual(outcome.code, 0, outcome)
+            with zipfile.ZipFile(outcome.stdout.strip()) as wheel:
+                modules.append({part: wheel.read(part) for part in wheel.namelist() if part.endswith(".so")})
+        self.assertEqual(len(modules[0]), 1)
+        self.assertEqual(modules[0], modules[1])
+
+    def test_a_subfolder_and_how_others_write_it(self):
+        package = support.tiny_package(self.world / "repository" / "sub")
+        shutil.rmtree(package / ".git")
+        repository = package.parent
+        for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "sub"], ["tag", "v1"]):
+            support.git(repository, *command)
+        for arguments in ([repository, "--subfolder", "sub"], [repository, "--ref", "v1", "--subfolder", "sub"],
+                          [f"git+file://{repository}@v1#subdirectory=sub"]):
+            self.assertIn("tiny._kernel", self.planned(*arguments).stdout)
+        wrong = self.run_sagebuild("plan", "--source", repository, "--subfolder", "bus", "--arch", "8.9",
+                                   "--python", support.torch_python())
+        self.assertEqual(wrong.code, 2, wrong)
+        self.assertIn("the source has no 'bus/setup.py'", wrong.stderr)
+
+    def test_the_floor_is_the_toolkits_and_an_inherited_list_only_warns(self):
+        package = support.tiny_package(self.world / "tiny")
+        self.assertIn("sm_75, sm_86", self.planned(package, arch="7.5 8.6").stdout)
+        outcome = self.planned(support.SOURCE / "examples" / "minisage", arch="", TORCH_CUDA_ARCH_LIST="7.5 8.9 11.0 12.0 13.0+PTX")
+        for part in ("13.0+PTX is not known", "no code for 7.5", "no code for 11.0"):
+            self.assertIn(part, outcome.stderr)
+
+    def test_an_edited_setup_py_is_built_as_it_is(self):
+        package = self.world / "minisage"
+        shutil.copytree(support.SOURCE / "examples" / "minisage", package)
+        setup = package / "setup.py"
+        setup.write_text(setup.read_text().replace("compute_capabilities = set()", 'compute_capabilities = {"9.0"}'))
+        outcome = self.planned(package, arch="8.9 9.0")
+        self.assertIn("sm_89, sm_90 (from compute_89)", outcome.stdout)
+        self.assertIn("warning: rule 'architectures' expects 1 match and found 0", outcome.stderr)
+        strict = self.run_sagebuild("plan", "--source", package, "--strict-patch", "--arch", "8.9", "--python",
+                                    support.torch_python())
+        self.assertEqual(strict.code, 1, strict)
+        self.assertIn("cannot patch 'setup.py'", strict.stderr)
+
+
 class CommonSource(support.EndToEnd):
     def test_each_module_has_its_own_object_of_a_source_that_two_have_in_common(self):
         """setuptools gives both objects one name. Code of the first module in the second would be a wheel that looks right."""

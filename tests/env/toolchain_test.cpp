@@ -240,7 +240,8 @@ TEST_CASE("an nvcc that is too old or too new for an architecture is refused") {
   CHECK_THROWS_MATCHES(require_cuda_for(parse_arch_list("10.0 12.0"), toolchain), Error,
                        says("build for 10.0, 12.0\n"));
   toolchain.cuda = Version{13, 0};
-  CHECK_NOTHROW(require_cuda_for(parse_arch_list("8.0 8.6 8.9 9.0 10.0 12.0"), toolchain));
+  CHECK_NOTHROW(require_cuda_for(parse_arch_list("7.5 8.0 8.6 8.9 9.0 10.0 12.0"), toolchain));
+  CHECK(why_not_built({7, 0}, toolchain.cuda) == "7.0 went away in CUDA 13.0");
   CHECK_THROWS_MATCHES(require_cuda_for(parse_arch_list("10.1"), toolchain), Error,
                        says("caused by: 10.1 went away in CUDA 13.0"));
 }

@@ -188,8 +188,8 @@ TEST_CASE("bad input: read-only, vanished, no project, not UTF-8, a result that 
                        says("is no project that sagebuild has rules for").hints("--recipe"));
   folder.settings.target = folder.dir.path().string();
   CHECK_THROWS_MATCHES(patch_files(folder.settings, folder.report), Error, says("is no project"));
-  World bytes("# sageattention \xFF\n");
-  CHECK_THROWS_MATCHES(patch_files(bytes.settings, bytes.report), Error, says("is not UTF-8: byte 0xff at offset 16"));
+  World bytes("# name='sageattention' \xFF\n");
+  CHECK_THROWS_MATCHES(patch_files(bytes.settings, bytes.report), Error, says("is not UTF-8: byte 0xff at offset 23"));
   World broken(shape_text("v2_2_main") + "\nif True\n    pass\n");
   CHECK_THROWS_MATCHES(patch_files(broken.settings, broken.report), Error,
                        says("would not be valid Python").hints("nothing was written"));
@@ -207,7 +207,7 @@ TEST_CASE("a recipe of one's own is taken, and its mistakes are found by --lint"
              "replace = 'value = 2'\ndone = 'value = 2'\n");
   (void)patch_files(world.settings, world.report);
   CHECK(read_file(world.file) == "# mine\nvalue = 2\n");
-  CHECK(lint_recipes(source_folder(), world.settings.recipe_file).size() == 5);
+  CHECK(lint_recipes(source_folder(), world.settings.recipe_file).size() == 6);
   write_file(*world.settings.recipe_file, "name = 'mine'\ndetect = ['mine']\n[[rule]]\nid = 'v'\n");
   CHECK_THROWS_MATCHES(lint_recipes(source_folder(), world.settings.recipe_file), Error,
                        says("mine.toml:3: 'why' is missing"));

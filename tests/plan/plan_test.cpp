@@ -95,8 +95,86 @@ TEST_CASE("a list that leaves a GPU on trap stubs is warned of") {
 TEST_CASE("an architecture that no module serves is refused; without a recipe all is built for all") {
   CHECK_THROWS_MATCHES(make_plan(recorded(), recipe(), parse_arch_list("8.9 11.0")), Error,
                        says("can be built for 11.0").hints("leave 11.0 out"));
+  CHECK(print(make_plan(recorded(), recipe(), parse_arch_list("8.9 11.0"), true).archs) == "8.9");
   const BuildPlan plan = make_plan(recorded(), std::nullopt, parse_arch_list("11.0+PTX 9.0a"));
   CHECK(targets_of(plan, "pkg._sm90") == "sm_90a, sm_110, compute_110");
+}
+
+namespace {
+
+RecordedModule flagged(std::string name, std::vector<std::string> flags) {
+  RecordedModule recorded = module(std::move(name), "k.cu");
+  auto& argv = recorded.sources[0].argv;
+  argv.insert(argv.end(), flags.begin(), flags.end());
+  return recorded;
+}
+
+std::string own_targets_of(std::vector<std::string> flags, std::string_view archs) {
+  const RecordedBuild build{{flagged("_any", {}), flagged("_x", std::move(flags))}, "/w.whl"};
+  return targets_of(make_plan(build, std::nullopt, parse_arch_list(archs)), "pkg._x");
+}
+
+}  // namespace
+
+TEST_CASE("without a recipe a module's own feature targets are kept, and nothing else is made of it") {
+  const std::vector<std::string> hopper = {"-gencode", "arch=compute_90a,code=sm_90a"};
+  const RecordedBuild build{{flagged("_any", {"-gencode", "arch=compute_80,code=sm_80"}), flagged("_hop", hopper)},
+                            "/w.whl"};
+  const BuildPlan plan = make_plan(build, std::nullopt, parse_arch_list("8.0 9.0+PTX 12.0"));
+  CHECK(targets_of(plan, "pkg._any") == "sm_80, sm_90, compute_90, sm_120");
+  CHECK(targets_of(plan, "pkg._hop") == "sm_90a");
+  REQUIRE(plan.warnings.size() == 1);
+  CHECK(plan.warnings[0] ==
+        "module 'pkg._hop' has no code for 8.0 12.0: setup.py has 'k.cu' compiled for sm_90a alone");
+
+  const BuildPlan without = make_plan(build, std::nullopt, parse_arch_list("8.0"));
+  CHECK(targets_of(without, "pkg._hop") == "none");
+  REQUIRE(without.dropped.size() == 1);
+  CHECK(without.dropped[0].reason == "no code for 8.0: setup.py has 'k.cu' compiled for sm_90a alone");
+  CHECK(without.warnings.size() == 1);
+
+  const RecordedBuild alone{{flagged("_hop", hopper)}, "/w.whl"};
+  CHECK_THROWS_MATCHES(make_plan(alone, std::nullopt, parse_arch_list("8.0 9.0")), Error, says("be built for 8.0"));
+  CHECK(print(make_plan(alone, std::nullopt, parse_arch_list("8.0 9.0"), true).archs) == "9.0");
+  CHECK_THROWS_MATCHES(make_plan(alone, std::nullopt, parse_arch_list("8.0"), true), Error,
+                       says("be built for 8.0").hints("give --arch"));
+}
+
+TEST_CASE("every spelling in which a setup.py names feature targets is read") {
+  CHECK(own_targets_of({"-gencode=arch=compute_90a,code=[sm_90a,compute_90a]"}, "8.0 9.0") == "sm_90a");
+  CHECK(own_targets_of({"--generate-code", "arch=compute_120f,code=sm_120f"}, "12.0 12.1") == "sm_120f");
+  CHECK(own_targets_of({"-arch=sm_90a"}, "8.0 9.0") == "sm_90a");
+  CHECK(own_targets_of({"--gpu-architecture", "compute_100a", "--gpu-code", "sm_100a"}, "10.0 12.0") == "sm_100a");
+  CHECK(own_targets_of({"-gencode", "arch=compute_120a,code=sm_120a"}, "12.1") == "none");
+  CHECK(own_targets_of({"-gencode", "arch=compute_130a,code=sm_130a"}, "12.0") == "none");
+  // Code and PTX that setup.py itself has made for older GPUs serve as they would in its own build.
+  const std::vector<std::string> mixed = {"-gencode", "arch=compute_80,code=[sm_80,compute_80]", "-gencode",
+                                          "arch=compute_90a,code=sm_90a"};
+  CHECK(own_targets_of(mixed, "8.6 9.0") == "sm_80, sm_90a");
+  CHECK(own_targets_of(mixed, "9.0a 12.0") == "compute_80, sm_90a");
+  CHECK(own_targets_of(mixed, "8.0+PTX") == "sm_80, compute_80");
+  CHECK(own_targets_of({"-gencode", "arch=compute_100f,code=compute_100f"}, "10.3") == "compute_100f");
+}
+
+TEST_CASE("what names plain architectures, or leaves the choice to torch, is built for what was asked") {
+  CHECK(own_targets_of({"-gencode", "arch=compute_80,code=sm_80"}, "8.6 12.0+PTX") == "sm_86, sm_120, compute_120");
+  CHECK(own_targets_of({"-arch=native"}, "8.6 9.0a") == "sm_86, sm_90a");
+  CHECK(own_targets_of({}, "9.0a 12.0") == "sm_90a, sm_120");
+}
+
+TEST_CASE("an object that the link needs is made of what setup.py names, even where nobody asked for that") {
+  RecordedModule mixed = flagged("_m", {"-gencode", "arch=compute_80,code=sm_80"});
+  mixed.sources.push_back(flagged("_m", {"-gencode", "arch=compute_90a,code=sm_90a"}).sources[0]);
+  const BuildPlan plan = make_plan({{mixed}, "/w.whl"}, std::nullopt, parse_arch_list("8.0"));
+  REQUIRE(plan.modules.size() == 1);
+  CHECK(describe(plan.modules[0].sources[0].targets) == "sm_80");
+  CHECK(describe(plan.modules[0].sources[2].targets) == "sm_90a");
+  CHECK(plan.warnings.size() == 1);
+}
+
+TEST_CASE("a recipe does not take a module's feature targets from it by not knowing the module") {
+  const RecordedBuild build{{module("_fused", "f.cu"), flagged("_new", {"-arch=sm_120a"})}, "/w.whl"};
+  CHECK(targets_of(make_plan(build, recipe(), parse_arch_list("8.0 12.0")), "pkg._new") == "sm_120a");
 }
 
 TEST_CASE("the plan is shown as a table and as one JSON document, with what is expected of each source") {

@@ -187,6 +187,64 @@ TEST_CASE("a compiler cache that torch 2.13 puts in front of the compilers is ta
   }
 }
 
+namespace {
+
+// What torch does with use_ninja=False: nvcc of CUDA_HOME and the compiler, each by itself, and a probe before.
+constexpr std::string_view kWithoutNinja = R"(
+import os, subprocess, sys
+wheel = sys.argv[sys.argv.index("--dist-dir") + 1]
+temp = "build/temp.linux-x86_64-cpython-311"
+os.makedirs(temp); os.makedirs(wheel)
+nvcc = os.path.join(os.environ["CUDA_HOME"], "bin", "nvcc")
+assert subprocess.check_output([nvcc, "-V"]) == b"release 13.0\n"
+assert open(os.path.join(os.environ["CUDA_HOME"], "version.json")).read() == "{}"
+open("probe.c", "w").write("int x;")
+subprocess.check_call([os.environ["CC"], "-c", "probe.c", "-o", "probe.o"])
+assert os.path.getsize("probe.o") > 0
+include = "-I" + os.path.join(os.environ["CUDA_HOME"], "include")  # of with_options(use_ninja=False)
+subprocess.check_call([nvcc, include, "-c", "k.cu", "-o", temp + "/k.o", "-O3", "-ccbin", os.environ["CC"]])
+subprocess.check_call([os.environ["CXX"], "-DA=1", "-c", "b.cpp", "-o", temp + "/b.o"])
+assert os.path.getsize(temp + "/k.o") == os.path.getsize(temp + "/b.o") == 0
+subprocess.check_call([os.environ["CXX"], "-shared", temp + "/k.o", temp + "/b.o", "-o", "_a.so"])
+open(wheel + "/pkg-1.0-cp311-cp311-linux_x86_64.whl", "w").close()
+)";
+
+// A toolkit whose nvcc says its version and refuses to do more.
+void plant_toolkit(const fs::path& home) {
+  make_folders(home / "bin");
+  write_file(home / "version.json", "{}");
+  write_file(home / "bin" / "nvcc", "#!/bin/sh\n[ \"$1\" = -V ] && echo 'release 13.0'\n");
+  fs::permissions(home / "bin" / "nvcc", fs::perms::owner_all);
+}
+
+}  // namespace
+
+TEST_CASE("what is compiled without ninja is recorded like the rest, with the real toolkit's names") {
+  Project project;
+  const fs::path home = project.folder.path() / "toolkit";
+  plant_toolkit(home);
+  project.toolchain.cuda_home = home;
+  project.toolchain.nvcc = home / "bin" / "nvcc";
+  const std::string gxx = project.toolchain.host_compiler;
+  const RecordedBuild build = project.record(kWithoutNinja);
+  REQUIRE(build.modules.size() == 1);
+  REQUIRE(build.modules[0].sources.size() == 2);
+  const RecordedSource& kernel = build.modules[0].sources[0];
+  CHECK(kernel.language == Language::cuda);
+  CHECK(kernel.source == fs::canonical(project.folder.path()) / "p/k.cu");
+  CHECK(kernel.argv == std::vector<std::string>{home / "bin/nvcc", "-I" + (home / "include").string(), "-O3", "-ccbin",
+                                                gxx});
+  const RecordedSource& binding = build.modules[0].sources[1];
+  CHECK(binding.language == Language::cxx);
+  CHECK(binding.argv == std::vector<std::string>{gxx, "-DA=1"});
+
+  // What was only written down and goes nowhere would be lost; a probe that was done is not missed.
+  const std::string unlinked = replaced(std::string(kWithoutNinja), "temp + \"/k.o\", temp + \"/b.o\", \"-o\"",
+                                        "temp + \"/k.o\", \"-o\"");
+  fs::remove_all(project.folder.path() / "p");
+  CHECK_THROWS_MATCHES(project.record(unlinked), Error, says("b.cpp' but links it into nothing"));
+}
+
 TEST_CASE("a setup.py that is missing, fails, or builds in another way is told plainly") {
   Project project;
   CHECK_THROWS_MATCHES(project.record("import nothing_of_that_name\n"), Error,
@@ -198,12 +256,12 @@ import os, subprocess, sys
 wheel = sys.argv[sys.argv.index("--dist-dir") + 1]
 os.makedirs(wheel)
 open("a.c", "w").write("int x;")
-subprocess.check_call([os.environ["CC"], "-c", "a.c", "-o", "a.o"])
+subprocess.check_call(["gcc", "-c", "a.c", "-o", "a.o"])
 subprocess.check_call([os.environ["CC"], "-shared", "a.o", "-o", "_a.so"])
 open(wheel + "/pkg-1.0-cp311-cp311-linux_x86_64.whl", "w").close()
 )";
   CHECK_THROWS_MATCHES(project.record(other), Error,
-                       says("in a way that sagebuild does not understand").hints("ninja"));
+                       says("in a way that sagebuild does not understand").hints("no build step of the project's own"));
   fs::remove(project.folder.path() / "p" / "setup.py");
   const RecordSettings settings{project.folder.path() / "p", "8.0", project.folder.path() / "w2"};
   CHECK_THROWS_MATCHES(record_setup(settings, project.python, project.toolchain, project.report), Error,

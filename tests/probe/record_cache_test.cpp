@@ -242,6 +242,28 @@ open("@/written/own.txt").read()
   CHECK_FALSE(runs_again());
 }
 
+TEST_CASE("a file of the toolkit that setup.py reads through the stand-in's folder is an input of its recording") {
+  if (!has_setuptools()) return;
+  Recording recording;
+  const fs::path home = recording.temp.path() / "toolkit";
+  write_file(home / "version.json", "13.0");
+  make_folders(home / "bin");
+  recording.toolchain.cuda_home = home;
+  const auto record_again = [&] {
+    recording.move_to_new_place("open(os.environ['CUDA_HOME'] + '/version.json').read()  # use_ninja");
+    const auto stamp = fs::file_time_type::clock::now();
+    while (fs::file_time_type::clock::now() < stamp + std::chrono::milliseconds(100)) {
+    }
+    recording.record();
+  };
+  record_again();
+  record_again();
+  CHECK(recording.runs() == 1);
+  write_file(home / "version.json", "13.1");
+  record_again();
+  CHECK(recording.runs() == 2);
+}
+
 TEST_CASE("a run whose reading is not known to the end is not kept, and that is said") {
   if (!has_setuptools()) return;
   const std::vector<std::pair<std::string, std::string>> runs = {

@@ -87,6 +87,41 @@ TEST_CASE("a tree is matched by what its setup.py holds") {
   CHECK(recipes.match(tree.path())->name == "sageattention");
 }
 
+namespace {
+
+std::string matched(const std::string& setup_py) {
+  const auto recipe = load_recipes(shipped()).match_text(setup_py);
+  return recipe ? recipe->name : "none";
+}
+
+}  // namespace
+
+TEST_CASE("a recipe is told by the modules that setup.py builds, not by words that may stand anywhere") {
+  // A fork of the FP4 subproject in a folder of its own, which names the parent project in its address.
+  CHECK(matched("setup(name=\"sageattn3\", url=\"https://example.org/sageattention\", ext_modules=[\n"
+                "  CUDAExtension(\"sageattn3.fp4attn_cuda\", [\"k.cu\"])])\n") == "sageattention3");
+  CHECK(matched("setup(name='mine', install_requires=['sageattention'],\n"
+                "  ext_modules=[CUDAExtension('mine._C', ['k.cu'])])\n") == "none");
+  // A fork under another name, with the same modules; and one that builds both projects.
+  CHECK(matched("# from sageattention\nCUDAExtension(f'{PACKAGE}._qattn_sm80')\n") == "sageattention");
+  CHECK(matched("CUDAExtension('sageattention._fused')\nCUDAExtension('sageattention._qattn_sm80')\n"
+                "CUDAExtension('fp4attn_cuda')\n") == "sageattention");
+  CHECK(matched("url = 'of sageattention'\nCUDAExtension(name='spas_sage_attn._qattn')\n"
+                "CUDAExtension(name='spas_sage_attn._fused')\n") == "spargeattn");
+}
+
+TEST_CASE("two recipes that fit equally are asked about, unless one was given") {
+  const std::string module = "[[module]]\nname = 'p._C'\ntargets = [{request = '8.0'}]\n";
+  const TempDir dir("recipe-test");
+  write_file(dir.path() / "a.toml", "name = 'a'\ndetect = ['p._C']\n" + module);
+  write_file(dir.path() / "b.toml", "name = 'b'\ndetect = ['p._C']\n" + module);
+  CHECK_THROWS_MATCHES(load_recipes(dir.path()).match_text("X('p._C')"), Error,
+                       says("recipes 'a' and 'b' fit 'setup.py' equally").hints("--recipe a or --recipe b"));
+  CHECK(load_recipes(dir.path(), dir.path() / "b.toml").match_text("X('p._C')")->name == "b");
+  write_file(dir.path() / "b.toml", "name = 'b'\ndetect = [\"X('p._C')\"]\n" + module);
+  CHECK(load_recipes(dir.path()).match_text("X('p._C')")->name == "b");
+}
+
 TEST_CASE("what is wrong in a recipe is named with its line") {
   const std::string head = "name = 'x'\ndetect = ['x']\n";
   CHECK(from_text(head).package == "x");

@@ -10,9 +10,11 @@
 
 namespace sagebuild {
 
-// The reporter is told which was taken. `all` is what the recipe has code for and a toolkit of this CUDA (empty: any)
-// compiles, `all-major` the first of each major of them; like nvcc's, with PTX of the newest. Throws Error{usage} for
-// what cannot be read, and for `native` without a GPU.
+// The reporter is told which was taken. `all` is what the recipe has code for and this toolkit compiles, `all-major` the
+// first of each major of them; like nvcc's, with PTX of the newest. A list that the user did not write for this build
+// (inherited, or the local GPUs') loses, with a warning, what neither this toolkit nor this recipe serves. Throws
+// Error{usage} for what cannot be read, for `native` without a GPU, and if nothing is left. A toolkit without a version
+// is any.
 ArchList choose_archs(const ArchChoice& choice, const std::optional<Recipe>& recipe, const Version& cuda,
                       Reporter& report);
 

@@ -44,6 +44,7 @@ struct BuildSettings {
   bool allow_cpu = false;                    // a wheel without device code is no error
   bool force = false;                        // takes the place of another wheel of its name
   bool patch = true;
+  bool strict_patch = false;  // rules that do not fit are an error
   bool keep_temp = false;
   bool allow_foreign_owner = false;
 };

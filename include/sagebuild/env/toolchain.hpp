@@ -48,7 +48,10 @@ HostCompiler probe_host_compiler(const std::filesystem::path& path);
 // The newest major of GCC (or clang) that a toolkit takes, read from its crt/host_config.h. 0: the file does not say.
 int newest_host_major(const std::filesystem::path& cuda_home, bool clang);
 
-// Throws Error{environment} if this nvcc is too old for one of the architectures; all of them are named.
+// "12.0 needs CUDA 12.8 or newer", "7.0 went away in CUDA 13.0"; empty if nvcc of this CUDA builds
+// for it, or if the CUDA is not known.
+std::string why_not_built(Arch arch, const Version& cuda);
+// Throws Error{environment} if this nvcc is too old or too new for one of the architectures; all of them are named.
 void require_cuda_for(const ArchList& archs, const Toolchain& toolchain);
 
 }  // namespace sagebuild

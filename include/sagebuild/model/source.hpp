@@ -11,6 +11,7 @@ struct SourceSpec {
   std::string location;  // URL, folder, local repository, .tar.gz
   std::string ref;       // branch, tag, commit (also abbreviated); empty: the default branch, or the folder as it is
   bool offline = false;
+  std::string subfolder{};  // of setup.py, relative to the source's top; empty: the top, or what a recipe says
 };
 
 // A private working tree; nothing in it was run.

@@ -19,6 +19,9 @@ struct PatchOutcome {
   std::string after;
   std::vector<AppliedRule> rules;
   std::vector<std::string> failures;  // one line each: rule, file, nearest place, reason
+  std::vector<std::string> lost;      // with failures: "RULE: why" of each rule for this file that no plan makes up for
+  bool as_is = false;                 // the shape is right by itself: no rule for setup.py was applied
+  bool refused = false;               // the recipe knows this shape and says that it cannot be built
 
   bool changed() const { return before != after; }
 };
@@ -35,7 +38,8 @@ std::vector<PatchOutcome> patch_folder(const RuleSet& rules, const std::filesyst
 // Throws Error{failed} "cannot patch ..." with every failure as a cause; does nothing if there is none.
 void require_patched(const std::vector<PatchOutcome>& outcomes);
 
-// Patches a checkout in place, all files or none.
-PatchedTree patch_tree(const Checkout& checkout, const Recipe& recipe);
+// Writes the files of a checkout whose rules all fit (patch_folder of it); the others stay as they are, for the caller
+// to say so, or to refuse before.
+PatchedTree patch_tree(const Checkout& checkout, const Recipe& recipe, const std::vector<PatchOutcome>& outcomes);
 
 }  // namespace sagebuild

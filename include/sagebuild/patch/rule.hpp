@@ -52,6 +52,7 @@ struct Rule {
   bool prose = false;          // a match may begin inside a comment or string
   bool every = false;          // every scope found must match
   bool optional_file = false;  // no such file: the rule is not for this tree
+  bool planned = false;        // `build` does the same by itself, so nothing is lost where the rule does not fit
   Pattern done;                // is in the file once the rule was applied, or where upstream fixed it
   std::vector<Pattern> after;  // must be in the result
   std::vector<Pattern> gone;   // must not be in the result's code
@@ -63,6 +64,7 @@ struct Shape {
   std::vector<Pattern> when;
   std::vector<Pattern> unless;
   std::string refuse;  // not empty: why this shape cannot be patched
+  bool as_is = false;  // right by itself: the rules for setup.py are not for it
   std::string note;    // what the user must know of it even so
 };
 

@@ -34,6 +34,12 @@ struct FetchOptions {
 // Error{failed}; Interrupted. After any of them there is no destination.
 Checkout fetch(const SourceSpec& spec, const FetchOptions& options, Reporter& report);
 
+// A source as people write it: also pip's "name @ git+https://host/path@ref#subdirectory=folder", and a forge's page
+// ".../tree/REF", ".../commit/SHA" or ".../pull/N". Throws Error{usage} where `ref` or `subfolder` say something else,
+// for a page whose ref cannot be told from its folder (the hint is the right command), and for a subfolder that leaves
+// the source. Looks at no network and no file.
+SourceSpec read_source(std::string_view text, std::string ref, std::string subfolder);
+
 // Throws what fetch would for a source that is neither an address nor anything that is there, for a ref that a local
 // repository lacks, and for a file that is no archive. Looks at no network.
 void require_source(const SourceSpec& spec, bool allow_foreign_owner = false);
