@@ -143,7 +143,7 @@ Step preprocess_step(const JobPtr& job, const PassLayout& pass, HeaderMode heade
 void expect_cicc(Step& step, const Job& job, HeaderMode headers) {
   const bool full = headers == HeaderMode::full;
   step.expected_seconds = job.source.costs.cicc_seconds + (full ? 23 : 0);
-  step.expected_memory = full ? 3200ULL << 20U : 500ULL << 20U;
+  step.expected_memory = full ? 3600ULL << 20U : 500ULL << 20U;  // thrust::sort beside torch: 3.4 GB and more
 }
 
 DeviceSteps add_device_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode) {

@@ -159,7 +159,7 @@ StepGraph plain_steps(const JobPtr& job) {
   for (const auto& deps : {depfile, assembled}) job->depfiles.push_back({deps, job->source.recorded.cwd});
   step.command = [job, argv] { return job->command(argv, job->source.recorded.cwd); };
   step.expected_seconds = 60;
-  step.expected_memory = 3200ULL << 20U;
+  step.expected_memory = 3600ULL << 20U;
   publish(step, job, object);
   return {std::move(step)};
 }
