@@ -88,7 +88,7 @@ std::string nearest_spelling(std::string_view item) {
     const auto distance = [&](const KnownArch& known) {
       return std::abs(10 * known.arch.major + known.arch.minor - wanted);
     };
-    constexpr int kNear = 3;
+    constexpr int kNear = 2;
     const auto& near = *std::ranges::min_element(kKnown, {}, distance);
     return distance(near) <= kNear ? plain_dotted(near.arch) : "";
   }

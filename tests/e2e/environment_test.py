@@ -33,7 +33,8 @@ class Environment(support.EndToEnd):
         found = subprocess.run([support.torch_python(), "-c", program], capture_output=True, text=True)
         self.assertEqual(found.returncode, 0, found.stderr)
         self.assertTrue(found.stdout.startswith("13."), found.stdout)
-        self.assertTrue((support.torch_packages() / "nvidia" / "cu13" / "bin" / "nvcc").exists())
+        if "SAGEBUILD_TEST_PYTHON" not in os.environ:  # a given one may go with an installed toolkit
+            self.assertTrue((support.torch_packages() / "nvidia" / "cu13" / "bin" / "nvcc").exists())
 
 
 if __name__ == "__main__":
