@@ -34,7 +34,8 @@ std::string native_archs() {
 }
 
 // Blanks and separators stay as they are: names of GPUs hold blanks.
-std::string with_words_replaced(const std::string& text, const std::optional<Recipe>& recipe, const Version& cuda) {
+std::string with_words_replaced(const std::string& text, const std::optional<Recipe>& recipe,
+                                const Version& cuda) {
   constexpr std::string_view kSeparators = " \t\r\n,;";
   std::string result;
   for (std::size_t at = 0; at < text.size();) {
@@ -52,11 +53,12 @@ std::string with_words_replaced(const std::string& text, const std::optional<Rec
 }
 
 // What this toolkit and this recipe can serve of it; the rest is a warning.
-ArchList servable(const std::string& text, std::string_view origin, const std::optional<Recipe>& recipe,
-                  const Version& cuda, Reporter& report) {
+ArchList servable(const std::string& text, std::string_view origin,
+                  const std::optional<Recipe>& recipe, const Version& cuda, Reporter& report) {
   const InheritedArchList parsed = parse_inherited_arch_list(text);
   std::vector<std::string> reasons;
-  for (const std::string& item : parsed.dropped) reasons.push_back(fmt::format("{} is not known", item));
+  for (const std::string& item : parsed.dropped)
+    reasons.push_back(fmt::format("{} is not known", item));
   ArchList list;
   for (const ArchRequest& request : parsed.list) {
     std::string reason = why_not_built(request.arch, cuda);
@@ -68,7 +70,8 @@ ArchList servable(const std::string& text, std::string_view origin, const std::o
       reasons.push_back(std::move(reason));
   }
   if (!reasons.empty())
-    report.warning(fmt::format("left out of what {} names ('{}'): {}", origin, text, join(reasons, "; ")));
+    report.warning(
+        fmt::format("left out of what {} names ('{}'): {}", origin, text, join(reasons, "; ")));
   return list;
 }
 
@@ -86,8 +89,8 @@ std::string local_gpu_archs() {
   return join(archs, " ");
 }
 
-ArchList choose_archs(const ArchChoice& choice, const std::optional<Recipe>& recipe, const Version& cuda,
-                      Reporter& report) {
+ArchList choose_archs(const ArchChoice& choice, const std::optional<Recipe>& recipe,
+                      const Version& cuda, Reporter& report) {
   const auto say = [&](const ArchList& list, std::string_view origin) {
     report.note(fmt::format("architectures {} (from {})", print(list), origin));
     return list;
@@ -97,7 +100,8 @@ ArchList choose_archs(const ArchChoice& choice, const std::optional<Recipe>& rec
     if (!choice.inherited) return say(parse_arch_list(text), choice.origin);
     const ArchList list = servable(text, choice.origin, recipe, cuda, report);
     if (!list.empty()) return say(list, choice.origin);
-    throw Error(ErrorKind::usage, fmt::format("{} ('{}') names nothing that can be built", choice.origin, text), {},
+    throw Error(ErrorKind::usage,
+                fmt::format("{} ('{}') names nothing that can be built", choice.origin, text), {},
                 "give --arch, for example --arch 8.9");
   }
   constexpr std::string_view kLocal = "the GPU of this machine";

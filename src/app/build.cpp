@@ -55,20 +55,22 @@ struct PreparedBuild {
 
 namespace fs = std::filesystem;
 
-FetchOptions fetch_options(const BuildSettings& settings, const Recipes& recipes, const fs::path& destination) {
+FetchOptions fetch_options(const BuildSettings& settings, const Recipes& recipes,
+                           const fs::path& destination) {
   FetchOptions options;
   options.cache = cache_folder();
   options.destination = destination;
   options.allow_foreign_owner = settings.allow_foreign_owner;
   options.with_git = true;
-  // The recipe is known for sure only when the files are there; what any of them may miss is missing for no build.
+  // The recipe is known for sure only when the files are there; what any of them may miss is
+  // missing for no build.
   for (const Recipe& recipe : recipes.all())
     options.may_miss.insert(options.may_miss.end(), recipe.may_miss.begin(), recipe.may_miss.end());
   return options;
 }
 
-std::optional<Recipe> recipe_of(const BuildSettings& settings, const Recipes& recipes, const Checkout& checkout,
-                                Reporter& report) {
+std::optional<Recipe> recipe_of(const BuildSettings& settings, const Recipes& recipes,
+                                const Checkout& checkout, Reporter& report) {
   const std::string& subfolder = settings.source.subfolder;
   if (!subfolder.empty() && !is_file(checkout.root / subfolder / "setup.py")) {
     throw Error(ErrorKind::usage, fmt::format("the source has no '{}/setup.py'", subfolder), {},
@@ -88,7 +90,9 @@ std::optional<Recipe> recipe_of(const BuildSettings& settings, const Recipes& re
   if (recipe)
     report.note(fmt::format("recipe '{}'", recipe->name));
   else
-    report.warning("no recipe fits this source: it is built unpatched, every module for all that its own flags allow");
+    report.warning(
+        "no recipe fits this source: it is built unpatched, every module for all that its own "
+        "flags allow");
   return recipe;
 }
 
@@ -101,7 +105,8 @@ std::string recording_archs(const std::optional<Recipe>& recipe, const ArchList&
 std::vector<std::string> patched_files(const PreparedBuild& build) {
   std::vector<std::string> files;
   for (const AppliedRule& rule : build.tree.rules)
-    files.push_back((build.project() / rule.file).lexically_relative(build.tree.checkout.root).string());
+    files.push_back(
+        (build.project() / rule.file).lexically_relative(build.tree.checkout.root).string());
   return files;
 }
 
@@ -112,12 +117,13 @@ std::string described(const Checkout& checkout) {
 }
 
 WheelNeeds needs_of(const PreparedBuild& state, const LinkedModules& modules) {
-  return {std::ranges::any_of(state.recorded.modules, has_device_code),
-          std::ranges::any_of(modules, [](const auto& module) { return wants_torch(module.second); })};
+  return {
+      std::ranges::any_of(state.recorded.modules, has_device_code),
+      std::ranges::any_of(modules, [](const auto& module) { return wants_torch(module.second); })};
 }
 
-PackSettings pack_settings(const PreparedBuild& state, const LinkedModules& modules, const WheelNeeds& needs,
-                           const fs::path& output) {
+PackSettings pack_settings(const PreparedBuild& state, const LinkedModules& modules,
+                           const WheelNeeds& needs, const fs::path& output) {
   PackSettings pack;
   pack.recorded = state.recorded.wheel;
   pack.modules = modules;
@@ -126,19 +132,23 @@ PackSettings pack_settings(const PreparedBuild& state, const LinkedModules& modu
   pack.platform = "linux_" + machine_architecture();
   if (state.python.torch && needs.torch)
     pack.torch_pin = fmt::format("=={}.*", state.python.torch->number.major_minor());
-  pack.provenance = {
-      program_version(), state.recipe ? state.recipe->name : "", state.tree, state.toolchain, state.python, state.plan};
+  pack.provenance = {program_version(), state.recipe ? state.recipe->name : "",
+                     state.tree,        state.toolchain,
+                     state.python,      state.plan};
   return pack;
 }
 
-// Whether a module wants torch is known when it is linked, so these are the two names that the wheel can have.
+// Whether a module wants torch is known when it is linked, so these are the two names that the
+// wheel can have.
 std::vector<PackSettings> expected_packs(const PreparedBuild& state, const fs::path& output) {
   const bool cuda = needs_of(state, {}).cuda;
-  return {pack_settings(state, {}, {cuda, true}, output), pack_settings(state, {}, {cuda, false}, output)};
+  return {pack_settings(state, {}, {cuda, true}, output),
+          pack_settings(state, {}, {cuda, false}, output)};
 }
 
 // Compressing is most of what is left when little has changed, so it is an action by module.
-LinkedModules compressed_modules(const LinkedModules& modules, const fs::path& work, ActionCache& cache) {
+LinkedModules compressed_modules(const LinkedModules& modules, const fs::path& work,
+                                 ActionCache& cache) {
   LinkedModules compressed;
   std::vector<std::pair<ActionKey, fs::path>> made;
   std::vector<std::future<void>> running;
@@ -148,7 +158,8 @@ LinkedModules compressed_modules(const LinkedModules& modules, const fs::path& w
     ActionKey key("deflate", name.string());
     key.add("module", sha256_file(file));
     compressed[name] = zip;
-    if (const auto hit = cache.lookup(key); hit && cache.materialize(*hit, {{"zip", zip}})) continue;
+    if (const auto hit = cache.lookup(key); hit && cache.materialize(*hit, {{"zip", zip}}))
+      continue;
     running.push_back(std::async(std::launch::async, [file, zip] { compress_module(file, zip); }));
     made.emplace_back(std::move(key), zip);
   }
@@ -167,7 +178,8 @@ Wheel packed(PackSettings pack, const fs::path& work, ActionCache& cache) {
   key.add("torch pin", pack.torch_pin);
   key.add("provenance", provenance_json(pack.provenance));
   key.add("SOURCE_DATE_EPOCH", environment_value("SOURCE_DATE_EPOCH").value_or(""));
-  if (const auto hit = cache.lookup(key); hit && cache.materialize(*hit, {{"wheel", wheel.path}})) return wheel;
+  if (const auto hit = cache.lookup(key); hit && cache.materialize(*hit, {{"wheel", wheel.path}}))
+    return wheel;
   pack.compressed = compressed_modules(pack.modules, work, cache);
   pack_wheel(pack);
   cache.store(key, {{"wheel", wheel.path}}, {});
@@ -177,14 +189,16 @@ Wheel packed(PackSettings pack, const fs::path& work, ActionCache& cache) {
 // setuptools splits compiler commands at blanks, and nvcc misquotes the others in what it runs.
 void require_plain_path(const fs::path& work) {
   if (work.string().find_first_of(" \t,'\"$\\`") == std::string::npos) return;
-  throw Error(ErrorKind::environment, fmt::format("cannot build in the temporary folder '{}'", work.string()),
-              {"compiler drivers split or misquote paths with blanks, commas, quotes, '$' or backslashes"},
-              "set TMPDIR to a folder without them");
+  throw Error(
+      ErrorKind::environment,
+      fmt::format("cannot build in the temporary folder '{}'", work.string()),
+      {"compiler drivers split or misquote paths with blanks, commas, quotes, '$' or backslashes"},
+      "set TMPDIR to a folder without them");
 }
 
 // Everything up to the plan. What builds has a log from its beginning.
-std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool builds, ActionCache& cache,
-                                       Reporter& report) {
+std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool builds,
+                                       ActionCache& cache, Reporter& report) {
   sweep_temp_dirs();
   auto state = std::make_unique<PreparedBuild>();
   PreparedBuild& build = *state;
@@ -201,10 +215,11 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool build
   build.python_in_use = hold_environment(build.python);
   build.toolchain = find_toolchain(settings.toolchain, build.python, report);
   report.stage(fmt::format("python {}, torch {}, CUDA {} ({})", build.python.version,
-                           build.python.torch ? build.python.torch->version : "none", build.toolchain.nvcc_build,
-                           build.toolchain.origin));
+                           build.python.torch ? build.python.torch->version : "none",
+                           build.toolchain.nvcc_build, build.toolchain.origin));
 
-  build.tree.checkout = fetch(source, fetch_options(settings, recipes, build.work.path() / "tree"), report);
+  build.tree.checkout =
+      fetch(source, fetch_options(settings, recipes, build.work.path() / "tree"), report);
   report.note(described(build.tree.checkout));
   build.recipe = recipe_of(settings, recipes, build.tree.checkout, report);
   build.subfolder = build.recipe ? build.recipe->subfolder : source.subfolder;
@@ -216,18 +231,21 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool build
     build.tree = patched.tree;
   }
   if (build.recipe) {
-    for (const std::string& fault : known_faults(*build.recipe, build.tree, archs)) report.warning(fault);
+    for (const std::string& fault : known_faults(*build.recipe, build.tree, archs))
+      report.warning(fault);
   }
   hide_from_git(build.tree.checkout.root, patched_files(build));
 
   report.stage("recording what setup.py would build");
-  RecordSettings recording{build.project(), recording_archs(build.recipe, archs), build.work.path() / "record", &cache};
+  RecordSettings recording{build.project(), recording_archs(build.recipe, archs),
+                           build.work.path() / "record", &cache};
   recording.log = build.logs / "setup.log";
   recording.variables = variables;
   recording.git = git_view_text(build.tree.checkout.root);
   try {
-    build.recorded = with_kept_log(build.work.path(),
-                                   [&] { return record_setup(recording, build.python, build.toolchain, report); });
+    build.recorded = with_kept_log(build.work.path(), [&] {
+      return record_setup(recording, build.python, build.toolchain, report);
+    });
   } catch (Error& error) {
     error.causes.insert(error.causes.end(), patched.failures.begin(), patched.failures.end());
     throw;
@@ -237,14 +255,17 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool build
   warn_of_version(build.recorded, build.tree.checkout, build.project(), report);
   build.plan = make_plan(build.recorded, build.recipe, archs, settings.archs.inherited);
   for (const std::string& warning : build.plan.warnings) report.warning(warning);
-  if (!patched.known) warn_of_missing_modules(*build.recipe, build.project(), build.recorded, archs, report);
+  if (!patched.known)
+    warn_of_missing_modules(*build.recipe, build.project(), build.recorded, archs, report);
   if (settings.headers == HeaderChoice::automatic && build.plan.proved.empty())
-    report.note("compiled with torch's own headers: no recipe vouches for sagebuild's, which --headers check would try");
+    report.note(
+        "compiled with torch's own headers: no recipe vouches for sagebuild's, which --headers "
+        "check would try");
   return state;
 }
 
-// For who reads the plan when the temporary folder is gone: sources relative to the project, the rest below the name
-// that objects carry, too.
+// For who reads the plan when the temporary folder is gone: sources relative to the project, the
+// rest below the name that objects carry, too.
 BuildPlan told_plan(BuildPlan plan, const PreparedBuild& state) {
   const std::string project = state.project().string() + "/";
   const std::string work = state.work.path().string();
@@ -252,14 +273,16 @@ BuildPlan told_plan(BuildPlan plan, const PreparedBuild& state) {
     return replaced(replaced(text, project, ""), work, "/sagebuild/build");
   };
   for (PlannedModule& module : plan.modules) {
-    for (PlannedSource& source : module.sources) source.recorded.source = told(source.recorded.source.string());
+    for (PlannedSource& source : module.sources)
+      source.recorded.source = told(source.recorded.source.string());
     for (std::string& word : module.link) word = told(word);
   }
   return plan;
 }
 
 CompileRoom compile_room(const PreparedBuild& state, const BuildSettings& settings) {
-  return {state.recipe ? state.recipe->package : "", state.project(), state.work.path(), settings.keep_temp};
+  return {state.recipe ? state.recipe->package : "", state.project(), state.work.path(),
+          settings.keep_temp};
 }
 
 }  // namespace
@@ -274,11 +297,13 @@ PlanOutcome plan_build(BuildSettings settings, Reporter& report) {
     const fs::path wheel = wheel_path(pack);
     const auto other = other_content(wheel, pack.provenance);
     if (!other || settings.force) continue;
-    report.warning(fmt::format("another wheel has the name '{}': {}; a build needs --force, or another --output",
-                               wheel.string(), *other));
+    report.warning(fmt::format(
+        "another wheel has the name '{}': {}; a build needs --force, or another --output",
+        wheel.string(), *other));
   }
-  BuildForecast forecast = foresee_modules(state->plan, state->toolchain, state->python, compile_room(*state, settings),
-                                           settings.headers, execution, report);
+  BuildForecast forecast =
+      foresee_modules(state->plan, state->toolchain, state->python, compile_room(*state, settings),
+                      settings.headers, execution, report);
   cache->flush();
   return {told_plan(std::move(state->plan), *state), std::move(forecast)};
 }
@@ -295,18 +320,22 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
       require_replaceable(wheel_path(pack), pack.provenance);
   }
 
-  report.stage(fmt::format("compiling {} modules on {} cores", state.plan.modules.size(), settings.limits.jobs));
+  report.stage(fmt::format("compiling {} modules on {} cores", state.plan.modules.size(),
+                           settings.limits.jobs));
   const CompileRoom room = compile_room(state, settings);
-  const ExecSettings execution{settings.limits, state.logs, cache.get(), history.get(), !log_path().empty()};
+  const ExecSettings execution{settings.limits, state.logs, cache.get(), history.get(),
+                               !log_path().empty()};
   const ModuleOutcome compiled = [&] {
     try {
-      return compile_modules(state.plan, state.toolchain, state.python, room, settings.headers, execution, report);
+      return compile_modules(state.plan, state.toolchain, state.python, room, settings.headers,
+                             execution, report);
     } catch (const Error&) {
       cache->flush();  // what was done before the failure is worth keeping, for others too
       throw;
     }
   }();
-  if (!settings.timeline.empty()) write_file(settings.timeline, chrome_trace(compiled.execution.steps));
+  if (!settings.timeline.empty())
+    write_file(settings.timeline, chrome_trace(compiled.execution.steps));
 
   report.stage("packing the wheel");
   const PackSettings pack =
@@ -314,7 +343,8 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
   if (!settings.force) require_replaceable(wheel_path(pack), pack.provenance);
   const Wheel wheel = packed(pack, state.work.path() / "compressed", *cache);
   cache->flush();
-  return {wheel, told_plan(state.plan, state), compiled.sources, compiled.execution, cache->counters()};
+  return {wheel, told_plan(state.plan, state), compiled.sources, compiled.execution,
+          cache->counters()};
 }
 
 }  // namespace sagebuild

@@ -14,7 +14,8 @@ namespace {
 RemoteCacheSettings remote_of(CacheChoice& choice) {
   auto url = parse_url(choice.remote);
   if (!url || !origin_of(url->plain)) {
-    throw Error(ErrorKind::usage, fmt::format("cannot use '{}' as remote cache", shown_url(choice.remote)),
+    throw Error(ErrorKind::usage,
+                fmt::format("cannot use '{}' as remote cache", shown_url(choice.remote)),
                 {"it is no http or https URL"}, "such as https://cache.example/sagebuild");
   }
   RemoteCacheSettings remote;
@@ -29,18 +30,22 @@ RemoteCacheSettings remote_of(CacheChoice& choice) {
 
 std::filesystem::path action_cache_folder() { return cache_folder() / "actions"; }
 
-// Refused, not left out: a kept environment or toolkit is run, so there is no part of the folder to go on with; and a
-// warning would be read after the wheel is published. An entry's digest shows damage, not intent: whoever can write an
-// entry can write the file that it names, too.
+// Refused, not left out: a kept environment or toolkit is run, so there is no part of the folder to
+// go on with; and a warning would be read after the wheel is published. An entry's digest shows
+// damage, not intent: whoever can write an entry can write the file that it names, too.
 void require_own_cache(bool shared) {
   constexpr int kDepth = 3;  // actions/ac/4f, envs/NAME/bin
   const auto fault = shared ? std::nullopt : others_can_write(cache_folder(), kDepth);
   if (!fault) return;
-  throw Error(ErrorKind::environment, fmt::format("cannot trust the cache folder '{}'", cache_folder().string()),
-              {*fault, "whoever can write there decides what is linked into wheels and which programs are run"},
-              "use a folder of your own (SAGEBUILD_CACHE_DIR), or take the right to write from others and run "
-              "`sagebuild cache clear`; if they are trusted, pass --allow-shared-cache or set "
-              "SAGEBUILD_ALLOW_SHARED_CACHE=1");
+  throw Error(
+      ErrorKind::environment,
+      fmt::format("cannot trust the cache folder '{}'", cache_folder().string()),
+      {*fault,
+       "whoever can write there decides what is linked into wheels and which programs are run"},
+      "use a folder of your own (SAGEBUILD_CACHE_DIR), or take the right to write from others and "
+      "run "
+      "`sagebuild cache clear`; if they are trusted, pass --allow-shared-cache or set "
+      "SAGEBUILD_ALLOW_SHARED_CACHE=1");
 }
 
 std::unique_ptr<ActionCache> open_build_cache(CacheChoice choice, Reporter& report) {

@@ -12,14 +12,16 @@ constexpr const char* kDefaultRecipe = "sageattention";
 
 SourceSpec source_of(const BuildSettings& settings, const Recipes& recipes) {
   if (!settings.source.location.empty()) return settings.source;
-  const Recipe& recipe = settings.recipe_file
-                             ? recipes.all().front()
-                             : recipes.named(settings.recipe.empty() ? kDefaultRecipe : settings.recipe);
+  const Recipe& recipe =
+      settings.recipe_file
+          ? recipes.all().front()
+          : recipes.named(settings.recipe.empty() ? kDefaultRecipe : settings.recipe);
   SourceSpec source = settings.source;
   source.location = recipe.url;
   if (source.ref.empty()) source.ref = recipe.ref;
   // A recipe of ours can have its source among our own data (examples/minisage).
-  if (source.location.find("://") == std::string::npos) source.location = data_folder() / source.location;
+  if (source.location.find("://") == std::string::npos)
+    source.location = data_folder() / source.location;
   return source;
 }
 
@@ -32,7 +34,8 @@ CheckedBuild check(const BuildSettings& settings) {
   require_source(source, settings.allow_foreign_owner);
   SilentReporter silent;
   const auto archs_for = [&](const Version& cuda) {
-    return settings.archs.text.empty() ? ArchList() : choose_archs(settings.archs, std::nullopt, cuda, silent);
+    return settings.archs.text.empty() ? ArchList()
+                                       : choose_archs(settings.archs, std::nullopt, cuda, silent);
   };
   (void)archs_for({});
   const ForeseenPython python = foresee_python(settings.python);

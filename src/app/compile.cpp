@@ -50,7 +50,8 @@ class GraphMaker {
 
   void add(const PlannedModule& planned) {
     // Modules may have a source in common, and then setuptools has one name for its objects.
-    const Remade& first = placed_.emplace_back(remade(planned, room_.work / "objects" / planned.name));
+    const Remade& first =
+        placed_.emplace_back(remade(planned, room_.work / "objects" / planned.name));
     const PlannedModule& module = first.module;
     for (const PlannedSource& source : module.sources) {
       if (source.recorded.language == Language::cuda && compile_->bridge && !bridge_) {
@@ -171,8 +172,8 @@ class GraphMaker {
   LinkedModules modules_;
 };
 
-// setuptools puts a virtual environment's own include folder, mostly empty, on every command. Without a name for it,
-// each environment would have keys of its own.
+// setuptools puts a virtual environment's own include folder, mostly empty, on every command.
+// Without a name for it, each environment would have keys of its own.
 fs::path venv_include(const PythonEnv& python) {
   const fs::path home = python.executable.parent_path().parent_path();
   return is_there(home / "pyvenv.cfg") ? home / "include" : fs::path();
@@ -192,22 +193,25 @@ std::vector<fs::path> foreign_headers(const CompileSettings& compile, const Tool
 
 std::shared_ptr<CompileSettings> compile_settings(const BuildPlan& plan, const Toolchain& toolchain,
                                                   const PythonEnv& python, const CompileRoom& room,
-                                                  HeaderChoice headers, const ExecSettings& execution,
-                                                  Reporter& report) {
+                                                  HeaderChoice headers,
+                                                  const ExecSettings& execution, Reporter& report) {
   auto compile = std::make_shared<CompileSettings>();
   const Words nvcc = {toolchain.nvcc.string(), "-ccbin", toolchain.host_compiler.string()};
-  compile->toolkit = std::make_shared<Toolkit>(inspect_toolkit(toolchain, nvcc, *execution.cache, report));
+  compile->toolkit =
+      std::make_shared<Toolkit>(inspect_toolkit(toolchain, nvcc, *execution.cache, report));
   compile->headers = data_folder() / "patches" / "headers";
   compile->work = room.work / "compile";
   const bool has_stand_ins =
       headers == HeaderChoice::automatic ? !plan.proved.empty() : headers != HeaderChoice::full;
   if (has_stand_ins && includes_torch(room.project))
-    compile->bridge = std::make_shared<TorchBridge>(TorchBridge{.object = room.work / "bridge" / "torch_bridge.o"});
+    compile->bridge = std::make_shared<TorchBridge>(
+        TorchBridge{.object = room.work / "bridge" / "torch_bridge.o"});
   compile->roots = {{"tree", room.project},
                     {"site", python.site_packages},
                     {"cuda", toolchain.cuda_home},
                     {"python", python.include}};
-  if (const fs::path include = venv_include(python); !include.empty()) compile->roots["venv"] = include;
+  if (const fs::path include = venv_include(python); !include.empty())
+    compile->roots["venv"] = include;
   compile->project = room.name;
   compile->date = source_date_epoch();
   compile->choice = headers;
@@ -254,21 +258,24 @@ std::shared_ptr<LinkSettings> link_settings(const std::shared_ptr<const CompileS
 // What one source adds to the forecast; the memory of its steps goes to `memory`.
 SourceForecast forecast_of(Foresight foresight, const CostHistory* history, BuildForecast& all,
                            std::vector<std::uint64_t>& memory) {
-  SourceForecast source{foresight.cached, describe(foresight.outcome.mode), foresight.outcome.reason, 0};
+  SourceForecast source{foresight.cached, describe(foresight.outcome.mode),
+                        foresight.outcome.reason, 0};
   for (Step& step : foresight.steps) {
     const auto known = weigh(step, history);
     source.cpu_seconds += known ? known->cpu_seconds : step.expected_seconds;
     memory.push_back(step.expected_memory);
   }
-  for (const double chain : critical_path(foresight.steps)) all.wall_seconds = std::max(all.wall_seconds, chain);
+  for (const double chain : critical_path(foresight.steps))
+    all.wall_seconds = std::max(all.wall_seconds, chain);
   all.cpu_seconds += source.cpu_seconds;
   return source;
 }
 
 }  // namespace
 
-BuildForecast foresee_modules(const BuildPlan& plan, const Toolchain& toolchain, const PythonEnv& python,
-                              const CompileRoom& room, HeaderChoice headers, const ExecSettings& execution,
+BuildForecast foresee_modules(const BuildPlan& plan, const Toolchain& toolchain,
+                              const PythonEnv& python, const CompileRoom& room,
+                              HeaderChoice headers, const ExecSettings& execution,
                               Reporter& report) {
   const auto compile = compile_settings(plan, toolchain, python, room, headers, execution, report);
   BuildForecast forecast;
@@ -276,18 +283,21 @@ BuildForecast foresee_modules(const BuildPlan& plan, const Toolchain& toolchain,
   for (const PlannedModule& module : plan.modules) {
     for (const PlannedSource& source : module.sources) {
       auto foresight = foresee_compile(as_compiled(source, toolchain), module.name, *compile);
-      forecast.sources.push_back(forecast_of(std::move(foresight), execution.history, forecast, memory));
+      forecast.sources.push_back(
+          forecast_of(std::move(foresight), execution.history, forecast, memory));
     }
   }
   const std::size_t jobs = std::max(1U, execution.limits.jobs);
-  forecast.wall_seconds = std::max(forecast.wall_seconds, forecast.cpu_seconds / static_cast<double>(jobs));
+  forecast.wall_seconds =
+      std::max(forecast.wall_seconds, forecast.cpu_seconds / static_cast<double>(jobs));
   std::ranges::sort(memory, std::ranges::greater{});
   for (std::size_t i = 0; i < std::min(jobs, memory.size()); ++i) forecast.peak_memory += memory[i];
   return forecast;
 }
 
-ModuleOutcome compile_modules(const BuildPlan& plan, const Toolchain& toolchain, const PythonEnv& python,
-                              const CompileRoom& room, HeaderChoice headers, const ExecSettings& execution,
+ModuleOutcome compile_modules(const BuildPlan& plan, const Toolchain& toolchain,
+                              const PythonEnv& python, const CompileRoom& room,
+                              HeaderChoice headers, const ExecSettings& execution,
                               Reporter& report) {
   ModuleOutcome outcome;
   const auto compile = compile_settings(plan, toolchain, python, room, headers, execution, report);
@@ -295,7 +305,8 @@ ModuleOutcome compile_modules(const BuildPlan& plan, const Toolchain& toolchain,
     outcome.sources.push_back(source);
     // Minutes more, so the user is told why.
     if (!source.reason.empty())
-      report.note(fmt::format("{}: {}, because {}", source.label, describe(source.mode), source.reason));
+      report.note(
+          fmt::format("{}: {}, because {}", source.label, describe(source.mode), source.reason));
   };
 
   GraphMaker maker(toolchain, room, compile, link_settings(compile, python, room));

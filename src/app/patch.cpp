@@ -51,11 +51,13 @@ Recipes recipes_of(const PatchSettings& settings) {
 [[noreturn]] void no_recipe(std::string_view what, const Recipes& recipes) {
   std::vector<std::string> names;
   for (const Recipe& recipe : recipes.all()) names.push_back(recipe.name);
-  throw Error(ErrorKind::failed, fmt::format("'{}' is no project that sagebuild has rules for", what),
+  throw Error(ErrorKind::failed,
+              fmt::format("'{}' is no project that sagebuild has rules for", what),
               {"known are: " + join(names, ", ")}, "`--recipe FILE` takes rules of your own");
 }
 
-// The file's place in its project: "sageattention/core.py" for /x/sageattention/core.py. Anything else is a setup.py.
+// The file's place in its project: "sageattention/core.py" for /x/sageattention/core.py. Anything
+// else is a setup.py.
 std::string place_in_project(const fs::path& path, const RuleSet& rules) {
   const std::string text = absolute_path(path).lexically_normal().generic_string();
   std::string best;
@@ -94,10 +96,13 @@ Subject folder_subject(const PatchSettings& settings, const Recipes& recipes) {
 
 Subject file_subject(const PatchSettings& settings, const Recipes& recipes, std::string_view text) {
   const fs::path path = settings.target == "-" ? fs::path("setup.py") : fs::path(settings.target);
-  Subject subject{
-      absolute_path(path).parent_path(), "setup.py", settings.target == "-" ? "standard input" : path.string(), {}};
+  Subject subject{absolute_path(path).parent_path(),
+                  "setup.py",
+                  settings.target == "-" ? "standard input" : path.string(),
+                  {}};
   auto recipe = recipe_by_name(settings, recipes);
-  // Not a setup.py: the project is told by the setup.py that lies where the rules for such a file expect it.
+  // Not a setup.py: the project is told by the setup.py that lies where the rules for such a file
+  // expect it.
   for (const Recipe& candidate : recipes.all()) {
     if (recipe || path.filename() == "setup.py") break;
     const std::string place = place_in_project(path, load_rules(candidate));
@@ -112,57 +117,67 @@ Subject file_subject(const PatchSettings& settings, const Recipes& recipes, std:
   subject.recipe = *recipe;
   if (settings.target != "-") {
     subject.file = place_in_project(path, load_rules(*recipe));
-    if (subject.file != "setup.py") subject.folder = without_tail(absolute_path(path).lexically_normal(), subject.file);
+    if (subject.file != "setup.py")
+      subject.folder = without_tail(absolute_path(path).lexically_normal(), subject.file);
   }
   return subject;
 }
 
-// Python's own word on the result. -I and -S keep it at some 15 ms: no site-packages, no user settings.
+// Python's own word on the result. -I and -S keep it at some 15 ms: no site-packages, no user
+// settings.
 void check_syntax(const PatchOutcome& outcome, const PatchSettings& settings, Reporter& report) {
   if (!outcome.file.ends_with(".py")) return;
   Command command;
-  command.argv = {settings.python,
-                  "-I",
-                  "-S",
-                  "-c",
-                  "import sys; compile(sys.stdin.buffer.read(), sys.argv[1], 'exec', dont_inherit=True)",
-                  outcome.file};
+  command.argv = {
+      settings.python,
+      "-I",
+      "-S",
+      "-c",
+      "import sys; compile(sys.stdin.buffer.read(), sys.argv[1], 'exec', dont_inherit=True)",
+      outcome.file};
   command.input = outcome.after;
   if (settings.python.find('/') == std::string::npos && !find_program(settings.python)) {
-    report.warning(
-        fmt::format("'{}' is not on PATH, so the syntax of '{}' was not checked", settings.python, outcome.file));
+    report.warning(fmt::format("'{}' is not on PATH, so the syntax of '{}' was not checked",
+                               settings.python, outcome.file));
     return;
   }
   const ProcessResult result = run(command);
   if (result.ok()) return;
   std::vector<std::string> causes;
-  for (const std::string_view line : lines_of(result.diagnostics)) causes.emplace_back(trimmed(line));
+  for (const std::string_view line : lines_of(result.diagnostics))
+    causes.emplace_back(trimmed(line));
   if (causes.size() > 4) causes.erase(causes.begin(), causes.end() - 4);
-  throw Error(ErrorKind::failed, fmt::format("'{}' would not be valid Python after the patch", outcome.file), causes,
+  throw Error(ErrorKind::failed,
+              fmt::format("'{}' would not be valid Python after the patch", outcome.file), causes,
               "nothing was written; if the file itself is valid, this is a fault in the recipe");
 }
 
-// Renaming a new file over a read-only one would work, but its owner said that it is not to be changed.
+// Renaming a new file over a read-only one would work, but its owner said that it is not to be
+// changed.
 void require_writable(const fs::path& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {
-    throw Error(ErrorKind::failed, fmt::format("cannot write '{}'", path.string()), {errno_text(errno)});
+    throw Error(ErrorKind::failed, fmt::format("cannot write '{}'", path.string()),
+                {errno_text(errno)});
   }
   if ((status.st_mode & S_IWUSR) == 0) {
-    throw Error(ErrorKind::failed, fmt::format("cannot write '{}'", path.string()), {"it is read-only"},
-                "make it writable, or use --output FILE");
+    throw Error(ErrorKind::failed, fmt::format("cannot write '{}'", path.string()),
+                {"it is read-only"}, "make it writable, or use --output FILE");
   }
 }
 
 void check_flags(const PatchSettings& settings) {
   const bool folder = settings.target != "-" && is_folder(settings.target);
-  if (folder && settings.output) throw Error(ErrorKind::usage, "--output is for a single file, not for a folder");
-  const int shown =
-      (settings.check ? 1 : 0) + (settings.diff ? 1 : 0) + (settings.verify ? 1 : 0) + (settings.output ? 1 : 0);
-  if (shown > 1) throw Error(ErrorKind::usage, "--check, --diff, --verify and --output do not go together");
+  if (folder && settings.output)
+    throw Error(ErrorKind::usage, "--output is for a single file, not for a folder");
+  const int shown = (settings.check ? 1 : 0) + (settings.diff ? 1 : 0) + (settings.verify ? 1 : 0) +
+                    (settings.output ? 1 : 0);
+  if (shown > 1)
+    throw Error(ErrorKind::usage, "--check, --diff, --verify and --output do not go together");
 }
 
-std::vector<PatchOutcome> outcomes_of(const Subject& subject, const RuleSet& rules, const std::string& text) {
+std::vector<PatchOutcome> outcomes_of(const Subject& subject, const RuleSet& rules,
+                                      const std::string& text) {
   if (subject.file.empty()) return patch_folder(rules, subject.folder);
   return {patch_text(rules, subject.file, text)};
 }
@@ -175,7 +190,8 @@ void list_other_rules(const Subject& subject, const RuleSet& rules, PatchReport&
   }
 }
 
-void require_patched_already(const PatchReport& result, const Subject& subject, const std::string& target) {
+void require_patched_already(const PatchReport& result, const Subject& subject,
+                             const std::string& target) {
   std::vector<std::string> causes;
   for (const PatchOutcome& outcome : result.outcomes) {
     for (const AppliedRule& rule : outcome.rules) {
@@ -188,7 +204,8 @@ void require_patched_already(const PatchReport& result, const Subject& subject, 
               fmt::format("run `sagebuild patch {}`", shell_quoted(target)));
 }
 
-void write_outcomes(const PatchSettings& settings, const Subject& subject, const PatchReport& result) {
+void write_outcomes(const PatchSettings& settings, const Subject& subject,
+                    const PatchReport& result) {
   if (settings.output) return write_file(*settings.output, result.outcomes.front().after);
   const auto path_of = [&](const PatchOutcome& outcome) {
     return subject.file.empty() ? subject.folder / outcome.file : fs::path(settings.target);
@@ -203,7 +220,8 @@ void write_outcomes(const PatchSettings& settings, const Subject& subject, const
 
 const PatchOutcome& setup_of(const PatchReport& result) {
   const auto found = std::ranges::find(result.outcomes, "setup.py", &PatchOutcome::file);
-  if (found == result.outcomes.end()) throw Error(ErrorKind::usage, "--verify is for a setup.py or a project's folder");
+  if (found == result.outcomes.end())
+    throw Error(ErrorKind::usage, "--verify is for a setup.py or a project's folder");
   return *found;
 }
 
@@ -215,7 +233,8 @@ PatchReport patch_files(const PatchSettings& settings, Reporter& report) {
   const bool whole = settings.target != "-" && is_folder(settings.target);
   std::string text = settings.input;
   if (!whole && settings.target != "-") text = read_file(settings.target);
-  const Subject subject = whole ? folder_subject(settings, recipes) : file_subject(settings, recipes, text);
+  const Subject subject =
+      whole ? folder_subject(settings, recipes) : file_subject(settings, recipes, text);
   const RuleSet rules = load_rules(subject.recipe);
 
   PatchReport result;
@@ -229,8 +248,9 @@ PatchReport patch_files(const PatchSettings& settings, Reporter& report) {
     result.diff += unified_diff(outcome.file, outcome.before, outcome.after);
   }
   if (settings.verify) {
-    result.table = gencode_table(setup_of(result).after, subject.folder,
-                                 settings.verify_lists.empty() ? kVerifyLists : settings.verify_lists, settings);
+    result.table = gencode_table(
+        setup_of(result).after, subject.folder,
+        settings.verify_lists.empty() ? kVerifyLists : settings.verify_lists, settings);
   }
   if (settings.check) require_patched_already(result, subject, settings.target);
   const bool shows_only = settings.check || settings.diff || settings.verify;
@@ -247,17 +267,18 @@ std::vector<std::string> lint_recipes(const fs::path& data, const std::optional<
   const Recipes recipes = load_recipes(data / "patches", extra);
   for (const Recipe& recipe : recipes.all()) {
     const RuleSet rules = load_rules(recipe);
-    lines.push_back(fmt::format("{}: {} modules, {} shapes, {} rules", recipe.file.string(), recipe.modules.size(),
-                                rules.shapes.size(), rules.rules.size()));
+    lines.push_back(fmt::format("{}: {} modules, {} shapes, {} rules", recipe.file.string(),
+                                recipe.modules.size(), rules.shapes.size(), rules.rules.size()));
   }
   return lines;
 }
 
 std::vector<GencodeRow> gencode_table(std::string_view setup_py, const fs::path& folder,
-                                      const std::vector<std::string>& lists, const PatchSettings& settings) {
+                                      const std::vector<std::string>& lists,
+                                      const PatchSettings& settings) {
   Command command;
-  command.argv = {settings.python, "-I", "-S", (settings.data / "patches/verify/record_setup.py").string(),
-                  folder.string()};
+  command.argv = {settings.python, "-I", "-S",
+                  (settings.data / "patches/verify/record_setup.py").string(), folder.string()};
   command.argv.insert(command.argv.end(), lists.begin(), lists.end());
   command.input = setup_py;
   command.deadline = std::chrono::seconds(60);

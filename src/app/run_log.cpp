@@ -28,7 +28,8 @@ fs::path make_run_log(const fs::path& work, Reporter& report) {
 void keep_log(Error& error, const fs::path& work) {
   if (!error.log.starts_with(work.string() + "/")) return;
   try {
-    const fs::path run = log_path().empty() ? open_run_log(logs_of_all_runs()) : log_path().parent_path();
+    const fs::path run =
+        log_path().empty() ? open_run_log(logs_of_all_runs()) : log_path().parent_path();
     const fs::path kept = run / fs::path(error.log).filename();
     copy_content(error.log, kept);
     error.log = kept.string();

@@ -30,7 +30,8 @@ void set_text(json& row, const char* key, const json& from, const char* pointer)
 // The row of wheels.json: what the name says, made better by what the build wrote into the wheel.
 json facts_of(const SoundWheel& wheel, const std::string& repo_path) {
   json row = row_from_name(repo_path);
-  if (const auto needs = metadata_field(wheel.metadata, "Requires-Python")) row["requires_python"] = *needs;
+  if (const auto needs = metadata_field(wheel.metadata, "Requires-Python"))
+    row["requires_python"] = *needs;
   if (!wheel.provenance) return row;
   const json made = json::parse(*wheel.provenance, nullptr, false);
   if (!made.is_object()) return row;
@@ -65,7 +66,8 @@ std::string described(const json& facts, const std::string& file_name) {
 }
 
 void add_files(PublishRequest& request, const UploadSettings& settings, Reporter& report) {
-  report.stage(fmt::format("checking {} {}", settings.files.size(), settings.files.size() == 1 ? "wheel" : "wheels"));
+  report.stage(fmt::format("checking {} {}", settings.files.size(),
+                           settings.files.size() == 1 ? "wheel" : "wheels"));
   for (const auto& path : settings.files) {
     const std::string name = path.filename().string();
     if (!path_exists(path))
@@ -77,8 +79,9 @@ void add_files(PublishRequest& request, const UploadSettings& settings, Reporter
     request.files.push_back(std::move(file));
     report.note(fmt::format("{} ({})", name, human_size(size_of_file(path))));
   }
-  request.summary = settings.files.size() == 1 ? "Add " + settings.files.front().filename().string()
-                                               : fmt::format("Add {} wheels", settings.files.size());
+  request.summary = settings.files.size() == 1
+                        ? "Add " + settings.files.front().filename().string()
+                        : fmt::format("Add {} wheels", settings.files.size());
 }
 
 HttpSettings http_for(const UploadSettings& settings, Reporter& report) {
@@ -86,7 +89,8 @@ HttpSettings http_for(const UploadSettings& settings, Reporter& report) {
   http.user_agent = "sagebuild/" + program_version();
   http.tick = throw_if_interrupted;
   http.log = [&report](std::string_view line) { report.detail(line); };
-  http.on_retry = [&report](const Request& request, const Response& response, std::chrono::milliseconds wait) {
+  http.on_retry = [&report](const Request& request, const Response& response,
+                            std::chrono::milliseconds wait) {
     report.note(fmt::format("{}; trying again in {}", sagebuild::described(request, response),
                             human_time(static_cast<double>(wait.count()) / 1000)));
   };
@@ -103,11 +107,14 @@ void refuse_offline() {
   }
 }
 
-PublishedWheel shown_wheel(const PublishedFile& file, const PublishOutcome& published, const UploadSettings& settings) {
+PublishedWheel shown_wheel(const PublishedFile& file, const PublishOutcome& published,
+                           const UploadSettings& settings) {
   PublishedWheel wheel{file, "", "", "", ""};
   if (published.commit.empty()) return wheel;
-  wheel.url = resolve_url(settings.endpoint, parse_repo_id(published.repo), published.commit, file.repo_path);
-  const std::string checked = wheel.url + "#sha256=" + file.sha256.hex();  // pip and uv hold the download against it
+  wheel.url = resolve_url(settings.endpoint, parse_repo_id(published.repo), published.commit,
+                          file.repo_path);
+  // Pip and uv hold the download against it
+  const std::string checked = wheel.url + "#sha256=" + file.sha256.hex();
   wheel.pip = fmt::format("pip install \"{}\"", checked);
   wheel.uv = fmt::format("uv pip install \"{}\"", checked);
   wheel.dockerfile = fmt::format("RUN pip install --no-cache-dir \"{}\"", checked);
@@ -139,10 +146,12 @@ std::vector<std::filesystem::path> wheels_of_last_build(const std::filesystem::p
   return wheels;
 }
 
-void remember_last_build(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& wheels) {
+void remember_last_build(const std::filesystem::path& folder,
+                         const std::vector<std::filesystem::path>& wheels) {
   json names = json::array();
   for (const auto& wheel : wheels) names.push_back(wheel.filename().string());
-  write_file(folder / kLastBuild, json{{"schema", "sagebuild.last-build/1"}, {"wheels", names}}.dump(2) + "\n");
+  write_file(folder / kLastBuild,
+             json{{"schema", "sagebuild.last-build/1"}, {"wheels", names}}.dump(2) + "\n");
 }
 
 void require_upload_access(const UploadSettings& settings, Reporter& report) {

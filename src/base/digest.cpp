@@ -49,7 +49,9 @@ Sha256& Sha256::update(std::string_view bytes) {
   return *this;
 }
 
-Sha256& Sha256::field(std::string_view value) { return update(fmt::format("{}:", value.size())).update(value); }
+Sha256& Sha256::field(std::string_view value) {
+  return update(fmt::format("{}:", value.size())).update(value);
+}
 
 Digest Sha256::finish() {
   Digest digest;
@@ -78,22 +80,27 @@ Digest digest_from_hex(std::string_view hex) {
     good = high >= 0 && low >= 0;
     digest.bytes[i] = static_cast<std::uint8_t>((high << 4) | low);
   }
-  if (!good) throw Error(ErrorKind::failed, fmt::format("not a SHA-256 digest: '{}'", hex.substr(0, 80)));
+  if (!good)
+    throw Error(ErrorKind::failed, fmt::format("not a SHA-256 digest: '{}'", hex.substr(0, 80)));
   return digest;
 }
 
 Digest sha256(std::string_view bytes) { return Sha256().update(bytes).finish(); }
 
 Digest sha256_file(const std::filesystem::path& path) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), std::fclose);
-  if (!file) throw Error(ErrorKind::failed, fmt::format("cannot read '{}'", path.string()), {errno_text(errno)});
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"),
+                                                             std::fclose);
+  if (!file)
+    throw Error(ErrorKind::failed, fmt::format("cannot read '{}'", path.string()),
+                {errno_text(errno)});
   Sha256 hasher;
   std::vector<char> buffer(1 << 18);
   while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), file.get())) {
     hasher.update({buffer.data(), count});
   }
   if (std::ferror(file.get()) != 0) {
-    throw Error(ErrorKind::failed, fmt::format("cannot read '{}'", path.string()), {errno_text(errno)});
+    throw Error(ErrorKind::failed, fmt::format("cannot read '{}'", path.string()),
+                {errno_text(errno)});
   }
   return hasher.finish();
 }

@@ -6,8 +6,8 @@
 
 namespace sagebuild {
 
-Error::Error(ErrorKind error_kind, std::string text, std::vector<std::string> reasons, std::string next_step,
-             std::string log_path)
+Error::Error(ErrorKind error_kind, std::string text, std::vector<std::string> reasons,
+             std::string next_step, std::string log_path)
     : kind(error_kind),
       message(std::move(text)),
       causes(std::move(reasons)),

@@ -14,7 +14,8 @@ std::string mapped_path(std::string_view path, const PathRoots& roots) {
     best = &name;
     length = folder.size();
   }
-  return best == nullptr ? std::string(path) : fmt::format("/sagebuild/{}{}", *best, path.substr(length));
+  return best == nullptr ? std::string(path)
+                         : fmt::format("/sagebuild/{}{}", *best, path.substr(length));
 }
 
 }  // namespace sagebuild

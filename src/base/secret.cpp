@@ -11,8 +11,9 @@ namespace sagebuild {
 namespace {
 
 constexpr std::string_view kMask = "***";
-// A shorter one is not looked for in running text: it would mark every word that happens to hold it, and by that tell
-// what it is. It is masked where it stands by its place: in a URL's user part and behind "Authorization:".
+// A shorter one is not looked for in running text: it would mark every word that happens to hold
+// it, and by that tell what it is. It is masked where it stands by its place: in a URL's user part
+// and behind "Authorization:".
 constexpr std::size_t kShortestInText = 8;
 
 std::mutex registry_mutex;
@@ -46,7 +47,8 @@ void forget(std::string& text) {
 }
 
 bool is_token_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         c == '-';
 }
 
 // Tokens of the Hub start with "hf_"; anything that long after it is one, live or not.
@@ -64,17 +66,20 @@ void mask_url_passwords(std::string& text) {
     const auto begin = at + 3;
     const auto word_end = std::min(text.find_first_of(" \t\n'\"", begin), text.size());
     const std::string_view word = std::string_view(text).substr(begin, word_end - begin);
-    // A password may hold what should be written in percent: with "/" in it the text behind the colon is no port.
+    // A password may hold what should be written in percent: with "/" in it the text behind the
+    // colon is no port.
     const std::string_view host = word.substr(0, word.find('/'));
     const auto port = host.find(':');
-    const bool split_password = port != std::string_view::npos && !host.starts_with('[') &&
-                                host.find_first_not_of("0123456789", port + 1) != std::string_view::npos;
+    const bool split_password =
+        port != std::string_view::npos && !host.starts_with('[') &&
+        host.find_first_not_of("0123456789", port + 1) != std::string_view::npos;
     const auto user_end = split_password ? word.rfind('@') : host.rfind('@');
     if (user_end != std::string_view::npos) text.replace(begin, user_end, kMask);
   }
 }
 
-// "bob:password@host", which lacks its scheme. Not "git@host:path", "/a:b@c", "std::f@plt" or what a linker says.
+// "bob:password@host", which lacks its scheme. Not "git@host:path", "/a:b@c", "std::f@plt" or what
+// a linker says.
 void mask_bare_passwords(std::string& text) {
   constexpr std::string_view kEnds = " \t\r\n'\"`()<>=,;";
   for (auto begin = text.find_first_not_of(kEnds); begin != std::string::npos;) {
@@ -83,7 +88,8 @@ void mask_bare_passwords(std::string& text) {
     const auto at = word.rfind('@');
     const auto colon = word.find(':');
     const bool has_password = at != std::string_view::npos && colon > 0 && colon + 1 < at;
-    const bool is_other = word.find("://") != std::string_view::npos || !has_password || word[colon + 1] == ':' ||
+    const bool is_other = word.find("://") != std::string_view::npos || !has_password ||
+                          word[colon + 1] == ':' ||
                           word.substr(0, colon).find_first_of("/@") != std::string_view::npos;
     if (is_other) {
       begin = text.find_first_not_of(kEnds, end);

@@ -25,8 +25,10 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   for (std::size_t i = 1; i <= a.size(); ++i) {
     std::vector<std::size_t> row(b.size() + 1, i);
     for (std::size_t j = 1; j <= b.size(); ++j) {
-      row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = std::min(row[j], before[j - 2] + 1);
+      row[j] =
+          std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        row[j] = std::min(row[j], before[j - 2] + 1);
     }
     before = std::exchange(last, std::move(row));
   }
@@ -119,8 +121,10 @@ std::vector<std::string> shell_words(std::string_view line) {
   for (std::size_t i = 0; i < line.size(); ++i) {
     const char c = line[i];
     if (quote == '\'') {
-      if (c == quote) quote = 0;
-      else word += c;
+      if (c == quote)
+        quote = 0;
+      else
+        word += c;
     } else if (c == '\\' && i + 1 < line.size()) {
       // Inside double quotes a backslash escapes only these (POSIX 2.2.3).
       const char next = line[i + 1];
@@ -132,8 +136,10 @@ std::vector<std::string> shell_words(std::string_view line) {
       in_word = true;
       if (next != '\n') word += next;
     } else if (quote == '"') {
-      if (c == quote) quote = 0;
-      else word += c;
+      if (c == quote)
+        quote = 0;
+      else
+        word += c;
     } else if (c == '\'' || c == '"') {
       quote = c;
       in_word = true;
@@ -146,7 +152,8 @@ std::vector<std::string> shell_words(std::string_view line) {
       in_word = true;
     }
   }
-  if (quote != 0) throw Error(ErrorKind::failed, fmt::format("a {} is never closed in: {}", quote, line));
+  if (quote != 0)
+    throw Error(ErrorKind::failed, fmt::format("a {} is never closed in: {}", quote, line));
   if (in_word) words.push_back(std::move(word));
   return words;
 }
@@ -154,7 +161,8 @@ std::vector<std::string> shell_words(std::string_view line) {
 std::string shell_quoted(std::string_view word) {
   constexpr std::string_view kSafe =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+=./:,@%^";
-  if (!word.empty() && word.find_first_not_of(kSafe) == std::string_view::npos) return std::string(word);
+  if (!word.empty() && word.find_first_not_of(kSafe) == std::string_view::npos)
+    return std::string(word);
   return "'" + replaced(std::string(word), "'", "'\\''") + "'";
 }
 
@@ -166,8 +174,8 @@ std::string shell_line(const std::vector<std::string>& argv) {
 
 std::string demangled(const std::string& symbol) {
   int status = 0;
-  const std::unique_ptr<char, void (*)(void*)> text(abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, &status),
-                                                    std::free);
+  const std::unique_ptr<char, void (*)(void*)> text(
+      abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, &status), std::free);
   return status == 0 ? text.get() : symbol;
 }
 

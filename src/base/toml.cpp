@@ -34,9 +34,11 @@ std::string type_name(toml::node_type type) {
   return out.str();
 }
 
-[[noreturn]] void wrong_type(const Node& node, std::string_view key, const toml::node& value, std::string_view wanted) {
-  throw Error(ErrorKind::usage, fmt::format("{}: '{}' must be a {}, not a {}", place_of(node, value), key, wanted,
-                                            type_name(value.type())));
+[[noreturn]] void wrong_type(const Node& node, std::string_view key, const toml::node& value,
+                             std::string_view wanted) {
+  throw Error(ErrorKind::usage,
+              fmt::format("{}: '{}' must be a {}, not a {}", place_of(node, value), key, wanted,
+                          type_name(value.type())));
 }
 
 const toml::node* find(const Node& node, std::string_view key) {
@@ -69,7 +71,9 @@ std::optional<std::string> TomlTable::text(std::string_view key) const {
   return value_at<std::string>(*node_, key, "text");
 }
 
-std::optional<bool> TomlTable::boolean(std::string_view key) const { return value_at<bool>(*node_, key, "boolean"); }
+std::optional<bool> TomlTable::boolean(std::string_view key) const {
+  return value_at<bool>(*node_, key, "boolean");
+}
 
 std::optional<long long> TomlTable::integer(std::string_view key) const {
   return value_at<int64_t>(*node_, key, "whole number");
@@ -104,13 +108,15 @@ std::vector<TomlTable> TomlTable::tables(std::string_view key) const {
     wrong_type(*node_, key, *found, "list of tables");
   }
   std::vector<TomlTable> result;
-  for (const toml::node& item : *found->as_array()) result.push_back(child(*node_, *item.as_table()));
+  for (const toml::node& item : *found->as_array())
+    result.push_back(child(*node_, *item.as_table()));
   return result;
 }
 
 std::vector<std::string> TomlTable::keys() const {
   std::vector<std::pair<toml::source_position, std::string>> found;
-  for (const auto& [key, value] : *node_->table) found.emplace_back(key.source().begin, std::string(key.str()));
+  for (const auto& [key, value] : *node_->table)
+    found.emplace_back(key.source().begin, std::string(key.str()));
   std::ranges::sort(found, [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<std::string> names;
   for (auto& [position, name] : found) names.push_back(std::move(name));
@@ -123,7 +129,9 @@ std::string TomlTable::required_text(std::string_view key) const {
   return *value;
 }
 
-std::string TomlTable::place(std::string_view key) const { return place_of(*node_, *node_->table->get(key)); }
+std::string TomlTable::place(std::string_view key) const {
+  return place_of(*node_, *node_->table->get(key));
+}
 
 std::string TomlTable::place() const { return place_of(*node_, *node_->table); }
 
@@ -135,7 +143,8 @@ void TomlTable::finish() const {
   for (const auto& [key, value] : *node_->table) {
     if (node_->asked.contains(key.str())) continue;
     const auto close = nearest(key.str(), {node_->asked.begin(), node_->asked.end()});
-    throw Error(ErrorKind::usage, fmt::format("{}: unknown key '{}'", place_of(*node_, value), key.str()), {},
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: unknown key '{}'", place_of(*node_, value), key.str()), {},
                 close ? fmt::format("did you mean '{}'?", *close) : "");
   }
 }
@@ -150,7 +159,8 @@ TomlTable parse_toml(std::string_view text, std::string_view name) {
     return TomlTable(std::move(node));
   } catch (const toml::parse_error& error) {
     const auto& begin = error.source().begin;
-    throw Error(ErrorKind::usage, fmt::format("{}:{}:{}: not valid TOML", name, begin.line, begin.column),
+    throw Error(ErrorKind::usage,
+                fmt::format("{}:{}:{}: not valid TOML", name, begin.line, begin.column),
                 {std::string(error.description())});
   }
 }
@@ -159,7 +169,8 @@ TomlTable load_toml(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   std::stringstream text;
   if (!(file && text << file.rdbuf()) && !file.eof()) {
-    throw Error(ErrorKind::failed, fmt::format("cannot read '{}'", path.string()), {errno_text(errno)});
+    throw Error(ErrorKind::failed, fmt::format("cannot read '{}'", path.string()),
+                {errno_text(errno)});
   }
   return parse_toml(text.str(), path.string());
 }

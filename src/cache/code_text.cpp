@@ -10,8 +10,10 @@ namespace {
 constexpr std::string_view kMeaning = "sagebuild code 1";
 constexpr auto npos = std::string_view::npos;
 constexpr std::string_view kBlanks = " \t\f\v";
-constexpr std::string_view kInWord = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$";
-constexpr std::size_t kLongestLine = 4000;  // LINE_MAP_MAX_COLUMN_NUMBER of gcc's line-map.h is 4096
+constexpr std::string_view kInWord =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$";
+// LINE_MAP_MAX_COLUMN_NUMBER of gcc's line-map.h is 4096
+constexpr std::size_t kLongestLine = 4000;
 
 bool one_of(char c, std::string_view set) { return set.find(c) != npos; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -28,17 +30,19 @@ bool names_headers(std::string_view directive) {
          (any_in(directive, {"if"}) && directive.find('<') != npos);
 }
 
-// Whether something may begin in a directive that goes on behind it. A /* that is closed does not, be it a comment or
-// in the name of a header.
+// Whether something may begin in a directive that goes on behind it. A /* that is closed does not,
+// be it a comment or in the name of a header.
 bool stays_open(std::string_view directive) {
   const auto open = directive.rfind("/*");
-  return (open != npos && directive.find("*/", open + 2) == npos) || any_in(directive, {"R\"", "R\\", "/\\"});
+  return (open != npos && directive.find("*/", open + 2) == npos) ||
+         any_in(directive, {"R\"", "R\\", "/\\"});
 }
 
 bool is_doubtful(std::string_view text) {
   for (auto at = text.find('\r'); at != npos; at = text.find('\r', at + 1))
     if (text.substr(at + 1, 1) != "\n") return true;
-  return text.starts_with("\xEF\xBB\xBF") || text.find('\0') != npos || any_in(text, {"?\?/", "?\?=", "?\?'"});
+  return text.starts_with("\xEF\xBB\xBF") || text.find('\0') != npos ||
+         any_in(text, {"?\?/", "?\?=", "?\?'"});
 }
 
 class Reader {
@@ -54,7 +58,9 @@ class Reader {
   }
 
  private:
-  char peek(std::size_t ahead = 0) const { return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\n'; }
+  char peek(std::size_t ahead = 0) const {
+    return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\n';
+  }
   void copy(std::size_t count) {
     out_.append(text_.substr(at_, count));
     at_ += count;
@@ -89,7 +95,8 @@ class Reader {
     in_directive_ = false;
   }
 
-  // The place behind the newline that the backslash at `at` takes away, or npos. Blanks between them do not count.
+  // The place behind the newline that the backslash at `at` takes away, or npos. Blanks between
+  // them do not count.
   std::size_t newline_behind(std::size_t at) const {
     const auto end = text_.find_first_not_of(" \t\f\v\r", at + 1);
     return end != npos && text_[end] == '\n' ? end + 1 : npos;
@@ -140,7 +147,8 @@ class Reader {
     }
   }
 
-  // Of the line at at_, with those that backslashes join to it: its newline, or the end of the text.
+  // Of the line at at_, with those that backslashes join to it: its newline, or the end of the
+  // text.
   std::size_t logical_end() const {
     std::size_t end = std::min(text_.find('\n', at_), text_.size());
     while (end < text_.size()) {
@@ -196,8 +204,8 @@ class Reader {
     while (in_word(peek())) copy(1);
     auto name = text_.substr(begin, at_ - begin);
     // A quotation mark beyond ASCII, or a $, may be no part of the word behind it.
-    const auto last =
-        std::ranges::find_if(name.rbegin(), name.rend(), [](char c) { return beyond_ascii(c) || c == '$'; });
+    const auto last = std::ranges::find_if(name.rbegin(), name.rend(),
+                                           [](char c) { return beyond_ascii(c) || c == '$'; });
     name.remove_prefix(static_cast<std::size_t>(name.rend() - last));
     static constexpr std::array<std::string_view, 5> kRaw = {"R", "LR", "uR", "UR", "u8R"};
     if (peek() == '"' && std::ranges::find(kRaw, name) != kRaw.end()) doubt_ = true;
@@ -219,8 +227,8 @@ class Reader {
 }  // namespace
 
 bool is_code(const std::filesystem::path& path) {
-  static constexpr std::array<std::string_view, 10> kSuffixes = {".h",  ".hh",  ".hpp", ".hxx", ".cuh",
-                                                                 ".cu", ".cpp", ".cc",  ".cxx", ".inl"};
+  static constexpr std::array<std::string_view, 10> kSuffixes = {
+      ".h", ".hh", ".hpp", ".hxx", ".cuh", ".cu", ".cpp", ".cc", ".cxx", ".inl"};
   return std::ranges::find(kSuffixes, path.extension().native()) != kSuffixes.end();
 }
 

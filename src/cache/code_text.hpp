@@ -1,7 +1,8 @@
 #pragma once
-// A C++ or CUDA file as its compiler sees it: comments are blanks. Two texts with one code text give the same
-// preprocessor output to the byte, lines and columns too, so an edited comment that moves no token is no change. What
-// differs by a comment alone is the quoted lines in a compiler's messages, and warnings that a comment silences
+// A C++ or CUDA file as its compiler sees it: comments are blanks. Two texts with one code text
+// give the same preprocessor output to the byte, lines and columns too, so an edited comment that
+// moves no token is no change. What differs by a comment alone is the quoted lines in a compiler's
+// messages, and warnings that a comment silences
 // (-Wimplicit-fallthrough): a hit repeats those of the run that was stored.
 
 #include <filesystem>
@@ -13,13 +14,17 @@
 
 namespace sagebuild {
 
-// By its suffix. Not .c, where 1'2' and // may mean something else, and not .inc, which assemblers read as well.
+// By its suffix. Not .c, where 1'2' and // may mean something else, and not .inc, which assemblers
+// read as well.
 bool is_code(const std::filesystem::path& path);
 
-// `text` with a blank for each byte of a comment, without blanks at the ends of lines. A newline in a comment follows a
-// NUL, for it ends no directive. Nothing: there is a doubt where the comments are, or what they mean:
-// - a raw string literal; a literal that its line does not end, as of "#error don't"; a word broken by a backslash
-// - a // comment that goes on behind a backslash, a comment mark broken by one, a comment without end
+// `text` with a blank for each byte of a comment, without blanks at the ends of lines. A newline in
+// a comment follows a NUL, for it ends no directive. Nothing: there is a doubt where the comments
+// are, or what they mean:
+// - a raw string literal; a literal that its line does not end, as of "#error don't"; a word broken
+// by a backslash
+// - a // comment that goes on behind a backslash, a comment mark broken by one, a comment without
+// end
 // - trigraphs, a NUL, a carriage return without newline, a byte order mark; `import <`
 // - a line of more than 4,000 bytes, where gcc stops to count columns
 // Directives in which <a//b> names a header are kept as they are.

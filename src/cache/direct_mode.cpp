@@ -23,7 +23,8 @@ using nlohmann::json;
 
 constexpr std::size_t kNameAt = 65;  // behind 64 hex digits and a space
 
-// `path` relative to `folder`, or nothing if it is not below it. By text: a link in between is part of the name.
+// `path` relative to `folder`, or nothing if it is not below it. By text: a link in between is part
+// of the name.
 std::optional<std::string_view> below(std::string_view path, std::string_view folder) {
   while (folder.ends_with('/')) folder.remove_suffix(1);
   if (folder.empty() || !take_prefix(path, folder) || !take_prefix(path, "/")) return std::nullopt;
@@ -40,7 +41,8 @@ std::string joined(const std::string& folder, std::string_view name) {
   return fmt::format("{}{}{}", folder, folder.ends_with('/') ? "" : "/", name);
 }
 
-// The path as it counts: nothing where a preprocessor goes on to search, a reason behind it where it would stop.
+// The path as it counts: nothing where a preprocessor goes on to search, a reason behind it where
+// it would stop.
 std::optional<std::string> seen_at(std::string path, bool folders_count = false) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {
@@ -58,7 +60,9 @@ fs::path bare_path(std::string_view seen) {
   return seen;
 }
 
-std::string first_name(std::string_view relative) { return lower(relative.substr(0, relative.find('/'))); }
+std::string first_name(std::string_view relative) {
+  return lower(relative.substr(0, relative.find('/')));
+}
 
 // Whether a name that begins so may be found in the folder.
 bool may_hold(const FolderNames::Listing& listing, const std::string& name) {
@@ -71,9 +75,11 @@ struct FoundAs {
 };
 using ByFirstName = std::unordered_map<std::string, std::vector<FoundAs>>;
 
-// The names by which files may have been found. A compiler may name the folder by its real path, too. A file below
-// none, or by a way that its text does not show, may have been asked for by any end of its path.
-ByFirstName ways_found(const std::vector<std::string>& files, const std::vector<std::string>& folders) {
+// The names by which files may have been found. A compiler may name the folder by its real path,
+// too. A file below none, or by a way that its text does not show, may have been asked for by any
+// end of its path.
+ByFirstName ways_found(const std::vector<std::string>& files,
+                       const std::vector<std::string>& folders) {
   std::set<std::string> places(folders.begin(), folders.end());
   for (const std::string& folder : folders) {
     std::error_code ignored;
@@ -85,9 +91,9 @@ ByFirstName ways_found(const std::vector<std::string>& files, const std::vector<
     ways[first_name(relative)].push_back({relative, file});
   };
   for (const std::string_view file : files) {
-    const bool is_plain = std::ranges::none_of(std::array<std::string_view, 3>{"/./", "/../", "//"}, [&](auto part) {
-      return file.find(part) != std::string_view::npos;
-    });
+    const bool is_plain =
+        std::ranges::none_of(std::array<std::string_view, 3>{"/./", "/../", "//"},
+                             [&](auto part) { return file.find(part) != std::string_view::npos; });
     bool is_below = false;
     for (const std::string& place : places) {
       const auto relative = below(file, place);
@@ -102,7 +108,8 @@ ByFirstName ways_found(const std::vector<std::string>& files, const std::vector<
   return ways;
 }
 
-void add_found(const std::string& folder, const ByFirstName& ways, FolderNames& names, std::set<std::string>& found) {
+void add_found(const std::string& folder, const ByFirstName& ways, FolderNames& names,
+               std::set<std::string>& found) {
   // A folder that is not there holds none of the thousand headers that another of its name does.
   std::unordered_map<std::string_view, bool> is_there;
   const auto may_be_in = [&](std::string_view subfolder) {
@@ -118,7 +125,8 @@ void add_found(const std::string& folder, const ByFirstName& ways, FolderNames& 
       if (candidate == as.path) continue;
       auto seen = seen_at(candidate);
       if (!seen) continue;
-      // The compiler may have named a file by its real path, so that the link by which it was found shows here alone.
+      // The compiler may have named a file by its real path, so that the link by which it was found
+      // shows here alone.
       std::error_code ignored;
       if (fs::equivalent(candidate, as.path, ignored)) *seen += " (the same file)";
       found.insert(std::move(*seen));
@@ -138,17 +146,20 @@ void add_found(const std::string& folder, const ByFirstName& ways, FolderNames& 
 
 std::set<std::string> holders_of(const std::vector<std::string>& files) {
   std::set<std::string> holders;
-  for (const std::string& file : files) holders.insert(file.substr(0, std::max<std::size_t>(file.rfind('/'), 1)));
+  for (const std::string& file : files)
+    holders.insert(file.substr(0, std::max<std::size_t>(file.rfind('/'), 1)));
   return holders;
 }
 
 std::string change_text(const std::vector<std::string_view>& changed, bool is_there) {
-  const std::string others = changed.size() > 1 ? fmt::format(", and {} more", changed.size() - 1) : "";
+  const std::string others =
+      changed.size() > 1 ? fmt::format(", and {} more", changed.size() - 1) : "";
   return fmt::format("file '{}' {}{}", changed.front(), is_there ? "changed" : "is gone", others);
 }
 
 // Of two sorted lists that differ.
-std::string appeared_text(std::vector<std::string> before, std::vector<std::string> now, std::string_view where) {
+std::string appeared_text(std::vector<std::string> before, std::vector<std::string> now,
+                          std::string_view where) {
   std::ranges::sort(before);
   std::ranges::sort(now);
   std::vector<std::string> appeared, gone;
@@ -168,19 +179,22 @@ std::vector<std::string> with_asked_of(const SearchScope& scope, std::vector<std
   return asked;
 }
 
-std::vector<std::string> known_names(const std::vector<std::string>& paths, const SearchScope& scope) {
+std::vector<std::string> known_names(const std::vector<std::string>& paths,
+                                     const SearchScope& scope) {
   std::vector<std::string> names;
   for (const std::string& path : paths) names.push_back(name_of(path, scope));
   return names;
 }
 
-// A file that was written after `started` may not be what the run read. A link that leads nowhere has times of its own.
-// Of a folder that was asked for by name, what counts is that it is there.
-bool changed_since(const fs::path& path, ActionCache::Clock::time_point started, bool folders_count = true) {
+// A file that was written after `started` may not be what the run read. A link that leads nowhere
+// has times of its own. Of a folder that was asked for by name, what counts is that it is there.
+bool changed_since(const fs::path& path, ActionCache::Clock::time_point started,
+                   bool folders_count = true) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0 && ::lstat(path.c_str(), &status) != 0) return true;
   if (S_ISDIR(status.st_mode) && !folders_count) return false;
-  return latest_change(status) >= std::chrono::nanoseconds((started - kStampLag).time_since_epoch()).count();
+  return latest_change(status) >=
+         std::chrono::nanoseconds((started - kStampLag).time_since_epoch()).count();
 }
 
 }  // namespace
@@ -212,7 +226,8 @@ const FolderNames::Listing& FolderNames::of(const std::string& folder) {
   const bool there = ::stat(folder.c_str(), &status) == 0;
   Known& known = known_[folder];
   const std::int64_t change = there ? latest_change(status) : 0;
-  if (known.change == change && known.inode == status.st_ino && known.device == status.st_dev) return known;
+  if (known.change == change && known.inode == status.st_ino && known.device == status.st_dev)
+    return known;
   // A folder that changed just now may change again without another time stamp.
   const std::chrono::nanoseconds now = (FileDigests::Clock::now() - kStampLag).time_since_epoch();
   known = {};
@@ -220,15 +235,16 @@ const FolderNames::Listing& FolderNames::of(const std::string& folder) {
   known.device = status.st_dev;
   known.inode = status.st_ino;
   std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error))
     known.names.insert(lower(entry->path().filename().string()));
   known.complete = !error || !there || !S_ISDIR(status.st_mode);
   if (!known.complete) known.change = -1;
   return known;
 }
 
-std::vector<std::string> found_elsewhere(const std::vector<std::string>& files, const SearchScope& scope,
-                                         FolderNames& names) {
+std::vector<std::string> found_elsewhere(const std::vector<std::string>& files,
+                                         const SearchScope& scope, FolderNames& names) {
   std::vector<std::string> folders;
   std::ranges::transform(scope.include_folders, std::back_inserter(folders), without_end_slash);
   std::set<std::string> places(folders.begin(), folders.end());
@@ -240,7 +256,8 @@ std::vector<std::string> found_elsewhere(const std::vector<std::string>& files, 
   return {found.begin(), found.end()};
 }
 
-std::vector<std::string> found_of_asked(const std::vector<std::string>& asked, const std::vector<std::string>& files,
+std::vector<std::string> found_of_asked(const std::vector<std::string>& asked,
+                                        const std::vector<std::string>& files,
                                         const SearchScope& scope, FolderNames& names) {
   std::vector<std::string> found;
   const auto look = [&](const std::string& folder, std::string_view name) {
@@ -274,9 +291,11 @@ Digest FileSet::result_key(const Digest& manifest, const FileSet& set) {
   return hasher.finish();
 }
 
-std::optional<FileSet> file_set(const Digest& manifest, const SearchScope& scope, const std::vector<fs::path>& files_read,
-                                ActionCache::Clock::time_point started, FileDigests& digests, FolderNames& names,
-                                DirectiveReader& directives, std::string& reason) {
+std::optional<FileSet> file_set(const Digest& manifest, const SearchScope& scope,
+                                const std::vector<fs::path>& files_read,
+                                ActionCache::Clock::time_point started, FileDigests& digests,
+                                FolderNames& names, DirectiveReader& directives,
+                                std::string& reason) {
   std::vector<std::string> paths;
   std::vector<FileContent> contents;
   std::vector<const std::vector<std::string>*> texts;
@@ -293,20 +312,23 @@ std::optional<FileSet> file_set(const Digest& manifest, const SearchScope& scope
   }
   const IncludeQuestions questions = questions_in(texts);
   if (questions.computed_in) {
-    reason = fmt::format("'{}' computes the name that it asks for with __has_include", paths[*questions.computed_in]);
+    reason = fmt::format("'{}' computes the name that it asks for with __has_include",
+                         paths[*questions.computed_in]);
     return std::nullopt;
   }
   // What is embedded is data, comments and all, and which file that is cannot be told.
-  const bool by_bytes = scope.comments_count || std::ranges::any_of(contents, &FileContent::may_embed);
+  const bool by_bytes =
+      scope.comments_count || std::ranges::any_of(contents, &FileContent::may_embed);
   FileSet set;
   for (std::size_t i = 0; i < paths.size(); ++i)
-    set.files.emplace_back(name_of(paths[i], scope), by_bytes ? contents[i].bytes : contents[i].code);
+    set.files.emplace_back(name_of(paths[i], scope),
+                           by_bytes ? contents[i].bytes : contents[i].code);
   set.asked = with_asked_of(scope, questions.names);
   const auto elsewhere = found_elsewhere(paths, scope, names);
   const auto present = found_of_asked(set.asked, paths, scope, names);
   for (const auto& others : {elsewhere, present}) {
-    const auto late =
-        std::ranges::find_if(others, [&](const auto& path) { return changed_since(bare_path(path), started, false); });
+    const auto late = std::ranges::find_if(
+        others, [&](const auto& path) { return changed_since(bare_path(path), started, false); });
     if (late == others.end()) continue;
     reason = fmt::format("'{}' appeared or changed during the run", *late);
     return std::nullopt;
@@ -323,8 +345,8 @@ void Manifest::add(FileSet set) {
   if (sets.size() > kMostSets) sets.resize(kMostSets);
 }
 
-// Every file stands once, as "DIGEST NAME": sixteen sets of 1,800 headers differ in a few lines. One text per file is
-// read three times as fast as an array of two.
+// Every file stands once, as "DIGEST NAME": sixteen sets of 1,800 headers differ in a few lines.
+// One text per file is read three times as fast as an array of two.
 std::string Manifest::body(const Digest& key) const {
   std::map<std::string, std::size_t> numbers;
   json files = json::array(), listed = json::array();
@@ -353,12 +375,14 @@ std::optional<Manifest> Manifest::from_body(const Digest& key, std::string_view 
     std::vector<std::pair<std::string, Digest>> files;
     for (const json& file : value.at("files")) {
       const auto& text = file.get_ref<const std::string&>();
-      files.emplace_back(text.substr(std::min(kNameAt, text.size())), digest_from_hex(text.substr(0, kNameAt - 1)));
+      files.emplace_back(text.substr(std::min(kNameAt, text.size())),
+                         digest_from_hex(text.substr(0, kNameAt - 1)));
     }
     Manifest manifest;
     for (const json& listed : value.at("sets")) {
       FileSet set;
-      for (const json& number : listed.at("files")) set.files.push_back(files.at(number.get<std::size_t>()));
+      for (const json& number : listed.at("files"))
+        set.files.push_back(files.at(number.get<std::size_t>()));
       set.elsewhere = listed.at("elsewhere").get<std::vector<std::string>>();
       set.asked = listed.at("asked").get<std::vector<std::string>>();
       set.present = listed.at("present").get<std::vector<std::string>>();
@@ -375,8 +399,9 @@ std::optional<Manifest> Manifest::from_body(const Digest& key, std::string_view 
   }
 }
 
-std::optional<Digest> matching_result(const Manifest& manifest, const SearchScope& scope, FileDigests& digests,
-                                      FolderNames& names, std::string& reason) {
+std::optional<Digest> matching_result(const Manifest& manifest, const SearchScope& scope,
+                                      FileDigests& digests, FolderNames& names,
+                                      std::string& reason) {
   std::map<std::string_view, std::optional<FileContent>> now;
   const auto content_now = [&](std::string_view name) -> const std::optional<FileContent>& {
     const auto [entry, is_new] = now.try_emplace(name);
@@ -387,7 +412,8 @@ std::optional<Digest> matching_result(const Manifest& manifest, const SearchScop
   };
   const auto is_same = [&](const auto& file) {
     const auto& content = content_now(file.first);
-    return content && (file.second == content->bytes || (!scope.comments_count && file.second == content->code));
+    return content && (file.second == content->bytes ||
+                       (!scope.comments_count && file.second == content->code));
   };
   std::size_t fewest = SIZE_MAX;
   for (const FileSet& set : manifest.sets) {
@@ -396,7 +422,8 @@ std::optional<Digest> matching_result(const Manifest& manifest, const SearchScop
       if (!is_same(file)) changed.push_back(file.first);
     }
     if (!changed.empty()) {
-      if (changed.size() < fewest) reason = change_text(changed, content_now(changed.front()).has_value());
+      if (changed.size() < fewest)
+        reason = change_text(changed, content_now(changed.front()).has_value());
       fewest = std::min(fewest, changed.size());
       continue;
     }
@@ -408,7 +435,8 @@ std::optional<Digest> matching_result(const Manifest& manifest, const SearchScop
     if (elsewhere == set.elsewhere && present == set.present) return set.result;
     fewest = 0;
     reason = elsewhere != set.elsewhere
-                 ? appeared_text(set.elsewhere, elsewhere, "and the search may find it in place of another")
+                 ? appeared_text(set.elsewhere, elsewhere,
+                                 "and the search may find it in place of another")
                  : appeared_text(set.present, present, "where the run looked for it");
   }
   return std::nullopt;

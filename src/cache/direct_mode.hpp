@@ -1,18 +1,21 @@
 #pragma once
-// Direct mode, as ccache has it: which result a preprocessor run gives, known from the digests of the files that it
-// read last time. A manifest stands under the run's key (its options) and holds several sets of files, each with the
-// key of its result.
+// Direct mode, as ccache has it: which result a preprocessor run gives, known from the digests of
+// the files that it read last time. A manifest stands under the run's key (its options) and holds
+// several sets of files, each with the key of its result.
 //
-// A file that has appeared since and that the search would find instead must count as a change. Chosen: no record of
-// every absent candidate (thousands) and no digest of folder listings (each object file written beside a source would
-// miss), but the question itself, asked again: for each file found through include folder D as D/R, which paths E/R
-// exist, E being any other include folder or the folder of any file read (a quoted include looks there first). The
-// order of folders does not matter here: -iquote, -isystem and include_next each have their own. The names of a folder
-// are listed once, so this costs a few milliseconds. A set matches when the same ones exist as before, mostly none.
-// The same holds for what the run asked for beside its includes: what SearchScope names, and __has_include.
+// A file that has appeared since and that the search would find instead must count as a change.
+// Chosen: no record of every absent candidate (thousands) and no digest of folder listings (each
+// object file written beside a source would miss), but the question itself, asked again: for each
+// file found through include folder D as D/R, which paths E/R exist, E being any other include
+// folder or the folder of any file read (a quoted include looks there first). The order of folders
+// does not matter here: -iquote, -isystem and include_next each have their own. The names of a
+// folder are listed once, so this costs a few milliseconds. A set matches when the same ones exist
+// as before, mostly none. The same holds for what the run asked for beside its includes: what
+// SearchScope names, and __has_include.
 //
-// Where comments do not count, a file's digest is that of its code text. The two kinds of digest are never equal, so a
-// set that was stored for one reading cannot match in the other, save by bytes that are the same.
+// Where comments do not count, a file's digest is that of its code text. The two kinds of digest
+// are never equal, so a set that was stored for one reading cannot match in the other, save by
+// bytes that are the same.
 
 #include <cstdint>
 #include <filesystem>
@@ -31,15 +34,17 @@ namespace sagebuild {
 
 // "{tree}/csrc/a.cu" and back. A name whose root is unknown gives nothing.
 std::string name_of(const std::filesystem::path& path, const SearchScope& scope);
-std::vector<std::string> names_of(const std::vector<std::string>& paths, const SearchScope& scope);  // sorted
+// Sorted
+std::vector<std::string> names_of(const std::vector<std::string>& paths, const SearchScope& scope);
 std::optional<std::filesystem::path> path_of(std::string_view name, const SearchScope& scope);
 
 // The names in folders, listed once while the folder does not change.
 class FolderNames {
  public:
   struct Listing {
-    std::set<std::string, std::less<>> names;  // in lower case: on some file systems case does not count
-    bool complete = true;                      // false: it may hold names that cannot be listed
+    // In lower case: on some file systems case does not count
+    std::set<std::string, std::less<>> names;
+    bool complete = true;  // false: it may hold names that cannot be listed
   };
   const Listing& of(const std::string& folder);
 
@@ -51,32 +56,37 @@ class FolderNames {
   std::map<std::string, Known> known_;
 };
 
-// Paths that exist beside `files`, in other folders of the search and under the names by which these may have been
-// found, sorted. One that cannot be read or followed is there too, with the reason behind its name, and one that is the
-// same file by a link says so.
-std::vector<std::string> found_elsewhere(const std::vector<std::string>& files, const SearchScope& scope,
-                                         FolderNames& names);
-// Which of the names that were asked for exist, in the order of names and folders: "<NAME" in the folders of the scope,
+// Paths that exist beside `files`, in other folders of the search and under the names by which
+// these may have been found, sorted. One that cannot be read or followed is there too, with the
+// reason behind its name, and one that is the same file by a link says so.
+std::vector<std::string> found_elsewhere(const std::vector<std::string>& files,
+                                         const SearchScope& scope, FolderNames& names);
+// Which of the names that were asked for exist, in the order of names and folders: "<NAME" in the
+// folders of the scope,
 // "\"NAME" in those of the files, too. A name from the root on may be that of a folder.
-std::vector<std::string> found_of_asked(const std::vector<std::string>& asked, const std::vector<std::string>& files,
+std::vector<std::string> found_of_asked(const std::vector<std::string>& asked,
+                                        const std::vector<std::string>& files,
                                         const SearchScope& scope, FolderNames& names);
 
 struct FileSet {
   std::vector<std::pair<std::string, Digest>> files;  // by name; of its bytes, or of its code text
   std::vector<std::string> elsewhere;                 // by name, sorted: found_elsewhere
-  std::vector<std::string> asked;                     // by the files themselves, as IncludeQuestions, and by the scope
-  std::vector<std::string> present;                   // by name: found_of_asked
-  Digest result;                                      // key of the entry
+  // By the files themselves, as IncludeQuestions, and by the scope
+  std::vector<std::string> asked;
+  std::vector<std::string> present;  // by name: found_of_asked
+  Digest result;                     // key of the entry
 
   // The result's key: the manifest's key and everything above.
   static Digest result_key(const Digest& manifest, const FileSet& set);
 };
 
-// What a run that began at `started` depends on, as it is now. Nothing, and a `reason`: files do not tell.
+// What a run that began at `started` depends on, as it is now. Nothing, and a `reason`: files do
+// not tell.
 std::optional<FileSet> file_set(const Digest& manifest, const SearchScope& scope,
                                 const std::vector<std::filesystem::path>& files_read,
-                                ActionCache::Clock::time_point started, FileDigests& digests, FolderNames& names,
-                                DirectiveReader& directives, std::string& reason);
+                                ActionCache::Clock::time_point started, FileDigests& digests,
+                                FolderNames& names, DirectiveReader& directives,
+                                std::string& reason);
 
 struct Manifest {
   static constexpr std::size_t kMostSets = 16;
@@ -88,8 +98,10 @@ struct Manifest {
   void add(FileSet set);
 };
 
-// The first set that matches the files as they are now. If none does, `reason` says what differs from the nearest.
-std::optional<Digest> matching_result(const Manifest& manifest, const SearchScope& scope, FileDigests& digests,
-                                      FolderNames& names, std::string& reason);
+// The first set that matches the files as they are now. If none does, `reason` says what differs
+// from the nearest.
+std::optional<Digest> matching_result(const Manifest& manifest, const SearchScope& scope,
+                                      FileDigests& digests, FolderNames& names,
+                                      std::string& reason);
 
 }  // namespace sagebuild

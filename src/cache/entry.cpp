@@ -49,10 +49,12 @@ std::optional<std::uint64_t> take_varint(std::string_view& in) {
   return std::nullopt;
 }
 
-// The value of one field, cut off `in`. Numbers come as an empty view. Nothing: not protocol buffers.
+// The value of one field, cut off `in`. Numbers come as an empty view. Nothing: not protocol
+// buffers.
 std::optional<std::string_view> take_value(std::string_view& in, std::uint64_t wire_type) {
   std::uint64_t length = 0;
-  if (wire_type == kVarint) return take_varint(in) ? std::optional(std::string_view()) : std::nullopt;
+  if (wire_type == kVarint)
+    return take_varint(in) ? std::optional(std::string_view()) : std::nullopt;
   if (wire_type == kBytes) {
     const auto stated = take_varint(in);
     if (!stated) return std::nullopt;
@@ -70,10 +72,13 @@ std::optional<std::string_view> take_value(std::string_view& in, std::uint64_t w
 
 }  // namespace
 
-std::string sealed(std::string_view body) { return fmt::format("{}{}\n{}", kSeal, sha256(body).hex(), body); }
+std::string sealed(std::string_view body) {
+  return fmt::format("{}{}\n{}", kSeal, sha256(body).hex(), body);
+}
 
 std::optional<std::string> unsealed(std::string_view text) {
-  if (!take_prefix(text, kSeal) || text.size() <= kHexLength || text[kHexLength] != '\n') return std::nullopt;
+  if (!take_prefix(text, kSeal) || text.size() <= kHexLength || text[kHexLength] != '\n')
+    return std::nullopt;
   const std::string_view body = text.substr(kHexLength + 1);
   if (sha256(body).hex() != text.substr(0, kHexLength)) return std::nullopt;
   return std::string(body);
@@ -82,7 +87,8 @@ std::optional<std::string> unsealed(std::string_view text) {
 std::string result_body(const Digest& key, const ActionResult& result) {
   json files = json::object();
   for (const auto& [name, file] : result.files) {
-    files[name] = {{"digest", file.digest.hex()}, {"size", file.size}, {"executable", file.executable}};
+    files[name] = {
+        {"digest", file.digest.hex()}, {"size", file.size}, {"executable", file.executable}};
   }
   const json body = {{"key", key.hex()},
                      {"files", files},
@@ -102,7 +108,8 @@ std::optional<ActionResult> result_from_body(const Digest& key, std::string_view
     if (value.at("key").get<std::string>() != key.hex()) return std::nullopt;
     ActionResult result;
     for (const auto& [name, file] : value.at("files").items()) {
-      result.files[name] = {digest_from_hex(file.at("digest").get<std::string>()), file.at("size").get<std::uint64_t>(),
+      result.files[name] = {digest_from_hex(file.at("digest").get<std::string>()),
+                            file.at("size").get<std::uint64_t>(),
                             file.at("executable").get<bool>()};
     }
     result.facts = value.at("facts").get<std::map<std::string, std::string>>();

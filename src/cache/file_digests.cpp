@@ -24,14 +24,17 @@ using namespace std::chrono_literals;
 // Above this many, only those that the run used are kept. A build reads some 2,000 headers.
 constexpr std::size_t kMostKnown = 50000;
 
-std::int64_t nanoseconds(const timespec& time) { return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
+std::int64_t nanoseconds(const timespec& time) {
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
 
 std::int64_t since_1970(FileDigests::Clock::time_point time) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
 }
 
 // The memory is written and read by this machine alone, so numbers go as they lie in memory.
-constexpr std::string_view kLayout = "files 2\n";  // to be raised with each change of Record or of code_text
+// To be raised with each change of Record or of code_text
+constexpr std::string_view kLayout = "files 2\n";
 struct Record {
   std::array<std::uint64_t, 3> file;
   std::array<std::int64_t, 2> times;
@@ -45,9 +48,12 @@ constexpr std::uint64_t kAsCode = 1, kMayEmbed = 2;
 FileContent folder_content(const std::filesystem::path& path) {
   std::set<std::string> names;
   std::error_code error;
-  for (std::filesystem::directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error))
+  for (std::filesystem::directory_iterator entry(path, error), end; !error && entry != end;
+       entry.increment(error))
     names.insert(entry->path().filename().string());
-  if (error) throw Error(ErrorKind::failed, fmt::format("cannot list '{}'", path.string()), {error.message()});
+  if (error)
+    throw Error(ErrorKind::failed, fmt::format("cannot list '{}'", path.string()),
+                {error.message()});
   names.erase("__pycache__");
   Sha256 hasher;
   hasher.field("sagebuild folder");
@@ -82,13 +88,16 @@ FileDigests::FileDigests(std::filesystem::path memory, std::function<Clock::time
 FileContent FileDigests::content(const std::filesystem::path& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {
-    throw Error(ErrorKind::failed, fmt::format("cannot read '{}'", path.string()), {errno_text(errno)});
+    throw Error(ErrorKind::failed, fmt::format("cannot read '{}'", path.string()),
+                {errno_text(errno)});
   }
-  const Identity identity = {status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size),
+  const Identity identity = {status.st_dev, status.st_ino,
+                             static_cast<std::uint64_t>(status.st_size),
                              nanoseconds(status.st_mtim), nanoseconds(status.st_ctim)};
   const bool is_folder = S_ISDIR(status.st_mode);
   const bool as_code = !is_folder && is_code(path);
-  if (const auto found = known_.find(identity); found != known_.end() && (found->second.as_code || !as_code)) {
+  if (const auto found = known_.find(identity);
+      found != known_.end() && (found->second.as_code || !as_code)) {
     found->second.used = true;
     const FileContent& content = found->second.content;
     return as_code ? content : FileContent{content.bytes, content.bytes};
@@ -124,8 +133,9 @@ void FileDigests::load() {
     Record record;
     std::memcpy(&record, records.data(), sizeof(Record));
     const FileContent content = {{record.bytes}, {record.code}, (record.flags & kMayEmbed) != 0};
-    known_.emplace(Identity{record.file[0], record.file[1], record.file[2], record.times[0], record.times[1]},
-                   Known{content, (record.flags & kAsCode) != 0});
+    known_.emplace(
+        Identity{record.file[0], record.file[1], record.file[2], record.times[0], record.times[1]},
+        Known{content, (record.flags & kAsCode) != 0});
   }
 }
 

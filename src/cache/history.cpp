@@ -12,7 +12,8 @@ namespace {
 
 using nlohmann::json;
 
-// One small file per kind and subject, so that processes need not agree: the last one to finish a step is right.
+// One small file per kind and subject, so that processes need not agree: the last one to finish a
+// step is right.
 class FolderHistory : public CostHistory {
  public:
   explicit FolderHistory(const std::filesystem::path& folder) : folder_(folder / "history") {}
@@ -33,8 +34,9 @@ class FolderHistory : public CostHistory {
   }
 
   void put(std::string_view kind, std::string_view subject, const StepCost& cost) override {
-    const json body = {
-        {"cpu_seconds", cost.cpu_seconds}, {"wall_seconds", cost.wall_seconds}, {"peak_memory", cost.peak_memory}};
+    const json body = {{"cpu_seconds", cost.cpu_seconds},
+                       {"wall_seconds", cost.wall_seconds},
+                       {"peak_memory", cost.peak_memory}};
     try {
       write_file(path_of_step(kind, subject), sealed(body.dump()));
     } catch (const Error&) {

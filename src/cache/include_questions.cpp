@@ -16,10 +16,12 @@ namespace {
 
 constexpr auto npos = std::string_view::npos;
 constexpr std::string_view kBlanks = " \t\f\v\r";
-constexpr std::string_view kInWord = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$";
+constexpr std::string_view kInWord =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$";
 // The last two are what gcc before 10 makes of the first two.
-constexpr std::array<std::string_view, 5> kAsking = {"__has_include", "__has_include_next", "__has_embed",
-                                                     "__has_include__", "__has_include_next__"};
+constexpr std::array<std::string_view, 5> kAsking = {"__has_include", "__has_include_next",
+                                                     "__has_embed", "__has_include__",
+                                                     "__has_include_next__"};
 using Names = std::set<std::string, std::less<>>;
 
 bool in_word(char c) { return static_cast<unsigned char>(c) >= 0x80 || kInWord.find(c) != npos; }
@@ -29,8 +31,9 @@ bool is_asking(std::string_view word) { return std::ranges::find(kAsking, word) 
 bool is_part_of_asking(std::string_view word) {
   return std::ranges::any_of(kAsking, [&](std::string_view whole) {
     constexpr std::size_t kHead = 5;  // "__has"
-    return word.size() < whole.size() && ((word.size() >= kHead && whole.starts_with(word)) ||
-                                          (word.size() + kHead >= whole.size() && whole.ends_with(word)));
+    return word.size() < whole.size() &&
+           ((word.size() >= kHead && whole.starts_with(word)) ||
+            (word.size() + kHead >= whole.size() && whole.ends_with(word)));
   });
 }
 
@@ -40,7 +43,8 @@ struct Token {
   bool is_word() const { return in_word(text.front()); }
 };
 
-// The words, strings and signs of a directive. Comments are left out; a quote that nothing closes is a sign.
+// The words, strings and signs of a directive. Comments are left out; a quote that nothing closes
+// is a sign.
 class Line {
  public:
   explicit Line(std::string_view text) : text_(text) {}
@@ -150,7 +154,8 @@ class Directive {
     }
   }
 
-  // Behind the asking word. `directly`: it is the compiler's own, which may have more arguments (__has_embed).
+  // Behind the asking word. `directly`: it is the compiler's own, which may have more arguments
+  // (__has_embed).
   void take_question(bool directly) {
     computed = !(line_.take("(") && take_operand(directly)) || computed;
     before_ = {};
@@ -161,8 +166,8 @@ class Directive {
     if (!first) return false;
     if (first->text == "<") {
       const auto name = line_.take_until('>');
-      if (!name || (!directly && (name->find_first_of(kBlanks) != npos || name->find("//") != npos ||
-                                  name->find("/*") != npos)))
+      if (!name || (!directly && (name->find_first_of(kBlanks) != npos ||
+                                  name->find("//") != npos || name->find("/*") != npos)))
         return false;
       names.insert("<" + std::string(*name));
     } else if (first->text.front() == '"' && first->text.size() > 2) {
@@ -183,8 +188,8 @@ class Directive {
   bool has_part_ = false;
 };
 
-// Takes lines from a text. What is a comment is not known (code_text takes a second for 1,800 headers): each line that
-// may be the beginning of a directive is one.
+// Takes lines from a text. What is a comment is not known (code_text takes a second for 1,800
+// headers): each line that may be the beginning of a directive is one.
 class DirectiveLines {
  public:
   explicit DirectiveLines(std::string_view text) : text_(text) {}
@@ -254,8 +259,9 @@ std::string with_plain_signs(std::string_view text) {
 }
 
 bool may_ask(std::string_view directive) {
-  static const Names kNever = {"include_next", "import", "error",   "warning", "line",  "ident", "sccs", "else",
-                               "endif",        "ifdef",  "ifndef",  "undef",   "elifdef", "elifndef"};
+  static const Names kNever = {"include_next", "import", "error",   "warning", "line",
+                               "ident",        "sccs",   "else",    "endif",   "ifdef",
+                               "ifndef",       "undef",  "elifdef", "elifndef"};
   Line line(directive);
   const auto kind = line.next();
   if (!kind || kNever.contains(kind->text)) return false;
@@ -268,10 +274,14 @@ bool is_binary(const std::filesystem::path& path) {
   std::array<char, 8> head{};
   std::ifstream(path, std::ios::binary).read(head.data(), head.size());
   const std::string_view text(head.data(), head.size());
-  return text.starts_with("\x7f" "ELF") || text == "!<arch>\n" || text == "!<thin>\n";
+  return text.starts_with(
+             "\x7f"
+             "ELF") ||
+         text == "!<arch>\n" || text == "!<thin>\n";
 }
 
-// `linux` and `unix` are macros of the value 1 in gnu modes, and what is between <> may be expanded.
+// `linux` and `unix` are macros of the value 1 in gnu modes, and what is between <> may be
+// expanded.
 void add_expanded(Names& names, std::string_view operand) {
   std::string expanded;
   for (std::size_t at = 0; at < operand.size();) {
@@ -348,7 +358,8 @@ IncludeQuestions questions_in(const std::vector<const std::vector<std::string>*>
   return questions;
 }
 
-const std::vector<std::string>* DirectiveReader::of(const std::filesystem::path& path, const FileContent& content) {
+const std::vector<std::string>* DirectiveReader::of(const std::filesystem::path& path,
+                                                    const FileContent& content) {
   const auto [entry, is_new] = known_.try_emplace(content.bytes);
   if (!is_new || is_binary(path)) return &entry->second;
   try {

@@ -28,9 +28,10 @@ std::optional<KeyDescription> read_description(const fs::path& path) {
     if (!body) return std::nullopt;
     const json value = json::parse(*body);
     std::error_code ignored;
-    return KeyDescription{value.at("kind").get<std::string>(), value.at("subject").get<std::string>(),
-                          value.at("inputs").get<std::vector<std::pair<std::string, std::string>>>(),
-                          path.filename().string(), fs::last_write_time(path, ignored)};
+    return KeyDescription{
+        value.at("kind").get<std::string>(), value.at("subject").get<std::string>(),
+        value.at("inputs").get<std::vector<std::pair<std::string, std::string>>>(),
+        path.filename().string(), fs::last_write_time(path, ignored)};
   } catch (const json::exception&) {
     return std::nullopt;
   } catch (const Error&) {
@@ -40,8 +41,10 @@ std::optional<KeyDescription> read_description(const fs::path& path) {
 
 std::string shortened(std::string_view text, std::size_t common, std::size_t tail) {
   const std::size_t from = common > kContext ? common - kContext : 0;
-  const std::size_t to = std::min(text.size(), std::min(text.size() - tail + kContext, from + kContext + kShown));
-  return fmt::format("{}{}{}", from > 0 ? "..." : "", text.substr(from, to - from), to < text.size() ? "..." : "");
+  const std::size_t to =
+      std::min(text.size(), std::min(text.size() - tail + kContext, from + kContext + kShown));
+  return fmt::format("{}{}{}", from > 0 ? "..." : "", text.substr(from, to - from),
+                     to < text.size() ? "..." : "");
 }
 
 // Both values, cut to where they differ.
@@ -50,7 +53,8 @@ std::string change(std::string_view before, std::string_view now) {
   const std::size_t shorter = std::min(before.size(), now.size());
   while (common < shorter && before[common] == now[common]) ++common;
   std::size_t tail = 0;
-  while (tail < shorter - common && before[before.size() - 1 - tail] == now[now.size() - 1 - tail]) ++tail;
+  while (tail < shorter - common && before[before.size() - 1 - tail] == now[now.size() - 1 - tail])
+    ++tail;
   return fmt::format("{} -> {}", shortened(before, common, tail), shortened(now, common, tail));
 }
 
@@ -73,8 +77,10 @@ std::vector<std::string> differences(const KeyDescription& before, const KeyDesc
       texts.push_back(fmt::format("{}: {}", id.first, change(old.mapped(), value)));
     }
   }
-  for (const auto& [id, value] : old_inputs) texts.push_back(fmt::format("{}: no longer an input", id.first));
-  if (texts.empty() && before.key != now.key) texts.push_back("the order of inputs or the key schema changed");
+  for (const auto& [id, value] : old_inputs)
+    texts.push_back(fmt::format("{}: no longer an input", id.first));
+  if (texts.empty() && before.key != now.key)
+    texts.push_back("the order of inputs or the key schema changed");
   return texts;
 }
 
@@ -87,7 +93,8 @@ KeyDescription described(const ActionKey& key) {
 void KeyLog::put(const ActionKey& key) const {
   const std::string subject = Sha256().field(key.kind()).field(key.subject()).finish().hex();
   const json body = {{"kind", key.kind()}, {"subject", key.subject()}, {"inputs", key.inputs()}};
-  write_file(folder_ / subject / key.digest().hex(), sealed(body.dump(-1, ' ', false, json::error_handler_t::replace)));
+  write_file(folder_ / subject / key.digest().hex(),
+             sealed(body.dump(-1, ' ', false, json::error_handler_t::replace)));
   keep_newest(folder_ / subject);
 }
 
@@ -103,7 +110,8 @@ void KeyLog::keep_newest(const fs::path& folder) {
   for (const auto& [written, path] : files) fs::remove(path, ignored);
 }
 
-std::vector<KeyDescription> KeyLog::of_subject(const std::string& kind, const std::string& subject) const {
+std::vector<KeyDescription> KeyLog::of_subject(const std::string& kind,
+                                               const std::string& subject) const {
   return in_folder(folder_ / Sha256().field(kind).field(subject).finish().hex());
 }
 
@@ -113,7 +121,8 @@ std::vector<std::vector<KeyDescription>> KeyLog::all() const {
     auto keys = in_folder(subject);
     if (!keys.empty()) subjects.push_back(std::move(keys));
   }
-  std::ranges::sort(subjects, {}, [](const auto& keys) { return std::pair(keys[0].kind, keys[0].subject); });
+  std::ranges::sort(subjects, {},
+                    [](const auto& keys) { return std::pair(keys[0].kind, keys[0].subject); });
   return subjects;
 }
 
@@ -130,7 +139,8 @@ std::string difference(const KeyDescription& before, const KeyDescription& now) 
   return join(differences(before, now), "; ");
 }
 
-const KeyDescription* nearest_earlier(const std::vector<KeyDescription>& earlier, const KeyDescription& now) {
+const KeyDescription* nearest_earlier(const std::vector<KeyDescription>& earlier,
+                                      const KeyDescription& now) {
   const KeyDescription* nearest_one = nullptr;
   std::size_t fewest = 0;
   for (const KeyDescription& other : earlier) {

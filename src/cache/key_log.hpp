@@ -1,6 +1,6 @@
 #pragma once
-// The inputs of every key that was stored, so that a miss can be explained: keys/SUBJECT/KEY, SUBJECT being the digest
-// of kind and subject.
+// The inputs of every key that was stored, so that a miss can be explained: keys/SUBJECT/KEY,
+// SUBJECT being the digest of kind and subject.
 
 #include <cstddef>
 #include <filesystem>
@@ -43,7 +43,9 @@ KeyDescription described(const ActionKey& key);
 
 // What differs, input by input: "arch: sm_80 -> sm_90; flags: ... -> ...". Empty if nothing does.
 std::string difference(const KeyDescription& before, const KeyDescription& now);
-// The earlier description with the fewest differing inputs, the newest of equals; `now` itself is left out.
-const KeyDescription* nearest_earlier(const std::vector<KeyDescription>& earlier, const KeyDescription& now);
+// The earlier description with the fewest differing inputs, the newest of equals; `now` itself is
+// left out.
+const KeyDescription* nearest_earlier(const std::vector<KeyDescription>& earlier,
+                                      const KeyDescription& now);
 
 }  // namespace sagebuild

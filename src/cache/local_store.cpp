@@ -22,7 +22,8 @@ fs::path spread(const fs::path& root, std::string_view folder, const Digest& dig
   return root / folder / hex.substr(0, 2) / hex;
 }
 
-// mtime = now. A read-only folder keeps its old times, which costs it nothing but its order of eviction.
+// mtime = now. A read-only folder keeps its old times, which costs it nothing but its order of
+// eviction.
 void mark_used(const fs::path& path) { ::utimensat(AT_FDCWD, path.c_str(), nullptr, 0); }
 
 void remove_quietly(const fs::path& path) {
@@ -33,7 +34,8 @@ void remove_quietly(const fs::path& path) {
 // For those who may read it.
 void make_executable(const fs::path& path) {
   struct stat status {};
-  if (::stat(path.c_str(), &status) == 0) ::chmod(path.c_str(), status.st_mode | (status.st_mode & 0444) >> 2);
+  if (::stat(path.c_str(), &status) == 0)
+    ::chmod(path.c_str(), status.st_mode | (status.st_mode & 0444) >> 2);
 }
 
 using Stream = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
@@ -80,7 +82,9 @@ std::optional<std::string> LocalStore::entry(const Digest& key) {
   return body;
 }
 
-void LocalStore::put_entry(const Digest& key, std::string_view body) { write_file(entry_path(key), sealed(body)); }
+void LocalStore::put_entry(const Digest& key, std::string_view body) {
+  write_file(entry_path(key), sealed(body));
+}
 
 void LocalStore::remove_entry(const Digest& key) {
   ++damaged_;
@@ -119,9 +123,11 @@ bool LocalStore::copy_blob(const ResultFile& file, const fs::path& destination) 
 ResultFile result_file(const fs::path& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {
-    throw Error(ErrorKind::failed, fmt::format("cannot read '{}'", path.string()), {errno_text(errno)});
+    throw Error(ErrorKind::failed, fmt::format("cannot read '{}'", path.string()),
+                {errno_text(errno)});
   }
-  return {sha256_file(path), static_cast<std::uint64_t>(status.st_size), (status.st_mode & S_IXUSR) != 0};
+  return {sha256_file(path), static_cast<std::uint64_t>(status.st_size),
+          (status.st_mode & S_IXUSR) != 0};
 }
 
 bool copy_checked(const fs::path& from, const ResultFile& expected, const fs::path& to) {

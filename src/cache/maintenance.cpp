@@ -26,8 +26,8 @@ constexpr std::array kFolders = {"ac", "cas", "keys", "history", "digests"};
 
 constexpr auto kOrphanAge = 1h;
 
-// Names that the cache gives: digests, whole or their beginning, and while they are written ".DIGEST.XXXXXX". What has
-// another name is somebody else's, and is neither counted nor removed.
+// Names that the cache gives: digests, whole or their beginning, and while they are written
+// ".DIGEST.XXXXXX". What has another name is somebody else's, and is neither counted nor removed.
 bool is_name_of_ours(std::string_view name) {
   constexpr std::size_t kSuffix = 7;
   if (take_prefix(name, ".")) {
@@ -38,8 +38,9 @@ bool is_name_of_ours(std::string_view name) {
          name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-// Where a folder is a link, somebody wanted it to be elsewhere, but who knows what else lies there: nothing is removed
-// through it. (A link above the folder is how one moves the cache to another disk.)
+// Where a folder is a link, somebody wanted it to be elsewhere, but who knows what else lies there:
+// nothing is removed through it. (A link above the folder is how one moves the cache to another
+// disk.)
 void require_no_links(const fs::path& root) {
   std::vector<fs::path> folders = {root};
   for (const char* folder : kFolders) folders.push_back(root / folder);
@@ -47,9 +48,10 @@ void require_no_links(const fs::path& root) {
     std::error_code error;
     const fs::path target = fs::read_symlink(folder, error);
     if (error) continue;
-    throw Error(ErrorKind::failed, fmt::format("cannot clean the cache: '{}' is a link", folder.string()),
-                {fmt::format("it leads to '{}', and nothing is removed through a link", target.string())},
-                "remove the link; to keep the cache elsewhere, name that place with SAGEBUILD_CACHE_DIR");
+    throw Error(
+        ErrorKind::failed, fmt::format("cannot clean the cache: '{}' is a link", folder.string()),
+        {fmt::format("it leads to '{}', and nothing is removed through a link", target.string())},
+        "remove the link; to keep the cache elsewhere, name that place with SAGEBUILD_CACHE_DIR");
   }
 }
 
@@ -66,7 +68,8 @@ struct Stored {
 std::vector<Stored> stored_files(const fs::path& root) {
   std::vector<Stored> files;
   for (const char* folder : kFolders) {
-    if (!is_folder(root / folder)) continue;  // an error where that cannot be told: nothing is not what is there
+    // An error where that cannot be told: nothing is not what is there
+    if (!is_folder(root / folder)) continue;
     std::error_code error;
     for (fs::recursive_directory_iterator entry(root / folder, error), end; !error && entry != end;
          entry.increment(error)) {
@@ -74,7 +77,8 @@ std::vector<Stored> stored_files(const fs::path& root) {
       if (!is_name_of_ours(entry->path().filename().native())) continue;
       if (::lstat(entry->path().c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
       files.push_back({entry->path(), folder, static_cast<std::uint64_t>(status.st_size),
-                       std::chrono::seconds(status.st_mtim.tv_sec) + std::chrono::nanoseconds(status.st_mtim.tv_nsec)});
+                       std::chrono::seconds(status.st_mtim.tv_sec) +
+                           std::chrono::nanoseconds(status.st_mtim.tv_nsec)});
     }
   }
   return files;
@@ -85,7 +89,8 @@ bool removed(const fs::path& path) {
   return fs::remove(path, error) && !error;
 }
 
-// A clock that went backwards makes young files old or leaves them in the future; both only cost a running write.
+// A clock that went backwards makes young files old or leaves them in the future; both only cost a
+// running write.
 bool is_orphan(const Stored& file, std::chrono::nanoseconds now) {
   return file.is_temporary() && (now - file.used > kOrphanAge || file.used - now > kOrphanAge);
 }
@@ -113,7 +118,8 @@ Checked check_entry(const fs::path& root, const fs::path& path) {
   const bool complete = std::ranges::all_of(result->files, [&](const auto& file) {
     const std::string hex = file.second.digest.hex();
     std::error_code error;
-    return fs::file_size(root / "cas" / hex.substr(0, 2) / hex, error) == file.second.size && !error;
+    return fs::file_size(root / "cas" / hex.substr(0, 2) / hex, error) == file.second.size &&
+           !error;
   });
   return {true, complete};
 }
@@ -208,7 +214,8 @@ std::vector<KeyDifference> cache_explain(const fs::path& folder, std::string_vie
     const KeyDescription& newest = keys.front();
     if (newest.subject.find(pattern) == std::string::npos) continue;
     const KeyDescription* before = nearest_earlier(keys, newest);
-    if (before != nullptr) differences.push_back({newest.kind, newest.subject, difference(*before, newest)});
+    if (before != nullptr)
+      differences.push_back({newest.kind, newest.subject, difference(*before, newest)});
   }
   return differences;
 }

@@ -25,7 +25,8 @@ constexpr int kSlowAnswers = 8;                // so many answers tell what is s
 constexpr int kSlowShare = 20;                 // their mean is above this part of the patience
 constexpr std::uint64_t kSlowest = 1'000'000;  // bytes per second of a download
 constexpr int kTooLarge = 413;
-// No object or module is near it: what claims more is not fetched, for the size in an entry bounds the download.
+// No object or module is near it: what claims more is not fetched, for the size in an entry bounds
+// the download.
 constexpr std::uint64_t kLargestBlob = 8'000'000'000;
 
 // Thrown by the client's tick, to end a transfer.
@@ -44,10 +45,12 @@ Request request_for(const RemoteCacheSettings& settings, std::string method, std
                     const Digest& digest) {
   Request request;
   request.method = std::move(method);
-  request.url = fmt::format("{}{}{}/{}", settings.url, settings.url.ends_with('/') ? "" : "/", kind, digest.hex());
+  request.url = fmt::format("{}{}{}/{}", settings.url, settings.url.ends_with('/') ? "" : "/", kind,
+                            digest.hex());
   request.redirects = Redirects::same_origin;
   if (!settings.secret.empty()) {
-    const auto scheme = settings.user.empty() ? Credentials::Scheme::bearer : Credentials::Scheme::basic;
+    const auto scheme =
+        settings.user.empty() ? Credentials::Scheme::bearer : Credentials::Scheme::basic;
     request.credentials = {scheme, settings.user, &settings.secret};
   }
   return request;
@@ -67,14 +70,16 @@ struct RemoteStore::Answer {
     if (response.failure != Failure::none) {
       return {0, std::move(response.reason), {}, response.failure == Failure::stalled};
     }
-    return {response.status, fmt::format("status {}", response.status), std::move(response.body), false};
+    return {response.status, fmt::format("status {}", response.status), std::move(response.body),
+            false};
   }
 };
 
 // Decides when the server is given up, for reading and for writing. Shared by both threads.
 class RemoteStore::Breaker {
  public:
-  explicit Breaker(const RemoteCacheSettings& settings) : settings_(settings), writes_(!settings.read_only) {}
+  explicit Breaker(const RemoteCacheSettings& settings)
+      : settings_(settings), writes_(!settings.read_only) {}
 
   bool reads() const { return reads_; }
   bool writes() const { return writes_; }
@@ -106,14 +111,16 @@ class RemoteStore::Breaker {
       complain("takes no large files, so their results are not uploaded (status 413)");
     } else {
       writes_ = false;
-      complain(fmt::format("takes no results, so nothing more is uploaded in this run: {}", answer.reason));
+      complain(fmt::format("takes no results, so nothing more is uploaded in this run: {}",
+                           answer.reason));
     }
     return false;
   }
 
   void left_out(std::size_t count) {
     const std::lock_guard lock(mutex_);
-    complain(fmt::format("was too slow for {} result{}, which are not uploaded", count, count == 1 ? "" : "s"));
+    complain(fmt::format("was too slow for {} result{}, which are not uploaded", count,
+                         count == 1 ? "" : "s"));
   }
 
   std::vector<std::string> take_complaints() {
@@ -127,7 +134,8 @@ class RemoteStore::Breaker {
     if (++answers_ < kSlowAnswers) return;
     const auto mean = waited_ / answers_;
     if (mean > settings_.patience / kSlowShare) {
-      give_up("is too slow", fmt::format("{} per answer", human_time(std::chrono::duration<double>(mean).count())));
+      give_up("is too slow", fmt::format("{} per answer",
+                                         human_time(std::chrono::duration<double>(mean).count())));
     }
     answers_ = 0;
     waited_ = {};
@@ -179,8 +187,9 @@ RemoteStore::Answer RemoteStore::read(const Request& request, std::uint64_t size
     answer = Answer::of(reader_->send(request));
   } catch (const OutOfPatience&) {
     answer = {0,
-              fmt::format("no whole answer after {}",
-                          human_time(std::chrono::duration<double>(SteadyClock::now() - started).count())),
+              fmt::format(
+                  "no whole answer after {}",
+                  human_time(std::chrono::duration<double>(SteadyClock::now() - started).count())),
               {},
               true};
   }

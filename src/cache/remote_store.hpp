@@ -1,7 +1,8 @@
 #pragma once
-// The remote cache: GET and PUT of /ac/KEY and /cas/SHA256. Reads are done by the caller's thread, each with a bound on
-// its time; writes by a thread of its own. When the server fails or is slow, it is given up for the rest of the run
-// (circuit breaker): a build is never slower than without it by more than a few patient waits.
+// The remote cache: GET and PUT of /ac/KEY and /cas/SHA256. Reads are done by the caller's thread,
+// each with a bound on its time; writes by a thread of its own. When the server fails or is slow,
+// it is given up for the rest of the run (circuit breaker): a build is never slower than without it
+// by more than a few patient waits.
 
 #include <atomic>
 #include <chrono>
@@ -36,8 +37,8 @@ class RemoteStore {
 
   // The sealed text. Throws Interrupted.
   std::optional<std::string> entry(const Digest& key);
-  // Downloads into `file`, at most the size that `blob` names; what came is for the caller to check. Throws
-  // Interrupted.
+  // Downloads into `file`, at most the size that `blob` names; what came is for the caller to
+  // check. Throws Interrupted.
   bool fetch(const ResultFile& blob, const std::filesystem::path& file);
 
   // Queues the blobs, then the entry, so that an entry never stands before its contents.

@@ -30,13 +30,18 @@ ActionResult with_files(ActionResult result, const ActionCache::Paths& outputs) 
 class NoCache : public ActionCache {
  public:
   std::optional<ActionResult> lookup(const ActionKey&) override { return std::nullopt; }
-  bool materialize(const ActionResult&, const Paths& destinations) override { return destinations.empty(); }
+  bool materialize(const ActionResult&, const Paths& destinations) override {
+    return destinations.empty();
+  }
   ActionResult store(const ActionKey&, const Paths& outputs, ActionResult result) override {
     return with_files(std::move(result), outputs);
   }
-  std::optional<ActionResult> lookup_by_files(const ActionKey&, const SearchScope&) override { return std::nullopt; }
-  ActionResult store_by_files(const ActionKey&, const SearchScope&, const std::vector<fs::path>&, Clock::time_point,
-                              const Paths& outputs, ActionResult result) override {
+  std::optional<ActionResult> lookup_by_files(const ActionKey&, const SearchScope&) override {
+    return std::nullopt;
+  }
+  ActionResult store_by_files(const ActionKey&, const SearchScope&, const std::vector<fs::path>&,
+                              Clock::time_point, const Paths& outputs,
+                              ActionResult result) override {
     return with_files(std::move(result), outputs);
   }
   Digest file_digest(const fs::path& path) override {
@@ -73,9 +78,10 @@ bool TieredCache::writing(Function write) {
     return true;
   } catch (const Error& error) {
     writable_ = false;
-    report_.warning(fmt::format("the cache in '{}' cannot be written, so nothing is stored in this run: {}{}",
-                                settings_.folder.string(), error.message,
-                                error.causes.empty() ? "" : ": " + error.causes.front()));
+    report_.warning(
+        fmt::format("the cache in '{}' cannot be written, so nothing is stored in this run: {}{}",
+                    settings_.folder.string(), error.message,
+                    error.causes.empty() ? "" : ": " + error.causes.front()));
     return false;
   }
 }
@@ -85,7 +91,8 @@ void TieredCache::pass_on_complaints() {
   for (const std::string& text : remote_->take_complaints()) report_.warning(text);
 }
 
-std::optional<ActionResult> TieredCache::counted(const ActionKey& key, std::optional<ActionResult> result) {
+std::optional<ActionResult> TieredCache::counted(const ActionKey& key,
+                                                 std::optional<ActionResult> result) {
   pass_on_complaints();
   if (result) {
     ++counters_.hits;
@@ -180,19 +187,22 @@ bool TieredCache::keep(const Digest& key, const Paths& outputs, const ActionResu
   const std::string body = result_body(key, result);
   bool unchanged = true;
   const bool written = writing([&] {
-    for (const auto& [name, path] : outputs) unchanged = unchanged && store_.put_blob(path, result.files.at(name));
+    for (const auto& [name, path] : outputs)
+      unchanged = unchanged && store_.put_blob(path, result.files.at(name));
     if (unchanged) store_.put_entry(key, body);
   });
   if (!written || !unchanged) return false;
   ++counters_.stored;
   if (!remote_) return true;
   std::vector<RemoteStore::Blob> blobs;
-  for (const auto& [name, file] : result.files) blobs.push_back({file, store_.blob_path(file.digest)});
+  for (const auto& [name, file] : result.files)
+    blobs.push_back({file, store_.blob_path(file.digest)});
   remote_->upload(key, wire_form(result, sealed(body)), std::move(blobs));
   return true;
 }
 
-std::optional<ActionResult> TieredCache::lookup_by_files(const ActionKey& key, const SearchScope& scope) {
+std::optional<ActionResult> TieredCache::lookup_by_files(const ActionKey& key,
+                                                         const SearchScope& scope) {
   const std::lock_guard lock(mutex_);
   const Digest digest = key.digest();
   auto found = match(digest, store_.entry(digest), scope);
@@ -218,13 +228,15 @@ std::optional<Digest> TieredCache::match(const Digest& key, const std::optional<
 }
 
 ActionResult TieredCache::store_by_files(const ActionKey& key, const SearchScope& scope,
-                                         const std::vector<fs::path>& files_read, Clock::time_point started,
-                                         const Paths& outputs, ActionResult result) {
+                                         const std::vector<fs::path>& files_read,
+                                         Clock::time_point started, const Paths& outputs,
+                                         ActionResult result) {
   result = with_files(std::move(result), outputs);
   const std::lock_guard lock(mutex_);
   const Digest manifest_key = key.digest();
   std::string reason;
-  auto set = file_set(manifest_key, scope, files_read, started, digests_, names_, directives_, reason);
+  auto set =
+      file_set(manifest_key, scope, files_read, started, digests_, names_, directives_, reason);
   if (!set) {
     report_.detail(fmt::format("not stored: {}", reason));
     return result;
@@ -257,12 +269,14 @@ Digest TieredCache::file_digest(const fs::path& path) {
 
 std::string TieredCache::explain(const ActionKey& key) {
   const std::lock_guard lock(mutex_);
-  return fmt::format("{} {}: {}", key.kind(), key.subject(), reason_of_miss(key).value_or("never stored before"));
+  return fmt::format("{} {}: {}", key.kind(), key.subject(),
+                     reason_of_miss(key).value_or("never stored before"));
 }
 
 std::optional<std::string> TieredCache::reason_of_miss(const ActionKey& key) const {
   const KeyDescription now = described(key);
-  if (const auto reason = reasons_.find(key.digest()); reason != reasons_.end()) return reason->second;
+  if (const auto reason = reasons_.find(key.digest()); reason != reasons_.end())
+    return reason->second;
   const auto earlier = keys_.of_subject(key.kind(), key.subject());
   if (std::ranges::find(earlier, now.key, &KeyDescription::key) != earlier.end()) {
     return "was stored before, but is evicted or damaged";
@@ -283,7 +297,8 @@ void TieredCache::flush() {
     if (cache_stat(settings_.folder).total_bytes() > settings_.limit)
       cache_gc(settings_.folder, settings_.limit / 10 * 9);
   } catch (const Error& error) {  // the build is done, and nothing is lost but room
-    report_.warning(fmt::format("the cache is not cleaned, and may be larger than its limit: {}", error.message));
+    report_.warning(fmt::format("the cache is not cleaned, and may be larger than its limit: {}",
+                                error.message));
   }
 }
 

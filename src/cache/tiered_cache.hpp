@@ -1,6 +1,6 @@
 #pragma once
-// The ActionCache that builds use: joins the folder, direct mode, the log of keys and the remote. One mutex over all
-// calls.
+// The ActionCache that builds use: joins the folder, direct mode, the log of keys and the remote.
+// One mutex over all calls.
 
 #include <map>
 #include <memory>
@@ -24,10 +24,12 @@ class TieredCache : public ActionCache {
   std::optional<ActionResult> lookup(const ActionKey& key) override;
   bool materialize(const ActionResult& result, const Paths& destinations) override;
   ActionResult store(const ActionKey& key, const Paths& outputs, ActionResult result) override;
-  std::optional<ActionResult> lookup_by_files(const ActionKey& key, const SearchScope& scope) override;
+  std::optional<ActionResult> lookup_by_files(const ActionKey& key,
+                                              const SearchScope& scope) override;
   ActionResult store_by_files(const ActionKey& key, const SearchScope& scope,
-                              const std::vector<std::filesystem::path>& files_read, Clock::time_point started,
-                              const Paths& outputs, ActionResult result) override;
+                              const std::vector<std::filesystem::path>& files_read,
+                              Clock::time_point started, const Paths& outputs,
+                              ActionResult result) override;
   Digest file_digest(const std::filesystem::path& path) override;
   std::string explain(const ActionKey& key) override;
   void flush() override;
@@ -39,7 +41,8 @@ class TieredCache : public ActionCache {
   std::optional<ActionResult> find_result(const Digest& key);
   std::optional<ActionResult> local_result(const Digest& key);
   std::optional<ActionResult> remote_result(const Digest& key);
-  std::optional<Digest> match(const Digest& key, const std::optional<std::string>& body, const SearchScope& scope);
+  std::optional<Digest> match(const Digest& key, const std::optional<std::string>& body,
+                              const SearchScope& scope);
   bool bring(const ResultFile& file, const std::filesystem::path& destination);
   bool keep(const Digest& key, const Paths& outputs, const ActionResult& result);
   void keep_manifest(const Digest& key, FileSet set);
@@ -59,9 +62,10 @@ class TieredCache : public ActionCache {
   DirectiveReader directives_;
   std::unique_ptr<RemoteStore> remote_;
   bool writable_ = true;
-  bool remote_hit_ = false;                      // of the lookup that runs
-  std::map<Digest, std::string> reasons_;        // why a direct lookup missed
-  std::map<Digest, Manifest> remote_manifests_;  // as fetched, to be merged when one is stored
+  bool remote_hit_ = false;                // of the lookup that runs
+  std::map<Digest, std::string> reasons_;  // why a direct lookup missed
+  // As fetched, to be merged when one is stored
+  std::map<Digest, Manifest> remote_manifests_;
   CacheCounters counters_;
 };
 

@@ -25,22 +25,38 @@ std::vector<SettingSpec> shared_specs() {
   return {
       {"source", "git URL, folder, local repository or source archive; the recipe's if not given"},
       {"ref", "branch, tag or commit"},
-      {"subfolder", "folder of setup.py inside the source; #subdirectory=FOLDER of a git+https URL says the same"},
+      {"subfolder",
+       "folder of setup.py inside the source; #subdirectory=FOLDER of a git+https URL says the "
+       "same"},
       {"recipe", "recipe to use: its name (sageattention, minisage, ...), or a file of your own"},
-      {"arch", "architectures: \"8.0 8.9 12.0+PTX\", sm_120, rtx5090, Ada, native", "", {"TORCH_CUDA_ARCH_LIST"}},
-      {"python", "interpreter, its folder, or a version such as 3.12; else the active virtual environment"},
+      {"arch",
+       "architectures: \"8.0 8.9 12.0+PTX\", sm_120, rtx5090, Ada, native",
+       "",
+       {"TORCH_CUDA_ARCH_LIST"}},
+      {"python",
+       "interpreter, its folder, or a version such as 3.12; else the active virtual environment"},
       {"torch", "torch version of the environment to use or make"},
       {"cuda", "CUDA version of the environment to use or make"},
-      {"cuda-home", "CUDA toolkit; else CUDA_HOME, CUDA_PATH, nvcc on PATH, /usr/local/cuda*, PyPI packages"},
+      {"cuda-home",
+       "CUDA toolkit; else CUDA_HOME, CUDA_PATH, nvcc on PATH, /usr/local/cuda*, PyPI packages"},
       {"index-url", "package index for torch builds that PyPI does not have"},
       {"offline", "use the network for nothing", "", {}, true},
       {.name = "env",
        .help = "variable for setup.py, NAME or NAME=VALUE; may stand several times",
        .is_list = true},
-      {"force", "replace a wheel of the same name that is for other architectures, or published with other content", "", {}, true},
+      {"force",
+       "replace a wheel of the same name that is for other architectures, or published with other "
+       "content",
+       "",
+       {},
+       true},
       {"allow-cpu", "build a package that has no CUDA source", "", {}, true},
       {"no-patch", "build the source as it is", "", {}, true},
-      {"strict-patch", "a rule of the recipe that does not fit is an error, also where the plan makes up for it", "", {}, true},
+      {"strict-patch",
+       "a rule of the recipe that does not fit is an error, also where the plan makes up for it",
+       "",
+       {},
+       true},
       {"keep-temp", "keep the temporary folder", "", {}, true},
       {"allow-foreign-owner", "open local repositories that belong to somebody else", "", {}, true},
       kAllowSharedCache,
@@ -51,9 +67,15 @@ std::vector<SettingSpec> build_specs() {
   std::vector<SettingSpec> specs = shared_specs();
   specs.push_back({"output", "folder for the wheel", "dist"});
   specs.push_back({"jobs", "steps at a time; the machine's cores if not given", "", {"MAX_JOBS"}});
-  specs.push_back({"memory", "memory that steps may take together, such as 16G; 80 % of what there is if not given"});
-  specs.push_back({"headers", "headers that stand in for torch's: auto (where proved), facade, full, check (facade with proof)", "auto"});
-  specs.push_back({"timeline", "write what ran when to this file, for ui.perfetto.dev or chrome://tracing"});
+  specs.push_back(
+      {"memory",
+       "memory that steps may take together, such as 16G; 80 % of what there is if not given"});
+  specs.push_back({"headers",
+                   "headers that stand in for torch's: auto (where proved), facade, full, check "
+                   "(facade with proof)",
+                   "auto"});
+  specs.push_back(
+      {"timeline", "write what ran when to this file, for ui.perfetto.dev or chrome://tracing"});
   for (SettingSpec& spec : cache_specs()) specs.push_back(std::move(spec));
   return specs;
 }
@@ -70,9 +92,11 @@ HeaderChoice header_choice(const Settings& settings) {
 }
 
 BuildSettings build_settings(const Settings& settings) {
-  (void)source_date_epoch();  // refused before anything is fetched for a build that would fail by it
+  // Refused before anything is fetched for a build that would fail by it
+  (void)source_date_epoch();
   BuildSettings build;
-  build.source = read_source(settings.text("source"), settings.text("ref"), settings.text("subfolder"));
+  build.source =
+      read_source(settings.text("source"), settings.text("ref"), settings.text("subfolder"));
   build.source.offline = settings.enabled("offline");
   build.recipe = settings.text("recipe");
   if (is_recipe_file(build.recipe)) build.recipe_file = std::exchange(build.recipe, "");
@@ -101,7 +125,8 @@ BuildSettings build_settings(const Settings& settings) {
 nlohmann::ordered_json json_of_sources(const std::vector<CompileOutcome>& sources) {
   auto rows = nlohmann::ordered_json::array();
   for (const CompileOutcome& source : sources) {
-    rows.push_back({{"source", source.label}, {"mode", describe(source.mode)}, {"reason", source.reason}});
+    rows.push_back(
+        {{"source", source.label}, {"mode", describe(source.mode)}, {"reason", source.reason}});
   }
   return rows;
 }
@@ -124,26 +149,31 @@ int run_build(const Cli& cli, const Settings& settings, Reporter& report) {
   const ExecOutcome& execution = outcome.execution;
   const auto cached = std::ranges::count_if(execution.steps, &StepRecord::cached);
   report.stage(
-      fmt::format("{} steps, {} cached; {} of CPU time in {}, at most {} of memory; the cache saved {} of CPU time",
-                  execution.steps.size(), cached, human_time(execution.cpu_seconds), human_time(execution.wall_seconds),
-                  human_size(execution.peak_memory), human_time(outcome.cache.cpu_seconds_saved)));
+      fmt::format("{} steps, {} cached; {} of CPU time in {}, at most {} of memory; the cache "
+                  "saved {} of CPU time",
+                  execution.steps.size(), cached, human_time(execution.cpu_seconds),
+                  human_time(execution.wall_seconds), human_size(execution.peak_memory),
+                  human_time(outcome.cache.cpu_seconds_saved)));
   if (!cli.global().json) {
     fmt::print("{}\n", outcome.wheel.path.string());
-    flush_output(fmt::format("the wheel is '{}'", outcome.wheel.path.string()));  // known even if the upload fails
+    // Known even if the upload fails
+    flush_output(fmt::format("the wheel is '{}'", outcome.wheel.path.string()));
     if (publishing) print_upload(publish_wheel(*publishing, outcome.wheel, report));
     return 0;
   }
-  nlohmann::ordered_json document = {{"schema", "sagebuild.build/1"},
-                                     {"wheel", outcome.wheel.path.string()},
-                                     {"steps", execution.steps.size()},
-                                     {"cached", cached},
-                                     {"cpu_seconds_saved", outcome.cache.cpu_seconds_saved},
-                                     {"cpu_seconds", execution.cpu_seconds},
-                                     {"wall_seconds", execution.wall_seconds},
-                                     {"peak_memory", execution.peak_memory},
-                                     {"sources", json_of_sources(outcome.sources)},
-                                     {"plan", nlohmann::ordered_json::parse(json_of(outcome.plan))}};
-  if (publishing) document["upload"] = upload_document(publish_wheel(*publishing, outcome.wheel, report));
+  nlohmann::ordered_json document = {
+      {"schema", "sagebuild.build/1"},
+      {"wheel", outcome.wheel.path.string()},
+      {"steps", execution.steps.size()},
+      {"cached", cached},
+      {"cpu_seconds_saved", outcome.cache.cpu_seconds_saved},
+      {"cpu_seconds", execution.cpu_seconds},
+      {"wall_seconds", execution.wall_seconds},
+      {"peak_memory", execution.peak_memory},
+      {"sources", json_of_sources(outcome.sources)},
+      {"plan", nlohmann::ordered_json::parse(json_of(outcome.plan))}};
+  if (publishing)
+    document["upload"] = upload_document(publish_wheel(*publishing, outcome.wheel, report));
   fmt::print("{}\n", document.dump(2));
   return 0;
 }
@@ -167,21 +197,34 @@ void add_build_commands(Cli& cli) {
   std::vector<SettingSpec> whole_way = build_specs();
   whole_way.push_back({"upload", "publish the wheel in this repository on the Hub, OWNER/NAME"});
   for (SettingSpec& spec : shared_upload_specs()) {
-    const bool is_there = std::ranges::find(whole_way, spec.name, &SettingSpec::name) != whole_way.end();
+    const bool is_there =
+        std::ranges::find(whole_way, spec.name, &SettingSpec::name) != whole_way.end();
     if (!is_there) whole_way.push_back(std::move(spec));  // --force is for both
   }
-  cli.add("build", "fetch, patch, plan, compile and pack; prints the wheel's path", std::move(whole_way),
+  cli.add("build", "fetch, patch, plan, compile and pack; prints the wheel's path",
+          std::move(whole_way),
           {"sagebuild build --arch 12.0+PTX",
-           "sagebuild build --source https://github.com/thu-ml/SageAttention --ref main --arch \"8.9 9.0\"",
+           "sagebuild build --source https://github.com/thu-ml/SageAttention --ref main --arch "
+           "\"8.9 9.0\"",
            "sagebuild build --recipe minisage --arch rtx4090 --output wheels"},
-          [&cli](const Settings& settings, Reporter& report) { return run_build(cli, settings, report); });
+          [&cli](const Settings& settings, Reporter& report) {
+            return run_build(cli, settings, report);
+          });
   std::vector<SettingSpec> specs = build_specs();
-  specs.push_back({"create-env", "make the build environment if there is none: fetches about 2.8 GB", "", {}, true});
+  specs.push_back({"create-env",
+                   "make the build environment if there is none: fetches about 2.8 GB",
+                   "",
+                   {},
+                   true});
   specs.push_back({"yes", "the same as --create-env", "", {}, true});
-  specs.push_back({"show-settings", "print every setting and where it came from, and stop", "", {}, true});
-  cli.add("plan", "the same up to the plan: module, source and architecture table; builds nothing", std::move(specs),
+  specs.push_back(
+      {"show-settings", "print every setting and where it came from, and stop", "", {}, true});
+  cli.add("plan", "the same up to the plan: module, source and architecture table; builds nothing",
+          std::move(specs),
           {"sagebuild plan --arch \"8.0 8.6 9.0 12.0+PTX\"", "sagebuild plan --show-settings"},
-          [&cli](const Settings& settings, Reporter& report) { return run_plan(cli, settings, report); });
+          [&cli](const Settings& settings, Reporter& report) {
+            return run_plan(cli, settings, report);
+          });
 }
 
 }  // namespace sagebuild

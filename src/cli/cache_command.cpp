@@ -14,7 +14,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr SettingSpec kLimit = {"cache-limit", "most bytes that the cache keeps, such as 20G", "20G"};
+constexpr SettingSpec kLimit = {"cache-limit", "most bytes that the cache keeps, such as 20G",
+                                "20G"};
 
 void print_json(std::string_view schema, Json document) {
   Json whole = {{"schema", schema}, {"folder", action_cache_folder().string()}};
@@ -50,8 +51,8 @@ int print_cleaning(const Cli& cli, std::string_view schema, const CacheCleaning&
                         {"orphans", cleaning.orphans},
                         {"remaining_bytes", cleaning.remaining_bytes}});
   } else {
-    fmt::print("removed {} files, {}; {} left\n", cleaning.removed_files, human_size(cleaning.removed_bytes),
-               human_size(cleaning.remaining_bytes));
+    fmt::print("removed {} files, {}; {} left\n", cleaning.removed_files,
+               human_size(cleaning.removed_bytes), human_size(cleaning.remaining_bytes));
   }
   return 0;
 }
@@ -64,8 +65,8 @@ int run_verify(const Cli& cli) {
                                             {"incomplete", verification.incomplete}});
   } else {
     for (const std::string& path : verification.damaged) fmt::print("damaged, removed: {}\n", path);
-    fmt::print("{} files checked, {} damaged, {} results whose contents are gone\n", verification.checked,
-               verification.damaged.size(), verification.incomplete);
+    fmt::print("{} files checked, {} damaged, {} results whose contents are gone\n",
+               verification.checked, verification.damaged.size(), verification.incomplete);
   }
   return verification.damaged.empty() ? 0 : static_cast<int>(ErrorKind::findings);
 }
@@ -79,7 +80,8 @@ int run_explain(const Cli& cli, const Settings& settings) {
     print_json("sagebuild.cache-explain/1", {{"subjects", rows}});
     return 0;
   }
-  for (const KeyDifference& row : differences) fmt::print("{} {}: {}\n", row.kind, row.subject, row.text);
+  for (const KeyDifference& row : differences)
+    fmt::print("{} {}: {}\n", row.kind, row.subject, row.text);
   if (differences.empty()) std::fputs("nothing was stored twice with different inputs\n", stderr);
   return 0;
 }
@@ -92,7 +94,11 @@ std::vector<SettingSpec> cache_specs() {
       kLimit,
       {"cache-remote", "URL of a remote cache (Bazel's HTTP layout: nginx with DAV, bazel-remote)"},
       {"cache-remote-read-only", "take results from the remote cache, send none", "", {}, true},
-      {"explain", "say of each step that is not in the cache which of its inputs changed", "", {}, true},
+      {"explain",
+       "say of each step that is not in the cache which of its inputs changed",
+       "",
+       {},
+       true},
   };
 }
 
@@ -101,7 +107,8 @@ CacheChoice cache_choice(const Settings& settings) {
   choice.limit = settings.size("cache-limit").value_or(choice.limit);
   choice.off = settings.find("no-cache") && settings.enabled("no-cache");
   choice.remote = settings.text("cache-remote");
-  choice.remote_read_only = settings.find("cache-remote-read-only") && settings.enabled("cache-remote-read-only");
+  choice.remote_read_only =
+      settings.find("cache-remote-read-only") && settings.enabled("cache-remote-read-only");
   choice.explain = settings.find("explain") && settings.enabled("explain");
   if (const auto token = environment_value("SAGEBUILD_CACHE_TOKEN")) choice.token = Secret(*token);
   return choice;
@@ -111,20 +118,28 @@ void add_cache_commands(Cli& cli) {
   CLI::App& group = cli.add_group("cache", "look after the cache of compiled results");
   cli.add_below(group, "stat", "what it holds", {kLimit}, {"sagebuild cache stat --json"},
                 [&cli](const Settings& settings, Reporter&) { return run_stat(cli, settings); });
-  cli.add_below(group, "gc", "remove what was not used for longest, until the limit is kept", {kLimit},
-                {"sagebuild cache gc --cache-limit 5G"}, [&cli](const Settings& settings, Reporter&) {
-                  const CacheCleaning cleaning = cache_gc(action_cache_folder(), cache_choice(settings).limit);
+  cli.add_below(group, "gc", "remove what was not used for longest, until the limit is kept",
+                {kLimit}, {"sagebuild cache gc --cache-limit 5G"},
+                [&cli](const Settings& settings, Reporter&) {
+                  const CacheCleaning cleaning =
+                      cache_gc(action_cache_folder(), cache_choice(settings).limit);
                   return print_cleaning(cli, "sagebuild.cache-gc/1", cleaning);
                 });
-  cli.add_below(group, "clear", "remove everything", {}, {"sagebuild cache clear"}, [&cli](const Settings&, Reporter&) {
-    return print_cleaning(cli, "sagebuild.cache-clear/1", cache_clear(action_cache_folder()));
-  });
-  cli.add_below(group, "verify", "read and check every file; what is damaged is removed, and the exit code is 5", {},
-                {"sagebuild cache verify"}, [&cli](const Settings&, Reporter&) { return run_verify(cli); });
-  cli.add_below(group, "explain", "which inputs differ between the newest key of a subject and the nearest earlier one",
-                {{"subject", "only subjects that hold this text, such as fused.cu"}},
-                {"sagebuild cache explain --subject fused.cu"},
-                [&cli](const Settings& settings, Reporter&) { return run_explain(cli, settings); });
+  cli.add_below(group, "clear", "remove everything", {}, {"sagebuild cache clear"},
+                [&cli](const Settings&, Reporter&) {
+                  return print_cleaning(cli, "sagebuild.cache-clear/1",
+                                        cache_clear(action_cache_folder()));
+                });
+  cli.add_below(group, "verify",
+                "read and check every file; what is damaged is removed, and the exit code is 5", {},
+                {"sagebuild cache verify"},
+                [&cli](const Settings&, Reporter&) { return run_verify(cli); });
+  cli.add_below(
+      group, "explain",
+      "which inputs differ between the newest key of a subject and the nearest earlier one",
+      {{"subject", "only subjects that hold this text, such as fused.cu"}},
+      {"sagebuild cache explain --subject fused.cu"},
+      [&cli](const Settings& settings, Reporter&) { return run_explain(cli, settings); });
 }
 
 }  // namespace sagebuild

@@ -27,7 +27,9 @@ ToolchainChoice toolchain_choice(const Settings& settings) {
   if (const auto home = settings.optional_text("cuda-home")) choice.cuda_home = *home;
   if (const auto cuda = settings.optional_text("cuda")) {
     const auto version = parse_version(*cuda);
-    if (!version) throw Error(ErrorKind::usage, fmt::format("'{}' is no CUDA version", *cuda), {}, "for example 13.0");
+    if (!version)
+      throw Error(ErrorKind::usage, fmt::format("'{}' is no CUDA version", *cuda), {},
+                  "for example 13.0");
     choice.cuda = *version;
   }
   choice.offline = settings.enabled("offline");

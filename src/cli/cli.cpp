@@ -40,7 +40,10 @@ void print_error(const Error& error, bool json) {
                                              {"causes", error.causes},
                                              {"hint", error.hint},
                                              {"log", error.log}}}};
-  std::fputs((redacted(document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace)) + "\n").c_str(), stdout);
+  std::fputs(
+      (redacted(document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace)) + "\n")
+          .c_str(),
+      stdout);
 }
 
 // The last words of a run, in its log too.
@@ -62,7 +65,10 @@ bool is_ci() { return environment_value("CI").has_value(); }
 }  // namespace
 
 Cli::Cli()
-    : app_("From a git URL to a verified multi-GPU-architecture CUDA wheel, on a machine without a GPU.", "sagebuild") {
+    : app_(
+          "From a git URL to a verified multi-GPU-architecture CUDA wheel, on a machine without a "
+          "GPU.",
+          "sagebuild") {
   app_.set_help_flag("-h,--help", "show this help");
   app_.set_version_flag("-V,--version", program_version(), "show the version");
   app_.add_flag_callback(
@@ -71,7 +77,8 @@ Cli::Cli()
       "-q,--quiet", [this] { global_.verbosity = -1; }, "warnings and errors only");
   app_.add_flag("--json", global_.json, "print one JSON document on standard output");
   app_.add_option("-C", global_.folder, "run in this folder")->type_name("DIR");
-  app_.add_option("--cache-dir", global_.cache, "folder of caches, environments, toolkits and logs")->type_name("DIR");
+  app_.add_option("--cache-dir", global_.cache, "folder of caches, environments, toolkits and logs")
+      ->type_name("DIR");
   valued_.insert({"-C", "--cache-dir"});
   app_.fallthrough();  // global flags may stand behind the command
   app_.require_subcommand(1);
@@ -89,19 +96,22 @@ CLI::App& Cli::add_group(std::string name, std::string description) {
 
 CLI::App& Cli::add(std::string name, std::string description, std::vector<SettingSpec> specs,
                    std::vector<std::string> examples, Run run) {
-  return add_below(app_, std::move(name), std::move(description), std::move(specs), std::move(examples),
-                   std::move(run));
+  return add_below(app_, std::move(name), std::move(description), std::move(specs),
+                   std::move(examples), std::move(run));
 }
 
-CLI::App& Cli::add_below(CLI::App& parent, std::string name, std::string description, std::vector<SettingSpec> specs,
-                         std::vector<std::string> examples, Run run) {
+CLI::App& Cli::add_below(CLI::App& parent, std::string name, std::string description,
+                         std::vector<SettingSpec> specs, std::vector<std::string> examples,
+                         Run run) {
   CLI::App& command = *parent.add_subcommand(std::move(name), std::move(description));
   command.footer(footer(examples));
   for (const SettingSpec& spec : specs) {
     const std::string setting(spec.name);
     known_.push_back(setting);
     // -j and -o are the only short ones beside the global ones (design section 7).
-    const std::string flag = setting == "jobs" ? "-j,--jobs" : setting == "output" ? "-o,--output" : "--" + setting;
+    const std::string flag = setting == "jobs"     ? "-j,--jobs"
+                             : setting == "output" ? "-o,--output"
+                                                   : "--" + setting;
     std::string help(spec.help);
     if (!spec.fallback.empty()) help += fmt::format(" [{}]", spec.fallback);
     if (spec.is_switch) {
@@ -113,7 +123,10 @@ CLI::App& Cli::add_below(CLI::App& parent, std::string name, std::string descrip
     CLI::Option* option = nullptr;
     if (spec.is_list) {
       option = command.add_option_function<std::vector<std::string>>(
-          flag, [this, setting](const std::vector<std::string>& values) { flags_[setting] = join(values, "\n"); },
+          flag,
+          [this, setting](const std::vector<std::string>& values) {
+            flags_[setting] = join(values, "\n");
+          },
           help);
       option->allow_extra_args(false);  // one value each time: what follows is something else
     } else {
@@ -135,12 +148,13 @@ CLI::App& Cli::add_below(CLI::App& parent, std::string name, std::string descrip
 // CLI11 takes the next word, whatever it is, for the value of "--output=" and of "--output".
 void Cli::require_values(const std::vector<std::string>& argv) const {
   const auto fail = [](std::string_view option, std::string_view cause) {
-    throw Error(ErrorKind::usage, fmt::format("option '{}' has no value", option), {std::string(cause)},
-                "leave it out, or give it a value");
+    throw Error(ErrorKind::usage, fmt::format("option '{}' has no value", option),
+                {std::string(cause)}, "leave it out, or give it a value");
   };
   for (std::size_t i = 1; i < argv.size() && argv[i] != "--"; ++i) {
     const std::string& word = argv[i];
-    if (word.ends_with('=') && is_flag(word)) fail(word.substr(0, word.size() - 1), "nothing stands behind its '='");
+    if (word.ends_with('=') && is_flag(word))
+      fail(word.substr(0, word.size() - 1), "nothing stands behind its '='");
     if (!valued_.contains(word) || i + 1 == argv.size()) continue;
     const std::string& value = argv[++i];
     if (value.empty()) fail(word, "the word behind it is empty");
@@ -151,7 +165,8 @@ void Cli::require_values(const std::vector<std::string>& argv) const {
 bool Cli::is_flag(std::string_view word) const {
   if (!take_prefix(word, "--")) return false;
   const std::string_view name = word.substr(0, word.find('='));
-  return std::ranges::find(known_, name) != known_.end() || std::ranges::find(kGlobal, name) != std::end(kGlobal);
+  return std::ranges::find(known_, name) != known_.end() ||
+         std::ranges::find(kGlobal, name) != std::end(kGlobal);
 }
 
 // What was meant by a word that CLI11 does not know: a command or a flag.
@@ -184,8 +199,8 @@ void Cli::apply_global() const {
     std::error_code failure;
     std::filesystem::current_path(global_.folder, failure);
     if (failure)
-      throw Error(ErrorKind::usage, fmt::format("cannot go to the folder '{}'", global_.folder), {failure.message()},
-                  "name a folder that is there");
+      throw Error(ErrorKind::usage, fmt::format("cannot go to the folder '{}'", global_.folder),
+                  {failure.message()}, "name a folder that is there");
   }
   // Child processes find their cache by it, too.
   if (!global_.cache.empty())
@@ -194,7 +209,8 @@ void Cli::apply_global() const {
 
 void Cli::warn_of_variables(Reporter& report) const {
   for (const auto& [name, near] : unknown_variables(current_environment(), known_)) {
-    report.warning(fmt::format("no setting is called {}{}", name, near.empty() ? "" : fmt::format(": {} is", near)));
+    report.warning(fmt::format("no setting is called {}{}", name,
+                               near.empty() ? "" : fmt::format(": {} is", near)));
   }
 }
 
@@ -223,7 +239,8 @@ int Cli::run_chosen(const std::vector<std::string>& words) {
     throw Error(ErrorKind::usage, lower(error.what()), {}, "see `sagebuild --help`");
   }
   apply_global();
-  const bool live = is_terminal(STDERR_FILENO) && !is_ci() && !global_.json && global_.verbosity <= 0;
+  const bool live =
+      is_terminal(STDERR_FILENO) && !is_ci() && !global_.json && global_.verbosity <= 0;
   ConsoleReporter report(global_.verbosity, live, wants_color(STDERR_FILENO));
   warn_of_variables(report);
   return chosen_(report);
@@ -235,13 +252,15 @@ int Cli::run(const std::vector<std::string>& argv) {
       const int code = run_chosen(argv);
       flush_output(kOutputHint);
       return code;
-    } catch (const std::filesystem::filesystem_error& failure) {  // what the system refuses is no bug of ours
+      // What the system refuses is no bug of ours
+    } catch (const std::filesystem::filesystem_error& failure) {
       throw Error(ErrorKind::failed, fmt::format("cannot use '{}'", failure.path1().string()),
-                  {errno_text(failure.code().value())}, "check its permissions, and those of the folders above it");
+                  {errno_text(failure.code().value())},
+                  "check its permissions, and those of the folders above it");
     } catch (const std::system_error& failure) {  // from fmt::print
       if (std::ferror(stdout) == 0) throw;
-      throw Error(ErrorKind::failed, "cannot write to standard output", {errno_text(failure.code().value())},
-                  kOutputHint);
+      throw Error(ErrorKind::failed, "cannot write to standard output",
+                  {errno_text(failure.code().value())}, kOutputHint);
     }
   } catch (Error& error) {
     // Whoever threw a hint of a full disk knows better which one it is.
@@ -254,7 +273,8 @@ int Cli::run(const std::vector<std::string>& argv) {
     std::fflush(nullptr);
     end_by_signal(interruption.signal);
   } catch (const std::exception& error) {
-    return ended_by(Error(ErrorKind::bug, "sagebuild itself failed", {error.what()}, "please report this with the log"),
+    return ended_by(Error(ErrorKind::bug, "sagebuild itself failed", {error.what()},
+                          "please report this with the log"),
                     global_.json);
   }
 }

@@ -30,13 +30,15 @@ std::string counted(const StepProgress& progress) {
   return fmt::format("[{:>{}}/{}] {}", progress.done, width, progress.total, progress.label);
 }
 
-// Of a transfer that stood at `begin` bytes `seconds` ago; empty while there is nothing to judge by.
+// Of a transfer that stood at `begin` bytes `seconds` ago; empty while there is nothing to judge
+// by.
 std::string speed(const TransferProgress& progress, double seconds, std::uint64_t begin) {
   if (seconds < 1 || progress.done <= begin) return "";
   const double rate = static_cast<double>(progress.done - begin) / seconds;
   std::string text = fmt::format(", {}/s", human_size(static_cast<unsigned long long>(rate)));
   if (progress.total > progress.done) {
-    text += fmt::format(", {} left", human_time(static_cast<double>(progress.total - progress.done) / rate));
+    text += fmt::format(", {} left",
+                        human_time(static_cast<double>(progress.total - progress.done) / rate));
   }
   return text;
 }
@@ -95,7 +97,9 @@ void ConsoleReporter::detail(std::string_view text) {
 
 void ConsoleReporter::transfer(const TransferProgress& progress) {
   const auto now = Clock::now();
-  if (progress.what == last_what_ && now - last_transfer_ < (live_ ? kTransferPause : kTransferLine)) return;
+  if (progress.what == last_what_ &&
+      now - last_transfer_ < (live_ ? kTransferPause : kTransferLine))
+    return;
   const bool first = progress.what != last_what_;
   if (first) transfer_begin_ = {now, progress.done};
   last_transfer_ = now;
@@ -105,7 +109,8 @@ void ConsoleReporter::transfer(const TransferProgress& progress) {
   if (progress.total > 0) text += fmt::format(" of {}", human_size(progress.total));
   if (progress.objects_total > 0)
     text += fmt::format(", {} of {} objects", progress.objects_done, progress.objects_total);
-  text += speed(progress, std::chrono::duration<double>(now - transfer_begin_.first).count(), transfer_begin_.second);
+  text += speed(progress, std::chrono::duration<double>(now - transfer_begin_.first).count(),
+                transfer_begin_.second);
   if (live_)
     overwrite(text);
   else if (verbosity_ >= 0)
@@ -118,7 +123,9 @@ void ConsoleReporter::step_started(const StepProgress& progress) {
 
 void ConsoleReporter::step_finished(const StepProgress& progress) {
   const std::string text = fmt::format("{}  {}", counted(progress), human_time(progress.seconds));
-  log_line(progress.seconds_left < 0 ? text : fmt::format("{}, {} left", text, human_time(progress.seconds_left)));
+  log_line(progress.seconds_left < 0
+               ? text
+               : fmt::format("{}, {} left", text, human_time(progress.seconds_left)));
   if (live_ && verbosity_ <= 0)
     overwrite(text + left(progress));
   else if (verbosity_ > 0)
@@ -127,20 +134,23 @@ void ConsoleReporter::step_finished(const StepProgress& progress) {
 
 void ConsoleReporter::part_finished(const StepProgress& progress) {
   if (live_ || verbosity_ != 0) return;  // the live line says it, and with -v each step has its own
-  line(progress.seconds > 0 ? fmt::format("{}  {} of CPU time", counted(progress), human_time(progress.seconds))
-                            : counted(progress));
+  line(progress.seconds > 0
+           ? fmt::format("{}  {} of CPU time", counted(progress), human_time(progress.seconds))
+           : counted(progress));
 }
 
 void ConsoleReporter::waiting(const StepProgress& progress) {
   if (live_) {
-    overwrite(fmt::format("{}  {}{}", counted(progress), human_time(progress.seconds), left(progress)));
+    overwrite(
+        fmt::format("{}  {}{}", counted(progress), human_time(progress.seconds), left(progress)));
   } else if (verbosity_ >= 0 && Clock::now() - last_line_ >= kHeartbeat) {
-    line(fmt::format("{}  running for {}{}", counted(progress), human_time(progress.seconds), left(progress)));
+    line(fmt::format("{}  running for {}{}", counted(progress), human_time(progress.seconds),
+                     left(progress)));
   }
 }
 
-void ConsoleReporter::step_failed(std::string_view label, std::string_view command, std::string_view output,
-                                  std::string_view log) {
+void ConsoleReporter::step_failed(std::string_view label, std::string_view command,
+                                  std::string_view output, std::string_view log) {
   std::string text = fmt::format("failed: {}\n", label);
   if (!command.empty()) text += fmt::format("  {}\n", command);
   text += output;

@@ -13,7 +13,8 @@ std::optional<std::string> full_disk_hint(std::string_view text) {
     return std::nullopt;
   }
   return fmt::format(
-      "a disk is full: free some space, or use another one for temporary files (TMPDIR, now '{}') or for what is kept "
+      "a disk is full: free some space, or use another one for temporary files (TMPDIR, now '{}') "
+      "or for what is kept "
       "(SAGEBUILD_CACHE_DIR, now '{}')",
       environment_value("TMPDIR").value_or("/tmp"), cache_folder().string());
 }

@@ -1,6 +1,6 @@
 #pragma once
-// What to do when a disk is full. Compilers, Python and setuptools say that in their own words, and whoever ran them
-// takes it for a fault of the sources or of the toolkit.
+// What to do when a disk is full. Compilers, Python and setuptools say that in their own words, and
+// whoever ran them takes it for a fault of the sources or of the toolkit.
 
 #include <optional>
 #include <string>

@@ -9,7 +9,8 @@ int main(int argc, char** argv) {
   using namespace sagebuild;
   open_missing_streams();
   const std::vector<std::string> words(argv, argv + argc);
-  if (const auto status = run_as_stand_in(words)) return *status;  // ninja or g++ for a recorded setup.py
+  // Ninja or g++ for a recorded setup.py
+  if (const auto status = run_as_stand_in(words)) return *status;
   install_signal_handlers();
   Cli cli;
   add_build_commands(cli);

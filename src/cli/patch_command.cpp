@@ -19,10 +19,15 @@ using Json = nlohmann::ordered_json;
 
 std::vector<SettingSpec> patch_specs() {
   return {
-      {"recipe", "name of the recipe, or a recipe file of your own (x.toml); else the one that fits"},
+      {"recipe",
+       "name of the recipe, or a recipe file of your own (x.toml); else the one that fits"},
       {"check", "change nothing; exit code 6 if a patch is needed", "", {}, true},
       {"diff", "change nothing; print a diff for patch -p1 or git apply", "", {}, true},
-      {"verify", "change nothing; run the result without torch and print module x architecture", "", {}, true},
+      {"verify",
+       "change nothing; run the result without torch and print module x architecture",
+       "",
+       {},
+       true},
       {"arch", "with --verify: one TORCH_CUDA_ARCH_LIST to try instead of the usual ones"},
       {"output", "write the result of a single file here instead"},
       {"python", "interpreter that checks the result", "python3"},
@@ -57,8 +62,8 @@ std::string table_text(const std::vector<GencodeRow>& table) {
     text += fmt::format("TORCH_CUDA_ARCH_LIST=\"{}\"\n", row.list);
     if (!row.error.empty()) text += fmt::format("  {}\n", row.error);
     for (const auto& [module, targets] : row.modules) {
-      text +=
-          fmt::format("  {:<28} {}\n", module, targets.empty() ? "(none given: torch decides)" : join(targets, " "));
+      text += fmt::format("  {:<28} {}\n", module,
+                          targets.empty() ? "(none given: torch decides)" : join(targets, " "));
     }
   }
   return text;
@@ -69,23 +74,29 @@ std::string json_of(const PatchReport& result) {
   for (const PatchOutcome& outcome : result.outcomes) {
     Json rules = Json::array();
     for (const AppliedRule& rule : outcome.rules) {
-      rules.push_back({{"id", rule.id}, {"count", rule.count}, {"already_done", rule.already_done}, {"why", rule.why}});
+      rules.push_back({{"id", rule.id},
+                       {"count", rule.count},
+                       {"already_done", rule.already_done},
+                       {"why", rule.why}});
     }
-    files.push_back(
-        {{"file", outcome.file}, {"shape", outcome.shape}, {"changed", outcome.changed()}, {"rules", rules}});
+    files.push_back({{"file", outcome.file},
+                     {"shape", outcome.shape},
+                     {"changed", outcome.changed()},
+                     {"rules", rules}});
   }
   Json table = Json::array();
   for (const GencodeRow& row : result.table) {
     table.push_back({{"list", row.list}, {"error", row.error}, {"modules", row.modules}});
   }
-  Json document = {{"schema", "sagebuild.patch/1"},     {"recipe", result.recipe}, {"files", files},
-                   {"not_applied", result.not_applied}, {"diff", result.diff},     {"table", table}};
+  Json document = {
+      {"schema", "sagebuild.patch/1"},     {"recipe", result.recipe}, {"files", files},
+      {"not_applied", result.not_applied}, {"diff", result.diff},     {"table", table}};
   if (!result.text.empty()) document["text"] = result.text;
   try {
     return document.dump(2);
   } catch (const Json::exception&) {
-    throw Error(ErrorKind::failed, "cannot print the result as JSON", {"the file is in another coding than UTF-8"},
-                "leave out --json");
+    throw Error(ErrorKind::failed, "cannot print the result as JSON",
+                {"the file is in another coding than UTF-8"}, "leave out --json");
   }
 }
 
@@ -94,31 +105,37 @@ void tell(const PatchReport& result, Reporter& report) {
     std::size_t done = 0;
     for (const AppliedRule& rule : outcome.rules) {
       done += rule.already_done ? 1U : 0U;
-      report.detail(fmt::format("{}: rule '{}': {}", outcome.file, rule.id,
-                                rule.already_done ? "already done" : fmt::format("{} places", rule.count)));
+      report.detail(
+          fmt::format("{}: rule '{}': {}", outcome.file, rule.id,
+                      rule.already_done ? "already done" : fmt::format("{} places", rule.count)));
     }
     report.note(fmt::format("'{}' ({}): {} rules applied, {} already done", outcome.file,
-                            outcome.shape.empty() ? result.recipe : outcome.shape, outcome.rules.size() - done, done));
+                            outcome.shape.empty() ? result.recipe : outcome.shape,
+                            outcome.rules.size() - done, done));
   }
   if (result.not_applied.empty()) return;
-  report.note(fmt::format("not applied, as only one file was given: {}", join(result.not_applied, "; ")));
+  report.note(
+      fmt::format("not applied, as only one file was given: {}", join(result.not_applied, "; ")));
 }
 
 // A table of nothing is no proof.
 void require_verified(const PatchReport& result) {
-  const bool has_module =
-      std::ranges::any_of(result.table, [](const GencodeRow& row) { return row.error.empty() && !row.modules.empty(); });
+  const bool has_module = std::ranges::any_of(result.table, [](const GencodeRow& row) {
+    return row.error.empty() && !row.modules.empty();
+  });
   if (has_module) return;
   std::vector<std::string> causes;
   for (const GencodeRow& row : result.table) {
     causes.push_back(fmt::format("TORCH_CUDA_ARCH_LIST=\"{}\": {}", row.list,
                                  row.error.empty() ? "setup.py compiles no module" : row.error));
   }
-  throw Error(ErrorKind::failed, "nothing was verified: setup.py gives nvcc no module for any list", causes,
+  throw Error(ErrorKind::failed, "nothing was verified: setup.py gives nvcc no module for any list",
+              causes,
               "name a list that it serves with --arch, or look at what it does without torch");
 }
 
-int run_patch(const Cli& cli, const Settings& settings, const std::string& target, Reporter& report) {
+int run_patch(const Cli& cli, const Settings& settings, const std::string& target,
+              Reporter& report) {
   if (settings.enabled("lint")) {
     std::optional<std::filesystem::path> extra;
     if (is_recipe_file(settings.text("recipe"))) extra = settings.text("recipe");
@@ -126,7 +143,8 @@ int run_patch(const Cli& cli, const Settings& settings, const std::string& targe
     return 0;
   }
   if (target.empty())
-    throw Error(ErrorKind::usage, "no file to patch", {}, "give a setup.py, a project's folder, or -");
+    throw Error(ErrorKind::usage, "no file to patch", {},
+                "give a setup.py, a project's folder, or -");
   const PatchSettings patch = patch_settings(settings, target);
   const PatchReport result = patch_files(patch, report);
   tell(result, report);
@@ -148,12 +166,18 @@ int run_patch(const Cli& cli, const Settings& settings, const std::string& targe
 void add_patch_command(Cli& cli) {
   const auto target = std::make_shared<std::string>();
   CLI::App& command = cli.add(
-      "patch", "patch a setup.py, or all files of a project, so that plain setuptools builds it right too",
+      "patch",
+      "patch a setup.py, or all files of a project, so that plain setuptools builds it right too",
       patch_specs(),
-      {"sagebuild patch setup.py", "sagebuild patch --diff SageAttention | less", "sagebuild patch --check setup.py",
-       "sagebuild patch --verify --arch \"8.0 8.9 12.0+PTX\" setup.py", "sagebuild patch - < setup.py > patched.py"},
-      [&cli, target](const Settings& settings, Reporter& report) { return run_patch(cli, settings, *target, report); });
-  command.add_option("target", *target, "setup.py, a project's folder, or - for standard input")->type_name("FILE|DIR");
+      {"sagebuild patch setup.py", "sagebuild patch --diff SageAttention | less",
+       "sagebuild patch --check setup.py",
+       "sagebuild patch --verify --arch \"8.0 8.9 12.0+PTX\" setup.py",
+       "sagebuild patch - < setup.py > patched.py"},
+      [&cli, target](const Settings& settings, Reporter& report) {
+        return run_patch(cli, settings, *target, report);
+      });
+  command.add_option("target", *target, "setup.py, a project's folder, or - for standard input")
+      ->type_name("FILE|DIR");
 }
 
 }  // namespace sagebuild

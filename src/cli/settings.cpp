@@ -14,7 +14,8 @@ namespace {
 
 std::string variable_of(std::string_view name) {
   std::string variable = "SAGEBUILD_";
-  for (const char c : name) variable += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  for (const char c : name)
+    variable += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   return variable;
 }
 
@@ -36,7 +37,8 @@ std::optional<std::string> variable(const Environment& env, const std::string& n
   return found->second;
 }
 
-std::optional<SettingValue> first_of(const SettingSpec& spec, const std::map<std::string, std::string>& flags,
+std::optional<SettingValue> first_of(const SettingSpec& spec,
+                                     const std::map<std::string, std::string>& flags,
                                      const Environment& env, const std::optional<TomlTable>& file) {
   if (const auto flag = flags.find(std::string(spec.name)); flag != flags.end()) {
     return SettingValue{flag->second, fmt::format("--{}", spec.name)};
@@ -57,19 +59,24 @@ std::optional<SettingValue> first_of(const SettingSpec& spec, const std::map<std
 // "1.5"
 std::optional<double> to_decimal(std::string_view text) {
   double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
-  return error == std::errc() && end == text.data() + text.size() ? std::optional(number) : std::nullopt;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+  return error == std::errc() && end == text.data() + text.size() ? std::optional(number)
+                                                                  : std::nullopt;
 }
 
-[[noreturn]] void bad_value(std::string_view name, const SettingValue& value, std::string_view wanted) {
-  throw Error(ErrorKind::usage, fmt::format("'{}' is not {} ({}, from {})", value.text, wanted, name, value.origin), {},
-              "`sagebuild COMMAND --help` shows what each option takes");
+[[noreturn]] void bad_value(std::string_view name, const SettingValue& value,
+                            std::string_view wanted) {
+  throw Error(ErrorKind::usage,
+              fmt::format("'{}' is not {} ({}, from {})", value.text, wanted, name, value.origin),
+              {}, "`sagebuild COMMAND --help` shows what each option takes");
 }
 
 }  // namespace
 
-Settings Settings::merge(const std::vector<SettingSpec>& specs, const std::map<std::string, std::string>& flags,
-                         const Environment& env, const std::optional<std::filesystem::path>& file,
+Settings Settings::merge(const std::vector<SettingSpec>& specs,
+                         const std::map<std::string, std::string>& flags, const Environment& env,
+                         const std::optional<std::filesystem::path>& file,
                          const std::vector<std::string>& known) {
   std::optional<TomlTable> table;
   if (file) table = load_toml(*file);
@@ -77,7 +84,8 @@ Settings Settings::merge(const std::vector<SettingSpec>& specs, const std::map<s
   for (const SettingSpec& spec : specs) {
     auto value = first_of(spec, flags, env, table);
     if (value && value->text.empty()) {
-      throw Error(ErrorKind::usage, fmt::format("'{}' has no value ({} is empty)", spec.name, value->origin), {},
+      throw Error(ErrorKind::usage,
+                  fmt::format("'{}' has no value ({} is empty)", spec.name, value->origin), {},
                   "leave it out, or give it a value");
     }
     settings.names_.emplace_back(spec.name);
@@ -150,9 +158,10 @@ std::optional<std::uint64_t> Settings::size(std::string_view name) const {
   if (!(bytes >= 1 && bytes <= 1e18)) bad_value(name, *value, "a size such as 4G");
   constexpr double kSmallest = 1'000'000;  // "16" means 16G to whoever writes it
   if (unit == 1 && bytes < kSmallest) {
-    throw Error(ErrorKind::usage,
-                fmt::format("'{}' names no unit ({}, from {})", value->text, name, value->origin), {},
-                fmt::format("write {}G for gigabytes, {}M for megabytes", value->text, value->text));
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("'{}' names no unit ({}, from {})", value->text, name, value->origin), {},
+        fmt::format("write {}G for gigabytes, {}M for megabytes", value->text, value->text));
   }
   return static_cast<std::uint64_t>(bytes);
 }
@@ -173,13 +182,16 @@ std::string Settings::table() const {
   return text;
 }
 
-std::vector<UnknownVariable> unknown_variables(const Environment& env, const std::vector<std::string>& known) {
-  std::vector<std::string> names = {"SAGEBUILD_CACHE_DIR", "SAGEBUILD_CACHE_TOKEN", "SAGEBUILD_DATA_DIR"};
+std::vector<UnknownVariable> unknown_variables(const Environment& env,
+                                               const std::vector<std::string>& known) {
+  std::vector<std::string> names = {"SAGEBUILD_CACHE_DIR", "SAGEBUILD_CACHE_TOKEN",
+                                    "SAGEBUILD_DATA_DIR"};
   for (const std::string& name : known) names.push_back(variable_of(name));
   std::vector<UnknownVariable> unknown;
   for (const auto& [name, value] : env) {
     const bool is_ours = name.starts_with("SAGEBUILD_") && !name.starts_with("SAGEBUILD_TEST_") &&
-                         !name.starts_with("SAGEBUILD_BENCH_") && !name.starts_with("SAGEBUILD_UPSTREAM_");
+                         !name.starts_with("SAGEBUILD_BENCH_") &&
+                         !name.starts_with("SAGEBUILD_UPSTREAM_");
     if (!is_ours || std::ranges::find(names, name) != names.end()) continue;
     unknown.push_back({name, nearest(name, names).value_or("")});
   }

@@ -38,7 +38,8 @@ std::vector<SettingSpec> shared_upload_specs() {
       {"pr", "open a pull request instead of committing", "", {}, true},
       {"path-in-repo", "folder in the repository"},
       {"force", "replace a published wheel of the same name that has other content", "", {}, true},
-      {"token-file", "read the Hub's token from this file; else HF_TOKEN, HF_TOKEN_PATH or the login file"},
+      {"token-file",
+       "read the Hub's token from this file; else HF_TOKEN, HF_TOKEN_PATH or the login file"},
       {"retry-delay-ms", "wait before the first retry; doubled with each", "500"},
       {"stall-limit-ms", "give up a transfer that moves no byte for so long", "90000"},
       {"connect-limit-ms", "give up a connection that is not made in this time", "20000"},
@@ -61,7 +62,8 @@ UploadSettings upload_settings(const Settings& settings, std::string_view repo,
   made.force = settings.enabled("force");
   if (const auto file = settings.optional_text("token-file")) made.token_file = *file;
   if (made.open_pull && made.branch != "main") {
-    throw Error(ErrorKind::usage, "--pr and --branch exclude each other", {}, "a pull request is always against main");
+    throw Error(ErrorKind::usage, "--pr and --branch exclude each other", {},
+                "a pull request is always against main");
   }
   if (made.is_private && !made.create) {
     throw Error(ErrorKind::usage, "--private needs --create", {},
@@ -69,7 +71,8 @@ UploadSettings upload_settings(const Settings& settings, std::string_view repo,
   }
   made.http.retry.first = std::chrono::milliseconds(settings.number("retry-delay-ms").value());
   made.http.stall = std::chrono::milliseconds(settings.number("stall-limit-ms").value());
-  made.http.connect_timeout = std::chrono::milliseconds(settings.number("connect-limit-ms").value());
+  made.http.connect_timeout =
+      std::chrono::milliseconds(settings.number("connect-limit-ms").value());
   return made;
 }
 
@@ -86,8 +89,12 @@ nlohmann::ordered_json upload_document(const UploadOutcome& outcome) {
                      {"uv", wheel.uv},
                      {"dockerfile", wheel.dockerfile}});
   }
-  return {{"schema", "sagebuild.upload/1"},      {"result", word_of(published.result)}, {"repo", published.repo},
-          {"commit", published.commit},          {"pull_request", published.pull_url},  {"files", files},
+  return {{"schema", "sagebuild.upload/1"},
+          {"result", word_of(published.result)},
+          {"repo", published.repo},
+          {"commit", published.commit},
+          {"pull_request", published.pull_url},
+          {"files", files},
           {"index_files", published.index_files}};
 }
 
@@ -97,15 +104,17 @@ void print_upload(const UploadOutcome& outcome) {
     const char* state = wheel.file.was_present                ? "is there already"
                         : published.result == Result::dry_run ? "would be sent"
                                                               : "published";
-    fmt::print("{}  {}  sha256 {}  {}\n", wheel.file.repo_path, human_size(wheel.file.size), wheel.file.sha256.hex(),
-               state);
+    fmt::print("{}  {}  sha256 {}  {}\n", wheel.file.repo_path, human_size(wheel.file.size),
+               wheel.file.sha256.hex(), state);
     if (wheel.url.empty()) continue;
     fmt::print("  {}\n  {}\n  {}\n  {}\n", wheel.url, wheel.pip, wheel.uv, wheel.dockerfile);
   }
   for (const std::string& file : published.index_files) {
-    fmt::print("{}  {}\n", file, published.result == Result::dry_run ? "would be updated" : "updated");
+    fmt::print("{}  {}\n", file,
+               published.result == Result::dry_run ? "would be updated" : "updated");
   }
-  if (published.result == Result::unchanged) fmt::print("nothing to do: '{}' has it all\n", published.repo);
+  if (published.result == Result::unchanged)
+    fmt::print("nothing to do: '{}' has it all\n", published.repo);
   if (!published.pull_url.empty()) fmt::print("pull request: {}\n", published.pull_url);
 }
 
@@ -116,9 +125,12 @@ void add_upload_command(Cli& cli) {
   specs.push_back({"dry-run", "say what would be sent, and send nothing", "", {}, true});
   const auto run = [&cli, files](const Settings& settings, Reporter& report) {
     const auto repo = settings.optional_text("repo");
-    if (!repo) throw Error(ErrorKind::usage, "--repo is missing", {}, "name the repository: --repo OWNER/NAME");
+    if (!repo)
+      throw Error(ErrorKind::usage, "--repo is missing", {},
+                  "name the repository: --repo OWNER/NAME");
     std::vector<std::filesystem::path> wheels(files->begin(), files->end());
-    UploadSettings chosen = upload_settings(settings, *repo, wheels.empty() ? wheels_of_last_build("dist") : wheels);
+    UploadSettings chosen =
+        upload_settings(settings, *repo, wheels.empty() ? wheels_of_last_build("dist") : wheels);
     chosen.dry_run = settings.enabled("dry-run");
     const UploadOutcome outcome = upload(chosen, report);
     if (cli.global().json)
@@ -129,7 +141,8 @@ void add_upload_command(Cli& cli) {
   };
   CLI::App& command =
       cli.add("upload", "publish wheels on the Hub in one commit", std::move(specs),
-              {"sagebuild upload --repo me/wheels", "sagebuild upload --repo me/wheels --create --private dist/*.whl",
+              {"sagebuild upload --repo me/wheels",
+               "sagebuild upload --repo me/wheels --create --private dist/*.whl",
                "sagebuild upload --repo me/wheels --pr --path-in-repo cu130 dist/*.whl"},
               run);
   command.add_option("FILE", *files, "wheels; none: those of the last build in dist/");

@@ -19,8 +19,8 @@
 namespace sagebuild {
 namespace {
 
-// Measured with torch 2.11: the heaviest source of SageAttention peaks at 3.1 GB with torch's full headers, 0.9 GB with
-// ours.
+// Measured with torch 2.11: the heaviest source of SageAttention peaks at 3.1 GB with torch's full
+// headers, 0.9 GB with ours.
 constexpr std::uint64_t kMemoryPerJob = 3'100'000'000;
 constexpr std::uint64_t kLeanMemoryPerJob = 1'000'000'000;
 constexpr std::uint64_t kDiskForBuild = 2'000'000'000;
@@ -28,13 +28,16 @@ constexpr std::uint64_t kDiskForEnvironment = 8'000'000'000;
 
 using Findings = std::vector<Diagnosis>;
 
-Diagnosis good(std::string what, std::string detail) { return {Severity::ok, std::move(what), std::move(detail), ""}; }
+Diagnosis good(std::string what, std::string detail) {
+  return {Severity::ok, std::move(what), std::move(detail), ""};
+}
 
 // An error's hint is the fix, unless there is a better one.
 Diagnosis from_error(std::string what, const Error& error, std::string fix = "") {
   std::string detail = error.message;
   if (!error.causes.empty()) detail += " (" + join(error.causes, "; ") + ")";
-  return {Severity::error, std::move(what), std::move(detail), fix.empty() ? error.hint : std::move(fix)};
+  return {Severity::error, std::move(what), std::move(detail),
+          fix.empty() ? error.hint : std::move(fix)};
 }
 
 std::string create_command(const PythonChoice& choice) {
@@ -43,7 +46,8 @@ std::string create_command(const PythonChoice& choice) {
   if (!request.python.empty()) command += " --python " + request.python;
   command += " --torch " + request.torch;
   if (!request.cuda.empty()) command += " --cuda " + request.cuda;
-  if (!request.index_url.empty()) command += " --index-url " + shell_quoted(redacted(request.index_url));
+  if (!request.index_url.empty())
+    command += " --index-url " + shell_quoted(redacted(request.index_url));
   const std::string index = index_option_for(request);
   return index.empty() ? command : command + " " + index;
 }
@@ -61,30 +65,35 @@ void check_parts(const PythonEnv& python, const System& system, Findings& findin
   };
   check("python headers", PythonPart::headers, (python.include / "Python.h").string());
   check("torch", PythonPart::torch,
-        python.torch ? fmt::format("{}, CUDA {}", python.torch->version, python.torch->cuda.text()) : "");
+        python.torch ? fmt::format("{}, CUDA {}", python.torch->version, python.torch->cuda.text())
+                     : "");
   check("setuptools", PythonPart::setuptools, python.setuptools);
   check("wheel", PythonPart::wheel,
         python.wheel.empty() ? "comes with setuptools " + python.setuptools : python.wheel);
-  if (python.ninja.empty()) {  // sagebuild answers as ninja itself; only a package that it cannot record needs it
+  // Sagebuild answers as ninja itself; only a package that it cannot record needs it
+  if (python.ninja.empty()) {
     const bool has_pip = is_there(python.site_packages / "pip");
-    findings.push_back({Severity::warning, "ninja",
-                        fmt::format("ninja is not installed in '{}': needed only by packages that build themselves",
-                                    python.executable.string()),
-                        install_into(system, python.executable.string(), has_pip) + "ninja"});
+    findings.push_back(
+        {Severity::warning, "ninja",
+         fmt::format(
+             "ninja is not installed in '{}': needed only by packages that build themselves",
+             python.executable.string()),
+         install_into(system, python.executable.string(), has_pip) + "ninja"});
   } else {
     findings.push_back(good("ninja", python.ninja));
   }
 }
 
 // The Python that a build would use; of one that is still to be made only its torch is known.
-PythonEnv check_python(const DoctorRequest& request, const System& system, Findings& findings, Reporter& report) {
+PythonEnv check_python(const DoctorRequest& request, const System& system, Findings& findings,
+                       Reporter& report) {
   const PythonChoice& choice = request.python;
   try {
     const auto found = existing_python(choice, report);
     if (found) {
       const PythonEnv& python = found->python;
-      findings.push_back(
-          good("python", fmt::format("{} at '{}' ({})", python.version, python.executable.string(), found->origin)));
+      findings.push_back(good("python", fmt::format("{} at '{}' ({})", python.version,
+                                                    python.executable.string(), found->origin)));
       check_parts(python, system, findings);
       return python;
     }
@@ -94,7 +103,8 @@ PythonEnv check_python(const DoctorRequest& request, const System& system, Findi
   }
   try {
     PythonEnv python = foresee_environment(request_for(choice));
-    findings.push_back({Severity::warning, "python", "there is no build environment yet: the first build makes one",
+    findings.push_back({Severity::warning, "python",
+                        "there is no build environment yet: the first build makes one",
                         create_command(choice)});
     return python;
   } catch (const Error& error) {  // nothing here that could make one
@@ -103,14 +113,16 @@ PythonEnv check_python(const DoctorRequest& request, const System& system, Findi
   }
 }
 
-void check_host_compiler(const std::filesystem::path& cuda_home, Findings& findings, Reporter& report) {
+void check_host_compiler(const std::filesystem::path& cuda_home, Findings& findings,
+                         Reporter& report) {
   try {
     const HostCompiler compiler = find_host_compiler(cuda_home, report);
     const int newest = newest_host_major(cuda_home, compiler.clang);
     findings.push_back(
         good("host compiler",
-             fmt::format("{} {} at '{}'{}", compiler.clang ? "clang" : "g++", compiler.version.text(),
-                         compiler.path.string(), newest == 0 ? "" : fmt::format(", nvcc takes up to {}", newest))));
+             fmt::format("{} {} at '{}'{}", compiler.clang ? "clang" : "g++",
+                         compiler.version.text(), compiler.path.string(),
+                         newest == 0 ? "" : fmt::format(", nvcc takes up to {}", newest))));
   } catch (const Error& error) {
     findings.push_back(from_error("host compiler", error));
   }
@@ -128,7 +140,8 @@ void check_archs(const ArchList& archs, const Toolchain& toolchain, Findings& fi
 
 void check_glibc(const Machine& machine, const Version& cuda, Findings& findings) {
   if (machine.glibc.empty() || cuda.empty()) return;
-  const std::string both = fmt::format("glibc {} with CUDA {}", machine.glibc.text(), cuda.major_minor());
+  const std::string both =
+      fmt::format("glibc {} with CUDA {}", machine.glibc.text(), cuda.major_minor());
   switch (glibc_fit(machine.glibc, cuda)) {
     case GlibcFit::clashes:
       findings.push_back({Severity::error, "glibc",
@@ -147,7 +160,8 @@ void check_glibc(const Machine& machine, const Version& cuda, Findings& findings
 }
 
 // Gives what is known of the toolkit that a build would use.
-Toolchain check_toolkit(const DoctorRequest& request, const PythonEnv& python, Findings& findings, Reporter& report) {
+Toolchain check_toolkit(const DoctorRequest& request, const PythonEnv& python, Findings& findings,
+                        Reporter& report) {
   Toolchain toolchain;
   std::vector<std::string> passed_over;
   try {
@@ -159,33 +173,39 @@ Toolchain check_toolkit(const DoctorRequest& request, const PythonEnv& python, F
       return toolchain;
     }
     toolchain = foreseen_toolkit(request.toolchain, python, passed_over);
-    const std::string cuda = toolchain.cuda.empty() ? "" : fmt::format("CUDA {} ", toolchain.cuda.major_minor());
-    findings.push_back({Severity::warning, "cuda toolkit",
-                        fmt::format("no {}toolkit is here yet: the first build fetches one from PyPI", cuda),
-                        python.executable.empty() ? create_command(request.python) : ""});
+    const std::string cuda =
+        toolchain.cuda.empty() ? "" : fmt::format("CUDA {} ", toolchain.cuda.major_minor());
+    findings.push_back(
+        {Severity::warning, "cuda toolkit",
+         fmt::format("no {}toolkit is here yet: the first build fetches one from PyPI", cuda),
+         python.executable.empty() ? create_command(request.python) : ""});
   } catch (const Error& error) {
     findings.push_back(from_error("cuda toolkit", error));
   }
   return toolchain;
 }
 
-void check_room(const DoctorRequest& request, const Machine& machine, bool makes_environment, Findings& findings) {
+void check_room(const DoctorRequest& request, const Machine& machine, bool makes_environment,
+                Findings& findings) {
   const std::uint64_t needed = makes_environment ? kDiskForEnvironment : kDiskForBuild;
-  const std::string free = fmt::format("{} free at '{}'", human_size(machine.free_disk), cache_folder().string());
+  const std::string free =
+      fmt::format("{} free at '{}'", human_size(machine.free_disk), cache_folder().string());
   if (machine.free_disk < needed) {
     findings.push_back({makes_environment ? Severity::error : Severity::warning, "disk",
-                        fmt::format("{}, {} wanted", free, human_size(needed)), "sagebuild env ls; sagebuild cache gc --cache-limit 1G"});
+                        fmt::format("{}, {} wanted", free, human_size(needed)),
+                        "sagebuild env ls; sagebuild cache gc --cache-limit 1G"});
   } else {
     findings.push_back(good("disk", free));
   }
   const unsigned jobs = request.jobs == 0 ? machine.cores : request.jobs;
   const std::uint64_t each = machine.memory / std::max(1U, jobs);
-  const std::string memory =
-      fmt::format("{} for {} job{}, {} each", human_size(machine.memory), jobs, jobs == 1 ? "" : "s", human_size(each));
+  const std::string memory = fmt::format("{} for {} job{}, {} each", human_size(machine.memory),
+                                         jobs, jobs == 1 ? "" : "s", human_size(each));
   if (each >= kMemoryPerJob) {
     findings.push_back(good("memory", memory));
   } else if (each >= kLeanMemoryPerJob) {
-    findings.push_back(good("memory", memory + ": enough with sagebuild's headers, not with torch's full ones"));
+    findings.push_back(
+        good("memory", memory + ": enough with sagebuild's headers, not with torch's full ones"));
   } else {
     const auto fitting = std::max<std::uint64_t>(1, machine.memory / kLeanMemoryPerJob);
     findings.push_back({Severity::warning, "memory", memory + ": a compile needs about 1 GB",
@@ -203,7 +223,8 @@ void check_network(const DoctorRequest& request, const Reach& reach, Findings& f
   if (problem.empty()) {
     findings.push_back(good("network", "'" + shown_url(request.source_url) + "' answers"));
   } else {
-    findings.push_back({Severity::error, "network", problem, "export HTTPS_PROXY=http://HOST:PORT"});
+    findings.push_back(
+        {Severity::error, "network", problem, "export HTTPS_PROXY=http://HOST:PORT"});
   }
 }
 
@@ -219,8 +240,8 @@ Machine this_machine() {
   return machine;
 }
 
-std::vector<Diagnosis> diagnose(const DoctorRequest& request, const Machine& machine, const Reach& reach,
-                                Reporter& report) {
+std::vector<Diagnosis> diagnose(const DoctorRequest& request, const Machine& machine,
+                                const Reach& reach, Reporter& report) {
   Findings findings;
   const PythonEnv python = check_python(request, machine.system, findings, report);
   const Toolchain toolchain = check_toolkit(request, python, findings, report);

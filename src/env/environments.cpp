@@ -23,9 +23,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kMarker = "sagebuild-env.json";  // written last: without it an environment is half-made
+// Written last: without it an environment is half-made
+constexpr const char* kMarker = "sagebuild-env.json";
 constexpr const char* kMarkerSchema = "sagebuild-env/1";
-// Measured: torch 2.11 with its CUDA packages takes 5.1 GB, and 2.8 GB of wheels pass through the installer's cache.
+// Measured: torch 2.11 with its CUDA packages takes 5.1 GB, and 2.8 GB of wheels pass through the
+// installer's cache.
 constexpr std::uint64_t kFetchedForTorch = 2'800'000'000;
 constexpr std::uint64_t kSizeWithTorch = 5'100'000'000;
 constexpr std::uint64_t kDiskForTorch = 8'000'000'000;
@@ -34,11 +36,14 @@ fs::path environment_folder(const std::string& name) { return environments_folde
 
 FileLock lock_environment(const std::string& name, Reporter& report) {
   make_folders(environments_folder());
-  return FileLock(environments_folder() / ("." + name + ".lock"),
-                  [&] { report.note(fmt::format("environment '{}' is in use by another sagebuild: waiting", name)); });
+  return FileLock(environments_folder() / ("." + name + ".lock"), [&] {
+    report.note(fmt::format("environment '{}' is in use by another sagebuild: waiting", name));
+  });
 }
 
-fs::path lock_of_users(const std::string& name) { return environments_folder() / ("." + name + ".used"); }
+fs::path lock_of_users(const std::string& name) {
+  return environments_folder() / ("." + name + ".used");
+}
 
 FileLock wait_for_users(const std::string& name, Reporter& report) {
   return FileLock(lock_of_users(name), [&] {
@@ -52,7 +57,8 @@ std::uint64_t disk_used(const fs::path& folder) {
   for (auto entry = fs::recursive_directory_iterator(folder, ignored); entry != fs::end(entry);
        entry.increment(ignored)) {
     struct stat status {};
-    if (::lstat(entry->path().c_str(), &status) == 0) bytes += static_cast<std::uint64_t>(status.st_blocks) * 512;
+    if (::lstat(entry->path().c_str(), &status) == 0)
+      bytes += static_cast<std::uint64_t>(status.st_blocks) * 512;
   }
   return bytes;
 }
@@ -61,8 +67,8 @@ void remove_folder(const fs::path& folder) {
   std::error_code error;
   fs::remove_all(folder, error);
   if (!error) return;
-  throw Error(ErrorKind::failed, fmt::format("cannot remove '{}'", folder.string()), {error.message()},
-              "remove that folder by hand");
+  throw Error(ErrorKind::failed, fmt::format("cannot remove '{}'", folder.string()),
+              {error.message()}, "remove that folder by hand");
 }
 
 KeptEnvironment read_environment(const fs::path& folder) {
@@ -74,11 +80,13 @@ KeptEnvironment read_environment(const fs::path& folder) {
   kept.python = said.value("python", "");
   kept.torch = said.value("torch", "");
   kept.cuda = said.value("cuda", "");
-  kept.complete = is_there(environment_python(folder));  // follows the link: the base Python may have been removed
+  // Follows the link: the base Python may have been removed
+  kept.complete = is_there(environment_python(folder));
   return kept;
 }
 
-void write_marker(const fs::path& folder, const EnvironmentRequest& request, const PythonEnv& python) {
+void write_marker(const fs::path& folder, const EnvironmentRequest& request,
+                  const PythonEnv& python) {
   const nlohmann::json said = {
       {"schema", kMarkerSchema},
       {"python", python.version},
@@ -89,8 +97,9 @@ void write_marker(const fs::path& folder, const EnvironmentRequest& request, con
   write_file(folder / kMarker, said.dump(2) + "\n");
 }
 
-void install(const EnvironmentRequest& request, const fs::path& folder, const fs::path& log, const std::string& what,
-             std::vector<std::string> requirements, const std::string& index_url, bool dependencies = true) {
+void install(const EnvironmentRequest& request, const fs::path& folder, const fs::path& log,
+             const std::string& what, std::vector<std::string> requirements,
+             const std::string& index_url, bool dependencies = true) {
   PackageJob job;
   job.what = what;
   job.python = environment_python(folder);
@@ -102,7 +111,8 @@ void install(const EnvironmentRequest& request, const fs::path& folder, const fs
   install_packages(job);
 }
 
-// torch 2.11 on says which CUDA release its libraries come from: "Requires-Dist: cuda-toolkit[...]==13.0.2; ...".
+// torch 2.11 on says which CUDA release its libraries come from: "Requires-Dist:
+// cuda-toolkit[...]==13.0.2; ...".
 std::string pinned_release(const TorchInfo& torch) {
   const fs::path site_packages = torch.root.parent_path();
   for (const fs::path& path : entries_of(site_packages)) {
@@ -112,29 +122,33 @@ std::string pinned_release(const TorchInfo& torch) {
     for (const std::string_view line : lines_of(metadata)) {
       if (!line.starts_with("Requires-Dist: cuda-toolkit")) continue;
       const auto pin = line.find("==");
-      if (pin != std::string_view::npos) return std::string(split(line.substr(pin + 2), "; ").front());
+      if (pin != std::string_view::npos)
+        return std::string(split(line.substr(pin + 2), "; ").front());
     }
   }
   return "";
 }
 
 // The compiler goes beside torch's own CUDA libraries, at the release that torch pins.
-void add_cuda_compiler(const EnvironmentRequest& request, const fs::path& folder, const fs::path& log,
-                       const PythonEnv& python, Reporter& report) {
+void add_cuda_compiler(const EnvironmentRequest& request, const fs::path& folder,
+                       const fs::path& log, const PythonEnv& python, Reporter& report) {
   const TorchInfo& torch = *python.torch;
   const std::string pin = pinned_release(torch);
   const ToolkitPackages* packages = pin.empty() ? toolkit_for(torch.cuda) : toolkit_release(pin);
   if (packages != nullptr) {
     report.stage(fmt::format("installing the CUDA {} compiler", packages->release));
-    install(request, folder, log, fmt::format("the CUDA {} compiler", packages->release), packages->requirements(), "",
+    install(request, folder, log, fmt::format("the CUDA {} compiler", packages->release),
+            packages->requirements(), "",
             /*dependencies=*/false);
-  } else if (!pin.empty()) {  // a release newer than our table: its meta-package pins all five if all are named
+    // A release newer than our table: its meta-package pins all five if all are named
+  } else if (!pin.empty()) {
     report.stage(fmt::format("installing the CUDA {} compiler", pin));
     install(request, folder, log, fmt::format("the CUDA {} compiler", pin),
             {fmt::format("cuda-toolkit[nvcc,nvvm,crt,cudart,cccl]=={}", pin)}, "");
   } else {
-    report.warning(fmt::format("torch {} is built with CUDA {}, whose compiler is not on PyPI: install that toolkit",
-                               torch.version, torch.cuda.text()));
+    report.warning(fmt::format(
+        "torch {} is built with CUDA {}, whose compiler is not on PyPI: install that toolkit",
+        torch.version, torch.cuda.text()));
     return;
   }
   complete_toolkit(torch.root.parent_path() / "nvidia" / fmt::format("cu{}", torch.cuda.major()));
@@ -144,13 +158,16 @@ void add_cuda_compiler(const EnvironmentRequest& request, const fs::path& folder
 std::string index_option(const std::string& cuda) {
   const Version version = parse_version(cuda).value_or(Version());
   // Of 11 and 12 the minor that most torch versions were built with.
-  const int minor = cuda.find('.') == std::string::npos && version.major() < 13 ? 8 : version.minor();
+  const int minor =
+      cuda.find('.') == std::string::npos && version.major() < 13 ? 8 : version.minor();
   return fmt::format("--index-url https://download.pytorch.org/whl/cu{}{}", version.major(), minor);
 }
 
-Error other_cuda(const EnvironmentRequest& request, std::string_view index, const std::string& cuda) {
+Error other_cuda(const EnvironmentRequest& request, std::string_view index,
+                 const std::string& cuda) {
   return {ErrorKind::environment,
-          fmt::format("torch {} from {} is built with CUDA {}, not {}", request.torch, index, cuda, request.cuda),
+          fmt::format("torch {} from {} is built with CUDA {}, not {}", request.torch, index, cuda,
+                      request.cuda),
           {},
           fmt::format("name an index that has it: {}", index_option(request.cuda))};
 }
@@ -186,22 +203,26 @@ std::string foreseen_cuda(const EnvironmentRequest& request) {
 void require_index_for_cuda(const EnvironmentRequest& request) {
   if (request.torch.empty() || request.cuda.empty() || !request.index_url.empty()) return;
   const std::string there = cuda_on_pypi(request.torch);
-  if (!there.empty() && !version_fits(request.cuda, there)) throw other_cuda(request, "PyPI", there);
+  if (!there.empty() && !version_fits(request.cuda, there))
+    throw other_cuda(request, "PyPI", there);
 }
 
 void require_plain_name(const std::string& name) {
   const bool plain = std::ranges::all_of(name, [](unsigned char c) {
-    return std::isalnum(c) != 0 || std::string_view(".-_+").find(static_cast<char>(c)) != std::string_view::npos;
+    return std::isalnum(c) != 0 ||
+           std::string_view(".-_+").find(static_cast<char>(c)) != std::string_view::npos;
   });
   if (plain && !name.starts_with(".")) return;
   throw Error(ErrorKind::usage, fmt::format("'{}' cannot name an environment", name), {},
               "use letters, digits, '.', '-', '_' and '+'");
 }
 
-// That of python3 on PATH, so that its headers and shared library are the system's; without one, uv fetches this.
+// That of python3 on PATH, so that its headers and shared library are the system's; without one, uv
+// fetches this.
 std::string default_python() {
   const auto python = find_program("python3");
-  return python ? parse_version(probe_python(*python).version).value_or(Version()).major_minor() : "3.11";
+  return python ? parse_version(probe_python(*python).version).value_or(Version()).major_minor()
+                : "3.11";
 }
 
 EnvironmentRequest with_python(EnvironmentRequest request) {
@@ -214,8 +235,8 @@ void announce_fetch(const EnvironmentRequest& request, Reporter& report) {
   report.note(environment_cost(request));
 }
 
-PythonEnv make_environment(const EnvironmentRequest& request, const fs::path& folder, const fs::path& log,
-                           Reporter& report) {
+PythonEnv make_environment(const EnvironmentRequest& request, const fs::path& folder,
+                           const fs::path& log, Reporter& report) {
   report.stage(fmt::format("making the environment '{}'", folder.filename().string()));
   announce_fetch(request, report);
   make_venv(folder, request.python, request.offline, log);
@@ -255,10 +276,11 @@ std::string environment_name(const EnvironmentRequest& request) {
 void require_disk_for(const EnvironmentRequest& request) {
   const std::uint64_t free = free_disk(environments_folder());
   if (request.torch.empty() || free >= kDiskForTorch) return;
-  throw Error(ErrorKind::environment,
-              fmt::format("an environment with torch needs {} and '{}' has {}", human_size(kDiskForTorch),
-                          environments_folder().string(), human_size(free)),
-              {}, "free some disk (sagebuild env ls, cache), or set SAGEBUILD_CACHE_DIR to a larger one");
+  throw Error(
+      ErrorKind::environment,
+      fmt::format("an environment with torch needs {} and '{}' has {}", human_size(kDiskForTorch),
+                  environments_folder().string(), human_size(free)),
+      {}, "free some disk (sagebuild env ls, cache), or set SAGEBUILD_CACHE_DIR to a larger one");
 }
 
 std::string index_option_for(const EnvironmentRequest& request) {
@@ -346,14 +368,16 @@ std::uint64_t remove_environment(const std::string& name, Reporter& report) {
   for (const auto& kept : list_environments(false)) names.push_back(kept.name);
   if (std::ranges::find(names, name) == names.end()) {
     const auto near = nearest(name, names);
-    throw Error(ErrorKind::usage, fmt::format("there is no environment '{}'", name), {},
-                near ? fmt::format("did you mean '{}'?", *near) : "sagebuild env ls shows what there is");
+    throw Error(
+        ErrorKind::usage, fmt::format("there is no environment '{}'", name), {},
+        near ? fmt::format("did you mean '{}'?", *near) : "sagebuild env ls shows what there is");
   }
   const FileLock lock = lock_environment(name, report);
   const FileLock unused = wait_for_users(name, report);
   const fs::path folder = environment_folder(name);
   const std::uint64_t bytes = disk_used(folder);
-  remove_path(folder / kMarker);  // first, so that an interrupted removal leaves no environment that looks whole
+  // First, so that an interrupted removal leaves no environment that looks whole
+  remove_path(folder / kMarker);
   remove_folder(folder);
   std::error_code ignored;
   fs::remove(environments_folder() / ("." + name + ".log"), ignored);
@@ -361,7 +385,8 @@ std::uint64_t remove_environment(const std::string& name, Reporter& report) {
 }
 
 bool version_fits(const std::string& wanted, const std::string& actual) {
-  return wanted.empty() || actual == wanted || actual.starts_with(wanted + ".") || actual.starts_with(wanted + "+");
+  return wanted.empty() || actual == wanted || actual.starts_with(wanted + ".") ||
+         actual.starts_with(wanted + "+");
 }
 
 std::string misfit_of(const PythonChoice& choice, const PythonEnv& python) {
@@ -386,12 +411,14 @@ std::optional<FoundPython> fitting_environment(const PythonChoice& choice) {
   const auto kept = list_environments(false);
   const auto made = [](const KeptEnvironment& one) { return last_written(one.path / kMarker); };
   for (const auto& one : kept) {
-    const bool fits = one.complete && !one.torch.empty() && version_fits(choice.python, one.python) &&
+    const bool fits = one.complete && !one.torch.empty() &&
+                      version_fits(choice.python, one.python) &&
                       version_fits(choice.torch, one.torch) && version_fits(choice.cuda, one.cuda);
     if (fits && (best == nullptr || made(one) > made(*best))) best = &one;
   }
   if (best == nullptr) return std::nullopt;
-  return FoundPython{probe_python(environment_python(best->path)), fmt::format("environment {}", best->name)};
+  return FoundPython{probe_python(environment_python(best->path)),
+                     fmt::format("environment {}", best->name)};
 }
 
 }  // namespace sagebuild

@@ -20,10 +20,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The user's own settings of uv and pip (index, proxy, certificates) count; what ties them to another Python does not.
+// The user's own settings of uv and pip (index, proxy, certificates) count; what ties them to
+// another Python does not.
 Environment installer_environment() {
   Environment env = current_environment();
-  for (const char* name : {"VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_USER"}) {
+  for (const char* name :
+       {"VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_USER"}) {
     env.erase(name);
   }
   env["NO_COLOR"] = "1";
@@ -41,7 +43,8 @@ Command installer_command(std::vector<std::string> argv, const fs::path& log) {
 }
 
 bool says_any(std::string_view text, const auto& words) {
-  return std::ranges::any_of(words, [&](std::string_view word) { return text.find(word) != std::string_view::npos; });
+  return std::ranges::any_of(
+      words, [&](std::string_view word) { return text.find(word) != std::string_view::npos; });
 }
 
 // uv and pip exit with 1 or 2 whatever happened; only their words tell what.
@@ -58,20 +61,24 @@ Error install_error(const std::string& what, const ProcessResult& result, const 
                                    "Max retries",
                                    "ProxyError",
                                    "Failed to download"};
-  constexpr std::array kNoMatch = {"No solution found", "No matching distribution", "was not found in the package"};
+  constexpr std::array kNoMatch = {"No solution found", "No matching distribution",
+                                   "was not found in the package"};
   const std::string text = result.output + result.diagnostics;
   const auto causes = last_lines(redacted(text), 6);
   const std::string message = fmt::format("cannot install {}", what);
   if (text.find("No space left") != std::string::npos) {
-    return {ErrorKind::failed, message, causes, "free some disk, or set SAGEBUILD_CACHE_DIR to a larger one", log};
+    return {ErrorKind::failed, message, causes,
+            "free some disk, or set SAGEBUILD_CACHE_DIR to a larger one", log};
   }
   if (says_any(text, kNoMatch)) {
     return {ErrorKind::environment, message, causes,
-            "the package index has no such version for this Python: choose another, or another index with --index-url",
+            "the package index has no such version for this Python: choose another, or another "
+            "index with --index-url",
             log};
   }
   if (says_any(text, kNetwork)) {
-    return {ErrorKind::network, message, causes, "check the network and the proxy settings (HTTPS_PROXY)", log};
+    return {ErrorKind::network, message, causes,
+            "check the network and the proxy settings (HTTPS_PROXY)", log};
   }
   return {ErrorKind::environment, message, causes, "read the log", log};
 }
@@ -87,24 +94,29 @@ std::vector<std::string> pip_install(const PackageJob& job) {
   Command check;
   check.argv = {pip[0], "-m", "pip", "--version"};
   if (!run(check).ok()) {
-    throw Error(ErrorKind::environment, fmt::format("neither uv nor pip is there to install {}", job.what), {},
+    throw Error(ErrorKind::environment,
+                fmt::format("neither uv nor pip is there to install {}", job.what), {},
                 fmt::format("{0} -m ensurepip, or install uv", pip[0]));
   }
-  std::vector<std::string> argv = {
-      pip[0], "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"};
+  std::vector<std::string> argv = {pip[0],           "-m",         "pip",
+                                   "install",        "--no-input", "--disable-pip-version-check",
+                                   "--progress-bar", "off"};
   if (job.offline) argv.emplace_back("--no-index");
   return argv;
 }
 
-Error no_venv(const std::string& version, std::vector<std::string> causes, const fs::path& log = {}) {
+Error no_venv(const std::string& version, std::vector<std::string> causes,
+              const fs::path& log = {}) {
   const std::string wanted = version.empty() ? "3" : version;
-  return {ErrorKind::environment, fmt::format("cannot make a virtual environment with Python {}", wanted),
+  return {ErrorKind::environment,
+          fmt::format("cannot make a virtual environment with Python {}", wanted),
           std::move(causes), install_python(this_system(), version), log.string()};
 }
 
 // A Python of that version on PATH, for venv.
 fs::path python_on_path(const std::string& version) {
-  for (const std::string& name : {"python" + version, std::string("python3"), std::string("python")}) {
+  for (const std::string& name :
+       {"python" + version, std::string("python3"), std::string("python")}) {
     const auto found = find_program(name);
     if (found && version_fits(version, probe_python(*found).version)) return *found;
   }
@@ -115,10 +127,11 @@ fs::path python_on_path(const std::string& version) {
 
 }  // namespace
 
-// The one on PATH, else the one that cmake/install-uv.sh fetched. A name is not enough: version managers put shims on
-// PATH that fail.
+// The one on PATH, else the one that cmake/install-uv.sh fetched. A name is not enough: version
+// managers put shims on PATH that fail.
 std::optional<fs::path> working_uv() {
-  for (const auto& uv : {find_program("uv"), find_program("uv", (cache_folder() / "tools" / "bin").string())}) {
+  for (const auto& uv :
+       {find_program("uv"), find_program("uv", (cache_folder() / "tools" / "bin").string())}) {
     if (uv && run({{uv->string(), "--version"}}).ok()) return uv;
   }
   return std::nullopt;
@@ -129,7 +142,8 @@ std::vector<std::string> last_lines(std::string_view text, std::size_t count) {
   for (const std::string_view line : lines_of(text)) {
     if (!trimmed(line).empty()) kept.emplace_back(trimmed(line));
   }
-  if (kept.size() > count) kept.erase(kept.begin(), kept.end() - static_cast<std::ptrdiff_t>(count));
+  if (kept.size() > count)
+    kept.erase(kept.begin(), kept.end() - static_cast<std::ptrdiff_t>(count));
   return kept;
 }
 
@@ -153,10 +167,12 @@ void require_venv_maker(const std::string& version) {
   throw no_venv(version, {fmt::format("'{}' has no module venv or ensurepip", python.string())});
 }
 
-void make_venv(const fs::path& folder, const std::string& version, bool offline, const fs::path& log) {
+void make_venv(const fs::path& folder, const std::string& version, bool offline,
+               const fs::path& log) {
   std::vector<std::string> argv;
   if (const auto uv = working_uv()) {
-    argv = {uv->string(), "venv", folder.string(), "--python", version.empty() ? "python3" : version};
+    argv = {uv->string(), "venv", folder.string(), "--python",
+            version.empty() ? "python3" : version};
     if (offline) argv.emplace_back("--offline");
   } else {
     argv = {python_on_path(version).string(), "-m", "venv", folder.string()};

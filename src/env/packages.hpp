@@ -12,9 +12,10 @@
 namespace sagebuild {
 
 struct PackageJob {
-  std::string what;                       // "torch 2.11.0": for messages
-  std::filesystem::path python;           // whose environment, or who runs the installer
-  std::filesystem::path target;           // a plain folder instead of the environment; may be empty
+  std::string what;              // "torch 2.11.0": for messages
+  std::filesystem::path python;  // whose environment, or who runs the installer
+  // A plain folder instead of the environment; may be empty
+  std::filesystem::path target;
   std::vector<std::string> requirements;  // "torch==2.11.0"
   std::string index_url;                  // empty: as the user's uv or pip is set up
   bool dependencies = true;
@@ -25,13 +26,14 @@ struct PackageJob {
 // uv, if it is there and works.
 std::optional<std::filesystem::path> working_uv();
 
-// Throws Error{environment} if the index lacks a package or there is no installer, Error{network}, Error{failed}; each
-// names the log.
+// Throws Error{environment} if the index lacks a package or there is no installer, Error{network},
+// Error{failed}; each names the log.
 void install_packages(const PackageJob& job);
 
 // Throws Error{environment} if make_venv could not make one with this Python; fetches nothing.
 void require_venv_maker(const std::string& version);
-// A fresh virtual environment in `folder`, which must not exist. `version` may be empty: that of python3 on PATH.
+// A fresh virtual environment in `folder`, which must not exist. `version` may be empty: that of
+// python3 on PATH.
 void make_venv(const std::filesystem::path& folder, const std::string& version, bool offline,
                const std::filesystem::path& log);
 

@@ -20,9 +20,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Prints one line of JSON. Not `python -I`: that hides the user's own site-packages, which setup.py will see; the
-// current folder, which `-c` puts first, is taken out instead. torch's own CMake file says which C++ ABI it was built
-// with.
+// Prints one line of JSON. Not `python -I`: that hides the user's own site-packages, which setup.py
+// will see; the current folder, which `-c` puts first, is taken out instead. torch's own CMake file
+// says which C++ ABI it was built with.
 constexpr const char* kProbeScript = R"py(
 import sys
 sys.path[:] = [p for p in sys.path if p]
@@ -73,13 +73,15 @@ print(json.dumps({
 )py";
 
 constexpr const char* kAbiScript =
-    "import sys; sys.path[:] = [p for p in sys.path if p]; import torch; print(int(torch._C._GLIBCXX_USE_CXX11_ABI))";
+    "import sys; sys.path[:] = [p for p in sys.path if p]; import torch; "
+    "print(int(torch._C._GLIBCXX_USE_CXX11_ABI))";
 constexpr auto kProbeLimit = std::chrono::seconds(60);  // a cold network home takes its time
 
 fs::path resolve_interpreter(const fs::path& given) {
   if (is_folder(given)) {
     if (path_exists(environment_python(given))) return environment_python(given);
-    throw Error(ErrorKind::environment, fmt::format("'{}' is a folder without bin/python", given.string()), {},
+    throw Error(ErrorKind::environment,
+                fmt::format("'{}' is a folder without bin/python", given.string()), {},
                 "give --python an interpreter or the folder of a virtual environment");
   }
   if (given.string().find('/') != std::string::npos) {
@@ -87,8 +89,9 @@ fs::path resolve_interpreter(const fs::path& given) {
   } else if (const auto found = find_program(given.string())) {
     return *found;
   }
-  throw Error(ErrorKind::environment, fmt::format("there is no Python at '{}'", given.string()), {},
-              "give --python the path of an interpreter, such as .venv/bin/python, or leave it out");
+  throw Error(
+      ErrorKind::environment, fmt::format("there is no Python at '{}'", given.string()), {},
+      "give --python the path of an interpreter, such as .venv/bin/python, or leave it out");
 }
 
 ProcessResult run_python(const fs::path& python, const char* script) {
@@ -102,7 +105,8 @@ ProcessResult run_python(const fs::path& python, const char* script) {
 bool imported_abi(const fs::path& python, const std::string& torch) {
   const ProcessResult result = run_python(python, kAbiScript);
   if (result.ok()) return trimmed(result.output) == "1";
-  throw Error(ErrorKind::environment, fmt::format("torch {} in '{}' cannot be imported", torch, python.string()),
+  throw Error(ErrorKind::environment,
+              fmt::format("torch {} in '{}' cannot be imported", torch, python.string()),
               last_lines(result.diagnostics, 3), "reinstall torch in that environment");
 }
 
@@ -124,7 +128,8 @@ TorchInfo torch_from(const nlohmann::json& said, const fs::path& python) {
 PythonEnv python_from(const nlohmann::json& said, const fs::path& asked) {
   if (said.at("implementation") != "cpython") {
     throw Error(ErrorKind::environment,
-                fmt::format("'{}' is {}, not CPython", asked.string(), said.at("implementation").get<std::string>()),
+                fmt::format("'{}' is {}, not CPython", asked.string(),
+                            said.at("implementation").get<std::string>()),
                 {}, "give --python a CPython interpreter: torch has no wheels for others");
   }
   PythonEnv python;
@@ -151,15 +156,19 @@ PythonEnv probe_python(const fs::path& executable) {
   const ProcessResult result = run_python(path, kProbeScript);
   if (!result.ok()) {
     throw Error(ErrorKind::environment,
-                fmt::format("'{}' does not work as a Python interpreter: {}", path.string(), result.status_text()),
-                last_lines(result.diagnostics, 3), "give --python the path of a working interpreter");
+                fmt::format("'{}' does not work as a Python interpreter: {}", path.string(),
+                            result.status_text()),
+                last_lines(result.diagnostics, 3),
+                "give --python the path of a working interpreter");
   }
   // A sitecustomize of the user may print first, so ours is the last line.
   const auto lines = lines_of(result.output);
   try {
-    return python_from(nlohmann::json::parse(lines.empty() ? std::string_view() : lines.back()), path);
+    return python_from(nlohmann::json::parse(lines.empty() ? std::string_view() : lines.back()),
+                       path);
   } catch (const nlohmann::json::exception&) {
-    throw Error(ErrorKind::environment, fmt::format("'{}' does not answer as a Python interpreter", path.string()),
+    throw Error(ErrorKind::environment,
+                fmt::format("'{}' does not answer as a Python interpreter", path.string()),
                 last_lines(result.output, 3), "give --python the path of a working interpreter");
   }
 }
@@ -177,23 +186,28 @@ std::vector<MissingPart> missing_for_build(const PythonEnv& python, const System
                        install_python_headers(system, version.major_minor())});
   }
   if (!python.torch) {
-    missing.push_back(
-        {PythonPart::torch, fmt::format("torch is not installed in '{}'", where),
-         fmt::format("{}torch=={}", pip, kDefaultTorch)});
+    missing.push_back({PythonPart::torch, fmt::format("torch is not installed in '{}'", where),
+                       fmt::format("{}torch=={}", pip, kDefaultTorch)});
   } else if (python.torch->cuda.empty()) {
-    // Not the same version again: an older one may be built with a CUDA whose compiler nobody packages.
-    missing.push_back({PythonPart::torch,
-                       fmt::format("torch {} in '{}' is built without CUDA", python.torch->version, where),
-                       fmt::format("{}--force-reinstall torch=={}", pip, kDefaultTorch)});
+    // Not the same version again: an older one may be built with a CUDA whose compiler nobody
+    // packages.
+    missing.push_back(
+        {PythonPart::torch,
+         fmt::format("torch {} in '{}' is built without CUDA", python.torch->version, where),
+         fmt::format("{}--force-reinstall torch=={}", pip, kDefaultTorch)});
   }
   if (python.setuptools.empty()) {
-    missing.push_back({PythonPart::setuptools, fmt::format("setuptools is not installed in '{}'", where),
+    missing.push_back({PythonPart::setuptools,
+                       fmt::format("setuptools is not installed in '{}'", where),
                        pip + "'setuptools<82'"});
   }
-  // setuptools 70.1 took bdist_wheel over from wheel; before that setup.py bdist_wheel needs the package.
-  const bool has_bdist_wheel = parse_version(python.setuptools).value_or(Version()) >= Version{70, 1};
+  // setuptools 70.1 took bdist_wheel over from wheel; before that setup.py bdist_wheel needs the
+  // package.
+  const bool has_bdist_wheel =
+      parse_version(python.setuptools).value_or(Version()) >= Version{70, 1};
   if (python.wheel.empty() && !has_bdist_wheel) {
-    missing.push_back({PythonPart::wheel, fmt::format("wheel is not installed in '{}'", where), pip + "wheel"});
+    missing.push_back(
+        {PythonPart::wheel, fmt::format("wheel is not installed in '{}'", where), pip + "wheel"});
   }
   return missing;
 }
@@ -206,11 +220,13 @@ void require_python_can_build(const PythonEnv& python) {
     causes.push_back(part.what);
     fixes.push_back(part.fix);
   }
-  const std::string hint = fmt::format("{}, or leave --python out and deactivate: sagebuild then makes an environment",
-                                       fmt::join(fixes, " && "));
+  const std::string hint =
+      fmt::format("{}, or leave --python out and deactivate: sagebuild then makes an environment",
+                  fmt::join(fixes, " && "));
   if (missing.size() == 1) throw Error(ErrorKind::environment, causes.front(), {}, hint);
-  throw Error(ErrorKind::environment, fmt::format("'{}' cannot build CUDA extensions", python.executable.string()),
-              causes, hint);
+  throw Error(ErrorKind::environment,
+              fmt::format("'{}' cannot build CUDA extensions", python.executable.string()), causes,
+              hint);
 }
 
 std::optional<FoundPython> existing_python(const PythonChoice& choice, Reporter& report) {
@@ -219,7 +235,8 @@ std::optional<FoundPython> existing_python(const PythonChoice& choice, Reporter&
     const std::string misfit = misfit_of(choice, found.python);
     if (misfit.empty()) return found;
     const std::string index = index_option_for(request_for(choice));
-    throw Error(ErrorKind::environment, fmt::format("'{}' {}", found.python.executable.string(), misfit), {},
+    throw Error(ErrorKind::environment,
+                fmt::format("'{}' {}", found.python.executable.string(), misfit), {},
                 fmt::format("leave --python out{} and sagebuild makes an environment that fits",
                             index.empty() ? "" : ", give " + index));
   }
@@ -260,7 +277,8 @@ ForeseenPython foresee_python(const PythonChoice& choice) {
 
 PythonEnv find_python(const PythonChoice& choice, Reporter& report) {
   if (auto found = existing_python(choice, report)) {
-    report.detail(fmt::format("Python {} from {}", found->python.executable.string(), found->origin));
+    report.detail(
+        fmt::format("Python {} from {}", found->python.executable.string(), found->origin));
     require_python_can_build(found->python);
     return found->python;
   }

@@ -1,4 +1,5 @@
 #include "sagebuild/env/stubs.hpp"
+
 #include "sagebuild/sys/paths.hpp"
 
 namespace sagebuild {

@@ -29,7 +29,8 @@ struct PackageNames {
   std::string_view headers;
 };
 constexpr std::array kNames = {
-    PackageNames{"apt-get", "apt-get install", "g++", "python3 python3-venv python3-dev", "python3-dev"},
+    PackageNames{"apt-get", "apt-get install", "g++", "python3 python3-venv python3-dev",
+                 "python3-dev"},
     PackageNames{"dnf", "dnf install", "gcc-c++", "python3 python3-devel", "python3-devel"},
     PackageNames{"zypper", "zypper install", "gcc-c++", "python3 python3-devel", "python3-devel"},
     PackageNames{"pacman", "pacman -S", "gcc", "python", "python"},
@@ -56,7 +57,9 @@ std::string release_of(std::string_view os_release) {
   std::string id;
   std::string version;
   for (std::string_view line : lines_of(os_release)) {
-    std::string* const wanted = take_prefix(line, "ID=") ? &id : take_prefix(line, "VERSION_ID=") ? &version : nullptr;
+    std::string* const wanted = take_prefix(line, "ID=")           ? &id
+                                : take_prefix(line, "VERSION_ID=") ? &version
+                                                                   : nullptr;
     if (wanted != nullptr) *wanted = replaced(replaced(std::string(line), "\"", ""), ".", "");
   }
   return id.empty() || version.empty() ? "" : id + version;
@@ -82,7 +85,8 @@ bool is_systems_own(const System& system, const std::string& version) {
 System this_system() {
   System system;
   for (const PackageNames& names : kNames) {
-    if (system.manager.empty() && find_program(std::string(names.manager))) system.manager = names.manager;
+    if (system.manager.empty() && find_program(std::string(names.manager)))
+      system.manager = names.manager;
   }
   system.release = release_of(read_file_if_exists("/etc/os-release").value_or(""));
   system.python = python_of(system.release);
@@ -123,13 +127,16 @@ std::string install_into(const System& system, const std::string& python, bool h
 std::string install_cuda(const System& system, const Version& cuda) {
   const std::string package = "cuda-toolkit-" + replaced(cuda.major_minor(), ".", "-");
   if (system.manager != "apt-get" || system.release.empty()) {
-    return fmt::format("install the CUDA toolkit {} from https://developer.nvidia.com/cuda-toolkit-archive",
-                       cuda.major_minor());
+    return fmt::format(
+        "install the CUDA toolkit {} from https://developer.nvidia.com/cuda-toolkit-archive",
+        cuda.major_minor());
   }
   // NVIDIA calls the two architectures that CUDA servers have so.
   const std::string machine = machine_architecture() == "aarch64" ? "sbsa" : "x86_64";
   return fmt::format(
-      "curl -O https://developer.download.nvidia.com/compute/cuda/repos/{}/{}/cuda-keyring_1.1-1_all.deb && "
+      "curl -O "
+      "https://developer.download.nvidia.com/compute/cuda/repos/{}/{}/cuda-keyring_1.1-1_all.deb "
+      "&& "
       "dpkg -i cuda-keyring_1.1-1_all.deb && apt-get update && apt-get install {}",
       system.release, machine, package);
 }

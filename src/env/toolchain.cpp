@@ -28,12 +28,15 @@ std::string torch_name(const PythonEnv& python) {
 std::string install_toolkit_hint(const Version& cuda) {
   const System system = this_system();
   if (glibc_fit(system.glibc, cuda) == GlibcFit::clashes) {
-    return fmt::format("use a torch built with CUDA 13, such as --torch {}: CUDA {}'s headers do not compile with the "
-                       "glibc {} of this system",
-                       kDefaultTorch, cuda.major_minor(), system.glibc.text());
+    return fmt::format(
+        "use a torch built with CUDA 13, such as --torch {}: CUDA {}'s headers do not compile with "
+        "the "
+        "glibc {} of this system",
+        kDefaultTorch, cuda.major_minor(), system.glibc.text());
   }
   return fmt::format(
-      "{}; then name it with --cuda-home /usr/local/cuda-{}, or use a torch built with CUDA 13, such as --torch {}",
+      "{}; then name it with --cuda-home /usr/local/cuda-{}, or use a torch built with CUDA 13, "
+      "such as --torch {}",
       install_cuda(system, cuda), cuda.major_minor(), kDefaultTorch);
 }
 
@@ -46,12 +49,13 @@ const ToolkitPackages& packages_for(const ToolchainChoice& choice, const PythonE
   const ToolkitPackages* packages = toolkit_for(wanted);
   if (packages == nullptr) {
     throw Error(ErrorKind::environment,
-                fmt::format("{} needs a CUDA {} toolkit, and none was found", torch_name(python), wanted.major()),
+                fmt::format("{} needs a CUDA {} toolkit, and none was found", torch_name(python),
+                            wanted.major()),
                 passed_over, install_toolkit_hint(wanted));
   }
   if (!choice.create) {
-    throw Error(ErrorKind::environment, fmt::format("no CUDA {} toolkit was found", wanted.major()), passed_over,
-                "sagebuild build fetches one from PyPI, about 100 MB");
+    throw Error(ErrorKind::environment, fmt::format("no CUDA {} toolkit was found", wanted.major()),
+                passed_over, "sagebuild build fetches one from PyPI, about 100 MB");
   }
   return *packages;
 }
@@ -63,15 +67,16 @@ FoundToolkit made_toolkit(const ToolchainChoice& choice, const PythonEnv& python
   return {home, probe_toolkit(home), "PyPI packages"};
 }
 
-// torch's ATen/cuda/CUDAContext.h includes these; a compiler-only toolkit lacks them, torch's own packages may have
-// them.
+// torch's ATen/cuda/CUDAContext.h includes these; a compiler-only toolkit lacks them, torch's own
+// packages may have them.
 std::vector<fs::path> math_headers(const fs::path& cuda_home, const PythonEnv& python) {
   std::vector<fs::path> folders;
   if (!python.torch) return folders;
   const fs::path packages = python.torch->root.parent_path() / "nvidia";
   for (const char* header : {"cublas_v2.h", "cusparse.h", "cusolverDn.h"}) {
     if (is_there(cuda_home / "include" / header)) continue;
-    for (const fs::path& package : entries_if_readable(packages)) {  // nvidia/cu13, or nvidia/cublas ... of CUDA 12
+    // nvidia/cu13, or nvidia/cublas ... of CUDA 12
+    for (const fs::path& package : entries_if_readable(packages)) {
       const fs::path include = package / "include";
       if (!is_there(include / header)) continue;
       if (std::ranges::find(folders, include) == folders.end()) folders.push_back(include);
@@ -118,11 +123,12 @@ Toolchain find_toolchain(const ToolchainChoice& choice, const PythonEnv& python,
   toolchain.stubs = toolkit_stubs(found->home);
 
   report.detail(fmt::format("CUDA {} at '{}' ({}), host compiler '{}' {}", toolchain.nvcc_build,
-                            toolchain.cuda_home.string(), toolchain.origin, toolchain.host_compiler.string(),
-                            toolchain.host_version.text()));
+                            toolchain.cuda_home.string(), toolchain.origin,
+                            toolchain.host_compiler.string(), toolchain.host_version.text()));
   if (python.torch && toolchain.cuda.minor() != python.torch->cuda.minor()) {
-    report.note(fmt::format("{} is built with CUDA {}, nvcc is {}: the same major, so it fits", torch_name(python),
-                            python.torch->cuda.major_minor(), toolchain.cuda.major_minor()));
+    report.note(fmt::format("{} is built with CUDA {}, nvcc is {}: the same major, so it fits",
+                            torch_name(python), python.torch->cuda.major_minor(),
+                            toolchain.cuda.major_minor()));
   }
   return toolchain;
 }
@@ -162,8 +168,10 @@ std::string why_not_built(Arch arch, const Version& cuda) {
   if (cuda.empty()) return "";
   const Version first = first_cuda(arch);
   const auto removed = removed_in_cuda(arch);
-  if (first > cuda) return fmt::format("{} needs CUDA {} or newer", dotted(arch), first.major_minor());
-  if (removed && cuda >= *removed) return fmt::format("{} went away in CUDA {}", dotted(arch), removed->major_minor());
+  if (first > cuda)
+    return fmt::format("{} needs CUDA {} or newer", dotted(arch), first.major_minor());
+  if (removed && cuda >= *removed)
+    return fmt::format("{} went away in CUDA {}", dotted(arch), removed->major_minor());
   return "";
 }
 
@@ -176,12 +184,15 @@ void require_cuda_for(const ArchList& archs, const Toolchain& toolchain) {
     names.push_back(dotted(request.arch));
   }
   if (unserved.empty()) return;
-  throw Error(ErrorKind::environment,
-              fmt::format("nvcc {} {} cannot build for {}", toolchain.cuda.major_minor(),
-                          toolchain.cuda_home.empty() ? "of " + toolchain.origin
-                                                      : fmt::format("at '{}'", toolchain.cuda_home.string()),
-                          join(names, ", ")),
-              unserved, "name a CUDA toolkit that can (--cuda-home), or leave those architectures out of --arch");
+  throw Error(
+      ErrorKind::environment,
+      fmt::format("nvcc {} {} cannot build for {}", toolchain.cuda.major_minor(),
+                  toolchain.cuda_home.empty()
+                      ? "of " + toolchain.origin
+                      : fmt::format("at '{}'", toolchain.cuda_home.string()),
+                  join(names, ", ")),
+      unserved,
+      "name a CUDA toolkit that can (--cuda-home), or leave those architectures out of --arch");
 }
 
 }  // namespace sagebuild

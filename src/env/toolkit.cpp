@@ -23,7 +23,8 @@ struct Candidate {
   std::string origin;
 };
 
-// torch links with -lcudart and looks in lib64, then lib. NVIDIA's wheels hold libcudart.so.13 without that name.
+// torch links with -lcudart and looks in lib64, then lib. NVIDIA's wheels hold libcudart.so.13
+// without that name.
 constexpr const char* kNoCudart = "has no libcudart.so to link with";
 
 bool has_cudart(const fs::path& home) {
@@ -41,7 +42,8 @@ std::string misfit_hint(const Candidate& candidate, const ToolkitProbe& probe) {
 std::vector<Candidate> in_usr_local() {
   std::vector<std::pair<Version, Candidate>> found;
   for (const fs::path& path : entries_if_readable("/usr/local")) {
-    if (path.filename().string().starts_with("cuda")) found.push_back({probe_toolkit(path).cuda, {path, path.string()}});
+    if (path.filename().string().starts_with("cuda"))
+      found.push_back({probe_toolkit(path).cuda, {path, path.string()}});
   }
   std::ranges::sort(found, [](const auto& a, const auto& b) {
     return a.first != b.first ? a.first > b.first : a.second.home < b.second.home;
@@ -65,7 +67,8 @@ std::vector<Candidate> candidates(const ToolchainChoice& choice, const PythonEnv
   found.insert(found.end(), local.begin(), local.end());
   const Version needed = needed_cuda(choice, python);
   if (python.torch) {
-    const fs::path own = python.torch->root.parent_path() / "nvidia" / fmt::format("cu{}", needed.major());
+    const fs::path own =
+        python.torch->root.parent_path() / "nvidia" / fmt::format("cu{}", needed.major());
     if (is_there(own / "bin" / "nvcc")) found.push_back({own, "torch's own packages"});
   }
   if (const auto* packages = toolkit_for(choice.cuda.empty() ? needed : choice.cuda)) {
@@ -76,7 +79,8 @@ std::vector<Candidate> candidates(const ToolchainChoice& choice, const PythonEnv
 }
 
 // Why a toolkit does not do, or nothing.
-std::string misfit_of_toolkit(const ToolkitProbe& probe, const ToolchainChoice& choice, const PythonEnv& python) {
+std::string misfit_of_toolkit(const ToolkitProbe& probe, const ToolchainChoice& choice,
+                              const PythonEnv& python) {
   if (!probe.problem.empty()) return probe.problem;
   const Version needed = needed_cuda(choice, python);
   if (!needed.empty() && probe.cuda.major() != needed.major()) {
@@ -84,7 +88,8 @@ std::string misfit_of_toolkit(const ToolkitProbe& probe, const ToolchainChoice& 
                        python.torch ? "torch " + python.torch->version : "--cuda", needed.major());
   }
   if (!choice.cuda.empty() && probe.cuda.major_minor() != choice.cuda.major_minor()) {
-    return fmt::format("has CUDA {}, and {} is asked for", probe.cuda.major_minor(), choice.cuda.major_minor());
+    return fmt::format("has CUDA {}, and {} is asked for", probe.cuda.major_minor(),
+                       choice.cuda.major_minor());
   }
   return "";
 }
@@ -104,7 +109,8 @@ std::string cxx_of(const std::string& cc) {
 // "ccache g++-12" is g++-12: sagebuild has its own cache, and a launcher has no version.
 std::string without_launcher(const std::string& command) {
   auto words = shell_words(command);
-  while (words.size() > 1 && (words[0] == "ccache" || words[0] == "sccache" || words[0] == "distcc")) {
+  while (words.size() > 1 &&
+         (words[0] == "ccache" || words[0] == "sccache" || words[0] == "distcc")) {
     words.erase(words.begin());
   }
   return words.empty() ? "" : words.front();
@@ -157,10 +163,12 @@ ToolkitProbe probe_toolkit(const fs::path& cuda_home) {
   const ProcessResult result = run(command);
   // "Cuda compilation tools, release 13.0, V13.0.88"
   const auto at = result.output.find(", V");
-  const auto version =
-      at == std::string::npos ? std::nullopt : parse_version(std::string_view(result.output).substr(at + 3));
+  const auto version = at == std::string::npos
+                           ? std::nullopt
+                           : parse_version(std::string_view(result.output).substr(at + 3));
   if (!result.ok() || !version) {
-    probe.problem = fmt::format("has an nvcc that does not answer --version ({})", result.status_text());
+    probe.problem =
+        fmt::format("has an nvcc that does not answer --version ({})", result.status_text());
     return probe;
   }
   probe.cuda = Version{version->major(), version->minor()};
@@ -169,7 +177,8 @@ ToolkitProbe probe_toolkit(const fs::path& cuda_home) {
   return probe;
 }
 
-std::optional<FoundToolkit> existing_toolkit(const ToolchainChoice& choice, const PythonEnv& python, Reporter& report,
+std::optional<FoundToolkit> existing_toolkit(const ToolchainChoice& choice, const PythonEnv& python,
+                                             Reporter& report,
                                              std::vector<std::string>& passed_over) {
   std::vector<fs::path> seen;
   for (const Candidate& candidate : candidates(choice, python)) {
@@ -180,10 +189,12 @@ std::optional<FoundToolkit> existing_toolkit(const ToolchainChoice& choice, cons
     const std::string misfit = misfit_of_toolkit(probe, choice, python);
     if (misfit.empty()) return FoundToolkit{candidate.home, probe, candidate.origin};
     if (choice.cuda_home) {
-      throw Error(ErrorKind::environment, fmt::format("the CUDA toolkit '{}' {}", candidate.home.string(), misfit), {},
+      throw Error(ErrorKind::environment,
+                  fmt::format("the CUDA toolkit '{}' {}", candidate.home.string(), misfit), {},
                   misfit_hint(candidate, probe));
     }
-    passed_over.push_back(fmt::format("'{}' ({}) {}", candidate.home.string(), candidate.origin, misfit));
+    passed_over.push_back(
+        fmt::format("'{}' ({}) {}", candidate.home.string(), candidate.origin, misfit));
     report.note("passing over the CUDA toolkit " + passed_over.back());
   }
   return std::nullopt;
@@ -194,18 +205,22 @@ HostCompiler probe_host_compiler(const fs::path& path) {
   command.argv = {path.string(), "-dM", "-E", "-x", "c++", "-"};
   const ProcessResult result = run(command);
   if (!result.ok()) {
-    throw Error(ErrorKind::environment, fmt::format("'{}' does not work as a C++ compiler", path.string()),
-                last_lines(result.diagnostics, 3), install_compiler(this_system()) + ", or set CXX");
+    throw Error(
+        ErrorKind::environment, fmt::format("'{}' does not work as a C++ compiler", path.string()),
+        last_lines(result.diagnostics, 3), install_compiler(this_system()) + ", or set CXX");
   }
   const auto macro = [&](std::string_view name) {
     for (const std::string_view line : lines_of(result.output)) {
       const auto words = split(line, " ");
-      if (words.size() == 3 && words[1] == name) return static_cast<int>(to_integer(words[2]).value_or(0));
+      if (words.size() == 3 && words[1] == name)
+        return static_cast<int>(to_integer(words[2]).value_or(0));
     }
     return -1;
   };
   if (macro("__clang_major__") >= 0) {
-    return {path, {macro("__clang_major__"), macro("__clang_minor__"), macro("__clang_patchlevel__")}, true};
+    return {path,
+            {macro("__clang_major__"), macro("__clang_minor__"), macro("__clang_patchlevel__")},
+            true};
   }
   return {path, {macro("__GNUC__"), macro("__GNUC_MINOR__"), macro("__GNUC_PATCHLEVEL__")}, false};
 }
@@ -215,7 +230,8 @@ HostCompiler find_host_compiler(const fs::path& cuda_home, Reporter& report) {
   const auto path = find_program(named.command);
   if (!path) {
     const std::string who = named.origin.empty() ? "" : fmt::format(" ({})", named.origin);
-    throw Error(ErrorKind::environment, fmt::format("there is no C++ compiler '{}'{}", named.command, who), {},
+    throw Error(ErrorKind::environment,
+                fmt::format("there is no C++ compiler '{}'{}", named.command, who), {},
                 install_compiler(this_system()));
   }
   const HostCompiler compiler = probe_host_compiler(*path);
@@ -223,21 +239,23 @@ HostCompiler find_host_compiler(const fs::path& cuda_home, Reporter& report) {
 
   const int newest = newest_host_major(cuda_home, compiler.clang);
   if (named.origin.empty()) {
-    for (int major = newest; major >= 9; --major) {  // nothing older does C++17 well enough for torch
+    // Nothing older does C++17 well enough for torch
+    for (int major = newest; major >= 9; --major) {
       const auto older = find_program(fmt::format("g++-{}", major));
       if (!older) continue;
-      report.note(fmt::format("using '{}': '{}' is too new for this nvcc", older->string(), path->string()));
+      report.note(fmt::format("using '{}': '{}' is too new for this nvcc", older->string(),
+                              path->string()));
       return probe_host_compiler(*older);
     }
   }
   const char* kind = compiler.clang ? "clang" : "g++";
-  throw Error(
-      ErrorKind::environment,
-      fmt::format("'{}' is {} {}, and the nvcc of '{}' takes {} at most", path->string(), kind, compiler.version.text(),
-                  cuda_home.string(), newest),
-      {},
-      compiler.clang ? fmt::format("apt-get install clang-{0} && export CXX=clang++-{0}", newest)
-                     : install_compiler(this_system(), newest));
+  throw Error(ErrorKind::environment,
+              fmt::format("'{}' is {} {}, and the nvcc of '{}' takes {} at most", path->string(),
+                          kind, compiler.version.text(), cuda_home.string(), newest),
+              {},
+              compiler.clang
+                  ? fmt::format("apt-get install clang-{0} && export CXX=clang++-{0}", newest)
+                  : install_compiler(this_system(), newest));
 }
 
 }  // namespace sagebuild

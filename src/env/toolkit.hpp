@@ -16,9 +16,10 @@ struct FoundToolkit {
   std::string origin;
 };
 
-// Looks, makes nothing. Throws Error{environment} only for a --cuda-home that does not do. What was passed over, and
-// why, goes to the reporter and to `passed_over`.
-std::optional<FoundToolkit> existing_toolkit(const ToolchainChoice& choice, const PythonEnv& python, Reporter& report,
+// Looks, makes nothing. Throws Error{environment} only for a --cuda-home that does not do. What was
+// passed over, and why, goes to the reporter and to `passed_over`.
+std::optional<FoundToolkit> existing_toolkit(const ToolchainChoice& choice, const PythonEnv& python,
+                                             Reporter& report,
                                              std::vector<std::string>& passed_over);
 // What would be made of PyPI packages where none is there: its CUDA, empty where torch's is not
 // known. Throws Error{environment} if there are no such packages.

@@ -36,7 +36,8 @@ void link_if_missing(const fs::path& link, const fs::path& to) {
 
 std::vector<std::string> ToolkitPackages::requirements() const {
   return {fmt::format("nvidia-cuda-nvcc=={}", compiler), fmt::format("nvidia-nvvm=={}", compiler),
-          fmt::format("nvidia-cuda-crt=={}", compiler), fmt::format("nvidia-cuda-runtime=={}", runtime),
+          fmt::format("nvidia-cuda-crt=={}", compiler),
+          fmt::format("nvidia-cuda-runtime=={}", runtime),
           fmt::format("nvidia-cuda-cccl=={}", cccl)};
 }
 
@@ -56,10 +57,12 @@ const ToolkitPackages* toolkit_for(const Version& cuda) {
 }
 
 fs::path toolkit_folder(std::string_view release) {
-  return cache_folder() / "toolkits" / release / "nvidia" / fmt::format("cu{}", release.substr(0, release.find('.')));
+  return cache_folder() / "toolkits" / release / "nvidia" /
+         fmt::format("cu{}", release.substr(0, release.find('.')));
 }
 
-fs::path make_toolkit(const ToolkitPackages& packages, const PythonEnv& python, bool offline, Reporter& report) {
+fs::path make_toolkit(const ToolkitPackages& packages, const PythonEnv& python, bool offline,
+                      Reporter& report) {
   const fs::path home = toolkit_folder(packages.release);
   const fs::path toolkits = cache_folder() / "toolkits";
   const fs::path final_folder = toolkits / packages.release;
@@ -69,7 +72,8 @@ fs::path make_toolkit(const ToolkitPackages& packages, const PythonEnv& python, 
   });
   if (path_exists(home)) return home;
 
-  report.stage(fmt::format("fetching a CUDA {} toolkit from PyPI (about 100 MB)", packages.release));
+  report.stage(
+      fmt::format("fetching a CUDA {} toolkit from PyPI (about 100 MB)", packages.release));
   const TempDir work("." + std::string(packages.release), toolkits);
   PackageJob job;
   job.what = fmt::format("a CUDA {} toolkit", packages.release);
@@ -84,13 +88,16 @@ fs::path make_toolkit(const ToolkitPackages& packages, const PythonEnv& python, 
   const fs::path made = job.target / home.lexically_relative(final_folder);
   complete_toolkit(made);
   if (const ToolkitProbe probe = probe_toolkit(made); !probe.problem.empty()) {
-    throw Error(ErrorKind::environment, fmt::format("the CUDA {} packages make no working toolkit", packages.release),
-                {fmt::format("it {}", probe.problem)}, "install a CUDA toolkit and name it with --cuda-home", job.log);
+    throw Error(ErrorKind::environment,
+                fmt::format("the CUDA {} packages make no working toolkit", packages.release),
+                {fmt::format("it {}", probe.problem)},
+                "install a CUDA toolkit and name it with --cuda-home", job.log);
   }
   std::error_code error;
   fs::rename(job.target, final_folder, error);
   if (error) {
-    throw Error(ErrorKind::failed, fmt::format("cannot put the toolkit at '{}'", final_folder.string()),
+    throw Error(ErrorKind::failed,
+                fmt::format("cannot put the toolkit at '{}'", final_folder.string()),
                 {error.message()}, "remove that folder");
   }
   return home;

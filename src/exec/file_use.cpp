@@ -31,7 +31,8 @@ std::vector<fs::path> read_by(const Step& step) {
   return paths;
 }
 
-// For each step, which others are done when it starts. The graph has no circle: critical_path has looked.
+// For each step, which others are done when it starts. The graph has no circle: critical_path has
+// looked.
 std::vector<std::vector<bool>> done_before(const StepGraph& graph) {
   std::vector<std::vector<bool>> before(graph.size());
   const auto fill = [&](auto& self, StepId id) -> const std::vector<bool>& {
@@ -40,7 +41,8 @@ std::vector<std::vector<bool>> done_before(const StepGraph& graph) {
     mine.resize(graph.size());
     for (const StepId earlier : graph[id].after) {
       const std::vector<bool>& others = self(self, earlier);
-      for (StepId other = 0; other < graph.size(); ++other) mine[other] = mine[other] || others[other];
+      for (StepId other = 0; other < graph.size(); ++other)
+        mine[other] = mine[other] || others[other];
       mine[earlier] = true;
     }
     return mine;
@@ -70,18 +72,20 @@ void FileUse::forget(NodeId node) {
 
 void FileUse::add_folder(const Step& step, NodeId node) {
   if (step.folder.empty()) {
-    if (!step.inputs.empty()) bug(fmt::format("step '{}' has inputs and no folder for them", step.label));
+    if (!step.inputs.empty())
+      bug(fmt::format("step '{}' has inputs and no folder for them", step.label));
     if (step.command && !written_by(step).empty())
       bug(fmt::format("step '{}' writes files and has no folder of its own", step.label));
     return;
   }
-  if (!step.folder.is_absolute()) bug(fmt::format("the folder of step '{}' is not absolute", step.label));
+  if (!step.folder.is_absolute())
+    bug(fmt::format("the folder of step '{}' is not absolute", step.label));
   const auto clash = std::ranges::find_if(folders_, [&](const auto& other) {
     return is_below(other.first, step.folder) || is_below(step.folder, other.first);
   });
   if (clash != folders_.end())
-    bug(fmt::format("steps '{}' and '{}' share the folder '{}'", entries_.at(clash->second).label, step.label,
-                    step.folder.string()));
+    bug(fmt::format("steps '{}' and '{}' share the folder '{}'", entries_.at(clash->second).label,
+                    step.label, step.folder.string()));
   folders_[step.folder] = node;
 }
 
@@ -89,8 +93,8 @@ void FileUse::add_writes(const Step& step, NodeId node) {
   for (const fs::path& path : written_by(step)) {
     const auto [writer, is_first] = writers_.try_emplace(path, node);
     if (!is_first && !is_outer(writer->second, node))
-      bug(fmt::format("'{}' is written by '{}' and by '{}'", path.string(), entries_.at(writer->second).label,
-                      step.label));
+      bug(fmt::format("'{}' is written by '{}' and by '{}'", path.string(),
+                      entries_.at(writer->second).label, step.label));
     if (is_first && !step.folder.empty() && !is_below(path, step.folder))
       bug(fmt::format("step '{}' writes '{}', outside of its folder", step.label, path.string()));
   }
@@ -104,16 +108,17 @@ void FileUse::require_reads(const Step& step, NodeId node) const {
     // The inputs of an outer step lie there since before it expanded.
     if (writer == writers_.end() && is_outer(owner, node)) continue;
     if (writer == writers_.end())
-      bug(fmt::format("step '{}' reads '{}', which '{}' does not say that it writes", step.label, path.string(),
-                      entries_.at(owner).label));
+      bug(fmt::format("step '{}' reads '{}', which '{}' does not say that it writes", step.label,
+                      path.string(), entries_.at(owner).label));
     if (!comes_before(owner, node))
-      bug(fmt::format("step '{}' reads '{}' and does not wait for '{}', which writes it", step.label, path.string(),
-                      entries_.at(owner).label));
+      bug(fmt::format("step '{}' reads '{}' and does not wait for '{}', which writes it",
+                      step.label, path.string(), entries_.at(owner).label));
   }
 }
 
 bool FileUse::is_outer(NodeId outer, NodeId node) const {
-  for (NodeId above = entries_.at(node).parent; above != kNoNode; above = entries_.at(above).parent) {
+  for (NodeId above = entries_.at(node).parent; above != kNoNode;
+       above = entries_.at(above).parent) {
     if (above == outer) return true;
   }
   return false;
@@ -133,7 +138,8 @@ bool FileUse::comes_before(NodeId writer, NodeId reader) const {
 }
 
 NodeId FileUse::owner_of(const fs::path& path) const {
-  const auto owner = std::ranges::find_if(folders_, [&](const auto& entry) { return is_below(path, entry.first); });
+  const auto owner = std::ranges::find_if(
+      folders_, [&](const auto& entry) { return is_below(path, entry.first); });
   return owner == folders_.end() ? kNoNode : owner->second;
 }
 

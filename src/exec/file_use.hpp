@@ -1,6 +1,7 @@
 #pragma once
-// Which step writes which file, and whether whoever reads it comes after: checked for every graph when it is added, so
-// that a step which shares a file with another ends the first test that builds it.
+// Which step writes which file, and whether whoever reads it comes after: checked for every graph
+// when it is added, so that a step which shares a file with another ends the first test that builds
+// it.
 
 #include <filesystem>
 #include <map>
@@ -15,12 +16,14 @@ using NodeId = std::size_t;
 
 class FileUse {
  public:
-  // The steps of `graph` are nodes from `first` on; `parent` is the node that expanded to them, kNoNode at the top.
-  // Throws Error{bug} naming steps and path unless
+  // The steps of `graph` are nodes from `first` on; `parent` is the node that expanded to them,
+  // kNoNode at the top. Throws Error{bug} naming steps and path unless
   // - a step that runs a process and has outputs has a folder, which overlaps no other step's;
-  // - what a step writes lies below its folder, or is written on behalf of an outer step that has it among its own;
+  // - what a step writes lies below its folder, or is written on behalf of an outer step that has
+  // it among its own;
   // - no file has two writers;
-  // - whoever reads a file of another step comes after that step, and the step says that it writes the file; the inputs
+  // - whoever reads a file of another step comes after that step, and the step says that it writes
+  // the file; the inputs
   //   of an outer step may be read without.
   void add(const StepGraph& graph, NodeId first, NodeId parent);
   // The node was given up: its files may be written by another way of doing the same.

@@ -17,7 +17,8 @@ std::optional<StepCost> weigh(Step& step, const CostHistory* history) {
 }
 
 std::vector<double> critical_path(const StepGraph& graph) {
-  // Kahn's order: a step comes after all that it waits for, so going backwards every follower is known.
+  // Kahn's order: a step comes after all that it waits for, so going backwards every follower is
+  // known.
   std::vector<std::size_t> waits_for(graph.size());
   std::vector<std::vector<StepId>> followers(graph.size());
   std::vector<StepId> order;
@@ -53,7 +54,8 @@ void Nodes::add(StepGraph graph, NodeId parent, CostHistory* history) {
   files_.add(graph, first, parent);
   double behind = 0;  // what waits for the parent
   if (parent != kNoNode) {
-    for (const NodeId follower : nodes_[parent].followers) behind = std::max(behind, nodes_[follower].priority);
+    for (const NodeId follower : nodes_[parent].followers)
+      behind = std::max(behind, nodes_[follower].priority);
     nodes_[parent].state = Node::State::expanded;
   }
   for (StepId id = 0; id < graph.size(); ++id) {
@@ -66,7 +68,8 @@ void Nodes::add(StepGraph graph, NodeId parent, CostHistory* history) {
     if (parent != kNoNode) nodes_[parent].children.push_back(first + id);
   }
   for (NodeId id = first; id < nodes_.size(); ++id) {
-    for (const StepId earlier : nodes_[id].step.after) nodes_[first + earlier].followers.push_back(id);
+    for (const StepId earlier : nodes_[id].step.after)
+      nodes_[first + earlier].followers.push_back(id);
     if (nodes_[id].waits_for == 0) make_ready(id);
   }
 }
@@ -102,8 +105,9 @@ std::vector<NodeId> Nodes::abandon_children(NodeId id) {
 }
 
 bool Nodes::all_done() const {
-  return std::ranges::all_of(
-      nodes_, [](const Node& node) { return node.state == Node::State::done || node.state == Node::State::abandoned; });
+  return std::ranges::all_of(nodes_, [](const Node& node) {
+    return node.state == Node::State::done || node.state == Node::State::abandoned;
+  });
 }
 
 double Nodes::seconds_left(const std::map<NodeId, double>& running_for, unsigned jobs) const {
@@ -111,11 +115,14 @@ double Nodes::seconds_left(const std::map<NodeId, double>& running_for, unsigned
   auto ready = ready_;
   std::set<std::pair<double, NodeId>> ends;  // of what runs, by when it ends
   unsigned free = std::max(1U, jobs);
-  const auto threads_of = [&](NodeId id) { return std::min(nodes_[id].step.threads, std::max(1U, jobs)); };
+  const auto threads_of = [&](NodeId id) {
+    return std::min(nodes_[id].step.threads, std::max(1U, jobs));
+  };
   for (NodeId id = 0; id < nodes_.size(); ++id) {
     const Node& node = nodes_[id];
     waits_for[id] = node.waits_for;
-    for (const NodeId child : node.children) children_left[id] += nodes_[child].state == Node::State::done ? 0U : 1U;
+    for (const NodeId child : node.children)
+      children_left[id] += nodes_[child].state == Node::State::done ? 0U : 1U;
     if (node.state != Node::State::started) continue;
     const auto running = running_for.find(id);
     const double since = running == running_for.end() ? 0 : running->second;

@@ -31,16 +31,17 @@ struct Node {
 
 class Nodes {
  public:
-  // Adds a graph; below `parent` if there is one, whose own followers count for the priorities. Throws Error{bug} for
-  // a circle, and what FileUse throws.
+  // Adds a graph; below `parent` if there is one, whose own followers count for the priorities.
+  // Throws Error{bug} for a circle, and what FileUse throws.
   void add(StepGraph graph, NodeId parent, CostHistory* history);
 
   Node& at(NodeId id) { return nodes_[id]; }
   const Node& at(NodeId id) const { return nodes_[id]; }
 
   // The most urgent ready node with room; it counts as started. Where memory is short a less urgent
-  // one may pass. Where cores are short it may if it is expected to end before the more urgent one could have them
-  // (backfilling): `seconds_to_cores` says how long that is, nothing if they are free. What expands needs no core.
+  // one may pass. Where cores are short it may if it is expected to end before the more urgent one
+  // could have them (backfilling): `seconds_to_cores` says how long that is, nothing if they are
+  // free. What expands needs no core.
   template <class SecondsToCores, class HasMemory>
   std::optional<NodeId> take_ready(SecondsToCores seconds_to_cores, HasMemory has_memory) {
     double window = std::numeric_limits<double>::infinity();
@@ -70,8 +71,8 @@ class Nodes {
   std::vector<NodeId> abandon_children(NodeId id);
 
   bool all_done() const;
-  // Seconds, on all cores: what is left is played through, the most urgent first. `running_for` holds the seconds since
-  // each running one began.
+  // Seconds, on all cores: what is left is played through, the most urgent first. `running_for`
+  // holds the seconds since each running one began.
   double seconds_left(const std::map<NodeId, double>& running_for, unsigned jobs) const;
 
  private:

@@ -35,7 +35,8 @@ struct Running {
 
 class Scheduler {
  public:
-  Scheduler(StepGraph graph, const ExecSettings& settings, Reporter& report) : settings_(settings), report_(report) {
+  Scheduler(StepGraph graph, const ExecSettings& settings, Reporter& report)
+      : settings_(settings), report_(report) {
     parts_ = graph.size();
     nodes_.add(std::move(graph), kNoNode, settings.history);
   }
@@ -55,7 +56,8 @@ class Scheduler {
         report_waiting();
     }
     throw_if_failed();
-    if (!nodes_.all_done()) throw Error(ErrorKind::bug, "some steps of the build never became ready");
+    if (!nodes_.all_done())
+      throw Error(ErrorKind::bug, "some steps of the build never became ready");
     outcome_.wall_seconds = now();
     return std::move(outcome_);
   }
@@ -79,10 +81,12 @@ class Scheduler {
     std::multimap<double, unsigned> ends;
     for (const auto& [process, running] : running_) {
       taken += running.threads;
-      ends.emplace(std::max(0.0, running.started + step_of(running).expected_seconds - now()), running.threads);
+      ends.emplace(std::max(0.0, running.started + step_of(running).expected_seconds - now()),
+                   running.threads);
     }
     std::optional<double> wait;
-    for (auto end = ends.begin(); end != ends.end() && taken + threads_for(id) > settings_.limits.jobs; ++end) {
+    for (auto end = ends.begin();
+         end != ends.end() && taken + threads_for(id) > settings_.limits.jobs; ++end) {
       wait = end->first;
       taken -= end->second;
     }
@@ -103,15 +107,15 @@ class Scheduler {
   void start_what_fits() {
     while (failures_.empty()) {
       throw_if_interrupted();
-      const auto next =
-          nodes_.take_ready([&](NodeId id) { return seconds_to_cores(id); }, [&](NodeId id) { return has_memory(id); });
+      const auto next = nodes_.take_ready([&](NodeId id) { return seconds_to_cores(id); },
+                                          [&](NodeId id) { return has_memory(id); });
       if (!next) return;
       start(*next);
     }
   }
 
-  // The one boundary of a step: whatever its functions throw is its failure, but a signal and a bug of ours end the
-  // build.
+  // The one boundary of a step: whatever its functions throw is its failure, but a signal and a bug
+  // of ours end the build.
   template <class Work, class OnError>
   static void guarded(Work work, OnError on_error) {
     try {
@@ -134,10 +138,12 @@ class Scheduler {
   }
 
   void start(NodeId id) {
-    Running running{id, "", "", std::nullopt, ActionCache::Clock::now(), now(), free_lane(), threads_for(id)};
+    Running running{
+        id, "", "", std::nullopt, ActionCache::Clock::now(), now(), free_lane(), threads_for(id)};
     guarded([&] { begin(running); },
             [&](const Error& error) {
-              failed(id, {nodes_.at(id).step.label, running.command, error.rendered(), ""}, error.message);
+              failed(id, {nodes_.at(id).step.label, running.command, error.rendered(), ""},
+                     error.message);
             });
   }
 
@@ -164,7 +170,8 @@ class Scheduler {
   }
 
   bool restored(const Step& step, const ActionKey& key) {
-    auto result = step.scope ? settings_.cache->lookup_by_files(key, *step.scope) : settings_.cache->lookup(key);
+    auto result = step.scope ? settings_.cache->lookup_by_files(key, *step.scope)
+                             : settings_.cache->lookup(key);
     if (!result || !settings_.cache->materialize(*result, step.outputs)) return false;
     if (!result->diagnostics.empty()) report_.detail(result->diagnostics);
     return true;
@@ -190,26 +197,30 @@ class Scheduler {
     outcome_.cpu_seconds += result.cpu_seconds;
     const Step& step = step_of(running);
     if (result.killed_for_memory && alone_.insert(running.node).second) {
-      report_.warning(fmt::format("'{}' was killed for memory at {}; it is run again, alone", step.label,
-                                  human_size(result.peak_memory)));
+      report_.warning(fmt::format("'{}' was killed for memory at {}; it is run again, alone",
+                                  step.label, human_size(result.peak_memory)));
       return nodes_.put_back(running.node);
     }
     if (!result.ok()) {
       std::string output;
       guarded([&] { output = read_file_if_exists(running.log).value_or(""); },
               [&](const Error& error) { output = error.rendered(); });
-      return failed(running.node, {step.label, running.command, output + result.status_text(), running.log.string()},
-                    fmt::format("{}\n{}", result.status_text(), result.diagnostics));
+      return failed(
+          running.node,
+          {step.label, running.command, output + result.status_text(), running.log.string()},
+          fmt::format("{}\n{}", result.status_text(), result.diagnostics));
     }
     guarded([&] { accept(running, result); },
             [&](const Error& error) {
               failed(running.node,
-                     {step.label, running.command, result.diagnostics + error.rendered(), running.log.string()},
+                     {step.label, running.command, result.diagnostics + error.rendered(),
+                      running.log.string()},
                      error.message);
             });
   }
 
-  // Steps with the key of one that ran are asked again, now that its result is there, or that there is none.
+  // Steps with the key of one that ran are asked again, now that its result is there, or that there
+  // is none.
   void wake_waiting(const Running& ended) {
     if (!ended.key) return;
     const Digest key = ended.key->digest();
@@ -238,7 +249,8 @@ class Scheduler {
     expected_ += step.expected_seconds;
     took_ += seconds;
     if (settings_.history == nullptr) return;
-    settings_.history->put(step.kind, step.subject, {result.cpu_seconds, seconds, result.peak_memory});
+    settings_.history->put(step.kind, step.subject,
+                           {result.cpu_seconds, seconds, result.peak_memory});
   }
 
   void store(const Running& running, const ProcessResult& process) {
@@ -252,17 +264,18 @@ class Scheduler {
       settings_.cache->store(*running.key, step.outputs, std::move(result));
     } else {
       const auto files = step.files_read ? step.files_read() : std::vector<fs::path>{};
-      settings_.cache->store_by_files(*running.key, *step.scope, files, running.started_at, step.outputs,
-                                      std::move(result));
+      settings_.cache->store_by_files(*running.key, *step.scope, files, running.started_at,
+                                      step.outputs, std::move(result));
     }
   }
 
   void done(const Running& running, bool cached, const ProcessResult& result) {
     const Step& step = step_of(running);
     if (step.finish) step.finish();
-    outcome_.steps.push_back({step.kind, step.subject, step.label, cached, running.started, now(), running.lane,
-                              result.cpu_seconds, result.peak_memory});
-    for (NodeId above = nodes_.at(running.node).parent; above != kNoNode; above = nodes_.at(above).parent) {
+    outcome_.steps.push_back({step.kind, step.subject, step.label, cached, running.started, now(),
+                              running.lane, result.cpu_seconds, result.peak_memory});
+    for (NodeId above = nodes_.at(running.node).parent; above != kNoNode;
+         above = nodes_.at(above).parent) {
       cpu_below_[above] += result.cpu_seconds;
     }
     const NodeId parent = nodes_.done(running.node);
@@ -295,7 +308,9 @@ class Scheduler {
           if (step.finish) step.finish();
         },
         [&](const Error& error) { refused = error; });
-    if (refused) return another_way(id, {step.label, "", refused->rendered(), ""}, {step.kind, refused->message});
+    if (refused)
+      return another_way(id, {step.label, "", refused->rendered(), ""},
+                         {step.kind, refused->message});
     const NodeId parent = nodes_.done(id);
     if (parent != kNoNode) children_done(parent);
     if (nodes_.at(id).parent == kNoNode) part_done(id, cpu_below_[id]);
@@ -325,10 +340,12 @@ class Scheduler {
   void tell_what_runs() {
     if (running_.empty()) return;
     std::vector<std::string> labels;
-    for (const auto& [process, running] : running_) labels.push_back(fmt::format("'{}'", step_of(running).label));
-    report_.warning(fmt::format("the build has failed, and waits for what still runs, so that it is kept: {}; "
-                                "interrupt it to end at once",
-                                join(labels, ", ")));
+    for (const auto& [process, running] : running_)
+      labels.push_back(fmt::format("'{}'", step_of(running).label));
+    report_.warning(
+        fmt::format("the build has failed, and waits for what still runs, so that it is kept: {}; "
+                    "interrupt it to end at once",
+                    join(labels, ", ")));
   }
 
   void another_way(NodeId id, Failure failure, const StepFailure& why) {
@@ -352,10 +369,12 @@ class Scheduler {
   void throw_if_failed() const {
     if (failures_.empty()) return;
     std::vector<std::string> causes;
-    for (const Failure& failure : failures_) causes.push_back(fmt::format("'{}' failed", failure.label));
+    for (const Failure& failure : failures_)
+      causes.push_back(fmt::format("'{}' failed", failure.label));
     throw Error(ErrorKind::failed,
-                failures_.size() == 1 ? "a step of the build failed"
-                                      : fmt::format("{} steps of the build failed", failures_.size()),
+                failures_.size() == 1
+                    ? "a step of the build failed"
+                    : fmt::format("{} steps of the build failed", failures_.size()),
                 std::move(causes), "the whole output stands above", failures_.front().log);
   }
 
@@ -363,8 +382,8 @@ class Scheduler {
     return {parts_done_, parts_, std::move(label), 0, seconds_left()};
   }
 
-  // How long steps took against what was expected of them: another machine, or another load than last time. Some
-  // seconds have to be known before it says anything.
+  // How long steps took against what was expected of them: another machine, or another load than
+  // last time. Some seconds have to be known before it says anything.
   double pace() const {
     constexpr double kTrust = 20;
     return std::clamp((took_ + kTrust) / (expected_ + kTrust), 0.25, 4.0);
@@ -372,12 +391,14 @@ class Scheduler {
 
   double seconds_left() const {
     std::map<NodeId, double> running_for;
-    for (const auto& [process, running] : running_) running_for.emplace(running.node, now() - running.started);
+    for (const auto& [process, running] : running_)
+      running_for.emplace(running.node, now() - running.started);
     return pace() * nodes_.seconds_left(running_for, settings_.limits.jobs);
   }
 
   void report_waiting() {
-    const auto oldest = std::ranges::min_element(running_, {}, [](const auto& entry) { return entry.second.started; });
+    const auto oldest = std::ranges::min_element(
+        running_, {}, [](const auto& entry) { return entry.second.started; });
     const std::string& label = step_of(oldest->second).label;
     StepProgress event = progress(failures_.empty() ? label : "failed, waiting for " + label);
     event.seconds = now() - oldest->second.started;
@@ -395,13 +416,14 @@ class Scheduler {
   ExecSettings settings_;
   Reporter& report_;
   Nodes nodes_;
-  std::size_t parts_ = 0;       // steps of the graph that was given
+  std::size_t parts_ = 0;  // steps of the graph that was given
   std::size_t parts_done_ = 0;
   std::set<NodeId> alone_;  // killed for memory once
   std::map<Processes::Id, Running> running_;
   std::map<NodeId, Running> expanded_;
-  std::set<Digest> in_flight_;             // keys of what runs
-  std::multimap<Digest, NodeId> waiting_;  // started, and waiting for the result of a step with the same key
+  std::set<Digest> in_flight_;  // keys of what runs
+  // Started, and waiting for the result of a step with the same key
+  std::multimap<Digest, NodeId> waiting_;
   std::map<NodeId, double> cpu_below_;  // seconds of the sub-steps that were run
   double expected_ = 0;                 // seconds, of the processes that have ended
   double took_ = 0;

@@ -17,7 +17,8 @@ constexpr int kProcess = 1;
 long long microseconds(double seconds) { return std::llround(seconds * 1e6); }
 
 Json name_event(const char* event, unsigned lane, const std::string& name) {
-  return {{"ph", "M"}, {"name", event}, {"pid", kProcess}, {"tid", lane}, {"args", {{"name", name}}}};
+  return {
+      {"ph", "M"}, {"name", event}, {"pid", kProcess}, {"tid", lane}, {"args", {{"name", name}}}};
 }
 
 Json bar(const StepRecord& step) {
@@ -44,7 +45,8 @@ std::string chrome_trace(const std::vector<StepRecord>& steps) {
   Json events = Json::array({name_event("process_name", 0, "sagebuild")});
   std::set<unsigned> lanes;
   for (const StepRecord& step : steps) lanes.insert(step.lane);
-  for (const unsigned lane : lanes) events.push_back(name_event("thread_name", lane, fmt::format("core {}", lane + 1)));
+  for (const unsigned lane : lanes)
+    events.push_back(name_event("thread_name", lane, fmt::format("core {}", lane + 1)));
   for (const StepRecord& step : steps) events.push_back(bar(step));
   const Json trace = {{"displayTimeUnit", "ms"}, {"traceEvents", events}};
   return trace.dump(1, ' ', false, Json::error_handler_t::replace);

@@ -25,13 +25,16 @@ std::string message_in(const json& body) {
   if (body.contains("error")) {
     const json& error = body["error"];
     if (error.is_string()) return error.get<std::string>();
-    if (error.is_array() && !error.empty() && error[0].is_string()) return error[0].get<std::string>();
+    if (error.is_array() && !error.empty() && error[0].is_string())
+      return error[0].get<std::string>();
   }
   if (body.contains("errors") && body["errors"].is_array() && !body["errors"].empty()) {
     const json& first = body["errors"][0];
     if (first.is_object()) return first.value("message", "");
   }
-  return body.contains("message") && body["message"].is_string() ? body["message"].get<std::string>() : "";
+  return body.contains("message") && body["message"].is_string()
+             ? body["message"].get<std::string>()
+             : "";
 }
 
 std::string request_id(const Response& response) {
@@ -54,13 +57,16 @@ std::string hint_for(const Response& response) {
     case 413:
       return "the Hub or a proxy on the way takes no request of this size";
     case 429:
-      return "wait for the quota to fill up again, then run the same command: what is already there is not sent twice";
+      return "wait for the quota to fill up again, then run the same command: what is already "
+             "there is not sent twice";
     default:
       break;
   }
   if (response.failure == Failure::tls) return "set SSL_CERT_FILE to the CA bundle of your network";
   if (response.failure == Failure::redirect) return "check HF_ENDPOINT";
-  return is_transient(response) ? "run the same command again: what is already there is not sent twice" : "";
+  return is_transient(response)
+             ? "run the same command again: what is already there is not sent twice"
+             : "";
 }
 
 }  // namespace
@@ -84,14 +90,17 @@ Error hub_error(std::string_view doing, const Request& request, const Response& 
   if (const std::string message = server_message(response); !message.empty()) {
     causes.push_back(fmt::format("the server says: {}", message));
   }
-  if (const std::string id = request_id(response); !id.empty()) causes.push_back(fmt::format("request id {}", id));
-  return Error(network ? ErrorKind::network : ErrorKind::failed, fmt::format("cannot {}", doing), std::move(causes),
-               hint_for(response));
+  if (const std::string id = request_id(response); !id.empty())
+    causes.push_back(fmt::format("request id {}", id));
+  return Error(network ? ErrorKind::network : ErrorKind::failed, fmt::format("cannot {}", doing),
+               std::move(causes), hint_for(response));
 }
 
 Error no_repository(const RepoId& repo) {
-  return Error(ErrorKind::failed, fmt::format("there is no repository '{}', or this token may not see it", shown(repo)),
-               {}, "check the name, or make it with --create (and --private)");
+  return Error(
+      ErrorKind::failed,
+      fmt::format("there is no repository '{}', or this token may not see it", shown(repo)), {},
+      "check the name, or make it with --create (and --private)");
 }
 
 }  // namespace sagebuild

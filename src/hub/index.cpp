@@ -16,18 +16,21 @@ WheelRows present_rows(const std::string& text, std::string& warning) {
   if (text.empty()) return rows;
   const json document = json::parse(text, nullptr, false);
   if (!document.is_object() || !document.contains("wheels") || !document["wheels"].is_array()) {
-    warning = fmt::format("'{}' in the repository is not readable and is written anew", kWheelsJson);
+    warning =
+        fmt::format("'{}' in the repository is not readable and is written anew", kWheelsJson);
     return rows;
   }
   for (const json& row : document["wheels"]) {
-    if (row.is_object() && row.contains("file") && row["file"].is_string()) rows[row["file"].get<std::string>()] = row;
+    if (row.is_object() && row.contains("file") && row["file"].is_string())
+      rows[row["file"].get<std::string>()] = row;
   }
   return rows;
 }
 
 // A known row holds only for the bytes that it was written for.
 bool describes(const json& row, const RemoteFile& file) {
-  if (!file.lfs) return row.contains("size") && row["size"] == file.size;  // the tree knows no SHA-256 of a small wheel
+  // The tree knows no SHA-256 of a small wheel
+  if (!file.lfs) return row.contains("size") && row["size"] == file.size;
   return row.contains("sha256") && row["sha256"] == file.lfs->hex();
 }
 
@@ -38,7 +41,8 @@ std::string cell(const json& row, const char* key) {
   if (value.is_string()) text = value.get<std::string>();
   if (value.is_array()) {
     for (const json& item : value)
-      text += (text.empty() ? "" : " ") + (item.is_string() ? item.get<std::string>() : item.dump());
+      text +=
+          (text.empty() ? "" : " ") + (item.is_string() ? item.get<std::string>() : item.dump());
   }
   return replaced(std::move(text), "|", "\\|");
 }
@@ -47,9 +51,9 @@ std::string table(const WheelRows& rows, const IndexPlace& place) {
   std::string text = "| wheel | Python | torch | CUDA | GPUs | size |\n|---|---|---|---|---|---|\n";
   for (const auto& [path, row] : rows) {
     text += fmt::format("| [{}]({}) | {} | {} | {} | {} | {} |\n", path.substr(path.rfind('/') + 1),
-                        resolve_url(place.endpoint, place.repo, place.revision, path), cell(row, "python"),
-                        cell(row, "torch"), cell(row, "cuda"), cell(row, "architectures"),
-                        human_size(row.value("size", 0ULL)));
+                        resolve_url(place.endpoint, place.repo, place.revision, path),
+                        cell(row, "python"), cell(row, "torch"), cell(row, "cuda"),
+                        cell(row, "architectures"), human_size(row.value("size", 0ULL)));
   }
   return text;
 }
@@ -57,7 +61,8 @@ std::string table(const WheelRows& rows, const IndexPlace& place) {
 std::string with_section(const std::string& readme, const std::string& section, const RepoId& repo,
                          std::string& warning) {
   const std::string block = fmt::format("{}\n{}{}\n", kTableBegin, section, kTableEnd);
-  if (readme.empty()) return fmt::format("# {}\n\n{}", repo.name.substr(repo.name.find('/') + 1), block);
+  if (readme.empty())
+    return fmt::format("# {}\n\n{}", repo.name.substr(repo.name.find('/') + 1), block);
   const auto begin = readme.find(kTableBegin);
   const auto end = readme.find(kTableEnd);
   if (begin == std::string::npos && end == std::string::npos) {
@@ -67,7 +72,8 @@ std::string with_section(const std::string& readme, const std::string& section, 
                      readme.find(kTableBegin, begin + 1) == std::string::npos &&
                      readme.find(kTableEnd, end + 1) == std::string::npos;
   if (!whole) {  // guessing where the section ends could delete the user's own words
-    warning = fmt::format("the markers of the wheel table in '{}' are damaged; the file is left alone", kReadme);
+    warning = fmt::format(
+        "the markers of the wheel table in '{}' are damaged; the file is left alone", kReadme);
     return readme;
   }
   auto after = end + kTableEnd.size();
@@ -93,7 +99,8 @@ json row_from_name(std::string_view path) {
 }
 
 Index make_index(const std::map<std::string, RemoteFile>& wheels, const WheelRows& rows,
-                 const std::string& present_json, const std::string& present_readme, const IndexPlace& place) {
+                 const std::string& present_json, const std::string& present_readme,
+                 const IndexPlace& place) {
   Index index;
   const WheelRows known = present_rows(present_json, index.warning);
   WheelRows all;

@@ -24,26 +24,31 @@ constexpr int kRoundsWithoutProgress = 3;  // the first, and two with new addres
 constexpr std::size_t kHashPiece = std::size_t{4} << 20;
 
 [[noreturn]] void throw_unreadable(const std::filesystem::path& path, int reason) {
-  throw Error(ErrorKind::failed, fmt::format("cannot read '{}'", path.string()), {errno_text(reason)});
+  throw Error(ErrorKind::failed, fmt::format("cannot read '{}'", path.string()),
+              {errno_text(reason)});
 }
 
 [[noreturn]] void throw_changed(const std::filesystem::path& path, const char* reason) {
-  throw Error(ErrorKind::failed, fmt::format("'{}' {} while it was uploaded", path.string(), reason), {},
+  throw Error(ErrorKind::failed,
+              fmt::format("'{}' {} while it was uploaded", path.string(), reason), {},
               "nothing was published; run the command again when the file is finished");
 }
 
 FileStamp stamp_of(const struct stat& info) {
-  return {static_cast<std::uint64_t>(info.st_size), info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec,
-          info.st_ino};
+  return {static_cast<std::uint64_t>(info.st_size),
+          info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec, info.st_ino};
 }
 
-// Timeouts of the storage come as 400 (S3's RequestTimeout); a part without ETag cannot be completed.
+// Timeouts of the storage come as 400 (S3's RequestTimeout); a part without ETag cannot be
+// completed.
 bool is_transient_at_storage(const Response& response, bool is_part) {
   if (response.ok()) return is_part && response.headers.find("ETag").value_or("").empty();
-  return response.status == 400 && response.body.find("<Code>RequestTimeout</Code>") != std::string::npos;
+  return response.status == 400 &&
+         response.body.find("<Code>RequestTimeout</Code>") != std::string::npos;
 }
 
-// Answers after which new addresses or a second sending help: expired or used up ones, and damaged content.
+// Answers after which new addresses or a second sending help: expired or used up ones, and damaged
+// content.
 bool is_worth_new_addresses(const Response& response) {
   return response.failure == Failure::none &&
          (response.status == 403 || response.status == 400 || response.status == 404);
@@ -64,7 +69,8 @@ class Round {
   Round(HubApi& api, Reporter& report) : api_(api), report_(report) {}
 
   void add(const LocalFile& file, const ObjectUpload& upload) {
-    auto sending = std::make_unique<Sending>(Sending{&file, &upload, requests_.size(), 0, {}, false});
+    auto sending =
+        std::make_unique<Sending>(Sending{&file, &upload, requests_.size(), 0, {}, false});
     const std::uint64_t size = file.id.size;
     const std::uint64_t chunk = upload.chunk == 0 ? std::max<std::uint64_t>(size, 1) : upload.chunk;
     sending->count = upload.chunk == 0 ? 1 : upload.parts.size();
@@ -72,7 +78,8 @@ class Round {
     for (std::size_t i = 0; i < sending->count; ++i) {
       const std::uint64_t offset = i * chunk;
       const std::string& url = upload.chunk == 0 ? upload.href : upload.parts[i];
-      requests_.push_back(put(url, upload, {file.path, offset, std::min(chunk, size - offset)}, *sending, i));
+      requests_.push_back(
+          put(url, upload, {file.path, offset, std::min(chunk, size - offset)}, *sending, i));
     }
     sendings_.push_back(std::move(sending));
     if (requests_.size() >= kGroup) flush();
@@ -80,7 +87,8 @@ class Round {
 
   void flush() {
     const std::vector<Response> responses = api_.http().send_all(requests_, kParallel);
-    for (const auto& sending : sendings_) finish(*sending, {responses.data() + sending->first, sending->count});
+    for (const auto& sending : sendings_)
+      finish(*sending, {responses.data() + sending->first, sending->count});
     requests_.clear();
     sendings_.clear();
   }
@@ -106,13 +114,16 @@ class Round {
     return request;
   }
 
-  // One file at a time, the first that is not through, although the next may be on their way: so each has its rate.
+  // One file at a time, the first that is not through, although the next may be on their way: so
+  // each has its rate.
   void show_progress() {
     for (const auto& sending : sendings_) {
-      const auto done = std::accumulate(sending->done.begin(), sending->done.end(), std::uint64_t{0});
+      const auto done =
+          std::accumulate(sending->done.begin(), sending->done.end(), std::uint64_t{0});
       if (done == sending->file->id.size && sending->is_shown) continue;
       sending->is_shown = done == sending->file->id.size;
-      report_.transfer({"uploading " + sending->file->path.filename().string(), done, sending->file->id.size});
+      report_.transfer(
+          {"uploading " + sending->file->path.filename().string(), done, sending->file->id.size});
       return;
     }
   }
@@ -132,7 +143,8 @@ class Round {
         return refuse(sending, *refused);
     }
     if (!sending.upload->verify.empty()) {
-      if (const auto refused = api_.verify(*sending.upload, sending.file->id)) return refuse(sending, *refused);
+      if (const auto refused = api_.verify(*sending.upload, sending.file->id))
+        return refuse(sending, *refused);
     }
   }
 
@@ -145,7 +157,8 @@ class Round {
 
   void send_again(const Sending& sending, const Request& request, const Response& response) {
     require_unchanged(*sending.file);  // then the content is what is wrong, and no retry helps
-    Error error = hub_error(fmt::format("send '{}'", sending.file->path.filename().string()), request, response);
+    Error error = hub_error(fmt::format("send '{}'", sending.file->path.filename().string()),
+                            request, response);
     if (response.ok()) error.causes.push_back("the storage acknowledged a part without an ETag");
     const bool is_hub_word = request.method == "POST";
     if (!is_hub_word && !is_worth_new_addresses(response)) throw error;
@@ -165,13 +178,15 @@ class Round {
 
 }  // namespace
 
-LocalFile read_local_file(const std::filesystem::path& path, std::string repo_path, const std::function<void()>& tick) {
+LocalFile read_local_file(const std::filesystem::path& path, std::string repo_path,
+                          const std::function<void()>& tick) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) throw_unreadable(path, errno);
   const ScopeExit closer([fd] { ::close(fd); });
   struct stat info {};
   if (fstat(fd, &info) != 0) throw_unreadable(path, errno);
-  if (!S_ISREG(info.st_mode)) throw Error(ErrorKind::usage, fmt::format("'{}' is not a file", path.string()));
+  if (!S_ISREG(info.st_mode))
+    throw Error(ErrorKind::usage, fmt::format("'{}' is not a file", path.string()));
   LocalFile file{path, std::move(repo_path), {}, stamp_of(info)};
   Sha256 hash;
   std::string piece(kHashPiece, '\0');
@@ -196,8 +211,8 @@ void require_unchanged(const LocalFile& file) {
   if (stamp_of(info) != file.stamp) throw_changed(file.path, "changed");
 }
 
-void send_objects(HubApi& api, const std::vector<const LocalFile*>& files, const std::string& revision,
-                  Reporter& report) {
+void send_objects(HubApi& api, const std::vector<const LocalFile*>& files,
+                  const std::string& revision, Reporter& report) {
   std::vector<const LocalFile*> pending;
   std::set<Digest> known;
   for (const LocalFile* file : files) {
@@ -210,7 +225,8 @@ void send_objects(HubApi& api, const std::vector<const LocalFile*>& files, const
     Round round(api, report);
     for (std::size_t i = 0; i < pending.size(); ++i) {
       if (uploads[i].present)
-        report.detail(fmt::format("the Hub has the content of '{}' already", pending[i]->repo_path));
+        report.detail(
+            fmt::format("the Hub has the content of '{}' already", pending[i]->repo_path));
       else
         round.add(*pending[i], uploads[i]);
     }
@@ -218,7 +234,8 @@ void send_objects(HubApi& api, const std::vector<const LocalFile*>& files, const
     idle = round.again().size() < pending.size() ? 0 : idle + 1;
     if (idle == kRoundsWithoutProgress) round.give_up();
     if (!round.again().empty())
-      report.note(fmt::format("asking for new upload addresses for {} files", round.again().size()));
+      report.note(
+          fmt::format("asking for new upload addresses for {} files", round.again().size()));
     pending = round.again();
   }
 }

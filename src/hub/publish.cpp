@@ -18,7 +18,8 @@
 namespace sagebuild {
 namespace {
 
-// How often a commit is tried from a fresh head. Several uploaders at once cost each other one round per commit.
+// How often a commit is tried from a fresh head. Several uploaders at once cost each other one
+// round per commit.
 constexpr int kMostHeads = 8;
 constexpr std::size_t kSample = 512;  // bytes that the Hub looks at to tell text from binary
 constexpr std::size_t kPullsLookedAt = 10;
@@ -35,7 +36,9 @@ struct View {
   RemoteTree tree;
 };
 
-std::string content_of(const Item& item) { return item.file.path.empty() ? item.content : read_file(item.file.path); }
+std::string content_of(const Item& item) {
+  return item.file.path.empty() ? item.content : read_file(item.file.path);
+}
 
 bool has_same_content(const RemoteFile& remote, const Item& item) {
   if (remote.size != item.file.id.size) return false;
@@ -53,8 +56,10 @@ bool holds_all(const RemoteTree& tree, const std::vector<Item>& items) {
 std::string sample_of(const Item& item) {
   if (item.file.path.empty()) return item.content.substr(0, kSample);
   std::string sample(std::min<std::uint64_t>(kSample, item.file.id.size), '\0');
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(item.file.path.c_str(), "rbe"), &std::fclose);
-  if (!file || std::fread(sample.data(), 1, sample.size(), file.get()) != sample.size()) require_unchanged(item.file);
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(item.file.path.c_str(), "rbe"),
+                                                       &std::fclose);
+  if (!file || std::fread(sample.data(), 1, sample.size(), file.get()) != sample.size())
+    require_unchanged(item.file);
   return sample;
 }
 
@@ -74,8 +79,9 @@ class Publisher {
       const View view = look();
       const std::vector<Item> changes = compare(view);
       if (changes.empty()) {
-        return outcome(commit_sent_ ? PublishOutcome::Result::committed : PublishOutcome::Result::unchanged,
-                       view.commit, {});
+        return outcome(
+            commit_sent_ ? PublishOutcome::Result::committed : PublishOutcome::Result::unchanged,
+            view.commit, {});
       }
       if (request_.dry_run) return outcome(PublishOutcome::Result::dry_run, {}, changes);
       if (request_.open_pull) {
@@ -94,7 +100,8 @@ class Publisher {
     report_.stage(fmt::format("checking access to '{}'", shown(api_.repo())));
     if (api_.may_write()) return true;
     if (!request_.create) throw no_repository(api_.repo());
-    report_.note(fmt::format("{} '{}'", request_.dry_run ? "would create" : "creating", shown(api_.repo())));
+    report_.note(
+        fmt::format("{} '{}'", request_.dry_run ? "would create" : "creating", shown(api_.repo())));
     if (request_.dry_run) return false;
     api_.create(request_.is_private);
     return true;
@@ -106,9 +113,11 @@ class Publisher {
     for (const PublishFile& file : request_.files) {
       require_repo_path(file.repo_path);
       if (!paths.insert(file.repo_path).second) {
-        throw Error(ErrorKind::usage, fmt::format("two files would both become '{}'", file.repo_path));
+        throw Error(ErrorKind::usage,
+                    fmt::format("two files would both become '{}'", file.repo_path));
       }
-      items_.push_back({read_local_file(file.path, file.repo_path, api_.http().settings().tick), {}});
+      items_.push_back(
+          {read_local_file(file.path, file.repo_path, api_.http().settings().tick), {}});
     }
   }
 
@@ -123,7 +132,9 @@ class Publisher {
     } else if (!head && revision != "main") {
       head = api_.head("main");
     }
-    if (!head) throw Error(ErrorKind::failed, fmt::format("'{}' has no branch '{}'", shown(api_.repo()), revision));
+    if (!head)
+      throw Error(ErrorKind::failed,
+                  fmt::format("'{}' has no branch '{}'", shown(api_.repo()), revision));
     if (asked.name != api_.repo().name) {
       report_.warning(fmt::format("'{}' is called '{}' now", shown(asked), shown(api_.repo())));
     }
@@ -141,14 +152,17 @@ class Publisher {
       } else if (has_same_content(remote->second, item)) {
         present_.insert(item.file.repo_path);
       } else if (request_.force) {
-        report_.warning(fmt::format("replacing '{}', which has other content", item.file.repo_path));
+        report_.warning(
+            fmt::format("replacing '{}', which has other content", item.file.repo_path));
         changes.push_back(item);
       } else {
-        throw Error(ErrorKind::failed,
-                    fmt::format("'{}' is in '{}' already, with other content", item.file.repo_path, shown(api_.repo())),
-                    {looked_ ? "somebody put it there while this upload ran"
-                             : "a wheel's name is its identity: installers would mix the two"},
-                    "build it under another version label, or replace the published file with --force");
+        throw Error(
+            ErrorKind::failed,
+            fmt::format("'{}' is in '{}' already, with other content", item.file.repo_path,
+                        shown(api_.repo())),
+            {looked_ ? "somebody put it there while this upload ran"
+                     : "a wheel's name is its identity: installers would mix the two"},
+            "build it under another version label, or replace the published file with --force");
       }
     }
     looked_ = true;
@@ -167,36 +181,42 @@ class Publisher {
       const LocalFile& file = items_[i].file;
       if (!is_wheel(file.repo_path)) continue;
       wheels[file.repo_path] = {file.id.size, "", file.id.sha256};
-      rows[file.repo_path] =
-          request_.files[i].facts.is_null() ? row_from_name(file.repo_path) : request_.files[i].facts;
+      rows[file.repo_path] = request_.files[i].facts.is_null() ? row_from_name(file.repo_path)
+                                                               : request_.files[i].facts;
     }
     const auto present = [&](const char* path) {
       const auto file = view.tree.find(path);
-      return file == view.tree.end() ? std::string() : api_.download(view.commit, path, file->second);
+      return file == view.tree.end() ? std::string()
+                                     : api_.download(view.commit, path, file->second);
     };
     const std::string readme = present(kReadme);
-    const Index index = make_index(wheels, rows, present(kWheelsJson), readme,
-                                   {api_.endpoint(), api_.repo(), request_.open_pull ? "main" : request_.branch});
+    const Index index =
+        make_index(wheels, rows, present(kWheelsJson), readme,
+                   {api_.endpoint(), api_.repo(), request_.open_pull ? "main" : request_.branch});
     if (!index.warning.empty()) report_.warning(index.warning);
-    for (const auto& [path, content] :
-         {std::pair{kWheelsJson, &index.wheels_json}, {kSha256Sums, &index.sha256_sums}, {kReadme, &index.readme}}) {
+    for (const auto& [path, content] : {std::pair{kWheelsJson, &index.wheels_json},
+                                        {kSha256Sums, &index.sha256_sums},
+                                        {kReadme, &index.readme}}) {
       Item item{{{}, path, {sha256(*content), content->size()}, {}}, *content};
       const auto remote = view.tree.find(path);
-      if (remote == view.tree.end() || !has_same_content(remote->second, item)) changes.push_back(std::move(item));
+      if (remote == view.tree.end() || !has_same_content(remote->second, item))
+        changes.push_back(std::move(item));
     }
   }
 
   CommitAnswer send_and_commit(const View& view, std::vector<Item> changes) {
     const std::string revision = request_.open_pull ? "main" : request_.branch;
     std::vector<HubApi::Candidate> candidates;
-    for (const Item& item : changes) candidates.push_back({item.file.repo_path, sample_of(item), item.file.id.size});
+    for (const Item& item : changes)
+      candidates.push_back({item.file.repo_path, sample_of(item), item.file.id.size});
     const auto modes = api_.upload_modes(revision, candidates, request_.open_pull);
     std::optional<TempDir> made_files;
     std::vector<const LocalFile*> to_send;
     for (std::size_t i = 0; i < changes.size(); ++i) {
       Item& item = changes[i];
       if (modes[i].ignored) {
-        throw Error(ErrorKind::failed, fmt::format("the Hub would leave '{}' out", item.file.repo_path),
+        throw Error(ErrorKind::failed,
+                    fmt::format("the Hub would leave '{}' out", item.file.repo_path),
                     {"a .gitignore in the repository names it"});
       }
       item.lfs = modes[i].lfs;
@@ -244,7 +264,8 @@ class Publisher {
       const auto head = api_.head(fmt::format("refs/pr/{}", pull.number));
       if (!head || !holds_all(api_.tree(*head), changes)) continue;
       PublishOutcome found = outcome(
-          commit_sent_ ? PublishOutcome::Result::pull_request : PublishOutcome::Result::unchanged, *head, changes);
+          commit_sent_ ? PublishOutcome::Result::pull_request : PublishOutcome::Result::unchanged,
+          *head, changes);
       found.pull_url = pull.url;
       return found;
     }
@@ -254,7 +275,8 @@ class Publisher {
   void explain_and_wait(const CommitAnswer& answer, int round) {
     auto wait = backoff(api_.http().settings().retry, round, random_);
     if (answer.result == CommitAnswer::Result::head_moved) {
-      report_.note(fmt::format("'{}' has moved on meanwhile; starting again from its new head", shown(api_.repo())));
+      report_.note(fmt::format("'{}' has moved on meanwhile; starting again from its new head",
+                               shown(api_.repo())));
     } else if (answer.result == CommitAnswer::Result::objects_gone) {
       report_.note("the Hub has lost an uploaded file; sending it again");
     } else {
@@ -262,25 +284,29 @@ class Publisher {
       const auto asked = asked_wait(answer.response);
       if (asked && *asked > api_.http().settings().retry.longest_asked) give_up(answer);
       if (asked) wait = std::max<std::chrono::milliseconds>(wait, *asked);
-      report_.note(fmt::format("no clear answer to the commit ({}); looking whether it was made in {}",
-                               reason_of(answer.response), human_time(static_cast<double>(wait.count()) / 1000)));
+      report_.note(fmt::format(
+          "no clear answer to the commit ({}); looking whether it was made in {}",
+          reason_of(answer.response), human_time(static_cast<double>(wait.count()) / 1000)));
     }
     const auto end = std::chrono::steady_clock::now() + wait;
     while (std::chrono::steady_clock::now() < end) {
       if (api_.http().settings().tick) api_.http().settings().tick();
-      std::this_thread::sleep_for(std::min<std::chrono::milliseconds>(wait, std::chrono::milliseconds(50)));
+      std::this_thread::sleep_for(
+          std::min<std::chrono::milliseconds>(wait, std::chrono::milliseconds(50)));
     }
   }
 
   static std::string reason_of(const Response& response) {
-    return response.failure != Failure::none ? response.reason : fmt::format("status {}", response.status);
+    return response.failure != Failure::none ? response.reason
+                                             : fmt::format("status {}", response.status);
   }
 
   [[noreturn]] void give_up(const CommitAnswer& last) const {
     Request shown_request;
     shown_request.method = "POST";
     shown_request.url = last.response.url;
-    Error error = hub_error(fmt::format("commit to '{}'", shown(api_.repo())), shown_request, last.response);
+    Error error =
+        hub_error(fmt::format("commit to '{}'", shown(api_.repo())), shown_request, last.response);
     error.kind = ErrorKind::network;
     if (last.result == CommitAnswer::Result::head_moved)
       error.hint = "others commit to it all the time; run the same command again later";
@@ -293,32 +319,37 @@ class Publisher {
     try {
       tree = api_.tree(made.commit);
     } catch (Error& error) {
-      error.message = fmt::format("the commit {} was made, but it cannot be read back", made.commit);
+      error.message =
+          fmt::format("the commit {} was made, but it cannot be read back", made.commit);
       throw;
     }
     if (!holds_all(tree, changes)) {
-      throw Error(ErrorKind::failed, fmt::format("the commit {} does not hold the files that were sent", made.commit),
-                  {}, "look at the repository on the Hub; running the same command again sends what is missing");
+      throw Error(ErrorKind::failed,
+                  fmt::format("the commit {} does not hold the files that were sent", made.commit),
+                  {},
+                  "look at the repository on the Hub; running the same command again sends what is "
+                  "missing");
     }
-    PublishOutcome done =
-        outcome(made.pull_url.empty() ? PublishOutcome::Result::committed : PublishOutcome::Result::pull_request,
-                made.commit, changes);
+    PublishOutcome done = outcome(made.pull_url.empty() ? PublishOutcome::Result::committed
+                                                        : PublishOutcome::Result::pull_request,
+                                  made.commit, changes);
     done.pull_url = made.pull_url;
     return done;
   }
 
-  PublishOutcome outcome(PublishOutcome::Result result, std::string commit, const std::vector<Item>& changes) const {
+  PublishOutcome outcome(PublishOutcome::Result result, std::string commit,
+                         const std::vector<Item>& changes) const {
     PublishOutcome made;
     made.result = result;
     made.commit = std::move(commit);
     made.repo = shown(api_.repo());
     for (const Item& item : items_) {
-      made.files.push_back(
-          {item.file.repo_path, item.file.id.sha256, item.file.id.size, present_.contains(item.file.repo_path)});
+      made.files.push_back({item.file.repo_path, item.file.id.sha256, item.file.id.size,
+                            present_.contains(item.file.repo_path)});
     }
     for (const Item& item : changes) {
-      const bool ours =
-          std::ranges::any_of(items_, [&](const Item& each) { return each.file.repo_path == item.file.repo_path; });
+      const bool ours = std::ranges::any_of(
+          items_, [&](const Item& each) { return each.file.repo_path == item.file.repo_path; });
       if (!ours) made.index_files.push_back(item.file.repo_path);
     }
     return made;

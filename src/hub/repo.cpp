@@ -19,7 +19,8 @@ std::string plural(const RepoId& repo) { return repo.kind + "s"; }
 
 // Rules of the official client (facts, section 1).
 std::string_view name_fault(std::string_view part) {
-  constexpr std::string_view kAllowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+  constexpr std::string_view kAllowed =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
   if (part.empty()) return "a part is empty";
   if (part.find_first_not_of(kAllowed) != std::string_view::npos)
     return "only letters, digits, '.', '_' and '-' may be used";
@@ -64,15 +65,20 @@ RepoId parse_repo_id(std::string_view text) {
     if (fault.empty() && name.size() > kLongestName) fault = "it is longer than 96 characters";
   }
   if (!fault.empty()) {
-    throw Error(ErrorKind::usage, fmt::format("'{}' is not a repository name", text), {std::string(fault)},
+    throw Error(ErrorKind::usage, fmt::format("'{}' is not a repository name", text),
+                {std::string(fault)},
                 "write OWNER/NAME, for example wongfei2009/sageattention-compiled");
   }
   repo.name = name;
   return repo;
 }
 
-std::string shown(const RepoId& repo) { return repo.kind == "model" ? repo.name : plural(repo) + "/" + repo.name; }
-std::string api_path(const RepoId& repo) { return fmt::format("/api/{}/{}", plural(repo), repo.name); }
+std::string shown(const RepoId& repo) {
+  return repo.kind == "model" ? repo.name : plural(repo) + "/" + repo.name;
+}
+std::string api_path(const RepoId& repo) {
+  return fmt::format("/api/{}/{}", plural(repo), repo.name);
+}
 std::string web_path(const RepoId& repo) { return "/" + shown(repo); }
 
 std::string encoded_path(std::string_view path) { return percent_encoded(path, "/"); }
@@ -80,17 +86,19 @@ std::string encoded_revision(std::string_view revision) { return percent_encoded
 
 std::string resolve_url(const std::string& endpoint, const RepoId& repo, std::string_view revision,
                         std::string_view path) {
-  return fmt::format("{}{}/resolve/{}/{}", endpoint, web_path(repo), encoded_revision(revision), encoded_path(path));
+  return fmt::format("{}{}/resolve/{}/{}", endpoint, web_path(repo), encoded_revision(revision),
+                     encoded_path(path));
 }
 
 void require_repo_path(std::string_view path) {
   const auto parts = split(path, "/");
-  const bool bad_part = std::ranges::any_of(
-      parts, [](std::string_view part) { return part == "." || part == ".." || part == ".git" || part == ".cache"; });
-  const bool control =
-      std::ranges::any_of(path, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-  if (parts.empty() || bad_part || control || !is_utf8(path) || path.front() == '/' || path.back() == '/' ||
-      path.find("//") != std::string_view::npos) {
+  const bool bad_part = std::ranges::any_of(parts, [](std::string_view part) {
+    return part == "." || part == ".." || part == ".git" || part == ".cache";
+  });
+  const bool control = std::ranges::any_of(
+      path, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+  if (parts.empty() || bad_part || control || !is_utf8(path) || path.front() == '/' ||
+      path.back() == '/' || path.find("//") != std::string_view::npos) {
     throw Error(ErrorKind::usage, fmt::format("'{}' cannot be a path in a repository", path), {},
                 "use relative names without '.', '..', '.git' or '.cache'");
   }
@@ -101,9 +109,11 @@ std::string hub_endpoint() {
   while (endpoint.ends_with('/')) endpoint.pop_back();
   const auto origin = origin_of(endpoint);
   if (!origin)
-    throw Error(ErrorKind::usage, fmt::format("HF_ENDPOINT '{}' is not an http or https URL", shown_url(endpoint)));
+    throw Error(ErrorKind::usage,
+                fmt::format("HF_ENDPOINT '{}' is not an http or https URL", shown_url(endpoint)));
   if (origin->starts_with("http:") && !is_loopback(*origin)) {
-    throw Error(ErrorKind::usage, fmt::format("HF_ENDPOINT '{}' is plain http", shown_url(endpoint)),
+    throw Error(ErrorKind::usage,
+                fmt::format("HF_ENDPOINT '{}' is plain http", shown_url(endpoint)),
                 {"the token would be readable on the way"}, "use https");
   }
   return endpoint;

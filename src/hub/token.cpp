@@ -22,7 +22,8 @@ std::filesystem::path expanded(const std::string& path) {
 std::filesystem::path login_file() {
   if (const auto path = environment_value("HF_TOKEN_PATH")) return expanded(*path);
   if (const auto home = environment_value("HF_HOME")) return expanded(*home) / "token";
-  if (const auto cache = environment_value("XDG_CACHE_HOME")) return expanded(*cache) / "huggingface" / "token";
+  if (const auto cache = environment_value("XDG_CACHE_HOME"))
+    return expanded(*cache) / "huggingface" / "token";
   return home_folder() / ".cache" / "huggingface" / "token";
 }
 
@@ -37,7 +38,8 @@ std::optional<HubToken> token_from(std::string_view text, std::string origin) {
   if (value.empty()) return std::nullopt;
   const bool printable = std::ranges::all_of(value, [](char c) { return c > 0x20 && c < 0x7f; });
   if (!printable)
-    throw Error(ErrorKind::usage, fmt::format("the token in {} holds blanks or control characters", origin));
+    throw Error(ErrorKind::usage,
+                fmt::format("the token in {} holds blanks or control characters", origin));
   leave_no_core_file();
   return HubToken{Secret(std::string(value)), std::move(origin)};
 }
@@ -48,9 +50,12 @@ HubToken find_hub_token(const std::optional<std::filesystem::path>& token_file) 
   if (token_file) {
     const std::string origin = fmt::format("the file '{}'", token_file->string());
     const auto text = read_file_if_exists(*token_file);
-    if (!text) throw Error(ErrorKind::usage, fmt::format("there is no token file '{}'", token_file->string()));
+    if (!text)
+      throw Error(ErrorKind::usage,
+                  fmt::format("there is no token file '{}'", token_file->string()));
     if (auto token = token_from(*text, origin)) return std::move(*token);
-    throw Error(ErrorKind::usage, fmt::format("the token file '{}' is empty", token_file->string()));
+    throw Error(ErrorKind::usage,
+                fmt::format("the token file '{}' is empty", token_file->string()));
   }
   for (const char* name : {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}) {
     if (const auto value = environment_value(name)) {
@@ -59,7 +64,8 @@ HubToken find_hub_token(const std::optional<std::filesystem::path>& token_file) 
   }
   const auto file = login_file();
   if (const auto text = read_file_if_exists(file)) {
-    if (auto token = token_from(*text, fmt::format("the file '{}'", file.string()))) return std::move(*token);
+    if (auto token = token_from(*text, fmt::format("the file '{}'", file.string())))
+      return std::move(*token);
   }
   return {};
 }

@@ -234,7 +234,8 @@ class Link : public std::enable_shared_from_this<Link> {
   fs::path output_;
   Words argv_;
   std::vector<StepInput> inputs_;
-  std::map<std::string, std::string> fixed_names_;  // of the words for the objects and the module
+  // Of the words for the objects and the module
+  std::map<std::string, std::string> fixed_names_;
   linking::LinkWords words_;
   std::vector<fs::path> providers_;  // that the module's symbols were found in
 };

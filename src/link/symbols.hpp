@@ -11,12 +11,12 @@ namespace sagebuild::linking {
 // with it.
 struct Providers {
   std::vector<std::filesystem::path> linked;  // libraries that the linker read
-  std::vector<std::filesystem::path>
-      folders;  // where needed libraries are looked for, behind their own run paths
-  std::vector<std::filesystem::path>
-      files;  // programs and libraries that are loaded before the module
-  std::vector<std::filesystem::path>
-      others;  // folders of libraries: read last, while something is missing
+  // Where needed libraries are looked for, behind their own run paths
+  std::vector<std::filesystem::path> folders;
+  // Programs and libraries that are loaded before the module
+  std::vector<std::filesystem::path> files;
+  // Folders of libraries: read last, while something is missing
+  std::vector<std::filesystem::path> others;
 };
 
 struct SymbolSearch {

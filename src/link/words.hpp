@@ -15,8 +15,8 @@ struct LinkWords {
   std::vector<std::string> key;  // fixed names for folders that do not reach the module
   std::vector<std::filesystem::path> folders;  // of -L, in order, absolute
   std::vector<std::string> asked;              // "libbar.so", "libbar.a" of -lbar
-  std::vector<std::filesystem::path>
-      files;            // that words name beside the objects: archives, scripts, lists
+  // That words name beside the objects: archives, scripts, lists
+  std::vector<std::filesystem::path> files;
   std::string unknown;  // why it cannot be told what the command reads; empty: it can
 };
 

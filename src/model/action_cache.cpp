@@ -14,11 +14,13 @@ constexpr std::size_t kLongValue = 16 << 10;
 
 }  // namespace
 
-ActionKey::ActionKey(std::string kind, std::string subject) : kind_(std::move(kind)), subject_(std::move(subject)) {}
+ActionKey::ActionKey(std::string kind, std::string subject)
+    : kind_(std::move(kind)), subject_(std::move(subject)) {}
 
 ActionKey& ActionKey::add(std::string name, std::string_view value) {
   std::string text(value);
-  if (text.size() > kLongValue) text = fmt::format("{}... sha256:{}", value.substr(0, 80), sha256(value).hex());
+  if (text.size() > kLongValue)
+    text = fmt::format("{}... sha256:{}", value.substr(0, 80), sha256(value).hex());
   inputs_.emplace_back(std::move(name), std::move(text));
   return *this;
 }

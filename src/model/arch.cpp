@@ -16,7 +16,6 @@
 namespace sagebuild {
 namespace {
 
-
 struct KnownArch {
   Arch arch;
   int first_cuda_major;
@@ -24,17 +23,17 @@ struct KnownArch {
   int removed_in_cuda = 0;  // major; 0: not yet
 };
 
-// What there is, with the first toolkit and the first that no longer knows it by the release notes. Sorted. What a
-// package has code for is its recipe's and its setup.py's to say.
+// What there is, with the first toolkit and the first that no longer knows it by the release notes.
+// Sorted. What a package has code for is its recipe's and its setup.py's to say.
 constexpr std::array kKnown = {
-    KnownArch{{3, 5}, 5, 0, 12},  KnownArch{{3, 7}, 6, 5, 12},   KnownArch{{5, 0}, 6, 5, 13},
-    KnownArch{{5, 2}, 7, 0, 13},  KnownArch{{5, 3}, 7, 0, 13},   KnownArch{{6, 0}, 8, 0, 13},
-    KnownArch{{6, 1}, 8, 0, 13},  KnownArch{{6, 2}, 8, 0, 13},   KnownArch{{7, 0}, 9, 0, 13},
-    KnownArch{{7, 2}, 9, 2, 13},  KnownArch{{7, 5}, 10, 0},      KnownArch{{8, 0}, 11, 0},
-    KnownArch{{8, 6}, 11, 1},     KnownArch{{8, 7}, 11, 4},      KnownArch{{8, 8}, 13, 0},
-    KnownArch{{8, 9}, 11, 8},     KnownArch{{9, 0}, 11, 8},      KnownArch{{10, 0}, 12, 8},
-    KnownArch{{10, 1}, 12, 8, 13}, KnownArch{{10, 3}, 12, 9},    KnownArch{{11, 0}, 13, 0},
-    KnownArch{{12, 0}, 12, 8},    KnownArch{{12, 1}, 12, 9},
+    KnownArch{{3, 5}, 5, 0, 12},   KnownArch{{3, 7}, 6, 5, 12}, KnownArch{{5, 0}, 6, 5, 13},
+    KnownArch{{5, 2}, 7, 0, 13},   KnownArch{{5, 3}, 7, 0, 13}, KnownArch{{6, 0}, 8, 0, 13},
+    KnownArch{{6, 1}, 8, 0, 13},   KnownArch{{6, 2}, 8, 0, 13}, KnownArch{{7, 0}, 9, 0, 13},
+    KnownArch{{7, 2}, 9, 2, 13},   KnownArch{{7, 5}, 10, 0},    KnownArch{{8, 0}, 11, 0},
+    KnownArch{{8, 6}, 11, 1},      KnownArch{{8, 7}, 11, 4},    KnownArch{{8, 8}, 13, 0},
+    KnownArch{{8, 9}, 11, 8},      KnownArch{{9, 0}, 11, 8},    KnownArch{{10, 0}, 12, 8},
+    KnownArch{{10, 1}, 12, 8, 13}, KnownArch{{10, 3}, 12, 9},   KnownArch{{11, 0}, 13, 0},
+    KnownArch{{12, 0}, 12, 8},     KnownArch{{12, 1}, 12, 9},
 };
 
 struct Name {
@@ -63,7 +62,9 @@ std::string suffix_of(Arch arch) {
   return arch.feature == ArchFeature::plain ? "" : std::string(1, static_cast<char>(arch.feature));
 }
 
-Arch first_with(ArchFeature feature) { return feature == ArchFeature::specific ? Arch{9, 0} : Arch{10, 0}; }
+Arch first_with(ArchFeature feature) {
+  return feature == ArchFeature::specific ? Arch{9, 0} : Arch{10, 0};
+}
 
 // "12.0", "120" (the last digit is the minor) and "12".
 std::optional<Arch> known_arch(std::string_view number) {
@@ -76,7 +77,8 @@ std::optional<Arch> known_arch(std::string_view number) {
 
 const KnownArch& row_of(Arch arch) {
   const auto known = std::ranges::find(kKnown, Arch{arch.major, arch.minor}, &KnownArch::arch);
-  if (known == kKnown.end()) throw Error(ErrorKind::bug, fmt::format("no such architecture: {}", dotted(arch)));
+  if (known == kKnown.end())
+    throw Error(ErrorKind::bug, fmt::format("no such architecture: {}", dotted(arch)));
   return *known;
 }
 
@@ -107,8 +109,9 @@ std::string nearest_spelling(std::string_view item) {
   std::vector<std::string> all;
   for (const KnownArch& known : kKnown) all.push_back(plain_dotted(known.arch));
   throw Error(ErrorKind::usage, fmt::format("unknown architecture '{}'", item), {},
-              near.empty() ? fmt::format("known are {}", join(all, " "))
-                           : fmt::format("'{}' is the nearest; known are {}", near, join(all, " ")));
+              near.empty()
+                  ? fmt::format("known are {}", join(all, " "))
+                  : fmt::format("'{}' is the nearest; known are {}", near, join(all, " ")));
 }
 
 // "12.2", "sm_130a+PTX": an architecture, be it one that is not known here.
@@ -162,10 +165,11 @@ std::vector<ArchRequest> parse_item(std::string_view item) {
   return {request};
 }
 
-// Words as blanks split them, and names of GPUs that hold blanks ("RTX 4070 Ti SUPER", the longest that is one);
-// "12.0 PTX" is "12.0+PTX".
+// Words as blanks split them, and names of GPUs that hold blanks ("RTX 4070 Ti SUPER", the longest
+// that is one); "12.0 PTX" is "12.0+PTX".
 std::vector<std::string> items_of(std::string_view text) {
-  constexpr std::size_t kLongestName = 9;  // "NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition" has 8
+  constexpr std::size_t kLongestName =
+      9;  // "NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition" has 8
   std::vector<std::string> items;
   for (const std::string_view part : split(text, ",;")) {
     const auto words = split(part, " \t\r\n");

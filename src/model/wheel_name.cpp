@@ -10,7 +10,8 @@ namespace {
 constexpr std::string_view kDigits = "0123456789";
 
 bool is_name_text(std::string_view text) {
-  constexpr std::string_view kAllowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+!";
+  constexpr std::string_view kAllowed =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+!";
   return !text.empty() && text.find_first_not_of(kAllowed) == std::string_view::npos;
 }
 
@@ -48,8 +49,12 @@ std::optional<WheelName> parse_wheel_name(std::string_view file_name) {
   if (has_build && kDigits.find(parts[2].front()) == std::string_view::npos) return std::nullopt;
   if (kDigits.find(parts[1].front()) == std::string_view::npos) return std::nullopt;
   const std::size_t tags = has_build ? 3 : 2;
-  return WheelName{std::string(parts[0]),    std::string(parts[1]),        has_build ? std::string(parts[2]) : "",
-                   std::string(parts[tags]), std::string(parts[tags + 1]), std::string(parts[tags + 2])};
+  return WheelName{std::string(parts[0]),
+                   std::string(parts[1]),
+                   has_build ? std::string(parts[2]) : "",
+                   std::string(parts[tags]),
+                   std::string(parts[tags + 1]),
+                   std::string(parts[tags + 2])};
 }
 
 std::vector<std::string> expanded_tags(const WheelName& name) {

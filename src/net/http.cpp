@@ -76,10 +76,14 @@ struct HttpClient::Multi {
 class HttpClient::Loop {
  public:
   Loop(HttpClient& client, std::span<const Request> requests, unsigned parallel)
-      : client_(client), settings_(client.settings_), parallel_(std::max(1U, parallel)), responses_(requests.size()) {
+      : client_(client),
+        settings_(client.settings_),
+        parallel_(std::max(1U, parallel)),
+        responses_(requests.size()) {
     for (std::size_t i = 0; i < requests.size(); ++i) {
       if (!origin_of(requests[i].url)) {
-        throw Error(ErrorKind::failed, fmt::format("'{}' is not an http or https URL", shown_url(requests[i].url)));
+        throw Error(ErrorKind::failed,
+                    fmt::format("'{}' is not an http or https URL", shown_url(requests[i].url)));
       }
       waiting_.push_back({&requests[i], i, requests[i].url});
     }
@@ -94,7 +98,8 @@ class HttpClient::Loop {
       collect_finished();
       collect_stalled();
       if (settings_.tick) settings_.tick();
-      if (!active_.empty() || !waiting_.empty()) curl_multi_poll(multi, nullptr, 0, poll_limit(), nullptr);
+      if (!active_.empty() || !waiting_.empty())
+        curl_multi_poll(multi, nullptr, 0, poll_limit(), nullptr);
     }
     return std::move(responses_);
   }
@@ -119,8 +124,8 @@ class HttpClient::Loop {
         continue;
       }
       job->started = Clock::now();
-      job->transfer =
-          std::make_unique<Transfer>(client_.multi_->handle, settings_, *job->request, job->url, job->with_credentials);
+      job->transfer = std::make_unique<Transfer>(client_.multi_->handle, settings_, *job->request,
+                                                 job->url, job->with_credentials);
       active_.push_back(std::move(*job));
       job = waiting_.erase(job);
     }
@@ -131,8 +136,9 @@ class HttpClient::Loop {
     while (const CURLMsg* message = curl_multi_info_read(client_.multi_->handle, &left)) {
       if (message->msg != CURLMSG_DONE) continue;
       const CURLcode code = message->data.result;
-      const auto job = std::ranges::find_if(
-          active_, [&](const Job& each) { return each.transfer->handle() == message->easy_handle; });
+      const auto job = std::ranges::find_if(active_, [&](const Job& each) {
+        return each.transfer->handle() == message->easy_handle;
+      });
       Job ended = std::move(*job);
       active_.erase(job);
       Response response = ended.transfer->finish(code);
@@ -194,7 +200,8 @@ class HttpClient::Loop {
     const auto location = response.headers.find("Location");
     const auto target = location ? resolved_url(job.url, *location) : std::nullopt;
     const auto target_origin = target ? origin_of(*target) : std::nullopt;
-    if (!target_origin) return refuse_redirect(response, "redirect without a usable Location"), false;
+    if (!target_origin)
+      return refuse_redirect(response, "redirect without a usable Location"), false;
     const std::string where = shown_url(*target);
     const bool has_body = !std::holds_alternative<std::monostate>(request.body);
     const bool reads = request.method == "GET" || request.method == "HEAD";
@@ -204,21 +211,24 @@ class HttpClient::Loop {
     } else if (!same && (request.redirects != Redirects::anywhere || !reads)) {
       refuse_redirect(response, fmt::format("redirect to another host ('{}') refused", where));
     } else if (has_body && response.status != 307 && response.status != 308) {
-      refuse_redirect(response,
-                      fmt::format("redirect {} would drop the body of a {}", response.status, request.method));
+      refuse_redirect(response, fmt::format("redirect {} would drop the body of a {}",
+                                            response.status, request.method));
     } else if (++job.redirects > kMostRedirects) {
-      refuse_redirect(response, fmt::format("more than {} redirects, the last to '{}'", kMostRedirects, where));
+      refuse_redirect(
+          response, fmt::format("more than {} redirects, the last to '{}'", kMostRedirects, where));
     } else {
       job.url = *target;
-      job.with_credentials = job.with_credentials && same;  // once gone, a detour does not bring them back
+      // Once gone, a detour does not bring them back
+      job.with_credentials = job.with_credentials && same;
       return true;
     }
     return false;
   }
 
-  std::optional<std::chrono::milliseconds> wait_before_retry(const Job& job, const Response& response) {
-    const bool transient =
-        is_transient(response) || (job.request->also_transient && job.request->also_transient(response));
+  std::optional<std::chrono::milliseconds> wait_before_retry(const Job& job,
+                                                             const Response& response) {
+    const bool transient = is_transient(response) ||
+                           (job.request->also_transient && job.request->also_transient(response));
     if (!transient || job.attempt >= settings_.retry.attempts) return std::nullopt;
     const auto ours = backoff(settings_.retry, job.attempt, client_.random_);
     const auto asked = asked_wait(response);
@@ -229,9 +239,10 @@ class HttpClient::Loop {
   void log(const Job& job, const Response& response) const {
     if (!settings_.log) return;
     const double seconds = std::chrono::duration<double>(Clock::now() - job.started).count();
-    const std::string result = response.failure == Failure::none ? fmt::format("{}", response.status) : response.reason;
-    settings_.log(
-        fmt::format("{} {} -> {} ({})", job.request->method, shown_url(job.url), result, human_time(seconds)));
+    const std::string result =
+        response.failure == Failure::none ? fmt::format("{}", response.status) : response.reason;
+    settings_.log(fmt::format("{} {} -> {} ({})", job.request->method, shown_url(job.url), result,
+                              human_time(seconds)));
   }
 
   HttpClient& client_;
@@ -243,10 +254,14 @@ class HttpClient::Loop {
 };
 
 HttpClient::HttpClient(HttpSettings settings)
-    : settings_(std::move(settings)), random_(std::random_device{}()), multi_(std::make_unique<Multi>()) {}
+    : settings_(std::move(settings)),
+      random_(std::random_device{}()),
+      multi_(std::make_unique<Multi>()) {}
 HttpClient::~HttpClient() = default;
 
-Response HttpClient::send(const Request& request) { return std::move(send_all({&request, 1}, 1).front()); }
+Response HttpClient::send(const Request& request) {
+  return std::move(send_all({&request, 1}, 1).front());
+}
 
 std::vector<Response> HttpClient::send_all(std::span<const Request> requests, unsigned parallel) {
   return Loop(*this, requests, parallel).run();

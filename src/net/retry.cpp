@@ -11,8 +11,8 @@
 namespace sagebuild {
 namespace {
 
-// RateLimit: "api";r=0;t=55. On a 429 it counts only with r=0: the Hub sends the header on every answer, and its hourly
-// quota on commits answers 429 while r is still above 0.
+// RateLimit: "api";r=0;t=55. On a 429 it counts only with r=0: the Hub sends the header on every
+// answer, and its hourly quota on commits answers 429 while r is still above 0.
 std::optional<std::chrono::seconds> rate_limit_reset(const Response& response) {
   const auto field = response.headers.find("RateLimit");
   if (response.status != 429 || !field) return std::nullopt;
@@ -50,13 +50,15 @@ bool is_transient(const Response& response) {
       break;
   }
   const int status = response.status;
-  return status == 408 || status == 429 || status == 500 || status == 502 || status == 503 || status == 504;
+  return status == 408 || status == 429 || status == 500 || status == 502 || status == 503 ||
+         status == 504;
 }
 
 std::optional<std::chrono::seconds> asked_wait(const Response& response) {
   const auto field = response.headers.find("Retry-After");
   if (!field) return rate_limit_reset(response);
-  if (const auto seconds = to_integer(trimmed(*field))) return std::chrono::seconds(std::max(0LL, *seconds));
+  if (const auto seconds = to_integer(trimmed(*field)))
+    return std::chrono::seconds(std::max(0LL, *seconds));
   const std::time_t until = curl_getdate(field->c_str(), nullptr);
   if (until < 0) return rate_limit_reset(response);
   const auto date = response.headers.find("Date");

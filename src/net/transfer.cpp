@@ -15,11 +15,13 @@
 namespace sagebuild {
 namespace {
 
-// Twice libcurl's own: as fast as `curl -T` on loopback (tests/hub/throughput.py), and larger ones gained nothing.
+// Twice libcurl's own: as fast as `curl -T` on loopback (tests/hub/throughput.py), and larger ones
+// gained nothing.
 constexpr long kUploadBuffer = 128 * 1024;
 
 [[noreturn]] void throw_file_error(const char* what, const std::filesystem::path& path) {
-  throw Error(ErrorKind::failed, fmt::format("cannot {} '{}'", what, path.string()), {errno_text(errno)});
+  throw Error(ErrorKind::failed, fmt::format("cannot {} '{}'", what, path.string()),
+              {errno_text(errno)});
 }
 
 Failure failure_of(CURLcode code) {
@@ -57,8 +59,8 @@ std::string credentials_field(const Credentials& credentials) {
 
 }  // namespace
 
-Transfer::Transfer(CURLM* multi, const HttpSettings& settings, const Request& request, const std::string& url,
-                   bool with_credentials)
+Transfer::Transfer(CURLM* multi, const HttpSettings& settings, const Request& request,
+                   const std::string& url, bool with_credentials)
     : multi_(multi), request_(request), body_limit_(settings.body_limit), easy_(curl_easy_init()) {
   if (!easy_) throw std::bad_alloc();
   response_.url = url;
@@ -87,7 +89,8 @@ void Transfer::set_basics(const HttpSettings& settings, const std::string& url) 
 #else
   set(easy, CURLOPT_PROTOCOLS, static_cast<long>(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
-  // Plain HTTP/1.1: storage speaks nothing else, and one slow HTTP/2 stream would hold up the others on its connection.
+  // Plain HTTP/1.1: storage speaks nothing else, and one slow HTTP/2 stream would hold up the
+  // others on its connection.
   set(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   set(easy, CURLOPT_USERAGENT, settings.user_agent.c_str());
   set(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(settings.connect_timeout.count()));
@@ -153,7 +156,8 @@ std::uint64_t Transfer::body_size() const {
 }
 
 std::chrono::milliseconds Transfer::idle() const {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - last_byte_);
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
+                                                               last_byte_);
 }
 
 Response Transfer::finish(CURLcode code) {
@@ -171,7 +175,8 @@ Response Transfer::finish(CURLcode code) {
 
 Response Transfer::stalled() {
   response_.failure = Failure::stalled;
-  response_.reason = fmt::format("no data for {}", human_time(static_cast<double>(idle().count()) / 1000));
+  response_.reason =
+      fmt::format("no data for {}", human_time(static_cast<double>(idle().count()) / 1000));
   return std::move(response_);
 }
 
@@ -198,7 +203,8 @@ std::size_t Transfer::read(char* buffer, std::size_t room) {
 bool Transfer::seek(std::uint64_t position) {
   position_ = position;
   const auto* range = std::get_if<FileRange>(&request_.body);
-  return range == nullptr || fseeko(source_.get(), static_cast<off_t>(range->offset + position), SEEK_SET) == 0;
+  return range == nullptr ||
+         fseeko(source_.get(), static_cast<off_t>(range->offset + position), SEEK_SET) == 0;
 }
 
 bool Transfer::take_body(std::string_view bytes) {
@@ -230,7 +236,8 @@ void Transfer::keep_in_file(std::string_view bytes) {
 void Transfer::take_header(std::string_view line) {
   last_byte_ = std::chrono::steady_clock::now();
   line = trimmed(line);
-  if (line.starts_with("HTTP/")) {  // also after a 100 or a proxy's answer: only the last block counts
+  // Also after a 100 or a proxy's answer: only the last block counts
+  if (line.starts_with("HTTP/")) {
     response_.headers.clear();
     const auto words = split(line, " ");
     response_.status = words.size() > 1 ? static_cast<int>(to_integer(words[1]).value_or(0)) : 0;
@@ -238,7 +245,8 @@ void Transfer::take_header(std::string_view line) {
   }
   const auto colon = line.find(':');
   if (colon == std::string_view::npos) return;
-  response_.headers.add(std::string(trimmed(line.substr(0, colon))), std::string(trimmed(line.substr(colon + 1))));
+  response_.headers.add(std::string(trimmed(line.substr(0, colon))),
+                        std::string(trimmed(line.substr(colon + 1))));
 }
 
 void Transfer::take_progress(std::uint64_t received, std::uint64_t expected, std::uint64_t sent) {
@@ -274,7 +282,9 @@ std::size_t Transfer::on_read(char* buffer, std::size_t size, std::size_t count,
 
 int Transfer::on_seek(void* self, curl_off_t offset, int origin) {
   if (origin != SEEK_SET || offset < 0) return CURL_SEEKFUNC_FAIL;
-  return static_cast<Transfer*>(self)->seek(static_cast<std::uint64_t>(offset)) ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
+  return static_cast<Transfer*>(self)->seek(static_cast<std::uint64_t>(offset))
+             ? CURL_SEEKFUNC_OK
+             : CURL_SEEKFUNC_FAIL;
 }
 
 std::size_t Transfer::on_body(char* bytes, std::size_t size, std::size_t count, void* self) {
@@ -292,11 +302,12 @@ std::size_t Transfer::on_header(char* bytes, std::size_t size, std::size_t count
   return ok ? size * count : 0;
 }
 
-int Transfer::on_progress(void* self, curl_off_t total_down, curl_off_t down, curl_off_t /*total_up*/, curl_off_t up) {
+int Transfer::on_progress(void* self, curl_off_t total_down, curl_off_t down,
+                          curl_off_t /*total_up*/, curl_off_t up) {
   auto* transfer = static_cast<Transfer*>(self);
   const bool ok = transfer->guarded([&] {
-    transfer->take_progress(static_cast<std::uint64_t>(down), static_cast<std::uint64_t>(total_down),
-                            static_cast<std::uint64_t>(up));
+    transfer->take_progress(static_cast<std::uint64_t>(down),
+                            static_cast<std::uint64_t>(total_down), static_cast<std::uint64_t>(up));
     return true;
   });
   return ok ? 0 : 1;

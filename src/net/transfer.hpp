@@ -1,5 +1,6 @@
 #pragma once
-// One request on the wire: an easy handle inside a multi handle, with everything that its callbacks write to.
+// One request on the wire: an easy handle inside a multi handle, with everything that its callbacks
+// write to.
 
 #include <curl/curl.h>
 
@@ -15,12 +16,14 @@
 
 namespace sagebuild {
 
-// Joins `multi` when made, leaves it when destroyed. Callbacks hold its address, so it stays where it is.
+// Joins `multi` when made, leaves it when destroyed. Callbacks hold its address, so it stays where
+// it is.
 class Transfer {
  public:
-  // `url` may differ from the request's after a redirect; credentials are sent only if `with_credentials`.
-  Transfer(CURLM* multi, const HttpSettings& settings, const Request& request, const std::string& url,
-           bool with_credentials);
+  // `url` may differ from the request's after a redirect; credentials are sent only if
+  // `with_credentials`.
+  Transfer(CURLM* multi, const HttpSettings& settings, const Request& request,
+           const std::string& url, bool with_credentials);
   ~Transfer();
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
@@ -52,7 +55,8 @@ class Transfer {
   void take_header(std::string_view line);
   void take_progress(std::uint64_t received, std::uint64_t expected, std::uint64_t sent);
   void keep_in_file(std::string_view bytes);
-  // Runs `function`; what it throws waits in thrown_ until finish, because nothing may be thrown through libcurl.
+  // Runs `function`; what it throws waits in thrown_ until finish, because nothing may be thrown
+  // through libcurl.
   template <class Function>
   bool guarded(Function function);
 
@@ -60,7 +64,8 @@ class Transfer {
   static int on_seek(void* self, curl_off_t offset, int origin);
   static std::size_t on_body(char* bytes, std::size_t size, std::size_t count, void* self);
   static std::size_t on_header(char* bytes, std::size_t size, std::size_t count, void* self);
-  static int on_progress(void* self, curl_off_t total_down, curl_off_t down, curl_off_t total_up, curl_off_t up);
+  static int on_progress(void* self, curl_off_t total_down, curl_off_t down, curl_off_t total_up,
+                         curl_off_t up);
 
   CURLM* multi_;
   const Request& request_;

@@ -33,7 +33,8 @@ std::string own_port(std::string_view scheme) {
   return scheme.starts_with("socks") ? "1080" : "";
 }
 
-// Where the user info of an address that cannot be parsed ends, or 0: behind the last "@" of what names a password.
+// Where the user info of an address that cannot be parsed ends, or 0: behind the last "@" of what
+// names a password.
 std::size_t end_of_user_info(std::string_view text, std::size_t begin) {
   const auto at = text.rfind('@');
   if (at == std::string_view::npos || at < begin) return 0;
@@ -48,14 +49,17 @@ std::size_t end_of_user_info(std::string_view text, std::size_t begin) {
 std::optional<Url> parse_url(const std::string& text) {
   // libcurl is content with "c:/x".
   const auto scheme_end = text.find("://");
-  if (scheme_end == std::string::npos || text.find_first_of(":/@ ") != scheme_end) return std::nullopt;
+  if (scheme_end == std::string::npos || text.find_first_of(":/@ ") != scheme_end)
+    return std::nullopt;
   const Handle handle(curl_url());
   const unsigned flags = CURLU_NON_SUPPORT_SCHEME | CURLU_URLENCODE | CURLU_PATH_AS_IS;
-  if (curl_url_set(handle.get(), CURLUPART_URL, text.c_str(), flags) != CURLUE_OK) return std::nullopt;
+  if (curl_url_set(handle.get(), CURLUPART_URL, text.c_str(), flags) != CURLUE_OK)
+    return std::nullopt;
   Url url;
   url.scheme = lower(part(handle, CURLUPART_SCHEME, 0).value_or(""));
   url.host = lower(part(handle, CURLUPART_HOST, 0).value_or(""));
-  if (url.host.starts_with('[') && url.host.ends_with(']')) url.host = url.host.substr(1, url.host.size() - 2);
+  if (url.host.starts_with('[') && url.host.ends_with(']'))
+    url.host = url.host.substr(1, url.host.size() - 2);
   url.port = part(handle, CURLUPART_PORT, 0).value_or(own_port(url.scheme));
   url.user = part(handle, CURLUPART_USER, CURLU_URLDECODE).value_or("");
   url.password = Secret(part(handle, CURLUPART_PASSWORD, CURLU_URLDECODE).value_or(""));
@@ -71,19 +75,22 @@ std::optional<std::string> origin_of(const std::string& url) {
   const auto parsed = parse_url(url);
   if (!parsed || (parsed->scheme != "https" && parsed->scheme != "http")) return std::nullopt;
   const bool is_v6 = parsed->host.find(':') != std::string::npos;
-  return fmt::format("{}://{}:{}", parsed->scheme, is_v6 ? "[" + parsed->host + "]" : parsed->host, parsed->port);
+  return fmt::format("{}://{}:{}", parsed->scheme, is_v6 ? "[" + parsed->host + "]" : parsed->host,
+                     parsed->port);
 }
 
 std::optional<std::string> resolved_url(const std::string& base, const std::string& location) {
   const Handle url(curl_url());
   if (curl_url_set(url.get(), CURLUPART_URL, base.c_str(), 0) != CURLUE_OK) return std::nullopt;
   // Setting a URL over another one resolves it; servers do send blanks in Location.
-  if (curl_url_set(url.get(), CURLUPART_URL, location.c_str(), CURLU_URLENCODE) != CURLUE_OK) return std::nullopt;
+  if (curl_url_set(url.get(), CURLUPART_URL, location.c_str(), CURLU_URLENCODE) != CURLUE_OK)
+    return std::nullopt;
   return part(url, CURLUPART_URL, 0);
 }
 
 std::string percent_encoded(std::string_view text, std::string_view keep) {
-  constexpr std::string_view kUnreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+  constexpr std::string_view kUnreserved =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
   std::string result;
   for (const char c : text) {
     if (kUnreserved.find(c) != std::string_view::npos || keep.find(c) != std::string_view::npos)
@@ -97,7 +104,8 @@ std::string percent_encoded(std::string_view text, std::string_view keep) {
 std::string percent_decoded(std::string_view text) {
   std::string result;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto value = text[i] == '%' && i + 2 < text.size() ? to_integer(text.substr(i + 1, 2), 16) : std::nullopt;
+    const auto value = text[i] == '%' && i + 2 < text.size() ? to_integer(text.substr(i + 1, 2), 16)
+                                                             : std::nullopt;
     result += value ? static_cast<char>(*value) : text[i];
     if (value) i += 2;
   }
@@ -114,7 +122,8 @@ std::string shown_url(std::string_view url) {
   const bool is_odd = at != std::string_view::npos && authority.find_first_of("?#") < at;
   const std::string text =
       parsed && !is_odd ? parsed->plain
-             : std::string(url.substr(0, host)) + std::string(url.substr(std::max(host, end_of_user_info(url, host))));
+                        : std::string(url.substr(0, host)) +
+                              std::string(url.substr(std::max(host, end_of_user_info(url, host))));
   return text.substr(0, text.find_first_of("?#"));
 }
 

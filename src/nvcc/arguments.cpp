@@ -19,7 +19,8 @@ struct Option {
   Act act = Act::keep;
 };
 
-// nvcc's options by name without dashes (`nvcc --help`, 12.4 to 13.5). One that is not here goes to plain nvcc.
+// nvcc's options by name without dashes (`nvcc --help`, 12.4 to 13.5). One that is not here goes to
+// plain nvcc.
 const std::map<std::string_view, Option>& options() {
   static const std::map<std::string_view, Option> table = [] {
     std::map<std::string_view, Option> all;
@@ -28,35 +29,47 @@ const std::map<std::string_view, Option>& options() {
     };
     add({true, Act::keep},
         "define-macro D undefine-macro U include-path I system-include isystem pre-include include "
-        "compiler-options Xcompiler ptxas-options Xptxas Xcudafe archive-options Xarchive linker-options "
-        "Xlinker nvlink-options Xnvlink library l library-path L optimize O maxrregcount ftz prec-div "
-        "prec-sqrt fmad compiler-bindir ccbin default-stream Werror diag-suppress diag-error diag-warn "
-        "machine m compress-mode cudart cudadevrt x Ofast-compile Ofc dopt static-global-template-stub "
+        "compiler-options Xcompiler ptxas-options Xptxas Xcudafe archive-options Xarchive "
+        "linker-options "
+        "Xlinker nvlink-options Xnvlink library l library-path L optimize O maxrregcount ftz "
+        "prec-div "
+        "prec-sqrt fmad compiler-bindir ccbin default-stream Werror diag-suppress diag-error "
+        "diag-warn "
+        "machine m compress-mode cudart cudadevrt x Ofast-compile Ofc dopt "
+        "static-global-template-stub "
         "device-entity-has-hidden-visibility options-file optf frandom-seed");
     add({false, Act::keep},
-        "generate-line-info lineinfo use_fast_math extra-device-vectorization expt-relaxed-constexpr "
-        "expt-extended-lambda extended-lambda allow-unsupported-compiler allow-unsupported-libcxx m64 "
+        "generate-line-info lineinfo use_fast_math extra-device-vectorization "
+        "expt-relaxed-constexpr "
+        "expt-extended-lambda extended-lambda allow-unsupported-compiler allow-unsupported-libcxx "
+        "m64 "
         "display-error-number no-display-error-number disable-warnings w restrict no-compress "
         "forward-unknown-to-host-compiler forward-unknown-opts brief-diagnostics "
         "Wno-deprecated-gpu-targets Wno-deprecated-declarations Wreorder Wdefault-stream-launch "
         "Wext-lambda-captures-this no-exceptions profile pg no-host-device-initializer-list "
         "no-host-device-move-forward disable-optimizer-constants disopt-consts "
         "simt-only");
-    // One scheduler over everything replaces these; the debug information of host code is stripped from modules anyway.
+    // One scheduler over everything replaces these; the debug information of host code is stripped
+    // from modules anyway.
     add({true, Act::strip},
-        "threads t dependency-output MF dependency-target-name MT MQ keep-dir generate-code gencode "
+        "threads t dependency-output MF dependency-target-name MT MQ keep-dir generate-code "
+        "gencode "
         "gpu-architecture arch gpu-code code std objdir-as-tempdir-name split-compile");
     add({false, Act::strip},
         "generate-dependencies-with-compile MD generate-nonsystem-dependencies-with-compile MMD "
-        "generate-dependency-targets MP keep save-temps verbose v jobserver debug g ggdb objdir-as-tempdir "
+        "generate-dependency-targets MP keep save-temps verbose v jobserver debug g ggdb "
+        "objdir-as-tempdir "
         "objtemp clean-targets compile c");
     add({true, Act::note}, "time fdevice-time-trace");
     add({true, Act::opaque},
-        "relocatable-device-code rdc device-debug-level split-compile-extended run-args gen-opt-lto "
+        "relocatable-device-code rdc device-debug-level split-compile-extended run-args "
+        "gen-opt-lto "
         "lto-arch target-directory input-drive-prefix dependency-drive-prefix");
     add({false, Act::opaque},
-        "device-debug G device-c dc device-w dw device-link dlink dlink-time-opt dlto ptx cubin fatbin "
-        "optix-ir ltoir preprocess E generate-dependencies M cuda lib link run shared resource-usage "
+        "device-debug G device-c dc device-w dw device-link dlink dlink-time-opt dlto ptx cubin "
+        "fatbin "
+        "optix-ir ltoir preprocess E generate-dependencies M cuda lib link run shared "
+        "resource-usage "
         "res-usage source-in-ptx src-in-ptx dryrun use-local-env extensible-whole-program ewp");
     return all;
   }();
@@ -85,10 +98,12 @@ Found find_option(std::string_view word) {
   const auto equals = bare.find('=');
   if (const auto named = options().find(bare.substr(0, equals));
       equals != std::string_view::npos && named != options().end()) {
-    return {std::string(bare.substr(0, equals)), named->second, true, std::string(bare.substr(equals + 1))};
+    return {std::string(bare.substr(0, equals)), named->second, true,
+            std::string(bare.substr(equals + 1))};
   }
   if (!word.starts_with("--") && kAttached.find(bare.front()) != std::string_view::npos) {
-    return {std::string(bare.substr(0, 1)), options().at(bare.substr(0, 1)), true, std::string(bare.substr(1))};
+    return {std::string(bare.substr(0, 1)), options().at(bare.substr(0, 1)), true,
+            std::string(bare.substr(1))};
   }
   return found;
 }
@@ -118,9 +133,11 @@ class Normaliser {
  private:
   void take() {
     const std::string& word = words_[at_];
-    if (word.size() < 2 || word[0] != '-') return refuse(fmt::format("more than one input file ('{}')", word));
+    if (word.size() < 2 || word[0] != '-')
+      return refuse(fmt::format("more than one input file ('{}')", word));
     Found found = find_option(word);
-    if (!found.option) return refuse(fmt::format("'{}' is an option that sagebuild does not know", word));
+    if (!found.option)
+      return refuse(fmt::format("'{}' is an option that sagebuild does not know", word));
     Words taken = {word};
     if (found.option->takes_value && !found.value_inside) {
       if (at_ + 1 == words_.size()) return refuse(fmt::format("'{}' has no value", word));
@@ -210,7 +227,8 @@ Words with_host_options(const Words& argv) {
   Words words;
   for (std::size_t i = 1; i < argv.size(); ++i) {
     std::string_view value = argv[i];
-    const bool is_option = value == "-Xcompiler" || value == "--compiler-options" || value == "-compiler-options";
+    const bool is_option =
+        value == "-Xcompiler" || value == "--compiler-options" || value == "-compiler-options";
     if (is_option && i + 1 < argv.size()) {
       value = argv[++i];
     } else if (!take_prefix(value, "-Xcompiler=") && !take_prefix(value, "--compiler-options=") &&
@@ -223,11 +241,17 @@ Words with_host_options(const Words& argv) {
   return words;
 }
 
-std::vector<std::filesystem::path> include_folders(const Words& argv, const std::filesystem::path& cwd) {
+std::vector<std::filesystem::path> include_folders(const Words& argv,
+                                                   const std::filesystem::path& cwd) {
   // g++'s spellings and nvcc's: -Ix, -I x, -isystem x, --include-path=x,y.
-  constexpr std::array<std::string_view, 8> kOptions = {
-      "-I", "-isystem", "-iquote", "-idirafter", "--include-path", "-include-path", "--system-include",
-      "-system-include"};
+  constexpr std::array<std::string_view, 8> kOptions = {"-I",
+                                                        "-isystem",
+                                                        "-iquote",
+                                                        "-idirafter",
+                                                        "--include-path",
+                                                        "-include-path",
+                                                        "--system-include",
+                                                        "-system-include"};
   std::vector<std::filesystem::path> folders;
   const Words words = with_host_options(argv);
   for (std::size_t i = 0; i < words.size(); ++i) {
@@ -243,7 +267,8 @@ std::vector<std::filesystem::path> include_folders(const Words& argv, const std:
   return folders;
 }
 
-std::vector<std::filesystem::path> named_files(const Words& argv, const std::filesystem::path& cwd) {
+std::vector<std::filesystem::path> named_files(const Words& argv,
+                                               const std::filesystem::path& cwd) {
   std::set<std::filesystem::path> files;
   const auto add = [&](std::string_view text) {
     while (take_prefix(text, "@")) continue;
@@ -263,15 +288,25 @@ std::vector<std::filesystem::path> named_files(const Words& argv, const std::fil
 }
 
 std::string reads_unnamed_files(const Words& argv) {
-  constexpr std::array<std::string_view, 11> kOptions = {
-      "-fprofile-use", "-fauto-profile", "-fbranch-probabilities", "-fplugin", "-specs", "--specs", "-B",
-      "--sysroot", "-isysroot", "-wrapper", "-fmodule"};
+  constexpr std::array<std::string_view, 11> kOptions = {"-fprofile-use",
+                                                         "-fauto-profile",
+                                                         "-fbranch-probabilities",
+                                                         "-fplugin",
+                                                         "-specs",
+                                                         "--specs",
+                                                         "-B",
+                                                         "--sysroot",
+                                                         "-isysroot",
+                                                         "-wrapper",
+                                                         "-fmodule"};
   for (const auto& word : argv) {
     for (const std::string_view part : split(word, ",")) {
       if (part.find("__has_") != std::string_view::npos)
         return fmt::format("'{}' may ask for files that cannot be told", part);
-      const auto found = std::ranges::find_if(kOptions, [&](auto option) { return part.starts_with(option); });
-      if (found != kOptions.end()) return fmt::format("'{}' makes the compiler read files that cannot be told", part);
+      const auto found =
+          std::ranges::find_if(kOptions, [&](auto option) { return part.starts_with(option); });
+      if (found != kOptions.end())
+        return fmt::format("'{}' makes the compiler read files that cannot be told", part);
     }
   }
   return "";
@@ -279,7 +314,8 @@ std::string reads_unnamed_files(const Words& argv) {
 
 Words normalise_host(const Words& argv) {
   static const std::set<std::string_view> with_value = {"-MF", "-MT", "-MQ"};
-  static const std::set<std::string_view> alone = {"-MD", "-MMD", "-MP", "-c", "-g", "-g1", "-g2", "-g3", "-ggdb"};
+  static const std::set<std::string_view> alone = {"-MD", "-MMD", "-MP", "-c",   "-g",
+                                                   "-g1", "-g2",  "-g3", "-ggdb"};
   Words result;
   for (std::size_t i = 0; i < argv.size(); ++i) {
     if (with_value.contains(argv[i]))

@@ -36,7 +36,8 @@ void add_words(std::string_view line, std::set<std::string, std::less<>>& words)
     } else if (is_word(c)) {
       auto end = at;
       while (end < line.size() && is_word(line[end])) ++end;
-      if (std::isdigit(static_cast<unsigned char>(c)) == 0) words.emplace(line.substr(at, end - at));
+      if (std::isdigit(static_cast<unsigned char>(c)) == 0)
+        words.emplace(line.substr(at, end - at));
       at = end - 1;
     }
   }
@@ -50,20 +51,23 @@ std::pair<std::string_view, std::string_view> name_and_rest(std::string_view def
 
 // Those that Python's headers and its pyconfig.h define, in this version or another.
 bool may_be_pythons(std::string_view macro) {
-  constexpr std::array<std::string_view, 8> kStarts = {"Py",      "_Py",      "PY",    "HAVE_",
-                                                       "SIZEOF_", "ALIGNOF_", "WITH_", "DOUBLE_IS_"};
+  constexpr std::array<std::string_view, 8> kStarts = {
+      "Py", "_Py", "PY", "HAVE_", "SIZEOF_", "ALIGNOF_", "WITH_", "DOUBLE_IS_"};
   return std::ranges::any_of(kStarts, [&](auto start) { return macro.starts_with(start); });
 }
 
 }  // namespace
 
-Refusal missing_kernels(const std::vector<std::string>& undefined, const std::vector<std::string>& plain_kernels) {
+Refusal missing_kernels(const std::vector<std::string>& undefined,
+                        const std::vector<std::string>& plain_kernels) {
   for (const auto& symbol : undefined) {
     if (symbol.find(kMissingKernel) != std::string::npos)
       return "the host pass launches a template kernel that the device pass did not instantiate";
     const std::string name = demangled(symbol);
-    if (symbol.find("__device_stub__") != std::string::npos || std::ranges::count(plain_kernels, base_name(name)) > 0)
-      return fmt::format("the host pass launches kernel '{}', which the device pass does not have", name);
+    if (symbol.find("__device_stub__") != std::string::npos ||
+        std::ranges::count(plain_kernels, base_name(name)) > 0)
+      return fmt::format("the host pass launches kernel '{}', which the device pass does not have",
+                         name);
   }
   return std::nullopt;
 }
@@ -102,7 +106,8 @@ MacroUse macro_use(std::string_view text, std::string_view warnings,
       continue;
     }
     if (!own) continue;
-    if (line.starts_with("#pragma") && line.find("undef") != std::string_view::npos) use.hides_undefined = true;
+    if (line.starts_with("#pragma") && line.find("undef") != std::string_view::npos)
+      use.hides_undefined = true;
     if (take_prefix(line, "#define ")) {
       const auto [name, rest] = name_and_rest(line);
       use.defined.emplace(name, rest);
@@ -139,15 +144,18 @@ std::string text_of(const MacroState& state) {
 
 Refusal macro_difference(const MacroUse& use, const MacroState& full,
                          const std::set<std::string, std::less<>>& stand_ins) {
-  if (use.hides_undefined) return "the source silences -Wundef, so that not all macros that it asks for are known";
+  if (use.hides_undefined)
+    return "the source silences -Wundef, so that not all macros that it asks for are known";
   const auto is_in_full = [&](const auto& name) { return full.defined.contains(name); };
   for (const auto& name : use.undefined) {
     if (is_in_full(name) || may_be_pythons(name))
-      return fmt::format("macro '{}' is asked for by the source and not defined by sagebuild's headers", name);
+      return fmt::format(
+          "macro '{}' is asked for by the source and not defined by sagebuild's headers", name);
   }
   for (const auto& name : use.words) {
     if (is_in_full(name) && !use.defined.contains(name))
-      return fmt::format("macro '{}' of torch's headers is used by the source and missing in sagebuild's", name);
+      return fmt::format(
+          "macro '{}' of torch's headers is used by the source and missing in sagebuild's", name);
   }
   for (const auto& [name, rest] : use.defined) {
     const auto in_full = full.defined.find(name);
@@ -157,7 +165,8 @@ Refusal macro_difference(const MacroUse& use, const MacroState& full,
       if (stand_ins.contains(name) && !is_inner)
         return fmt::format("macro '{}' is sagebuild's own and used by the source", name);
       if (full.taken_back.contains(name))
-        return fmt::format("macro '{}' is taken back by torch's headers and used by the source", name);
+        return fmt::format("macro '{}' is taken back by torch's headers and used by the source",
+                           name);
     } else if (!stand_ins.contains(name) && in_full->second != rest) {
       return fmt::format("macro '{}' has another value with sagebuild's headers", name);
     }
@@ -181,9 +190,11 @@ Refusal ptx_difference(std::string_view wanted, std::string_view ours) {
   const auto right_lines = lines_of(right);
   const auto [here, there] = std::ranges::mismatch(left_lines, right_lines);
   if (here == left_lines.end() && there == right_lines.end()) return std::nullopt;
-  const auto text = [](const auto& at, const auto& all) { return at == all.end() ? "its end" : std::string(*at); };
-  return fmt::format("PTX differs at line {}: '{}' is '{}'", here - left_lines.begin() + 1, text(here, left_lines),
-                     text(there, right_lines));
+  const auto text = [](const auto& at, const auto& all) {
+    return at == all.end() ? "its end" : std::string(*at);
+  };
+  return fmt::format("PTX differs at line {}: '{}' is '{}'", here - left_lines.begin() + 1,
+                     text(here, left_lines), text(there, right_lines));
 }
 
 }  // namespace sagebuild

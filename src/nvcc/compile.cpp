@@ -32,24 +32,28 @@ std::string as_identifier(std::string text) {
 
 HeaderMode mode_named(const std::string& name) {
   const auto found = std::ranges::find(kModeNames, name);
-  return found == kModeNames.end() ? HeaderMode::full : static_cast<HeaderMode>(found - kModeNames.begin());
+  return found == kModeNames.end() ? HeaderMode::full
+                                   : static_cast<HeaderMode>(found - kModeNames.begin());
 }
 
-// The next mode to try after `mode` failed in a step of that kind; nothing: there is none. Torch's own headers on the
-// host fit beside a facade in the device pass, but not the other way round: that would only be slow.
+// The next mode to try after `mode` failed in a step of that kind; nothing: there is none. Torch's
+// own headers on the host fit beside a facade in the device pass, but not the other way round: that
+// would only be slow.
 std::optional<CompileMode> next_mode(const CompileMode& mode, std::string_view kind) {
   using enum HeaderMode;
   const CompileMode torchs_own{full, full, false};
   const CompileMode as_given{full, full, true};
   if (mode.plain) return std::nullopt;
   if (mode == torchs_own) return as_given;
-  const bool is_host_step = kind == "host preprocess" || kind == "cudafe++" || kind == "host compile" ||
-                            kind == "host header check" || kind == "host header proof";
+  const bool is_host_step = kind == "host preprocess" || kind == "cudafe++" ||
+                            kind == "host compile" || kind == "host header check" ||
+                            kind == "host header proof";
   if (is_host_step && mode.host == facade) return CompileMode{mode.device, full, false};
   return torchs_own;
 }
 
-// An options file may hold architectures that normalise_nvcc does not see: what nvcc prints must be what was asked for.
+// An options file may hold architectures that normalise_nvcc does not see: what nvcc prints must be
+// what was asked for.
 std::string other_architectures(const Layout& layout, const std::vector<Target>& targets) {
   std::set<std::string> asked, printed;
   for (const auto& target : targets) {
@@ -66,7 +70,8 @@ std::string other_architectures(const Layout& layout, const std::vector<Target>&
 void split_ptxas(Layout& layout, unsigned threads) {
   if (threads < 2) return;
   for (auto& pass : layout.passes)
-    for (auto& real : pass.real) real.argv.insert(real.argv.begin() + 1, {"-split-compile", std::to_string(threads)});
+    for (auto& real : pass.real)
+      real.argv.insert(real.argv.begin() + 1, {"-split-compile", std::to_string(threads)});
 }
 
 // As gcc writes __TIMESTAMP__: "Tue Jan  1 00:00:00 1980".
@@ -87,18 +92,20 @@ bool has_options_file(const Words& argv) {
 
 class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
  public:
-  SourceCompile(const PlannedSource& source, const std::string& module, std::shared_ptr<const CompileSettings> settings)
+  SourceCompile(const PlannedSource& source, const std::string& module,
+                std::shared_ptr<const CompileSettings> settings)
       : job_(std::make_shared<Job>()) {
     const fs::path file = relative_source(source, *settings);
     const auto last_dot = module.rfind('.');
     job_->source = source;
     job_->module = module;
     job_->subject = fmt::format("{} {}", module, file.string());
-    job_->file = fmt::format("{} {}", last_dot == std::string::npos ? module : module.substr(last_dot + 1),
-                             file.filename().string());
+    job_->file =
+        fmt::format("{} {}", last_dot == std::string::npos ? module : module.substr(last_dot + 1),
+                    file.filename().string());
     job_->id = module_id(file, settings->project, module);
-    job_->folder =
-        settings->work / (as_identifier(source.recorded.source.stem()) + "-" + hex8(module + "\n" + file.string()));
+    job_->folder = settings->work / (as_identifier(source.recorded.source.stem()) + "-" +
+                                     hex8(module + "\n" + file.string()));
     job_->settings = std::move(settings);
     set_arguments();
     job_->scope = scope();
@@ -138,8 +145,8 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     if (tree == settings.roots.end()) return source.recorded.source.filename();
     const fs::path relative = source.recorded.source.lexically_relative(tree->second);
     if (relative.empty() || *relative.begin() != "..") return relative;
-    // Two of one name in two folders are two sources. Above a project in a subfolder lies the rest of its checkout, in
-    // another place in every build.
+    // Two of one name in two folders are two sources. Above a project in a subfolder lies the rest
+    // of its checkout, in another place in every build.
     const std::string room = settings.work.parent_path().native() + "/";
     return source.recorded.source.native().starts_with(room) ? relative : source.recorded.source;
   }
@@ -148,7 +155,8 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
 
   bool has_bridge() const { return job_->settings->bridge && job_->settings->bridge->fits; }
 
-  // Whether there is one may turn out while this source is compiled. What it started with stands in all its keys.
+  // Whether there is one may turn out while this source is compiled. What it started with stands in
+  // all its keys.
   void settle_bridge() { with_bridge_ = has_bridge(); }
 
   bool has_stand_ins() const {
@@ -157,10 +165,12 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
 
   // Wall, on one core, before anything is known of it.
   double seconds_expected() const {
-    if (!has_stand_ins()) return cuda() ? 40 + 30 * static_cast<double>(job_->source.targets.size()) : 28;
+    if (!has_stand_ins())
+      return cuda() ? 40 + 30 * static_cast<double>(job_->source.targets.size()) : 28;
     const double host_side = has_bridge() ? 4 : 40;
     const auto& [cicc, ptxas, threads] = job_->source.costs;
-    return cuda() ? host_side + static_cast<double>(job_->source.targets.size()) * (cicc + ptxas) : 7;
+    return cuda() ? host_side + static_cast<double>(job_->source.targets.size()) * (cicc + ptxas)
+                  : 7;
   }
 
   void set_arguments() {
@@ -169,33 +179,41 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
       job_->argv = normalise_host(job_->source.recorded.argv);
     } else {
       if (job_->source.targets.empty())
-        throw Error(ErrorKind::usage, fmt::format("'{}' has no architecture to be compiled for", job_->subject));
-      const auto arguments = normalise_nvcc(job_->source.recorded.argv, settings.prepend_flags, settings.append_flags);
+        throw Error(ErrorKind::usage,
+                    fmt::format("'{}' has no architecture to be compiled for", job_->subject));
+      const auto arguments =
+          normalise_nvcc(job_->source.recorded.argv, settings.prepend_flags, settings.append_flags);
       job_->argv = arguments.argv;
       job_->opaque = arguments.opaque;
       for (const auto& option : arguments.dropped)
-        settings.reporter->warning(fmt::format("{}: '{}' has no effect, nvcc is taken apart", job_->subject, option));
+        settings.reporter->warning(
+            fmt::format("{}: '{}' has no effect, nvcc is taken apart", job_->subject, option));
       if (job_->opaque.empty()) job_->opaque = settings.toolkit->decompose_off;
-      for (auto& word : gencode_options(job_->source.targets)) job_->argv.push_back(std::move(word));
+      for (auto& word : gencode_options(job_->source.targets))
+        job_->argv.push_back(std::move(word));
     }
-    if (!job_->source.cxx_standard.empty()) job_->argv.push_back("-std=" + job_->source.cxx_standard);
-    // gcc takes __DATE__ and __TIME__ from SOURCE_DATE_EPOCH, but this one from the file. Standing in the options, the
-    // date is in the keys of whatever begins with a preprocessor.
+    if (!job_->source.cxx_standard.empty())
+      job_->argv.push_back("-std=" + job_->source.cxx_standard);
+    // gcc takes __DATE__ and __TIME__ from SOURCE_DATE_EPOCH, but this one from the file. Standing
+    // in the options, the date is in the keys of whatever begins with a preprocessor.
     Words dated = {fmt::format("-D__TIMESTAMP__=\"{}\"", timestamp(settings.date))};
     if (cuda()) dated.emplace_back("-Xcompiler");
     dated.emplace_back("-Wno-builtin-macro-redefined");
     job_->argv.insert(job_->argv.begin() + 1, dated.begin(), dated.end());
     job_->unnamed_files = reads_unnamed_files(job_->argv);
-    if (job_->unnamed_files.empty() && cuda()) job_->unnamed_files = settings.toolkit->unknown_tools;
+    if (job_->unnamed_files.empty() && cuda())
+      job_->unnamed_files = settings.toolkit->unknown_tools;
     if (!job_->unnamed_files.empty())
-      settings.reporter->note(fmt::format("{} is not kept in the cache: {}", job_->subject, job_->unnamed_files));
+      settings.reporter->note(
+          fmt::format("{} is not kept in the cache: {}", job_->subject, job_->unnamed_files));
   }
 
   // Nothing: what it reads cannot be told from its options, so the texts between its stages decide.
   std::optional<ActionKey> direct(const std::string& kind) const {
     if (!job_->unnamed_files.empty() || has_options_file(job_->argv)) return std::nullopt;
     const auto& settings = *job_->settings;
-    ActionKey key = direct_key(job_->subject, kind, settings.toolkit->digest(), job_->argv, job_->id, settings.roots);
+    ActionKey key = direct_key(job_->subject, kind, settings.toolkit->digest(), job_->argv,
+                               job_->id, settings.roots);
     key.add("header choice", std::to_string(static_cast<int>(settings.choice)));
     key.add("stand-ins", has_stand_ins() ? proof_text(settings.proved) : "no");
     key.add("source", job_->mapped(job_->source.recorded.source));
@@ -210,7 +228,8 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
   SearchScope scope() const {
     SearchScope scope;
     scope.roots = job_->settings->roots;
-    // An option that is not known may copy lines of the source into PTX (-src-in-ptx). In C, // is not always a
+    // Is not always a
+    // An option that is not known may copy lines of the source into PTX (-src-in-ptx). In C,
     // comment.
     scope.comments_count = !job_->opaque.empty() || job_->source.recorded.language == Language::c;
     scope.include_folders.push_back(job_->source.recorded.cwd);  // -include looks there first
@@ -226,10 +245,13 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
 
   std::vector<fs::path> files_read() const {
     std::vector<fs::path> files = {job_->source.recorded.source};
-    // The toolkit's digest names what the commands that are known here start, but not what else this source needs.
+    // The toolkit's digest names what the commands that are known here start, but not what else
+    // this source needs.
     std::ranges::copy(job_->programs, std::back_inserter(files));
-    for (const auto& depfile : job_->depfiles) std::ranges::move(job_->files_in(depfile), std::back_inserter(files));
-    for (const auto& list : job_->file_lists) std::ranges::move(job_->listed(list), std::back_inserter(files));
+    for (const auto& depfile : job_->depfiles)
+      std::ranges::move(job_->files_in(depfile), std::back_inserter(files));
+    for (const auto& list : job_->file_lists)
+      std::ranges::move(job_->listed(list), std::back_inserter(files));
     std::ranges::sort(files);
     files.erase(std::unique(files.begin(), files.end()), files.end());
     return files;
@@ -249,8 +271,9 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
       const auto next = cuda() ? next_mode(mode_, failure->kind) : next_cxx_mode();
       if (!next) return std::nullopt;
       reason_ = nvcc::first_complaint(*failure);
-      job_->settings->reporter->detail(
-          fmt::format("{}: {} do not fit ({}), trying {}", job_->subject, describe(mode_), reason_, describe(*next)));
+      job_->settings->reporter->detail(fmt::format("{}: {} do not fit ({}), trying {}",
+                                                   job_->subject, describe(mode_), reason_,
+                                                   describe(*next)));
       mode_ = *next;
     }
     job_->depfiles.clear();
@@ -266,7 +289,8 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
                       : mode_.plain ? nvcc::plain_steps(job_)
                                     : nvcc::decomposed_steps(job_, mode_);
     for (Step& step : graph) {
-      // What a step took with other headers says nothing of what it takes with these: 0.25 GB or 2.2 in cudafe++.
+      // What a step took with other headers says nothing of what it takes with these: 0.25 GB
+      // or 2.2 in cudafe++.
       step.subject += fmt::format(", {}", describe(mode_));
       if (step.key) step.check = with_same_tools(std::move(step.check));
     }
@@ -276,7 +300,8 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
   // Nothing is kept under the digest of tools that were replaced while they ran.
   std::function<void()> with_same_tools(std::function<void()> check) const {
     return [settings = job_->settings, check = std::move(check)] {
-      if (!settings->toolkit->unchanged(*settings->cache)) nvcc::refuse("the toolkit was replaced while it compiled");
+      if (!settings->toolkit->unchanged(*settings->cache))
+        nvcc::refuse("the toolkit was replaced while it compiled");
       if (check) check();
     };
   }
@@ -293,16 +318,19 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
       reason_ = *refusal;
     }
     if (cuda() && job_->opaque.empty()) {
-      const auto [run, reason, programs] = dry_run(job_->argv, job_->source.recorded.source, job_->source.recorded.cwd);
+      const auto [run, reason, programs] =
+          dry_run(job_->argv, job_->source.recorded.source, job_->source.recorded.cwd);
       job_->programs = programs;
       auto layout = run ? canonical_layout(*run) : LayoutOutcome{{}, reason};
       job_->opaque = layout.reason;
       job_->layout = std::move(layout.layout);
       job_->path = job_->layout.path;
-      if (job_->opaque.empty()) job_->opaque = other_architectures(job_->layout, job_->source.targets);
+      if (job_->opaque.empty())
+        job_->opaque = other_architectures(job_->layout, job_->source.targets);
       split_ptxas(job_->layout, job_->source.costs.ptxas_threads);
       if (run)
-        for (const auto& message : run->messages) job_->settings->reporter->detail(job_->subject + ": " + message);
+        for (const auto& message : run->messages)
+          job_->settings->reporter->detail(job_->subject + ": " + message);
     }
     if (cuda() && !job_->opaque.empty()) {
       mode_ = {HeaderMode::full, HeaderMode::full, true};
@@ -310,8 +338,10 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
       return;
     }
     const auto key = direct("mode");
-    if (auto known = key ? job_->settings->cache->lookup_by_files(*key, job_->scope) : std::nullopt) {
-      mode_ = {mode_named(known->facts["device"]), mode_named(known->facts["host"]), known->facts["plain"] == "yes"};
+    if (auto known =
+            key ? job_->settings->cache->lookup_by_files(*key, job_->scope) : std::nullopt) {
+      mode_ = {mode_named(known->facts["device"]), mode_named(known->facts["host"]),
+               known->facts["plain"] == "yes"};
       reason_ = known->facts["reason"];
     }
   }
@@ -324,9 +354,11 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     return {facade, with_bridge_ ? facade : full, false};
   }
 
-  // What is known before anything ran; the files that it includes are looked at when they are known.
+  // What is known before anything ran; the files that it includes are looked at when they are
+  // known.
   Refusal unproved_source() const {
-    if (!has_stand_ins() || mode_ == CompileMode{HeaderMode::full, HeaderMode::full, false}) return std::nullopt;
+    if (!has_stand_ins() || mode_ == CompileMode{HeaderMode::full, HeaderMode::full, false})
+      return std::nullopt;
     return unproved(job_->settings->proved, job_->argv, {job_->source.recorded.source}, *job_);
   }
 
@@ -360,20 +392,23 @@ std::string_view name_of(HeaderMode mode) { return kModeNames[static_cast<std::s
 
 std::string describe(const CompileMode& mode) {
   if (mode.plain)
-    return mode.host == HeaderMode::full ? "plain nvcc" : fmt::format("plain nvcc with {} headers", name_of(mode.host));
+    return mode.host == HeaderMode::full
+               ? "plain nvcc"
+               : fmt::format("plain nvcc with {} headers", name_of(mode.host));
   if (mode.device == mode.host) return fmt::format("{} headers", name_of(mode.host));
   return fmt::format("{} device, {} host headers", name_of(mode.device), name_of(mode.host));
 }
 
 namespace {
 
-std::shared_ptr<SourceCompile> source_compile(const PlannedSource& source, const std::string& module,
+std::shared_ptr<SourceCompile> source_compile(const PlannedSource& source,
+                                              const std::string& module,
                                               const CompileSettings& settings) {
   // A missing folder in front of the include path would be no error, only slow.
   if (!settings.headers.is_absolute() || !is_there(settings.headers / "facade"))
     throw Error(ErrorKind::environment,
-                fmt::format("'{}' does not hold sagebuild's headers", settings.headers.string()), {},
-                "reinstall sagebuild, or point SAGEBUILD_DATA_DIR to its data");
+                fmt::format("'{}' does not hold sagebuild's headers", settings.headers.string()),
+                {}, "reinstall sagebuild, or point SAGEBUILD_DATA_DIR to its data");
   return std::make_shared<SourceCompile>(source, module, nvcc::with_headers_root(settings));
 }
 
@@ -384,11 +419,13 @@ Step compile_step(const PlannedSource& source, const std::string& module,
   return source_compile(source, module, *settings)->step();
 }
 
-Foresight foresee_compile(const PlannedSource& source, const std::string& module, const CompileSettings& settings) {
+Foresight foresee_compile(const PlannedSource& source, const std::string& module,
+                          const CompileSettings& settings) {
   return source_compile(source, module, settings)->foresee();
 }
 
-std::string module_id(const fs::path& source_in_project, const std::string& project, const std::string& module) {
+std::string module_id(const fs::path& source_in_project, const std::string& project,
+                      const std::string& module) {
   const std::string name = as_identifier(source_in_project.filename());
   return fmt::format("_{}_{}_{}_{}", hex8(source_in_project.generic_string()), name.size(), name,
                      hex8(project + "\n" + module));

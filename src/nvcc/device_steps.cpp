@@ -1,5 +1,5 @@
-// The device half of a compile taken apart: per virtual architecture preprocess and cicc, per real one ptxas, then
-// fatbinary.
+// The device half of a compile taken apart: per virtual architecture preprocess and cicc, per real
+// one ptxas, then fatbinary.
 
 #include <elf.h>
 
@@ -12,7 +12,8 @@
 namespace sagebuild::nvcc {
 namespace {
 
-// A cubin's architecture stands in e_flags: bits 0-7 up to CUDA 12, bits 8-15 in the ELF ABI of CUDA 13.
+// A cubin's architecture stands in e_flags: bits 0-7 up to CUDA 12, bits 8-15 in the ELF ABI of
+// CUDA 13.
 void require_cubin(const fs::path& file, std::string_view arch) {
   const std::string bytes = read_file(file);
   Elf64_Ehdr header{};
@@ -20,26 +21,32 @@ void require_cubin(const fs::path& file, std::string_view arch) {
   std::memcpy(&header, bytes.data(), sizeof header);
   if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_machine != 190)
     refuse(fmt::format("ptxas wrote no GPU image for {}", arch));
-  const auto digits = to_integer(arch.substr(3, arch.find_first_not_of("0123456789", 3) - 3)).value_or(-1);
+  const auto digits =
+      to_integer(arch.substr(3, arch.find_first_not_of("0123456789", 3) - 3)).value_or(-1);
   const auto low = static_cast<long long>(header.e_flags & 0xffU);
   const auto high = static_cast<long long>((header.e_flags >> 8U) & 0xffU);
-  if (low != digits && high != digits) refuse(fmt::format("ptxas wrote an image for another GPU than {}", arch));
+  if (low != digits && high != digits)
+    refuse(fmt::format("ptxas wrote an image for another GPU than {}", arch));
 }
 
-// PTX and stub come from one run, so their names must agree; and what a kernel takes must not be torch's.
+// PTX and stub come from one run, so their names must agree; and what a kernel takes must not be
+// torch's.
 void check_cicc(const Job& job, const PassLayout& pass, const CompileMode& mode) {
   const std::string ptx = read_file(job.ptx(pass));
   const std::string wanted = "sm_" + pass.arch.substr(pass.arch.find('_') + 1);
-  if (ptx_target(ptx) != wanted) refuse(fmt::format("cicc wrote PTX for '{}', not {}", ptx_target(ptx), wanted));
+  if (ptx_target(ptx) != wanted)
+    refuse(fmt::format("cicc wrote PTX for '{}', not {}", ptx_target(ptx), wanted));
   const auto entries = ptx_entries(ptx);
   const auto registered = registered_kernels(read_file(job.stub_of(pass)));
   for (const auto& kernel : registered)
-    if (std::ranges::count(entries, kernel) == 0) refuse(fmt::format("kernel '{}' is not in the PTX", kernel));
+    if (std::ranges::count(entries, kernel) == 0)
+      refuse(fmt::format("kernel '{}' is not in the PTX", kernel));
   if (mode.device != HeaderMode::full) refuse_if(torch_types(registered));
 }
 
-// Always in one piece: -split-compile changes what cicc writes (SageAttention's sm80 source for compute_120: 3685
-// registers instead of 3676 in the first kernel), although a small kernel and compute_80 come out the same.
+// Always in one piece: -split-compile changes what cicc writes (SageAttention's sm80 source for
+// compute_120: 3685 registers instead of 3676 in the first kernel), although a small kernel and
+// compute_80 come out the same.
 Step cicc_step(const JobPtr& job, const PassLayout& pass, const CompileMode& mode) {
   Step step = job->step("cicc", pass.arch);
   step.folder = job->place("cicc." + pass.arch);
@@ -47,10 +54,11 @@ Step cicc_step(const JobPtr& job, const PassLayout& pass, const CompileMode& mod
   step.outputs = {{"ptx", job->ptx(pass)}, {"stub", job->stub_of(pass)}};
   const Words argv = mapped_source_options(pass.cicc, *job);
   step.key = [job, pass, argv, folder = step.folder] {
-    return kept_by_key(*job,
-                       cicc_key(job->subject + " " + pass.arch, job->settings->toolkit->tools.at("cicc"), argv, job->id,
-                                read_file(folder / pass.text)),
-                       argv);
+    return kept_by_key(
+        *job,
+        cicc_key(job->subject + " " + pass.arch, job->settings->toolkit->tools.at("cicc"), argv,
+                 job->id, read_file(folder / pass.text)),
+        argv);
   };
   step.command = [job, argv, folder = step.folder] {
     write_file(folder / job->layout.module_id_file, job->id);
@@ -66,10 +74,11 @@ Step ptxas_step(const JobPtr& job, const PassLayout& pass, const RealLayout& rea
   step.folder = job->place(fmt::format("ptxas.{}.{}", pass.arch, real.arch));
   step.inputs = {{job->ptx(pass), pass.ptx}};
   step.key = [job, pass, real, folder = step.folder] {
-    return kept_by_key(*job,
-                       ptxas_key(job->subject + " " + real.arch, job->settings->toolkit->tools.at("ptxas"), real,
-                                 pass.ptx, sha256_file(folder / pass.ptx)),
-                       real.argv);
+    return kept_by_key(
+        *job,
+        ptxas_key(job->subject + " " + real.arch, job->settings->toolkit->tools.at("ptxas"), real,
+                  pass.ptx, sha256_file(folder / pass.ptx)),
+        real.argv);
   };
   step.command = [job, real, folder = step.folder] { return job->command(real.argv, folder); };
   if (!real.cubin.empty()) {
@@ -87,7 +96,8 @@ std::vector<StepInput> images(const Job& job) {
   for (const auto& pass : job.layout.passes) {
     const auto add = [&](const fs::path& file) {
       const fs::path name = fs::path(pass.arch) / file.filename();
-      if (std::ranges::find(job.layout.images, name.native(), &ImageLayout::file) != job.layout.images.end())
+      if (std::ranges::find(job.layout.images, name.native(), &ImageLayout::file) !=
+          job.layout.images.end())
         inputs.push_back({file, name});
     };
     add(job.ptx(pass));
@@ -102,14 +112,17 @@ Step fatbinary_step(const JobPtr& job) {
   step.inputs = images(*job);
   step.outputs = {{"fatbin", job->fatbin()}};
   // Its text is 3 times the image; detached, nobody reads it.
-  if (!job->settings->toolkit->detach_off.empty()) step.outputs["fatbin.c"] = step.folder / job->layout.fatbin_c;
+  if (!job->settings->toolkit->detach_off.empty())
+    step.outputs["fatbin.c"] = step.folder / job->layout.fatbin_c;
   const Words argv = mapped_source_options(job->layout.fatbinary, *job);
   step.key = [job, argv, folder = step.folder] {
     std::vector<Image> images;
     for (const auto& image : job->layout.images)
       images.push_back({image.kind, image.sm, sha256_file(folder / image.file)});
     return kept_by_key(
-        *job, fatbinary_key(job->subject, job->settings->toolkit->tools.at("fatbinary"), argv, images), argv);
+        *job,
+        fatbinary_key(job->subject, job->settings->toolkit->tools.at("fatbinary"), argv, images),
+        argv);
   };
   step.command = [job, argv, folder = step.folder] { return job->command(argv, folder); };
   step.expected_seconds = 0.1;
@@ -128,12 +141,14 @@ Words mapped_source_options(Words argv, const Job& job) {
   return argv;
 }
 
-Step preprocess_step(const JobPtr& job, const PassLayout& pass, HeaderMode headers, const fs::path& text) {
+Step preprocess_step(const JobPtr& job, const PassLayout& pass, HeaderMode headers,
+                     const fs::path& text) {
   Step step = job->step("device preprocess", pass.arch);
   step.folder = text.parent_path();
   step.writes = {text, text.string() + ".d"};
   step.command = [job, pass, headers, text] {
-    return job->command(preprocess_command(pass.preprocess, *job, headers, text), job->source.recorded.cwd);
+    return job->command(preprocess_command(pass.preprocess, *job, headers, text),
+                        job->source.recorded.cwd);
   };
   step.finish = [job, text] { map_text(*job, text); };
   step.expected_seconds = 0.5;
@@ -143,7 +158,8 @@ Step preprocess_step(const JobPtr& job, const PassLayout& pass, HeaderMode heade
 void expect_cicc(Step& step, const Job& job, HeaderMode headers) {
   const bool full = headers == HeaderMode::full;
   step.expected_seconds = job.source.costs.cicc_seconds + (full ? 23 : 0);
-  step.expected_memory = full ? 3600ULL << 20U : 500ULL << 20U;  // thrust::sort beside torch: 3.4 GB and more
+  // thrust::sort beside torch: 3.4 GB and more
+  step.expected_memory = full ? 3600ULL << 20U : 500ULL << 20U;
 }
 
 DeviceSteps add_device_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode) {
@@ -167,9 +183,11 @@ DeviceSteps add_device_steps(StepGraph& graph, const JobPtr& job, const CompileM
       graph.push_back(std::move(ptxas));
     }
     if (job->settings->choice == HeaderChoice::check)
-      std::ranges::move(add_proofs(graph, job, pass, mode, preprocess, cicc_id), std::back_inserter(ids.checks));
+      std::ranges::move(add_proofs(graph, job, pass, mode, preprocess, cicc_id),
+                        std::back_inserter(ids.checks));
     if (mode.device != HeaderMode::full)
-      ids.checks.push_back(add_macro_check(graph, job, "header check", pass.arch, mode.device, pass.preprocess));
+      ids.checks.push_back(
+          add_macro_check(graph, job, "header check", pass.arch, mode.device, pass.preprocess));
   }
   graph.push_back(std::move(container));
   ids.fatbinary = graph.size() - 1;

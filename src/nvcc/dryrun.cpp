@@ -12,7 +12,16 @@
 namespace sagebuild {
 namespace {
 
-enum class Role { host_preprocess, device_preprocess, cudafe, cicc, ptxas, fatbinary, host_compile, unknown };
+enum class Role {
+  host_preprocess,
+  device_preprocess,
+  cudafe,
+  cicc,
+  ptxas,
+  fatbinary,
+  host_compile,
+  unknown
+};
 
 struct NotUnderstood {
   std::string reason;
@@ -20,7 +29,9 @@ struct NotUnderstood {
 
 [[noreturn]] void give_up(std::string reason) { throw NotUnderstood{std::move(reason)}; }
 
-bool has(const Words& argv, std::string_view word) { return std::ranges::find(argv, word) != argv.end(); }
+bool has(const Words& argv, std::string_view word) {
+  return std::ranges::find(argv, word) != argv.end();
+}
 
 bool has_prefix(const Words& argv, std::string_view prefix) {
   return std::ranges::any_of(argv, [&](const auto& word) { return word.starts_with(prefix); });
@@ -32,18 +43,21 @@ Role role_of(const Words& argv) {
   if (program == "cicc") return Role::cicc;
   if (program == "ptxas") return Role::ptxas;
   if (program == "fatbinary") return Role::fatbinary;
-  // The host compiler may have any name (-ccbin), but nvcc gives every run of it the list of architectures.
+  // The host compiler may have any name (-ccbin), but nvcc gives every run of it the list of
+  // architectures.
   if (!has_prefix(argv, "-D__CUDA_ARCH_LIST__=")) return Role::unknown;
-  if (has(argv, "-E")) return has_prefix(argv, "-D__CUDA_ARCH__=") ? Role::device_preprocess : Role::host_preprocess;
-  const bool makes_object =
-      has(argv, "-c") && std::ranges::any_of(argv, [](const auto& word) { return word.ends_with(".cudafe1.cpp"); });
+  if (has(argv, "-E"))
+    return has_prefix(argv, "-D__CUDA_ARCH__=") ? Role::device_preprocess : Role::host_preprocess;
+  const bool makes_object = has(argv, "-c") && std::ranges::any_of(argv, [](const auto& word) {
+                              return word.ends_with(".cudafe1.cpp");
+                            });
   return makes_object ? Role::host_compile : Role::unknown;
 }
 
 std::string required(const Words& argv, std::string_view option) {
   if (auto value = option_value(argv, option)) return *value;
-  give_up(fmt::format("nvcc printed a {} command without {}", std::filesystem::path(argv.front()).filename().string(),
-                      option));
+  give_up(fmt::format("nvcc printed a {} command without {}",
+                      std::filesystem::path(argv.front()).filename().string(), option));
 }
 
 // Everything that was printed, by role, before it is joined.
@@ -56,7 +70,8 @@ std::vector<std::string> words_of_line(std::string_view line, const std::string&
   const std::string text = replaced(std::string(line), "$CICC_PATH", cicc_path);
   if (text.find_first_of("$`") != std::string::npos)
     give_up("a path or flag holds '$' or a backquote, which nvcc misquotes");
-  if (text.find('\'') != std::string::npos) give_up("a path or flag holds a single quote, which nvcc misquotes");
+  if (text.find('\'') != std::string::npos)
+    give_up("a path or flag holds a single quote, which nvcc misquotes");
   try {
     return shell_words(text);
   } catch (const Error&) {
@@ -70,7 +85,8 @@ void take_once(Words& place, Words argv, std::string_view what) {
 }
 
 void take(DryRun& run, Printed& printed, Words argv) {
-  if (std::ranges::any_of(argv, [](const auto& word) { return word.starts_with(">") || word.starts_with("2>"); }))
+  if (std::ranges::any_of(
+          argv, [](const auto& word) { return word.starts_with(">") || word.starts_with("2>"); }))
     give_up("nvcc printed a redirected command");
   switch (role_of(argv)) {
     case Role::host_preprocess:
@@ -83,7 +99,8 @@ void take(DryRun& run, Printed& printed, Words argv) {
       return take_once(run.host_compile, std::move(argv), "a host compile");
     case Role::device_preprocess: {
       const auto output = required(argv, "-o");
-      take_once(printed.device_preprocess[output], std::move(argv), "a device preprocess of one architecture");
+      take_once(printed.device_preprocess[output], std::move(argv),
+                "a device preprocess of one architecture");
       return;
     }
     case Role::cicc:
@@ -104,16 +121,19 @@ void join_passes(DryRun& run, Printed& printed) {
     pass.ptx = required(cicc, "-o");
     for (auto& [output, argv] : printed.device_preprocess)
       if (has(cicc, output)) pass.preprocess = argv;
-    if (pass.preprocess.empty()) give_up(fmt::format("no preprocess for {} is among nvcc's commands", pass.arch));
+    if (pass.preprocess.empty())
+      give_up(fmt::format("no preprocess for {} is among nvcc's commands", pass.arch));
     pass.cicc = std::move(cicc);
     run.passes.push_back(std::move(pass));
   }
   for (auto& ptxas : printed.ptxas) {
-    const auto pass = std::ranges::find_if(run.passes, [&](const auto& one) { return has(ptxas, one.ptx); });
+    const auto pass =
+        std::ranges::find_if(run.passes, [&](const auto& one) { return has(ptxas, one.ptx); });
     if (pass == run.passes.end()) give_up("a ptxas command reads PTX that no cicc command makes");
     pass->real.push_back({required(ptxas, "-arch"), ptxas, option_value(ptxas, "-o").value_or("")});
   }
-  if (run.passes.size() != printed.device_preprocess.size()) give_up("a preprocessed text is read by no cicc command");
+  if (run.passes.size() != printed.device_preprocess.size())
+    give_up("a preprocessed text is read by no cicc command");
 }
 
 // The graph must be whole, and all it joins must have been printed.
@@ -123,8 +143,10 @@ void require_whole(const DryRun& run) {
   if (run.fatbinary.empty()) give_up("nvcc printed no fatbinary command");
   if (run.host_compile.empty()) give_up("nvcc printed no host compile");
   if (run.passes.empty()) give_up("nvcc printed no cicc command");
-  if (has(run.cudafe, "--device-c")) give_up("relocatable device code needs nvcc's own device link");
-  if (!has(run.cudafe, required(run.host_preprocess, "-o"))) give_up("cudafe++ does not read the host preprocess");
+  if (has(run.cudafe, "--device-c"))
+    give_up("relocatable device code needs nvcc's own device link");
+  if (!has(run.cudafe, required(run.host_preprocess, "-o")))
+    give_up("cudafe++ does not read the host preprocess");
   if (!has(run.host_compile, required(run.cudafe, "--gen_c_file_name")))
     give_up("the host compile does not read what cudafe++ makes");
   for (const auto& word : run.fatbinary) {
@@ -132,7 +154,8 @@ void require_whole(const DryRun& run) {
     if (!word.starts_with("--image3=") || file == std::string::npos) continue;
     const auto name = word.substr(file + 6);
     const bool made = std::ranges::any_of(run.passes, [&](const auto& pass) {
-      return pass.ptx == name || std::ranges::any_of(pass.real, [&](const auto& real) { return real.cubin == name; });
+      return pass.ptx == name ||
+             std::ranges::any_of(pass.real, [&](const auto& real) { return real.cubin == name; });
     });
     if (!made) give_up(fmt::format("fatbinary reads '{}', which no command makes", name));
   }
@@ -140,8 +163,10 @@ void require_whole(const DryRun& run) {
 
 bool is_assignment(std::string_view line) {
   const auto equals = line.find('=');
-  return equals != std::string_view::npos && equals > 0 && std::ranges::all_of(line.substr(0, equals), [](char c) {
-           return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+  return equals != std::string_view::npos && equals > 0 &&
+         std::ranges::all_of(line.substr(0, equals), [](char c) {
+           return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                  c == '_';
          });
 }
 
@@ -185,9 +210,11 @@ std::vector<std::filesystem::path> printed_programs(std::string_view text) {
     }
     const auto words = split(line, " ");
     if (words.empty()) continue;
-    const std::string name = replaced(replaced(std::string(words.front()), "\"", ""), "$CICC_PATH", cicc_path);
+    const std::string name =
+        replaced(replaced(std::string(words.front()), "\"", ""), "$CICC_PATH", cicc_path);
     std::filesystem::path program = find_program(name, path).value_or(name);
-    if (std::ranges::find(programs, program) == programs.end()) programs.push_back(std::move(program));
+    if (std::ranges::find(programs, program) == programs.end())
+      programs.push_back(std::move(program));
   }
   return programs;
 }
@@ -202,15 +229,17 @@ DryRunOutcome parse_dryrun(std::string_view text) {
   }
 }
 
-DryRunOutcome dry_run(const Words& argv, const std::filesystem::path& source, const std::filesystem::path& cwd) {
+DryRunOutcome dry_run(const Words& argv, const std::filesystem::path& source,
+                      const std::filesystem::path& cwd) {
   Command command;
   command.argv = argv;
-  command.argv.insert(command.argv.end(), {"--dryrun", "--keep", "-c", source.string(), "-o", "dryrun.o"});
+  command.argv.insert(command.argv.end(),
+                      {"--dryrun", "--keep", "-c", source.string(), "-o", "dryrun.o"});
   command.cwd = cwd;
   const ProcessResult result = run(command);
   if (!result.ok()) {
-    return {std::nullopt,
-            fmt::format("nvcc --dryrun ended with {}: {}", result.status_text(), trimmed(result.diagnostics))};
+    return {std::nullopt, fmt::format("nvcc --dryrun ended with {}: {}", result.status_text(),
+                                      trimmed(result.diagnostics))};
   }
   return parse_dryrun(result.diagnostics);
 }

@@ -1,4 +1,5 @@
-// The host half of a compile taken apart: preprocess, cudafe++, host compile, and the one object out of code and image.
+// The host half of a compile taken apart: preprocess, cudafe++, host compile, and the one object
+// out of code and image.
 
 #include <array>
 #include <map>
@@ -14,13 +15,15 @@ namespace {
 
 bool detached(const Job& job) { return job.settings->toolkit->detach_off.empty(); }
 
-// The facade's host text needs no list of architectures, so it gets one list for all and is the same for each. (torch's
-// own headers read Thrust's, which name a namespace after the list.) A file that asks for the list is found by the
-// check of macros, and a kernel that is named after it (CUB) has a stub that does not compile.
+// The facade's host text needs no list of architectures, so it gets one list for all and is the
+// same for each. (torch's own headers read Thrust's, which name a namespace after the list.) A file
+// that asks for the list is found by the check of macros, and a kernel that is named after it (CUB)
+// has a stub that does not compile.
 Words host_preprocess(const Job& job, const CompileMode& mode) {
   Words argv = job.layout.host_preprocess;
   for (auto& word : argv)
-    if (mode.host == HeaderMode::facade && word.starts_with("-D__CUDA_ARCH_LIST__=")) word = "-D__CUDA_ARCH_LIST__=0";
+    if (mode.host == HeaderMode::facade && word.starts_with("-D__CUDA_ARCH_LIST__="))
+      word = "-D__CUDA_ARCH_LIST__=0";
   return argv;
 }
 
@@ -59,8 +62,8 @@ Step cudafe_step(const JobPtr& job, HeaderMode headers) {
   const Words argv = mapped_source_options(job->layout.cudafe, *job);
   step.key = [job, argv, folder = step.folder] {
     return kept_by_key(*job,
-                       cudafe_key(job->subject, job->settings->toolkit->tools.at("cudafe++"), argv, job->id,
-                                  read_file(folder / job->layout.host_text)),
+                       cudafe_key(job->subject, job->settings->toolkit->tools.at("cudafe++"), argv,
+                                  job->id, read_file(folder / job->layout.host_text)),
                        argv);
   };
   step.command = [job, argv, folder = step.folder] {
@@ -79,8 +82,8 @@ Step cudafe_step(const JobPtr& job, HeaderMode headers) {
   return step;
 }
 
-// One stub serves the host side; nvcc takes that of its last architecture. A difference means kernels that exist for
-// some architectures only, and then plain nvcc shall decide.
+// One stub serves the host side; nvcc takes that of its last architecture. A difference means
+// kernels that exist for some architectures only, and then plain nvcc shall decide.
 Step stub_step(const JobPtr& job) {
   Step step = job->step("stub");
   step.folder = job->place("stub");
@@ -117,16 +120,19 @@ Step host_compile_step(const JobPtr& job, HeaderMode headers) {
   Step step = job->step("host compile");
   const Layout& layout = job->layout;
   const std::string stub = layout.passes.front().stub;
-  const fs::path image = detached(*job) ? job->wrapper() : job->place("fatbinary") / layout.fatbin_c;
+  const fs::path image =
+      detached(*job) ? job->wrapper() : job->place("fatbinary") / layout.fatbin_c;
   step.folder = job->place("host-compile");
-  step.inputs = {{job->cudafe_text(), layout.cudafe_text}, {job->stub(), stub}, {image, layout.fatbin_c}};
+  step.inputs = {
+      {job->cudafe_text(), layout.cudafe_text}, {job->stub(), stub}, {image, layout.fatbin_c}};
   step.outputs = {{"object", job->object()}};
   step.key = [job, &layout, stub, folder = step.folder] {
-    return kept_by_key(*job,
-                       host_compile_key(job->subject, job->settings->toolkit->tools.at("host"), layout.host_compile,
-                                        read_file(folder / layout.cudafe_text), read_file(folder / stub),
-                                        sha256_file(folder / layout.fatbin_c)),
-                       layout.host_compile);
+    return kept_by_key(
+        *job,
+        host_compile_key(job->subject, job->settings->toolkit->tools.at("host"),
+                         layout.host_compile, read_file(folder / layout.cudafe_text),
+                         read_file(folder / stub), sha256_file(folder / layout.fatbin_c)),
+        layout.host_compile);
   };
   Words argv = with_absolute_folders(layout.host_compile, job->source.recorded.cwd);
   argv.insert(argv.end(), {std::string(kHeadersAsFound), "-MD", "-MF", "host.d", "-MT", "object"});
@@ -136,12 +142,14 @@ Step host_compile_step(const JobPtr& job, HeaderMode headers) {
   return step;
 }
 
-// A kernel that the device pass does not have would be launched as a null function (docs/headers.md).
+// A kernel that the device pass does not have would be launched as a null function
+// (docs/headers.md).
 Step kernel_check_step(const JobPtr& job) {
   Step step = job->step("header check", "kernels");
   step.reads = {job->object(), job->cudafe_text()};
   step.finish = [job] {
-    refuse_if(missing_kernels(undefined_symbols(job->object()), plain_kernels(read_file(job->cudafe_text()))));
+    refuse_if(missing_kernels(undefined_symbols(job->object()),
+                              plain_kernels(read_file(job->cudafe_text()))));
   };
   step.expected_seconds = 0;
   return step;
@@ -154,7 +162,8 @@ Step image_step(const JobPtr& job) {
   step.writes = {step.folder / "image.o"};
   step.command = [job, folder = step.folder] {
     write_file(folder / "image.s", detached_image(job->id, job->layout.fatbin));
-    return job->command({job->layout.host_compile.front(), "-c", "image.s", "-o", "image.o"}, folder);
+    return job->command({job->layout.host_compile.front(), "-c", "image.s", "-o", "image.o"},
+                        folder);
   };
   step.expected_seconds = 0;
   return step;
@@ -177,19 +186,22 @@ Step join_step(const JobPtr& job) {
   return step;
 }
 
-// --headers check: the host half once more with torch's own headers, and the same stub. Both objects must have the same
-// for others, and the functions that use nothing of torch's must be the same instructions. Those that do call the
-// bridge in one and torch in the other, and are named instead.
+// --headers check: the host half once more with torch's own headers, and the same stub. Both
+// objects must have the same for others, and the functions that use nothing of torch's must be the
+// same instructions. Those that do call the bridge in one and torch in the other, and are named
+// instead.
 void compare_hosts(const Job& job, const fs::path& with_facade, const fs::path& with_torch) {
   const ObjectExports ours = object_exports(with_facade);
   const ObjectExports full = object_exports(with_torch);
   std::vector<std::string> differ;
   std::ranges::set_symmetric_difference(ours.names, full.names, std::back_inserter(differ));
-  if (!differ.empty()) refuse(fmt::format("'{}' is exported with one kind of headers alone", differ.front()));
+  if (!differ.empty())
+    refuse(fmt::format("'{}' is exported with one kind of headers alone", differ.front()));
   const auto uses_torch = [](const ObjectExports::Function& function) {
     return std::ranges::any_of(function.uses, [](const std::string& use) {
-      return std::ranges::any_of(std::array{"sagebuild_bridge", "3c10", "2at", "5torch", "6caffe2"},
-                                 [&](const char* part) { return use.find(part) != std::string::npos; });
+      return std::ranges::any_of(
+          std::array{"sagebuild_bridge", "3c10", "2at", "5torch", "6caffe2"},
+          [&](const char* part) { return use.find(part) != std::string::npos; });
     });
   };
   std::size_t equal = 0, by_numbers = 0;
@@ -199,11 +211,13 @@ void compare_hosts(const Job& job, const fs::path& with_facade, const fs::path& 
       ++by_numbers;
       continue;
     }
-    if (function.code != other.code) refuse(fmt::format("function '{}' has other instructions", name));
+    if (function.code != other.code)
+      refuse(fmt::format("function '{}' has other instructions", name));
     ++equal;
   }
   job.settings->reporter->detail(
-      fmt::format("host proof of {}: the same exports; {} functions are the same instructions, {} use torch and are not "
+      fmt::format("host proof of {}: the same exports; {} functions are the same instructions, {} "
+                  "use torch and are not "
                   "compared",
                   job.subject, equal, by_numbers));
 }
@@ -231,7 +245,8 @@ StepId add_host_proof(StepGraph& graph, const JobPtr& job, StepId stub, StepId c
 
 }  // namespace
 
-void add_host_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode, const DeviceSteps& device) {
+void add_host_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode,
+                    const DeviceSteps& device) {
   const auto add = [&](Step step, std::vector<StepId> after) {
     step.after = std::move(after);
     graph.push_back(std::move(step));
@@ -251,9 +266,10 @@ void add_host_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode
     before_join.push_back(add_source_check(graph, job, std::move(preprocessed), job->depfiles));
   }
   if (mode.host != HeaderMode::full)
-    before_join.push_back(
-        add_macro_check(graph, job, "host header check", "host", mode.host, host_preprocess(*job, mode)));
-  if (mode.host != HeaderMode::full && job->settings->choice == HeaderChoice::check && detached(*job))
+    before_join.push_back(add_macro_check(graph, job, "host header check", "host", mode.host,
+                                          host_preprocess(*job, mode)));
+  if (mode.host != HeaderMode::full && job->settings->choice == HeaderChoice::check &&
+      detached(*job))
     before_join.push_back(add_host_proof(graph, job, stub, compile));
   before_join.push_back(compile);
   if (detached(*job)) before_join.push_back(add(image_step(job), {device.fatbinary}));

@@ -33,10 +33,12 @@ Names frontend_names(const Words& argv, const Layout& layout) {
   Names names = {{value(argv, "--stub_file_name"), layout.stem + ".cudafe1.stub.c"},
                  {value(argv, "--module_id_file_name"), layout.module_id_file}};
   if (const auto c_file = option_value(argv, "--gen_c_file_name"))
-    names.emplace_back(*c_file, layout.stem + (c_file->ends_with(".cpp") ? ".cudafe1.cpp" : ".cudafe1.c"));
+    names.emplace_back(*c_file,
+                       layout.stem + (c_file->ends_with(".cpp") ? ".cudafe1.cpp" : ".cudafe1.c"));
   if (const auto device = option_value(argv, "--gen_device_file_name"))
     names.emplace_back(*device, layout.stem + ".cudafe1.gpu");
-  if (const auto include = option_value(argv, "--include_file_name")) names.emplace_back(*include, layout.fatbin_c);
+  if (const auto include = option_value(argv, "--include_file_name"))
+    names.emplace_back(*include, layout.fatbin_c);
   return names;
 }
 
@@ -54,7 +56,9 @@ PassLayout pass_layout(const VirtualPass& pass, const Layout& layout, Names& ima
   result.cicc = renamed(pass.cicc, names);
   images.emplace_back(pass.ptx, pass.arch + "/" + result.ptx);
   for (const auto& real : pass.real) {
-    RealLayout one{real.arch, {}, real.cubin.empty() ? "" : fmt::format("{}.{}.cubin", layout.stem, real.arch)};
+    RealLayout one{real.arch,
+                   {},
+                   real.cubin.empty() ? "" : fmt::format("{}.{}.cubin", layout.stem, real.arch)};
     one.argv = renamed(real.ptxas, {{pass.ptx, result.ptx}, {real.cubin, one.cubin}});
     if (!real.cubin.empty()) images.emplace_back(real.cubin, pass.arch + "/" + one.cubin);
     result.real.push_back(std::move(one));
@@ -83,7 +87,8 @@ ImageLayout image_of(std::string_view word) {
 Layout layout_of(const DryRun& run) {
   Layout layout;
   const std::string host_text = value(run.host_preprocess, "-o");
-  if (!host_text.ends_with(".cpp4.ii")) throw Problem{"the host preprocess has another output than .cpp4.ii"};
+  if (!host_text.ends_with(".cpp4.ii"))
+    throw Problem{"the host preprocess has another output than .cpp4.ii"};
   layout.stem = host_text.substr(0, host_text.size() - 8);
   layout.path = run.path;
   layout.host_text = host_text;
@@ -96,20 +101,24 @@ Layout layout_of(const DryRun& run) {
   layout.host_preprocess = run.host_preprocess;
   drop_option(layout.host_preprocess, "-o");
   layout.cudafe = renamed(run.cudafe, frontend_names(run.cudafe, layout));
-  drop_word(layout.cudafe, "--gen_module_id_file");  // then it reads the id instead of making one (facts section 6)
+  // Then it reads the id instead of making one (facts section 6)
+  drop_word(layout.cudafe, "--gen_module_id_file");
 
   Names images;
   for (const auto& pass : run.passes) layout.passes.push_back(pass_layout(pass, layout, images));
-  std::ranges::sort(images, std::ranges::greater{}, [](const auto& name) { return name.first.size(); });
+  std::ranges::sort(images, std::ranges::greater{},
+                    [](const auto& name) { return name.first.size(); });
   images.emplace_back(value(run.fatbinary, "--create"), layout.fatbin);
   images.emplace_back(value(run.fatbinary, "--embedded-fatbin"), layout.fatbin_c);
   layout.fatbinary = renamed(run.fatbinary, images);
   for (const auto& word : layout.fatbinary)
     if (word.starts_with("--image")) layout.images.push_back(image_of(word));
 
-  layout.host_compile = renamed(run.host_compile, {{value(run.cudafe, "--gen_c_file_name"), layout.cudafe_text},
-                                                   {value(run.host_compile, "-o"), layout.object}});
-  std::erase_if(layout.host_compile, [](const auto& word) { return word.starts_with("-D__CUDA_ARCH"); });
+  layout.host_compile =
+      renamed(run.host_compile, {{value(run.cudafe, "--gen_c_file_name"), layout.cudafe_text},
+                                 {value(run.host_compile, "-o"), layout.object}});
+  std::erase_if(layout.host_compile,
+                [](const auto& word) { return word.starts_with("-D__CUDA_ARCH"); });
   return layout;
 }
 
@@ -118,8 +127,8 @@ void require_canonical(const Layout& layout) {
   const auto check = [](const Words& argv) {
     for (const auto& word : argv)
       if (word.find(".compute_") != std::string::npos)
-        throw Problem{
-            fmt::format("'{}' in a command of nvcc's is a file name in a place that is not known here", word)};
+        throw Problem{fmt::format(
+            "'{}' in a command of nvcc's is a file name in a place that is not known here", word)};
   };
   check(layout.cudafe);
   check(layout.fatbinary);

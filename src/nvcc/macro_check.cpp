@@ -1,10 +1,12 @@
-// The macros that own files ask for, with our headers in front of a pass, against what torch's own headers define.
+// The macros that own files ask for, with our headers in front of a pass, against what torch's own
+// headers define.
 //
-// Full headers take seconds to read, but what they define does not depend on the source: they are read once for the
-// options and the architecture of a pass, in a text that includes what the source includes of them, and kept in the
-// cache. What the source asks for shows in its own text with our headers: every macro that it tests or expands (-dU),
-// every name that counts as 0 in a condition (-Wundef), and every name that it uses. What torch's headers define and undefine before the end is not looked at, since no file
-// of the source can be read in between.
+// Full headers take seconds to read, but what they define does not depend on the source: they are
+// read once for the options and the architecture of a pass, in a text that includes what the source
+// includes of them, and kept in the cache. What the source asks for shows in its own text with our
+// headers: every macro that it tests or expands (-dU), every name that counts as 0 in a condition
+// (-Wundef), and every name that it uses. What torch's headers define and undefine before the end
+// is not looked at, since no file of the source can be read in between.
 
 #include "sagebuild/nvcc/checks.hpp"
 #include "sagebuild/nvcc/keys.hpp"
@@ -23,13 +25,15 @@ std::set<std::string, std::less<>> macros_of_ours(const Job& job, HeaderMode hea
   return names;
 }
 
-// A text that includes the headers of torch's for which ours stood in; empty if the source reads none.
+// A text that includes the headers of torch's for which ours stood in; empty if the source reads
+// none.
 std::string probe_text(const Job& job, HeaderMode headers, const Depfile& ours) {
   const std::string folder = (job.settings->headers / name_of(headers)).string() + "/";
   std::string text;
   for (const auto& file : job.files_in(ours)) {
     std::string_view name = file.native();
-    if (take_prefix(name, folder) && !name.starts_with("sagebuild/")) text += fmt::format("#include <{}>\n", name);
+    if (take_prefix(name, folder) && !name.starts_with("sagebuild/"))
+      text += fmt::format("#include <{}>\n", name);
   }
   return text;
 }
@@ -42,8 +46,8 @@ Words with_source(Words argv, const fs::path& source, const fs::path& other) {
 
 }  // namespace
 
-StepId add_macro_check(StepGraph& graph, const JobPtr& job, const std::string& kind, const std::string& pass,
-                       HeaderMode headers, const Words& preprocess) {
+StepId add_macro_check(StepGraph& graph, const JobPtr& job, const std::string& kind,
+                       const std::string& pass, HeaderMode headers, const Words& preprocess) {
   const fs::path cwd = job->source.recorded.cwd;
   Step ours = job->step(kind, "macros of " + pass);
   ours.folder = job->place("macros." + pass);
@@ -76,8 +80,8 @@ StepId add_macro_check(StepGraph& graph, const JobPtr& job, const std::string& k
   full.key = [job, headers, depfile, key_words]() -> std::optional<ActionKey> {
     const std::string includes = probe_text(*job, headers, depfile);
     if (includes.empty() || !job->unnamed_files.empty()) return std::nullopt;
-    ActionKey key = direct_key("torch's headers", "macros", job->settings->toolkit->digest(), key_words, "",
-                               job->settings->roots);
+    ActionKey key = direct_key("torch's headers", "macros", job->settings->toolkit->digest(),
+                               key_words, "", job->settings->roots);
     key.add("text", includes);
     return key;
   };
@@ -95,8 +99,9 @@ StepId add_macro_check(StepGraph& graph, const JobPtr& job, const std::string& k
   full.check = [job, folder, text, cwd] {
     if (!path_exists(text)) return;  // no header of torch's
     write_file(folder / "macros", text_of(macro_state(read_file(text))));
-    // For the whole compile, which is found by its files. Without Python's own, so that the next Python compiles no
-    // CUDA source again: one that asks for a macro of Python's is refused these headers.
+    // For the whole compile, which is found by its files. Without Python's own, so that the next
+    // Python compiles no CUDA source again: one that asks for a macro of Python's is refused these
+    // headers.
     const bool with_python = job->source.recorded.language != Language::cuda;
     std::string names;
     for (const auto& file : job->files_in({text.string() + ".d", cwd})) {
@@ -111,8 +116,10 @@ StepId add_macro_check(StepGraph& graph, const JobPtr& job, const std::string& k
     const auto is_own = [&](std::string_view file) {
       return !file.starts_with('<') && job->is_own(job->source.recorded.cwd / file);
     };
-    const MacroUse use = macro_use(read_file(asked), read_file_if_exists(warnings).value_or(""), is_own);
-    if (has_no_arch_list && use.defined.contains("__CUDA_ARCH_LIST__")) refuse("the source reads __CUDA_ARCH_LIST__");
+    const MacroUse use =
+        macro_use(read_file(asked), read_file_if_exists(warnings).value_or(""), is_own);
+    if (has_no_arch_list && use.defined.contains("__CUDA_ARCH_LIST__"))
+      refuse("the source reads __CUDA_ARCH_LIST__");
     if (known) refuse_if(macro_difference(use, macro_state(*known), macros_of_ours(*job, headers)));
   };
   full.expected_seconds = 2.5;

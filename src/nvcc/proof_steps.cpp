@@ -1,4 +1,5 @@
-// --headers check: cicc once more, with full headers or for the other architecture of a pair; the PTX must be the same.
+// --headers check: cicc once more, with full headers or for the other architecture of a pair; the
+// PTX must be the same.
 
 #include "sagebuild/nvcc/checks.hpp"
 #include "sagebuild/nvcc/keys.hpp"
@@ -21,13 +22,15 @@ Words retargeted(const Words& argv, const std::string& from, const std::string& 
   Words result = argv;
   for (auto& word : result) {
     if (word == "compute_" + from) word = "compute_" + to;
-    if (word == fmt::format("-D__CUDA_ARCH__={}0", from)) word = fmt::format("-D__CUDA_ARCH__={}0", to);
+    if (word == fmt::format("-D__CUDA_ARCH__={}0", from))
+      word = fmt::format("-D__CUDA_ARCH__={}0", to);
   }
   return result;
 }
 
 // The verdict hangs on both texts and the compiler.
-ActionKey proof_key(const Job& job, const PassLayout& ours, const Proof& proof, const fs::path& folder) {
+ActionKey proof_key(const Job& job, const PassLayout& ours, const Proof& proof,
+                    const fs::path& folder) {
   const Words names = {"--orig_src_file_name", "--orig_src_path_name", "-o"};
   ActionKey key(proof.kind, job.subject + " " + proof.pass.arch);
   key.add("cicc", job.settings->toolkit->tools.at("cicc"));
@@ -48,17 +51,20 @@ StepId add_proof(StepGraph& graph, const JobPtr& job, const PassLayout& ours, co
   step.after.push_back(graph.size() - 1);
   step.inputs = {{text, proof.pass.text}};
   step.reads = {job->device_text(ours), job->ptx(ours)};
-  step.key = [job, ours, proof, folder = step.folder] { return proof_key(*job, ours, proof, folder); };
+  step.key = [job, ours, proof, folder = step.folder] {
+    return proof_key(*job, ours, proof, folder);
+  };
   step.command = [job, proof, folder = step.folder] {
     write_file(folder / job->layout.module_id_file, job->id);
     return job->command(mapped_source_options(proof.pass.cicc, *job), folder);
   };
   step.check = [job, ours, proof, folder = step.folder] {
-    const std::string other = replaced(read_file(folder / proof.pass.ptx), ".target sm_" + suffix(proof.pass.arch),
-                                       ".target sm_" + suffix(ours.arch));
+    const std::string other =
+        replaced(read_file(folder / proof.pass.ptx), ".target sm_" + suffix(proof.pass.arch),
+                 ".target sm_" + suffix(ours.arch));
     if (const auto difference = ptx_difference(other, read_file(job->ptx(ours))))
-      refuse(fmt::format("PTX for {} with {} headers is not what stands in for it: {}", proof.pass.arch,
-                         name_of(proof.headers), *difference));
+      refuse(fmt::format("PTX for {} with {} headers is not what stands in for it: {}",
+                         proof.pass.arch, name_of(proof.headers), *difference));
   };
   expect_cicc(step, *job, proof.headers);
   graph.push_back(std::move(step));
@@ -67,12 +73,13 @@ StepId add_proof(StepGraph& graph, const JobPtr& job, const PassLayout& ours, co
 
 }  // namespace
 
-std::vector<StepId> add_proofs(StepGraph& graph, const JobPtr& job, const PassLayout& pass, const CompileMode& mode,
-                               StepId preprocess, StepId cicc) {
+std::vector<StepId> add_proofs(StepGraph& graph, const JobPtr& job, const PassLayout& pass,
+                               const CompileMode& mode, StepId preprocess, StepId cicc) {
   std::vector<StepId> ids;
   const std::vector<StepId> after = {preprocess, cicc};
   if (mode.device != HeaderMode::full)
-    ids.push_back(add_proof(graph, job, pass, {"header proof", pass, HeaderMode::full, "proof." + pass.arch}, after));
+    ids.push_back(add_proof(graph, job, pass,
+                            {"header proof", pass, HeaderMode::full, "proof." + pass.arch}, after));
   for (const auto& real : pass.real) {
     if (suffix(real.arch) == suffix(pass.arch)) continue;
     PassLayout own = pass;  // as if sm_90 were made from compute_90
@@ -80,7 +87,8 @@ std::vector<StepId> add_proofs(StepGraph& graph, const JobPtr& job, const PassLa
     own.preprocess = retargeted(pass.preprocess, suffix(pass.arch), suffix(real.arch));
     own.cicc = retargeted(pass.cicc, suffix(pass.arch), suffix(real.arch));
     const std::string place = fmt::format("proof.{}-for-{}", pass.arch, own.arch);
-    ids.push_back(add_proof(graph, job, pass, {"pair proof", std::move(own), mode.device, place}, after));
+    ids.push_back(
+        add_proof(graph, job, pass, {"pair proof", std::move(own), mode.device, place}, after));
   }
   return ids;
 }

@@ -74,8 +74,8 @@ std::vector<std::string> macros_of(const Words& argv) {
   std::vector<std::string> names;
   const Words words = with_host_options(argv);
   for (std::size_t i = 0; i < words.size(); ++i) {
-    for (const std::string_view option : {"-D", "-U", "--define-macro", "--undefine-macro", "-define-macro",
-                                          "-undefine-macro"}) {
+    for (const std::string_view option :
+         {"-D", "-U", "--define-macro", "--undefine-macro", "-define-macro", "-undefine-macro"}) {
       std::string_view text = words[i];
       if (!take_prefix(text, option)) continue;
       take_prefix(text, "=");
@@ -89,10 +89,16 @@ std::vector<std::string> macros_of(const Words& argv) {
 
 // What torch and setuptools put into every command, and we.
 bool is_usual(std::string_view macro) {
-  constexpr std::array<std::string_view, 10> kUsual = {
-      "NDEBUG", "TORCH_API_INCLUDE_EXTENSION_H", "TORCH_EXTENSION_NAME", "_GLIBCXX_USE_CXX11_ABI",
-      "__CUDA_NO_HALF_OPERATORS__", "__CUDA_NO_HALF_CONVERSIONS__", "__CUDA_NO_HALF2_OPERATORS__",
-      "__CUDA_NO_BFLOAT16_CONVERSIONS__", "_FORTIFY_SOURCE", "__TIMESTAMP__"};
+  constexpr std::array<std::string_view, 10> kUsual = {"NDEBUG",
+                                                       "TORCH_API_INCLUDE_EXTENSION_H",
+                                                       "TORCH_EXTENSION_NAME",
+                                                       "_GLIBCXX_USE_CXX11_ABI",
+                                                       "__CUDA_NO_HALF_OPERATORS__",
+                                                       "__CUDA_NO_HALF_CONVERSIONS__",
+                                                       "__CUDA_NO_HALF2_OPERATORS__",
+                                                       "__CUDA_NO_BFLOAT16_CONVERSIONS__",
+                                                       "_FORTIFY_SOURCE",
+                                                       "__TIMESTAMP__"};
   return std::ranges::find(kUsual, macro) != kUsual.end() || macro.starts_with("PYBIND11_");
 }
 
@@ -103,9 +109,12 @@ std::string digest_of(const fs::path& file) {
 
 }  // namespace
 
-Digest source_digest(std::string_view text) { return sha256(is_plain(text) ? without_comments(text) : text); }
+Digest source_digest(std::string_view text) {
+  return sha256(is_plain(text) ? without_comments(text) : text);
+}
 
-Refusal unproved(const ProvedSources& proved, const Words& argv, const std::vector<fs::path>& files, const Job& job) {
+Refusal unproved(const ProvedSources& proved, const Words& argv, const std::vector<fs::path>& files,
+                 const Job& job) {
   if (proved.everything) return std::nullopt;
   for (const auto& macro : macros_of(argv))
     if (!is_usual(macro) && !proved.macros.contains(macro))
@@ -117,15 +126,17 @@ Refusal unproved(const ProvedSources& proved, const Words& argv, const std::vect
     const std::string digest = digest_of(file);
     std::erase_if(versions, [&](const auto* version) { return !version->contains(digest); });
     if (versions.empty())
-      return fmt::format("'{}' is not the source for which the recipe vouches for sagebuild's headers",
-                         file.filename().string());
+      return fmt::format(
+          "'{}' is not the source for which the recipe vouches for sagebuild's headers",
+          file.filename().string());
   }
   return std::nullopt;
 }
 
 std::string proof_text(const ProvedSources& proved) {
   if (proved.everything) return "everything";
-  std::string text = "macros " + join(std::vector<std::string>(proved.macros.begin(), proved.macros.end()), " ");
+  std::string text =
+      "macros " + join(std::vector<std::string>(proved.macros.begin(), proved.macros.end()), " ");
   for (const auto& version : proved.versions)
     text += "\nfiles " + join(std::vector<std::string>(version.begin(), version.end()), " ");
   return text;
@@ -138,14 +149,17 @@ StepId add_source_check(StepGraph& graph, const JobPtr& job, std::vector<StepId>
   for (const auto& depfile : depfiles) step.reads.push_back(depfile.file);
   step.finish = [job, depfiles] {
     std::vector<fs::path> files;
-    for (const auto& depfile : depfiles) std::ranges::move(job->files_in(depfile), std::back_inserter(files));
+    for (const auto& depfile : depfiles)
+      std::ranges::move(job->files_in(depfile), std::back_inserter(files));
     refuse_if(unproved(job->settings->proved, job->argv, files, *job));
     if (!job->settings->proved.everything) return;
     std::ranges::sort(files);
     const auto repeated = std::ranges::unique(files);
     files.erase(repeated.begin(), repeated.end());
     for (const auto& file : files)  // for a recipe's [[proved]]
-      if (job->is_own(file)) job->settings->reporter->detail(fmt::format("source {} {}", digest_of(file), job->mapped(file)));
+      if (job->is_own(file))
+        job->settings->reporter->detail(
+            fmt::format("source {} {}", digest_of(file), job->mapped(file)));
   };
   step.expected_seconds = 0;
   graph.push_back(std::move(step));

@@ -19,15 +19,18 @@ Command Job::command(Words words, const fs::path& cwd) const {
   return result;
 }
 
-// What lies below the work folder but not in the tree was made by this build: the texts between the stages.
+// What lies below the work folder but not in the tree was made by this build: the texts between the
+// stages.
 std::vector<fs::path> Job::files_in(const Depfile& depfile) const {
   std::vector<fs::path> files;
   for (const auto& name : depfile_inputs(read_file(depfile.file))) {
     fs::path read = (depfile.cwd / name).lexically_normal();
     // Line markers and nvcc's temporary text are named, too.
-    const bool is_pseudo = read.native().starts_with("/sagebuild/") || name.native().starts_with("{standard") ||
+    const bool is_pseudo = read.native().starts_with("/sagebuild/") ||
+                           name.native().starts_with("{standard") ||
                            name.native().ends_with(".cudafe1.cpp");
-    if (!is_pseudo && !read.native().starts_with(settings->work.native() + "/")) files.push_back(std::move(read));
+    if (!is_pseudo && !read.native().starts_with(settings->work.native() + "/"))
+      files.push_back(std::move(read));
   }
   return files;
 }
@@ -55,7 +58,8 @@ fs::path Job::unmapped(std::string_view name) const {
 Step Job::step(std::string kind, const std::string& detail) const {
   Step result;
   result.subject = detail.empty() ? subject : fmt::format("{} {}", subject, detail);
-  result.label = detail.empty() ? fmt::format("{} {}", kind, file) : fmt::format("{} {} {}", kind, detail, file);
+  result.label = detail.empty() ? fmt::format("{} {}", kind, file)
+                                : fmt::format("{} {} {}", kind, detail, file);
   result.kind = std::move(kind);
   return result;
 }
@@ -70,7 +74,8 @@ std::vector<fs::path> Job::listed(const fs::path& list) const {
 std::optional<ActionKey> kept_by_key(const Job& job, ActionKey key, const Words& argv) {
   if (!job.unnamed_files.empty()) return std::nullopt;
   const Words options(argv.begin() + 1, argv.end());
-  for (const auto& file : named_files(options, "/")) key.add(job.mapped(file), job.settings->cache->file_digest(file));
+  for (const auto& file : named_files(options, "/"))
+    key.add(job.mapped(file), job.settings->cache->file_digest(file));
   return key;
 }
 
@@ -83,15 +88,16 @@ std::shared_ptr<const CompileSettings> with_headers_root(const CompileSettings& 
 std::string first_complaint(const StepFailure& failure) {
   const auto lines = lines_of(failure.reason);
   if (lines.empty()) return failure.kind + " failed";
-  const auto error =
-      std::ranges::find_if(lines, [](auto line) { return line.find("error") != std::string_view::npos; });
+  const auto error = std::ranges::find_if(
+      lines, [](auto line) { return line.find("error") != std::string_view::npos; });
   return std::string(trimmed(error == lines.end() ? lines.front() : *error));
 }
 
 Words with_headers(const Words& argv, const Job& job, HeaderMode mode) {
   Words result = argv;
   if (mode == HeaderMode::full) return result;
-  auto place = std::ranges::find_if(result, [](const auto& word) { return word.starts_with("-I"); });
+  auto place =
+      std::ranges::find_if(result, [](const auto& word) { return word.starts_with("-I"); });
   if (place == result.end()) place = result.begin() + 1;
   result.insert(place, "-I" + (job.settings->headers / name_of(mode)).string());
   return result;
@@ -100,8 +106,8 @@ Words with_headers(const Words& argv, const Job& job, HeaderMode mode) {
 Words preprocess_command(const Words& argv, const Job& job, HeaderMode mode, const fs::path& text) {
   Words result = with_headers(argv, job, mode);
   for (auto& option : macro_prefix_maps(job.settings->roots)) result.push_back(std::move(option));
-  result.insert(result.end(), {std::string(kHeadersAsFound), "-MD", "-MF", text.string() + ".d", "-MT", "text", "-o",
-                               text.string()});
+  result.insert(result.end(), {std::string(kHeadersAsFound), "-MD", "-MF", text.string() + ".d",
+                               "-MT", "text", "-o", text.string()});
   return result;
 }
 
@@ -134,7 +140,8 @@ void found_by_files(Step& step, const JobPtr& job, Words& argv, std::vector<fs::
     if (before) before();
     std::string names;
     for (const auto& depfile : deps)
-      for (const auto& file : job->files_in({folder / depfile, folder})) names += job->mapped(file) + "\n";
+      for (const auto& file : job->files_in({folder / depfile, folder}))
+        names += job->mapped(file) + "\n";
     write_file(list, names);
   };
   job->file_lists.push_back(list);
@@ -154,9 +161,11 @@ StepGraph plain_steps(const JobPtr& job) {
   const fs::path assembled = step.folder / "as.d";
   Words argv = job->argv;
   // nvcc splits the host compiler's options at commas that no backslash protects.
-  argv.insert(argv.end(), {"-MD", "-MF", depfile, "-Xcompiler", std::string(kHeadersAsFound), "-Xcompiler",
-                           "-Wa\\,--MD\\," + assembled.string(), "-c", job->source.recorded.source, "-o", object});
-  for (const auto& deps : {depfile, assembled}) job->depfiles.push_back({deps, job->source.recorded.cwd});
+  argv.insert(argv.end(), {"-MD", "-MF", depfile, "-Xcompiler", std::string(kHeadersAsFound),
+                           "-Xcompiler", "-Wa\\,--MD\\," + assembled.string(), "-c",
+                           job->source.recorded.source, "-o", object});
+  for (const auto& deps : {depfile, assembled})
+    job->depfiles.push_back({deps, job->source.recorded.cwd});
   step.command = [job, argv] { return job->command(argv, job->source.recorded.cwd); };
   step.expected_seconds = 60;
   step.expected_memory = 3600ULL << 20U;
@@ -166,7 +175,8 @@ StepGraph plain_steps(const JobPtr& job) {
 
 StepGraph cxx_steps(const JobPtr& job, HeaderMode mode) {
   const auto& recorded = job->source.recorded;
-  const std::string name = recorded.source.stem().string() + (recorded.language == Language::c ? ".i" : ".ii");
+  const std::string name =
+      recorded.source.stem().string() + (recorded.language == Language::c ? ".i" : ".ii");
   StepGraph graph;
   Step preprocess = job->step("preprocess");
   preprocess.folder = job->place("preprocess");
@@ -186,12 +196,16 @@ StepGraph cxx_steps(const JobPtr& job, HeaderMode mode) {
   compile.after = {0};
   compile.inputs = {{text, name}};
   Words argv = {job->argv.front()};
-  for (auto& word : options_of(job->argv, {"-isystem", "-include", "-I", "-D", "-U", "-iquote", "-idirafter"}))
-    if (!word.starts_with("-I") && !word.starts_with("-D") && !word.starts_with("-U")) argv.push_back(word);
+  for (auto& word :
+       options_of(job->argv, {"-isystem", "-include", "-I", "-D", "-U", "-iquote", "-idirafter"}))
+    if (!word.starts_with("-I") && !word.starts_with("-D") && !word.starts_with("-U"))
+      argv.push_back(word);
   argv.insert(argv.end(), {std::string(kLessGarbageCollection), "-c", name, "-o", "whole.o"});
   compile.key = [job, argv, input = compile.folder / name] {
-    return kept_by_key(*job, cxx_key(job->subject, job->settings->toolkit->tools.at("host"), argv, read_file(input)),
-                       argv);
+    return kept_by_key(
+        *job,
+        cxx_key(job->subject, job->settings->toolkit->tools.at("host"), argv, read_file(input)),
+        argv);
   };
   compile.outputs = {{"object", compile.folder / "whole.o"}};
   found_by_files(compile, job, argv, {});

@@ -1,5 +1,6 @@
 #pragma once
-// The state that the steps of one source share, while it goes from mode to mode. Private to the room.
+// The state that the steps of one source share, while it goes from mode to mode. Private to the
+// room.
 
 #include <fmt/format.h>
 
@@ -35,11 +36,13 @@ struct Job {
   std::string file;     // "_fused fused.cu": for labels
   std::string id;       // module id
   fs::path folder;      // private
-  fs::path attempt;     // below it, new for every mode: what a killed step may still write meets nobody
-  Words argv;           // compiler and its normalised options, our architectures and -std among them
-  std::string path;     // PATH of the dry run; empty: ours
-  Layout layout;        // if the dry run was understood
-  std::string opaque;   // why plain nvcc has to do it
+  // Below it, new for every mode: what a killed step may still write meets nobody
+  fs::path attempt;
+  // Compiler and its normalised options, our architectures and -std among them
+  Words argv;
+  std::string path;                // PATH of the dry run; empty: ours
+  Layout layout;                   // if the dry run was understood
+  std::string opaque;              // why plain nvcc has to do it
   std::vector<fs::path> programs;  // what plain nvcc starts, where the dry run was not understood
   // Why results that depend on files must not be found by them; empty: they may.
   std::string unnamed_files;
@@ -52,18 +55,24 @@ struct Job {
   Step step(std::string kind, const std::string& detail = {}) const;
   // The folder of one step.
   fs::path place(const std::string& step_name) const { return attempt / step_name; }
-  std::vector<fs::path> files_in(const Depfile& depfile) const;  // absolute; ours alone are left out
-  std::string mapped(const fs::path& path_here) const { return mapped_path(path_here.native(), settings->roots); }
+  // Absolute; ours alone are left out
+  std::vector<fs::path> files_in(const Depfile& depfile) const;
+  std::string mapped(const fs::path& path_here) const {
+    return mapped_path(path_here.native(), settings->roots);
+  }
   fs::path unmapped(std::string_view name) const;  // the other way
   // The files of a list of fixed names, a line each, where they lie here.
   std::vector<fs::path> listed(const fs::path& list) const;
   // Neither torch's nor Python's, CUDA's, the system's or ours.
   bool is_own(const fs::path& header) const;
 
-  // Where each file of a compile taken apart lies, which is in the folder of the step that writes it.
+  // Where each file of a compile taken apart lies, which is in the folder of the step that writes
+  // it.
   fs::path host_text() const { return place("preprocess.host") / layout.host_text; }
   fs::path cudafe_text() const { return place("cudafe") / layout.cudafe_text; }
-  fs::path device_text(const PassLayout& pass) const { return place("preprocess." + pass.arch) / pass.text; }
+  fs::path device_text(const PassLayout& pass) const {
+    return place("preprocess." + pass.arch) / pass.text;
+  }
   fs::path ptx(const PassLayout& pass) const { return place("cicc." + pass.arch) / pass.ptx; }
   fs::path stub_of(const PassLayout& pass) const { return place("cicc." + pass.arch) / pass.stub; }
   fs::path cubin(const PassLayout& pass, const RealLayout& real) const {
@@ -76,33 +85,36 @@ struct Job {
 };
 using JobPtr = std::shared_ptr<Job>;
 
-// The settings with a fixed name for the folder of our headers: where we are installed is in no key.
+// The settings with a fixed name for the folder of our headers: where we are installed is in no
+// key.
 std::shared_ptr<const CompileSettings> with_headers_root(const CompileSettings& settings);
 
-// A failed command's reason is its whole output: the first line that says error, else the first line at all.
+// A failed command's reason is its whole output: the first line that says error, else the first
+// line at all.
 std::string first_complaint(const StepFailure& failure);
 
-// g++ collects garbage from 128 MB on, a tenth of its time where torch's or pybind11's templates are read; those take
-// 700 MB at most without. In KiB; the object does not depend on it.
+// g++ collects garbage from 128 MB on, a tenth of its time where torch's or pybind11's templates
+// are read; those take 700 MB at most without. In KiB; the object does not depend on it.
 inline constexpr std::string_view kLessGarbageCollection = "--param=ggc-min-heapsize=1048576";
 
-// Headers are named as they were looked for. A system header behind a link would else stand in a dependency file by its
-// real path, and nobody would see when the link leads elsewhere.
+// Headers are named as they were looked for. A system header behind a link would else stand in a
+// dependency file by its real path, and nobody would see when the link leads elsewhere.
 inline constexpr std::string_view kHeadersAsFound = "-fno-canonical-system-headers";
 
 // A header in front of a preprocess line: "-I" before the first "-I" (docs/headers.md).
 Words with_headers(const Words& argv, const Job& job, HeaderMode mode);
-// The same line with output, dependency file and prefix maps. Its line markers still name this machine's folders:
-// mapped_text reads it without, map_text replaces the file.
+// The same line with output, dependency file and prefix maps. Its line markers still name this
+// machine's folders: mapped_text reads it without, map_text replaces the file.
 Words preprocess_command(const Words& argv, const Job& job, HeaderMode mode, const fs::path& text);
 std::string mapped_text(const Job& job, const fs::path& text);
 void map_text(const Job& job, const fs::path& text);
 
-// The key with the content of every file that the options name by a full path; nothing if the options make the tool
-// read files that cannot be told.
+// The key with the content of every file that the options name by a full path; nothing if the
+// options make the tool read files that cannot be told.
 std::optional<ActionKey> kept_by_key(const Job& job, ActionKey key, const Words& argv);
-// The step reads the text and the assembler's files (.incbin): makes it an action that is found by the text and by
-// those files, and has `argv` ask for them. `deps` are further dependency files that it writes, relative to its folder.
+// The step reads the text and the assembler's files (.incbin): makes it an action that is found by
+// the text and by those files, and has `argv` ask for them. `deps` are further dependency files
+// that it writes, relative to its folder.
 void found_by_files(Step& step, const JobPtr& job, Words& argv, std::vector<fs::path> deps);
 // Leaves `object` where ninja would have put it. The outer step has it among its outputs.
 void publish(Step& step, const JobPtr& job, const fs::path& object);
@@ -118,23 +130,24 @@ StepGraph decomposed_steps(const JobPtr& job, const CompileMode& mode);
 StepGraph plain_steps(const JobPtr& job);
 StepGraph cxx_steps(const JobPtr& job, HeaderMode mode);
 
-// Nothing that the source's own files, or others that are not torch's, Python's, CUDA's or the system's, ask of the
-// preprocessor may come out differently with our headers in one pass. `preprocess` is the pass's own command without
-// headers in front and without outputs; `pass` names it ("host", "compute_89"). Refused as kind `kind`. Gives the step
-// to wait for.
-StepId add_macro_check(StepGraph& graph, const JobPtr& job, const std::string& kind, const std::string& pass,
-                       HeaderMode headers, const Words& preprocess);
+// Nothing that the source's own files, or others that are not torch's, Python's, CUDA's or the
+// system's, ask of the preprocessor may come out differently with our headers in one pass.
+// `preprocess` is the pass's own command without headers in front and without outputs; `pass` names
+// it ("host", "compute_89"). Refused as kind `kind`. Gives the step to wait for.
+StepId add_macro_check(StepGraph& graph, const JobPtr& job, const std::string& kind,
+                       const std::string& pass, HeaderMode headers, const Words& preprocess);
 
 // The source by its fixed name, in what cicc and fatbinary write down.
 Words mapped_source_options(Words argv, const Job& job);
 // Preprocesses one device pass into `text`, which lies in the step's folder.
-Step preprocess_step(const JobPtr& job, const PassLayout& pass, HeaderMode headers, const fs::path& text);
+Step preprocess_step(const JobPtr& job, const PassLayout& pass, HeaderMode headers,
+                     const fs::path& text);
 // What a cicc run takes with these headers, until it was measured.
 void expect_cicc(Step& step, const Job& job, HeaderMode headers);
-// --headers check: what the PTX of a pass is held against. `cicc` makes that PTX. A proof that fails is of kind "header
-// proof" (other headers may fit) or "pair proof" (the plan is wrong).
-std::vector<StepId> add_proofs(StepGraph& graph, const JobPtr& job, const PassLayout& pass, const CompileMode& mode,
-                               StepId preprocess, StepId cicc);
+// --headers check: what the PTX of a pass is held against. `cicc` makes that PTX. A proof that
+// fails is of kind "header proof" (other headers may fit) or "pair proof" (the plan is wrong).
+std::vector<StepId> add_proofs(StepGraph& graph, const JobPtr& job, const PassLayout& pass,
+                               const CompileMode& mode, StepId preprocess, StepId cicc);
 
 // Parts of decomposed_steps. Each appends to `graph` and says what later steps wait for.
 struct DeviceSteps {
@@ -143,6 +156,7 @@ struct DeviceSteps {
   std::vector<StepId> checks;  // macro checks, proofs
 };
 DeviceSteps add_device_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode);
-void add_host_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode, const DeviceSteps& device);
+void add_host_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode,
+                    const DeviceSteps& device);
 
 }  // namespace sagebuild::nvcc

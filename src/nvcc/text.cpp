@@ -16,7 +16,9 @@ namespace {
 constexpr std::string_view kPrimaryBody = "{ ::cudaLaunchKernel(0, 0, 0, 0, 0, 0);}";
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '$'; }
+bool is_word(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '$';
+}
 
 // `# 12 "a.cu" 1` or `# 12` or `#line 12 "a.cu"`.
 bool is_marker(std::string_view line) {
@@ -36,8 +38,8 @@ void each_line(std::string_view text, Callback callback) {
   }
 }
 
-// Whether lines of a preprocessed text (it has no comments) begin inside a raw string: there a blank line, or one that
-// looks like a marker or a directive, is text.
+// Whether lines of a preprocessed text (it has no comments) begin inside a raw string: there a
+// blank line, or one that looks like a marker or a directive, is text.
 class RawStrings {
  public:
   // To be told of every line in turn. Says whether it begins inside.
@@ -120,7 +122,8 @@ bool uses_current(std::string_view text) {
   for (auto at = text.find(kName); at != std::string_view::npos; at = text.find(kName, at + 1)) {
     if (at + kName.size() < text.size() && is_word(text[at + kName.size()])) continue;
     const auto before = text.find_last_not_of(" \n", at == 0 ? 0 : at - 1);
-    if (before != std::string_view::npos && std::string_view(":.>").find(text[before]) != std::string_view::npos)
+    if (before != std::string_view::npos &&
+        std::string_view(":.>").find(text[before]) != std::string_view::npos)
       return true;
   }
   return false;
@@ -138,7 +141,8 @@ std::string name_before_parameters(std::string_view declaration) {
   const auto open = declaration.find('(');
   // Attributes come first: __attribute__((visibility("hidden"))) void k(int *p)
   std::string_view rest = declaration;
-  for (auto at = rest.find("__attribute__"); at != std::string_view::npos; at = rest.find("__attribute__")) {
+  for (auto at = rest.find("__attribute__"); at != std::string_view::npos;
+       at = rest.find("__attribute__")) {
     int depth = 0;
     auto end = rest.find('(', at);
     for (; end < rest.size(); ++end) {
@@ -171,7 +175,8 @@ std::vector<std::string> macro_prefix_maps(const PathRoots& roots) {
 }
 
 std::string with_mapped_markers(std::string_view text, const PathRoots& roots) {
-  std::unordered_map<std::string_view, std::string> known;  // a text has some 2,000 files and 100,000 markers
+  // A text has some 2,000 files and 100,000 markers
+  std::unordered_map<std::string_view, std::string> known;
   std::string result;
   result.reserve(text.size());
   RawStrings raw;
@@ -230,7 +235,8 @@ Digest host_text_digest(std::string_view cudafe_text) {
 std::size_t mark_missing_kernels(std::string& cudafe_text) {
   const std::string body = fmt::format("{{ void {0}(); {0}();}}", kMissingKernel);
   std::size_t count = 0;
-  for (auto at = cudafe_text.find(kPrimaryBody); at != std::string::npos; at = cudafe_text.find(kPrimaryBody, at)) {
+  for (auto at = cudafe_text.find(kPrimaryBody); at != std::string::npos;
+       at = cudafe_text.find(kPrimaryBody, at)) {
     cudafe_text.replace(at, kPrimaryBody.size(), body);
     at += body.size();
     ++count;
@@ -239,14 +245,16 @@ std::size_t mark_missing_kernels(std::string& cudafe_text) {
 }
 
 std::size_t template_kernels(std::string_view cudafe_text) {
-  // Each primary is followed by its own wrapper: `{__wrapper__device_stub_NAME<...>(...);return;}`, in a namespace with
-  // the namespace before it (an unnamed one has a made-up name): `{::outer::__wrapper__device_stub_NAME<...>(...)`.
+  // Each primary is followed by its own wrapper: `{__wrapper__device_stub_NAME<...>(...);return;}`,
+  // in a namespace with the namespace before it (an unnamed one has a made-up name):
+  // `{::outer::__wrapper__device_stub_NAME<...>(...)`.
   constexpr std::string_view kCall = "__wrapper__device_stub_";
   const auto is_of_name = [](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == ':';
   };
   std::size_t count = 0;
-  for (auto at = cudafe_text.find(kCall); at != std::string_view::npos; at = cudafe_text.find(kCall, at + 1)) {
+  for (auto at = cudafe_text.find(kCall); at != std::string_view::npos;
+       at = cudafe_text.find(kCall, at + 1)) {
     auto begin = at;
     while (begin > 0 && is_of_name(cudafe_text[begin - 1])) --begin;
     if (begin > 0 && cudafe_text[begin - 1] == '{') ++count;
@@ -257,7 +265,8 @@ std::size_t template_kernels(std::string_view cudafe_text) {
 std::vector<std::string> plain_kernels(std::string_view cudafe_text) {
   constexpr std::string_view kNoBody = " ;\n#if 0\n";
   std::set<std::string> names;
-  for (auto at = cudafe_text.find(kNoBody); at != std::string_view::npos; at = cudafe_text.find(kNoBody, at + 1)) {
+  for (auto at = cudafe_text.find(kNoBody); at != std::string_view::npos;
+       at = cudafe_text.find(kNoBody, at + 1)) {
     const auto line = cudafe_text.rfind('\n', at - 1) + 1;
     const auto name = name_before_parameters(cudafe_text.substr(line, at - line));
     if (!name.empty()) names.insert(name);
@@ -368,7 +377,8 @@ static const __fatBinC_Wrapper_t __fatDeviceText __attribute__((aligned(8), sect
 
 std::string detached_image(std::string_view id, std::string_view fatbin_file) {
   return fmt::format(
-      ".section .nv_fatbin,\"a\",@progbits\n.balign 8\n.globl fatbin{0}\n.hidden fatbin{0}\nfatbin{0}:\n.incbin "
+      ".section .nv_fatbin,\"a\",@progbits\n.balign 8\n.globl fatbin{0}\n.hidden "
+      "fatbin{0}\nfatbin{0}:\n.incbin "
       "\"{1}\"\n"
       ".section .note.GNU-stack,\"\",@progbits\n",
       id, fatbin_file);
@@ -381,11 +391,13 @@ bool knows_fatbin_text(std::string_view fatbin_c) {
   constexpr std::array<std::string_view, 5> kParts = {
       "#include\"fatbinary_section.h\"", "#define__CUDAFATBINSECTION\".nvFatBinSegment\"",
       "\".section.nv_fatbin,\\\"a\\\"\\n\"\".align8\\n\"\"fatbinData:\\n\"",
-      "staticconst__fatBinC_Wrapper_t__fatDeviceText__attribute__((aligned(8)))__attribute__((section(__"
+      "staticconst__fatBinC_Wrapper_t__fatDeviceText__attribute__((aligned(8)))__attribute__(("
+      "section(__"
       "CUDAFATBINSECTION)))="
       "{0x466243b1,1,fatbinData,0};",
       "#define__CUDAFATBINDATASECTION\".nv_fatbin\""};
-  return std::ranges::all_of(kParts, [&](auto part) { return squeezed.find(part) != std::string::npos; });
+  return std::ranges::all_of(kParts,
+                             [&](auto part) { return squeezed.find(part) != std::string::npos; });
 }
 
 }  // namespace sagebuild

@@ -117,7 +117,8 @@ void test_details(Toolkit& toolkit, const Bench& bench, const Layout& layout) {
   bench.run(pass.cicc, inner);
   for (const auto& file : {bench.folder / layout.cudafe_text, inner / pass.stub, inner / pass.ptx})
     if (read_file(file).find(kOurId) == std::string::npos)
-      toolkit.decompose_off = fmt::format("a given module id is not in '{}'", file.filename().string());
+      toolkit.decompose_off =
+          fmt::format("a given module id is not in '{}'", file.filename().string());
 }
 
 // nvcc itself compiles what its steps as they are known here do not: then it does it all.
@@ -144,7 +145,8 @@ void self_test(Toolkit& toolkit, const Words& nvcc) {
   write_file(sources / "self.cu", kTestSource);
 
   Words argv = nvcc;
-  argv.insert(argv.end(), {"-O3", "-std=c++17", "-gencode=arch=compute_80,code=[sm_80,sm_86,compute_80]"});
+  argv.insert(argv.end(),
+              {"-O3", "-std=c++17", "-gencode=arch=compute_80,code=[sm_80,sm_86,compute_80]"});
   const auto [run, reason, programs] = dry_run(argv, "self.cu", sources);
   const auto layout = run ? canonical_layout(*run) : LayoutOutcome{{}, reason};
   if (!layout.reason.empty()) {
@@ -152,15 +154,18 @@ void self_test(Toolkit& toolkit, const Words& nvcc) {
     return;
   }
   Words whole = argv;
-  whole.insert(whole.end(), {"--keep", "--keep-dir", plain.folder, "-c", "self.cu", "-o", plain.folder / "whole.o"});
+  whole.insert(whole.end(), {"--keep", "--keep-dir", plain.folder, "-c", "self.cu", "-o",
+                             plain.folder / "whole.o"});
   plain.run(whole, sources);
 
-  test_parts(toolkit, {folder.path() / "parts", layout.layout.path}, layout.layout, sources, plain.folder);
+  test_parts(toolkit, {folder.path() / "parts", layout.layout.path}, layout.layout, sources,
+             plain.folder);
 }
 
 fs::path require_program(std::string_view name, const std::string& path_list) {
   if (name.find('/') != std::string_view::npos) return name;
-  if (auto found = path_list.empty() ? find_program(name) : find_program(name, path_list)) return *found;
+  if (auto found = path_list.empty() ? find_program(name) : find_program(name, path_list))
+    return *found;
   throw Error(ErrorKind::environment, fmt::format("'{}' is not to be found", name), {},
               "run 'sagebuild doctor' to see what the CUDA toolkit lacks");
 }
@@ -221,18 +226,21 @@ class Inspection {
     }
   }
 
-  // Without a dry run nvcc does not tell what it starts, so all that it could start from its own folders counts.
+  // Without a dry run nvcc does not tell what it starts, so all that it could start from its own
+  // folders counts.
   void all_cuda_tools() {
     const fs::path nvcc = real_path(toolkit_.programs.at("nvcc"));
     const fs::path home = nvcc.parent_path().parent_path();
     if (!is_elf(nvcc)) {
-      toolkit_.unknown_tools = fmt::format("'{}' is a script, and what it starts is not known", nvcc.string());
+      toolkit_.unknown_tools =
+          fmt::format("'{}' is a script, and what it starts is not known", nvcc.string());
       return;
     }
     for (const char* tool : {"cudafe++", "ptxas", "fatbinary", "../nvvm/bin/cicc"}) {
       const fs::path program = (nvcc.parent_path() / tool).lexically_normal();
       if (is_there(program)) continue;
-      toolkit_.unknown_tools = fmt::format("what nvcc starts is not known: there is no '{}'", program.string());
+      toolkit_.unknown_tools =
+          fmt::format("what nvcc starts is not known: there is no '{}'", program.string());
       return;
     }
     for (const fs::path& folder : {nvcc.parent_path(), home / "nvvm"})
@@ -390,7 +398,8 @@ bool Toolkit::unchanged(ActionCache& cache) const {
   });
 }
 
-Toolkit inspect_toolkit(const Toolchain& toolchain, const Words& nvcc, ActionCache& cache, Reporter& reporter) {
+Toolkit inspect_toolkit(const Toolchain& toolchain, const Words& nvcc, ActionCache& cache,
+                        Reporter& reporter) {
   Toolkit toolkit;
   toolkit.toolchain = toolchain;
   Words argv = nvcc;
@@ -430,7 +439,8 @@ Toolkit inspect_toolkit(const Toolchain& toolchain, const Words& nvcc, ActionCac
     toolkit.detach_off = known->facts["detach"];
   }
   for (const auto& problem : {toolkit.decompose_off, toolkit.kernel_check_off, toolkit.detach_off})
-    if (!problem.empty()) reporter.warning(fmt::format("CUDA {}: {}", toolchain.nvcc_build, problem));
+    if (!problem.empty())
+      reporter.warning(fmt::format("CUDA {}: {}", toolchain.nvcc_build, problem));
   return toolkit;
 }
 

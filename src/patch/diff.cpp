@@ -9,7 +9,8 @@ namespace sagebuild {
 namespace {
 
 constexpr std::size_t kContext = 3;
-// Myers' algorithm keeps one row per difference; beyond this many the middle is shown as removed and added whole.
+// Myers' algorithm keeps one row per difference; beyond this many the middle is shown as removed
+// and added whole.
 constexpr std::size_t kMostDifferences = 2000;
 
 using Lines = std::vector<std::string_view>;
@@ -34,16 +35,22 @@ void emit(std::vector<Op>& ops, char kind, const Lines& lines, std::size_t begin
   for (std::size_t index = begin; index < end; ++index) ops.push_back({kind, lines[index]});
 }
 
-// Shortest edit script of two texts without common ends (Myers 1986), or everything replaced when it would be too long.
+// Shortest edit script of two texts without common ends (Myers 1986), or everything replaced when
+// it would be too long.
 class Script {
  public:
   Script(const Lines& before, const Lines& after)
-      : a_(before), b_(after), n_(static_cast<long>(before.size())), m_(static_cast<long>(after.size())) {}
+      : a_(before),
+        b_(after),
+        n_(static_cast<long>(before.size())),
+        m_(static_cast<long>(after.size())) {}
 
   std::vector<Op> ops() {
     const long most = std::min<long>(n_ + m_, static_cast<long>(kMostDifferences));
     std::vector<long> furthest(static_cast<std::size_t>(2 * most + 3), 0);
-    const auto at = [&](long k) -> long& { return furthest[static_cast<std::size_t>(k + most + 1)]; };
+    const auto at = [&](long k) -> long& {
+      return furthest[static_cast<std::size_t>(k + most + 1)];
+    };
     for (long d = 0; d <= most; ++d) {
       rows_.emplace_back();
       for (long k = -d; k <= d; k += 2) {
@@ -109,7 +116,8 @@ std::vector<Op> differences(const Lines& before, const Lines& after) {
     ++tail;
   }
   const auto middle = [&](const Lines& lines) {
-    return Lines(lines.begin() + static_cast<std::ptrdiff_t>(head), lines.end() - static_cast<std::ptrdiff_t>(tail));
+    return Lines(lines.begin() + static_cast<std::ptrdiff_t>(head),
+                 lines.end() - static_cast<std::ptrdiff_t>(tail));
   };
   const Lines a = middle(before);
   const Lines b = middle(after);

@@ -34,8 +34,8 @@ std::size_t offset_in(std::string_view text, const re2::StringPiece& part) {
   return static_cast<std::size_t>(part.data() - text.data());
 }
 
-// A text and its syntax, worked out once for all rules that leave it as it is. Stays where it is: `python` looks into
-// `file`.
+// A text and its syntax, worked out once for all rules that leave it as it is. Stays where it is:
+// `python` looks into `file`.
 struct Current {
   TextFile file;
   PythonText python;
@@ -85,7 +85,8 @@ class Application {
   bool starts_code(TextRange line) const {
     const std::string_view text = text_.substr(line.begin, line.end - line.begin);
     re2::StringPiece match;
-    return rule_.start->Match({text.data(), text.size()}, 0, text.size(), RE2::UNANCHORED, &match, 1) &&
+    return rule_.start->Match({text.data(), text.size()}, 0, text.size(), RE2::UNANCHORED, &match,
+                              1) &&
            is_code(offset_in(text_, match), match.size());
   }
 
@@ -96,14 +97,16 @@ class Application {
     for (std::size_t at = 0; at < text_.size();) {
       if (!rule_.start->Match(all, at, text_.size(), RE2::UNANCHORED, &match, 1)) break;
       const std::size_t begin = offset_in(text_, match);
-      const auto call = is_code(begin, match.size()) ? python_.call_at(begin, begin + match.size()) : std::nullopt;
+      const auto call = is_code(begin, match.size()) ? python_.call_at(begin, begin + match.size())
+                                                     : std::nullopt;
       if (call) calls.push_back(*call);
       at = call ? call->end : begin + std::max<std::size_t>(match.size(), 1);
     }
     return calls;
   }
 
-  // A match that begins in a comment or inside a string is prose, not code. Leading blanks do not count.
+  // A match that begins in a comment or inside a string is prose, not code. Leading blanks do not
+  // count.
   bool is_code(std::size_t begin, std::size_t size) const {
     std::size_t at = begin;
     while (at < begin + size && (text_[at] == ' ' || text_[at] == '\t' || text_[at] == '\n')) ++at;
@@ -115,10 +118,12 @@ class Application {
     const std::size_t before = edits_.size();
     Submatches groups;
     for (std::size_t at = 0; at <= text.size();) {
-      if (!rule_.pattern->Match(text, at, text.size(), RE2::UNANCHORED, groups.data(), static_cast<int>(kCaptures)))
+      if (!rule_.pattern->Match(text, at, text.size(), RE2::UNANCHORED, groups.data(),
+                                static_cast<int>(kCaptures)))
         break;
       const std::size_t begin = offset_in(text_, groups[0]);
-      if (rule_.prose || is_code(begin, groups[0].size())) edits_.push_back(make_edit(begin, groups));
+      if (rule_.prose || is_code(begin, groups[0].size()))
+        edits_.push_back(make_edit(begin, groups));
       at = begin - scope.begin + std::max<std::size_t>(groups[0].size(), 1);
     }
     if (edits_.size() == before) ++empty_scopes_;
@@ -127,7 +132,8 @@ class Application {
   Edit make_edit(std::size_t begin, const Submatches& groups) const {
     std::vector<std::string_view> captures;
     for (const re2::StringPiece& group : groups) captures.emplace_back(group.data(), group.size());
-    const std::size_t line = python_.lines().empty() ? 0 : python_.lines()[python_.line_of(begin)].range.begin;
+    const std::size_t line =
+        python_.lines().empty() ? 0 : python_.lines()[python_.line_of(begin)].range.begin;
     const std::size_t text_begin = text_.find_first_not_of(" \t", line);
     const std::string_view indent = text_.substr(line, std::min(text_begin, text_.size()) - line);
     return {begin, begin + groups[0].size(), expanded(replacement_, captures, indent)};
@@ -171,7 +177,8 @@ std::string nearest_place(const Rule& rule, std::string_view text) {
   for (const std::string_view line : lines_of(text)) {
     ++number;
     std::size_t score = 0;
-    for (const std::string& word : words) score += line.find(word) != std::string_view::npos ? 1U : 0U;
+    for (const std::string& word : words)
+      score += line.find(word) != std::string_view::npos ? 1U : 0U;
     if (score <= best) continue;
     best = score;
     best_number = number;
@@ -184,7 +191,8 @@ std::string nearest_place(const Rule& rule, std::string_view text) {
 }
 
 std::string failure(const Rule& rule, std::string_view reason, std::string_view place) {
-  return fmt::format("rule '{}' {} in '{}'; {} (why the rule: {})", rule.id, reason, rule.file, place, rule.why);
+  return fmt::format("rule '{}' {} in '{}'; {} (why the rule: {})", rule.id, reason, rule.file,
+                     place, rule.why);
 }
 
 // "it matches on lines 37, 52", for a rule that matches too often.
@@ -198,7 +206,8 @@ std::string matched_lines(const std::vector<Edit>& edits, const PythonText& pyth
 }
 
 // Where the pattern is found outside of strings and comments.
-std::optional<std::size_t> find_in_code(const Pattern& pattern, const PythonText& python, std::string_view text) {
+std::optional<std::size_t> find_in_code(const Pattern& pattern, const PythonText& python,
+                                        std::string_view text) {
   const re2::StringPiece all(text.data(), text.size());
   re2::StringPiece match;
   for (std::size_t at = 0; at <= text.size();) {
@@ -210,24 +219,29 @@ std::optional<std::size_t> find_in_code(const Pattern& pattern, const PythonText
   return std::nullopt;
 }
 
-bool holds(const std::vector<Pattern>& when, const std::vector<Pattern>& unless, std::string_view text) {
+bool holds(const std::vector<Pattern>& when, const std::vector<Pattern>& unless,
+           std::string_view text) {
   return std::ranges::all_of(when, [&](const auto& pattern) { return found_in(pattern, text); }) &&
          std::ranges::none_of(unless, [&](const auto& pattern) { return found_in(pattern, text); });
 }
 
-bool applies(const Rule& rule, std::string_view file, const std::string& shape, std::string_view text) {
+bool applies(const Rule& rule, std::string_view file, const std::string& shape,
+             std::string_view text) {
   if (rule.file != file || !holds(rule.when, rule.unless, text)) return false;
   return rule.shapes.empty() || std::ranges::find(rule.shapes, shape) != rule.shapes.end();
 }
 
 // The modules that the text names as "package.module" or "module".
-std::vector<RecipeModule> named_modules(const std::vector<RecipeModule>& modules, std::string_view text) {
+std::vector<RecipeModule> named_modules(const std::vector<RecipeModule>& modules,
+                                        std::string_view text) {
   std::vector<RecipeModule> named;
   for (const RecipeModule& module : modules) {
     const std::string name = module.name.substr(module.name.rfind('.') + 1);
-    for (std::size_t at = text.find(name); at != std::string_view::npos; at = text.find(name, at + 1)) {
+    for (std::size_t at = text.find(name); at != std::string_view::npos;
+         at = text.find(name, at + 1)) {
       const std::size_t end = at + name.size();
-      const bool begins = at > 0 && std::string_view(".\"'").find(text[at - 1]) != std::string_view::npos;
+      const bool begins =
+          at > 0 && std::string_view(".\"'").find(text[at - 1]) != std::string_view::npos;
       if (!begins || end >= text.size() || (text[end] != '"' && text[end] != '\'')) continue;
       named.push_back(module);
       break;
@@ -242,11 +256,13 @@ std::string reason_against(const Rule& rule, const Application& work, const Curr
   if (!rule.count.fits(count)) {
     const bool too_many = count > rule.count.most;
     return failure(rule, fmt::format("expects {} and found {}", rule.count.text(), count),
-                   too_many ? matched_lines(work.edits(), current.python) : nearest_place(rule, current.file.plain()));
+                   too_many ? matched_lines(work.edits(), current.python)
+                            : nearest_place(rule, current.file.plain()));
   }
   if (rule.every && work.scopes_without_match() > 0) {
     return failure(rule,
-                   fmt::format("fits only {} of {} places", work.scopes() - work.scopes_without_match(), work.scopes()),
+                   fmt::format("fits only {} of {} places",
+                               work.scopes() - work.scopes_without_match(), work.scopes()),
                    nearest_place(rule, current.file.plain()));
   }
   return "";
@@ -264,9 +280,11 @@ void check_result(const Rule& rule, const Current& result, PatchOutcome& outcome
     if (!found) continue;
     const std::size_t line = result.python.line_of(*found);
     const TextRange range = result.python.lines()[line].range;
-    const std::string text_there(trimmed(std::string_view(text).substr(range.begin, range.end - range.begin)));
-    outcome.failures.push_back(failure(rule, fmt::format("leaves '{}' behind", unwanted->pattern()),
-                                       fmt::format("line {} of the result: {}", line + 1, text_there)));
+    const std::string text_there(
+        trimmed(std::string_view(text).substr(range.begin, range.end - range.begin)));
+    outcome.failures.push_back(
+        failure(rule, fmt::format("leaves '{}' behind", unwanted->pattern()),
+                fmt::format("line {} of the result: {}", line + 1, text_there)));
   }
 }
 
@@ -277,14 +295,15 @@ std::string find_shape(const RuleSet& rules, std::string_view text, PatchOutcome
     outcome.note = shape.note;
     outcome.as_is = shape.as_is;
     outcome.refused = !shape.refuse.empty();
-    if (outcome.refused) outcome.failures.push_back(fmt::format("'{}' {}", outcome.file, shape.refuse));
+    if (outcome.refused)
+      outcome.failures.push_back(fmt::format("'{}' {}", outcome.file, shape.refuse));
     return shape.name;
   }
   if (!rules.shapes.empty()) {
     std::vector<std::string> names;
     for (const Shape& shape : rules.shapes) names.push_back(shape.name);
-    outcome.failures.push_back(
-        fmt::format("'{}' has no shape that recipe '{}' knows: {}", outcome.file, rules.recipe, join(names, "; ")));
+    outcome.failures.push_back(fmt::format("'{}' has no shape that recipe '{}' knows: {}",
+                                           outcome.file, rules.recipe, join(names, "; ")));
   }
   return "";
 }
@@ -297,7 +316,8 @@ std::string run_rules(const RuleSet& rules, const std::string& start, PatchOutco
   const std::string original = current->file.plain();
   std::vector<const Rule*> used;
   for (const Rule& rule : rules.rules) {
-    if (!outcome.as_is && applies(rule, outcome.file, outcome.shape, original)) used.push_back(&rule);
+    if (!outcome.as_is && applies(rule, outcome.file, outcome.shape, original))
+      used.push_back(&rule);
   }
   std::string text = start;
   for (const Rule* rule : used) {
@@ -336,13 +356,16 @@ PatchOutcome patch_utf8(const RuleSet& rules, std::string_view file, std::string
 
   outcome.after = run_rules(rules, outcome.before, outcome);
   if (outcome.failures.empty() && outcome.changed()) {
-    // Patching twice must equal patching once; a recipe that breaks this is found here, not by its users.
+    // Patching twice must equal patching once; a recipe that breaks this is found here, not by its
+    // users.
     PatchOutcome again = outcome;
     again.rules.clear();
     const std::string twice = run_rules(rules, outcome.after, again);
-    for (const std::string& line : again.failures) outcome.failures.push_back("applied again: " + line);
+    for (const std::string& line : again.failures)
+      outcome.failures.push_back("applied again: " + line);
     if (twice != outcome.after)
-      outcome.failures.push_back(fmt::format("the rules change '{}' again when applied twice", file));
+      outcome.failures.push_back(
+          fmt::format("the rules change '{}' again when applied twice", file));
   }
   if (!outcome.failures.empty()) outcome.after = outcome.before;
   return outcome;
@@ -355,19 +378,23 @@ PatchOutcome patch_coded(const RuleSet& rules, std::string_view file, std::strin
   if (is_byte_coding(coding)) outcome = patch_utf8(rules, file, bytes_as_utf8(text));
   outcome.file = file;
   if (!is_byte_coding(coding)) {
-    outcome.failures.push_back(fmt::format(
-        "'{}' is in the coding '{}', which rules cannot be applied to: make it UTF-8, or build with --no-patch", file,
-        coding));
+    outcome.failures.push_back(
+        fmt::format("'{}' is in the coding '{}', which rules cannot be applied to: make it UTF-8, "
+                    "or build with --no-patch",
+                    file, coding));
   }
   for (const Rule& rule : rules.rules) {
-    if (rule.file != file ||
-        std::ranges::all_of(rule.replacement, [](char c) { return static_cast<unsigned char>(c) < 0x80; }))
+    if (rule.file != file || std::ranges::all_of(rule.replacement, [](char c) {
+          return static_cast<unsigned char>(c) < 0x80;
+        }))
       continue;
     outcome.failures.push_back(
-        fmt::format("rule '{}' puts in more than ASCII, and '{}' is in the coding '{}'", rule.id, file, coding));
+        fmt::format("rule '{}' puts in more than ASCII, and '{}' is in the coding '{}'", rule.id,
+                    file, coding));
   }
   const auto bytes = utf8_as_bytes(outcome.after);
-  if (!bytes) outcome.failures.push_back(fmt::format("the rules put in what the coding '{}' lacks", coding));
+  if (!bytes)
+    outcome.failures.push_back(fmt::format("the rules put in what the coding '{}' lacks", coding));
   outcome.before = text;
   outcome.after = outcome.failures.empty() ? *bytes : outcome.before;
   return outcome;
@@ -377,9 +404,12 @@ PatchOutcome patch_coded(const RuleSet& rules, std::string_view file, std::strin
 
 PatchOutcome patch_text(const RuleSet& rules, std::string_view file, std::string_view text) {
   const auto coding = file.ends_with(".py") ? declared_coding(text) : std::nullopt;
-  PatchOutcome outcome = coding ? patch_coded(rules, file, text, *coding) : patch_utf8(rules, file, text);
+  PatchOutcome outcome =
+      coding ? patch_coded(rules, file, text, *coding) : patch_utf8(rules, file, text);
   for (const Rule& rule : rules.rules) {
-    if (outcome.failures.empty() || rule.planned || rule.file != file || !holds(rule.when, rule.unless, text)) continue;
+    if (outcome.failures.empty() || rule.planned || rule.file != file ||
+        !holds(rule.when, rule.unless, text))
+      continue;
     outcome.lost.push_back(fmt::format("{}: {}", rule.id, rule.why));
   }
   return outcome;
@@ -396,7 +426,8 @@ std::vector<PatchOutcome> patch_folder(const RuleSet& rules, const fs::path& fol
     } else if (!rule.optional_file) {
       PatchOutcome missing;
       missing.file = rule.file;
-      missing.failures.push_back(fmt::format("'{}' is not there; rule '{}' is for it", rule.file, rule.id));
+      missing.failures.push_back(
+          fmt::format("'{}' is not there; rule '{}' is for it", rule.file, rule.id));
       outcomes.push_back(std::move(missing));
     }
   }
@@ -416,7 +447,8 @@ void require_patched(const std::vector<PatchOutcome>& outcomes) {
               "nothing was written; `--recipe FILE` takes rules of your own");
 }
 
-PatchedTree patch_tree(const Checkout& checkout, const Recipe& recipe, const std::vector<PatchOutcome>& outcomes) {
+PatchedTree patch_tree(const Checkout& checkout, const Recipe& recipe,
+                       const std::vector<PatchOutcome>& outcomes) {
   const fs::path folder = checkout.root / recipe.subfolder;
   PatchedTree tree{checkout, {}};
   for (const PatchOutcome& outcome : outcomes) {

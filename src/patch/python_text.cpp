@@ -30,10 +30,12 @@ void PythonText::mark_kinds() {
   }
 }
 
-// Returns the offset behind the string. A string that a line end cuts off ends there, as Python would complain there.
+// Returns the offset behind the string. A string that a line end cuts off ends there, as Python
+// would complain there.
 std::size_t PythonText::mark_string(std::size_t open) {
   const char quote = text_[open];
-  const bool triple = text_.size() - open >= 3 && text_[open + 1] == quote && text_[open + 2] == quote;
+  const bool triple =
+      text_.size() - open >= 3 && text_[open + 1] == quote && text_[open + 2] == quote;
   const std::size_t width = triple ? 3 : 1;
   std::size_t at = open + width;
   while (at < text_.size()) {
@@ -49,15 +51,15 @@ std::size_t PythonText::mark_string(std::size_t open) {
     }
   }
   at = std::min(at, text_.size());
-  std::fill(kinds_.begin() + static_cast<std::ptrdiff_t>(open + 1), kinds_.begin() + static_cast<std::ptrdiff_t>(at),
-            Kind::string);
+  std::fill(kinds_.begin() + static_cast<std::ptrdiff_t>(open + 1),
+            kinds_.begin() + static_cast<std::ptrdiff_t>(at), Kind::string);
   return at;
 }
 
 std::size_t PythonText::mark_comment(std::size_t begin) {
   const std::size_t end = std::min(text_.find('\n', begin), text_.size());
-  std::fill(kinds_.begin() + static_cast<std::ptrdiff_t>(begin), kinds_.begin() + static_cast<std::ptrdiff_t>(end),
-            Kind::comment);
+  std::fill(kinds_.begin() + static_cast<std::ptrdiff_t>(begin),
+            kinds_.begin() + static_cast<std::ptrdiff_t>(end), Kind::comment);
   return end;
 }
 
@@ -70,7 +72,8 @@ void PythonText::find_lines() {
     Line line;
     line.range = {begin, end};
     line.continues = depth > 0 || after_backslash || kinds_[begin] == Kind::string;
-    while (begin + line.indent < end && (text_[begin + line.indent] == ' ' || text_[begin + line.indent] == '\t')) {
+    while (begin + line.indent < end &&
+           (text_[begin + line.indent] == ' ' || text_[begin + line.indent] == '\t')) {
       ++line.indent;
     }
     char last = 0;
@@ -90,7 +93,8 @@ void PythonText::find_lines() {
 }
 
 std::size_t PythonText::line_of(std::size_t offset) const {
-  const auto after = std::ranges::upper_bound(lines_, offset, {}, [](const Line& line) { return line.range.begin; });
+  const auto after = std::ranges::upper_bound(lines_, offset, {},
+                                              [](const Line& line) { return line.range.begin; });
   return after == lines_.begin() ? 0 : static_cast<std::size_t>(after - lines_.begin()) - 1;
 }
 
@@ -98,7 +102,8 @@ TextRange PythonText::block_at(std::size_t line) const {
   TextRange block = lines_[line].range;
   for (std::size_t next = line + 1; next < lines_.size(); ++next) {
     const Line& candidate = lines_[next];
-    const bool inside = candidate.continues || (candidate.has_code && candidate.indent > lines_[line].indent);
+    const bool inside =
+        candidate.continues || (candidate.has_code && candidate.indent > lines_[line].indent);
     if (inside) block.end = candidate.range.end;
     if (!inside && candidate.has_code) break;
   }
@@ -122,7 +127,8 @@ void PythonText::pair_brackets() {
 
 std::optional<TextRange> PythonText::call_at(std::size_t begin, std::size_t limit) const {
   const auto first = std::ranges::lower_bound(brackets_, begin, {}, &TextRange::begin);
-  if (first == brackets_.end() || first->begin >= limit || first->end == std::string_view::npos) return std::nullopt;
+  if (first == brackets_.end() || first->begin >= limit || first->end == std::string_view::npos)
+    return std::nullopt;
   return TextRange{begin, first->end + 1};
 }
 

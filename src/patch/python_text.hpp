@@ -1,5 +1,6 @@
 #pragma once
-// Just enough of Python's syntax to find where a block or a call ends: strings, comments, brackets, indentation.
+// Just enough of Python's syntax to find where a block or a call ends: strings, comments, brackets,
+// indentation.
 
 #include <cstddef>
 #include <cstdint>
@@ -20,7 +21,9 @@ class PythonText {
   explicit PythonText(std::string_view text);
 
   // Not inside a string or comment; an opening quote counts as code.
-  bool is_code(std::size_t offset) const { return offset >= kinds_.size() || kinds_[offset] == Kind::code; }
+  bool is_code(std::size_t offset) const {
+    return offset >= kinds_.size() || kinds_[offset] == Kind::code;
+  }
 
   struct Line {
     TextRange range;         // with its newline
@@ -31,10 +34,11 @@ class PythonText {
   const std::vector<Line>& lines() const { return lines_; }
   std::size_t line_of(std::size_t offset) const;  // index
 
-  // From the start of that line to the end of what is indented under it, without blank lines and comments behind.
+  // From the start of that line to the end of what is indented under it, without blank lines and
+  // comments behind.
   TextRange block_at(std::size_t line) const;
-  // From `begin` to the bracket that closes the first one opened in [begin, limit). Nothing if there is none or it
-  // stays open.
+  // From `begin` to the bracket that closes the first one opened in [begin, limit). Nothing if
+  // there is none or it stays open.
   std::optional<TextRange> call_at(std::size_t begin, std::size_t limit) const;
 
  private:

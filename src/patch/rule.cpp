@@ -19,7 +19,8 @@ Pattern compiled(const TomlTable& table, std::string_view key, const std::string
   options.set_log_errors(false);
   options.set_max_mem(16 << 20);
   auto pattern = std::make_shared<const RE2>(text, options);
-  if (!pattern->ok()) table.fail(fmt::format("'{}' is not a valid pattern: {}", key, pattern->error()));
+  if (!pattern->ok())
+    table.fail(fmt::format("'{}' is not a valid pattern: {}", key, pattern->error()));
   return pattern;
 }
 
@@ -57,7 +58,8 @@ MatchCount count_at(const TomlTable& table) {
   return count;
 }
 
-void check_replacement(const TomlTable& table, const Rule& rule, const std::map<std::string, std::string>& values) {
+void check_replacement(const TomlTable& table, const Rule& rule,
+                       const std::map<std::string, std::string>& values) {
   const int captures = rule.pattern->NumberOfCapturingGroups();
   if (const int highest = highest_capture(rule.replacement); highest > captures) {
     table.fail(fmt::format("'replace' uses \\{} but 'pattern' has {} captures", highest, captures));
@@ -66,7 +68,8 @@ void check_replacement(const TomlTable& table, const Rule& rule, const std::map<
     if (!values.contains(name))
       table.fail(fmt::format("'replace' uses {{{{{}}}}}, which [insert] does not have", name));
   }
-  (void)with_values(rule.replacement, values);  // throws for inserts that name each other in a circle
+  // Throws for inserts that name each other in a circle
+  (void)with_values(rule.replacement, values);
 }
 
 Rule read_rule(const TomlTable& table, const std::map<std::string, std::string>& values) {
@@ -81,7 +84,8 @@ Rule read_rule(const TomlTable& table, const std::map<std::string, std::string>&
   rule.scope = scope_at(table);
   rule.start = pattern_at(table, "start");
   if (!table.has("pattern")) table.fail("'pattern' is missing");
-  rule.pattern = compiled(table, "pattern", join(table.texts("pattern"), ""));  // a long one comes in pieces
+  // A long one comes in pieces
+  rule.pattern = compiled(table, "pattern", join(table.texts("pattern"), ""));
   rule.replacement = table.required_text("replace");
   rule.count = count_at(table);
   rule.prose = table.boolean("prose").value_or(false);
@@ -95,7 +99,8 @@ Rule read_rule(const TomlTable& table, const std::map<std::string, std::string>&
   const bool needs_start = rule.scope == Scope::block || rule.scope == Scope::call;
   if (needs_start != (rule.start != nullptr))
     table.fail("'start' belongs to the scopes block and call, and to no other");
-  if (rule.count.least > 0 && !rule.done) table.fail("'done' is missing: what shows that the rule was applied");
+  if (rule.count.least > 0 && !rule.done)
+    table.fail("'done' is missing: what shows that the rule was applied");
   if (rule.file.empty() || rule.file.front() == '/' || rule.file.find("..") != std::string::npos) {
     table.fail("'file' must be a relative path inside the tree");
   }
@@ -118,7 +123,8 @@ Shape read_shape(const TomlTable& table) {
 void check_names(const TomlTable& table, const RuleSet& set) {
   std::set<std::string> shapes;
   for (const Shape& shape : set.shapes) {
-    if (!shapes.insert(shape.name).second) table.fail(fmt::format("shape '{}' occurs twice", shape.name));
+    if (!shapes.insert(shape.name).second)
+      table.fail(fmt::format("shape '{}' occurs twice", shape.name));
   }
   std::set<std::string> ids;
   for (const Rule& rule : set.rules) {
@@ -162,7 +168,8 @@ RuleSet load_rules(const Recipe& recipe) {
     }
   }
   for (const TomlTable& shape : table.tables("shape")) set.shapes.push_back(read_shape(shape));
-  for (const TomlTable& rule : table.tables("rule")) set.rules.push_back(read_rule(rule, set.values));
+  for (const TomlTable& rule : table.tables("rule"))
+    set.rules.push_back(read_rule(rule, set.values));
   check_names(table, set);
   return set;
 }
@@ -171,13 +178,14 @@ std::string module_table(const std::vector<RecipeModule>& modules) {
   constexpr std::size_t kWidth = 100;
   std::string text;
   for (const RecipeModule& module : modules) {
-    const std::string head = fmt::format("\"{}\": {{", module.name.substr(module.name.rfind('.') + 1));
+    const std::string head =
+        fmt::format("\"{}\": {{", module.name.substr(module.name.rfind('.') + 1));
     std::string line = head;
     text += fmt::format("# {}\n", module.reason);
     for (const RecipeTarget& target : module.targets) {
-      const std::string cell =
-          fmt::format("\"{}\": (\"{}\", \"{}\", {}),", dotted(target.request), digits(target.virtual_arch),
-                      digits(target.real), target.ptx_allowed ? "True" : "False");
+      const std::string cell = fmt::format("\"{}\": (\"{}\", \"{}\", {}),", dotted(target.request),
+                                           digits(target.virtual_arch), digits(target.real),
+                                           target.ptx_allowed ? "True" : "False");
       if (line.size() + cell.size() > kWidth) {
         text += line + "\n";
         line = std::string(head.size() - 1, ' ');

@@ -21,10 +21,11 @@ struct Placeholder {
 
 // The next {{name}}; braces around anything but a name are Python's own.
 Placeholder next_placeholder(std::string_view text, std::size_t from) {
-  for (std::size_t begin = text.find("{{", from); begin != std::string_view::npos; begin = text.find("{{", begin + 1)) {
+  for (std::size_t begin = text.find("{{", from); begin != std::string_view::npos;
+       begin = text.find("{{", begin + 1)) {
     std::size_t end = begin + 2;
-    while (end < text.size() &&
-           (std::islower(static_cast<unsigned char>(text[end])) != 0 || is_digit(text[end]) || text[end] == '_')) {
+    while (end < text.size() && (std::islower(static_cast<unsigned char>(text[end])) != 0 ||
+                                 is_digit(text[end]) || text[end] == '_')) {
       ++end;
     }
     if (end > begin + 2 && text.substr(end, 2) == "}}") {
@@ -47,7 +48,8 @@ std::string indented(std::string_view text, std::string_view indent) {
 }
 
 std::string put_values(std::string_view text, const Values& values, int depth) {
-  if (depth > kDeepest) throw Error(ErrorKind::usage, "the inserts of a recipe name each other in a circle");
+  if (depth > kDeepest)
+    throw Error(ErrorKind::usage, "the inserts of a recipe name each other in a circle");
   std::string result;
   std::size_t from = 0;
   while (true) {
@@ -87,9 +89,12 @@ std::vector<std::string> value_names(std::string_view text) {
   return names;
 }
 
-std::string with_values(std::string_view text, const Values& values) { return put_values(text, values, 0); }
+std::string with_values(std::string_view text, const Values& values) {
+  return put_values(text, values, 0);
+}
 
-std::string expanded(std::string_view text, const std::vector<std::string_view>& captures, std::string_view indent) {
+std::string expanded(std::string_view text, const std::vector<std::string_view>& captures,
+                     std::string_view indent) {
   std::string result;
   bool line_begins = false;
   for (std::size_t at = 0; at < text.size(); ++at) {

@@ -19,8 +19,8 @@ bool indents_with_tabs(std::string_view text) {
   return false;
 }
 
-// Length of the valid UTF-8 sequence at `at`, or 0 (RFC 3629: no overlong forms, no surrogates, nothing above
-// U+10FFFF).
+// Length of the valid UTF-8 sequence at `at`, or 0 (RFC 3629: no overlong forms, no surrogates,
+// nothing above U+10FFFF).
 std::size_t sequence_length(std::string_view bytes, std::size_t at) {
   const auto byte = [&](std::size_t index) { return static_cast<unsigned char>(bytes[index]); };
   const unsigned char first = byte(at);

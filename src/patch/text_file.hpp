@@ -23,8 +23,8 @@ class TextFile {
   const std::string& plain() const { return plain_; }
   bool uses_tabs() const { return tabs_; }
 
-  // The bytes after sorted edits that do not overlap. What no edit touches stays as it is; new lines end as most lines
-  // do.
+  // The bytes after sorted edits that do not overlap. What no edit touches stays as it is; new
+  // lines end as most lines do.
   std::string edited(const std::vector<Edit>& edits) const;
 
  private:

@@ -10,7 +10,8 @@
 namespace sagebuild {
 namespace {
 
-// "90a" of "sm_90a". Without the table of known ones: a new feature target must not be taken for none.
+// "90a" of "sm_90a". Without the table of known ones: a new feature target must not be taken for
+// none.
 std::optional<Arch> arch_of(std::string_view name, std::string_view prefix) {
   if (!take_prefix(name, prefix) || name.size() < 2) return std::nullopt;
   Arch arch;
@@ -58,7 +59,8 @@ void add_gencode(std::string_view value, std::vector<Target>& named) {
 
 Arch gpu_of(Arch arch) { return {arch.major, arch.minor}; }
 
-// Machine code runs on its own GPU, and on later minors of its major unless it is for that GPU's own features.
+// Machine code runs on its own GPU, and on later minors of its major unless it is for that GPU's
+// own features.
 bool is_older_code_for(Arch gpu, Arch real) {
   return real.feature != ArchFeature::specific && real.major == gpu.major && real.minor < gpu.minor;
 }
@@ -88,10 +90,12 @@ std::vector<Target> machine_code_for(Arch gpu, const std::vector<Target>& named)
 std::optional<Target> ptx_for(Arch gpu, const std::vector<Target>& named) {
   std::optional<Target> best;
   for (const Target& target : named) {
-    if (target.ptx && ptx_runs_on(gpu, target.virtual_arch) && (!best || best->virtual_arch < target.virtual_arch))
+    if (target.ptx && ptx_runs_on(gpu, target.virtual_arch) &&
+        (!best || best->virtual_arch < target.virtual_arch))
       best = target;
   }
-  if (best) best->reason = fmt::format("setup.py's own PTX, which a driver compiles for {}", dotted(gpu));
+  if (best)
+    best->reason = fmt::format("setup.py's own PTX, which a driver compiles for {}", dotted(gpu));
   return best;
 }
 
@@ -102,9 +106,11 @@ std::vector<Target> named_targets(const std::vector<std::string>& argv) {
   std::string arch;
   std::string codes;
   for (std::size_t at = 1; at < argv.size(); ++at) {
-    if (const auto gencode = value_of(argv, at, {"-gencode", "--gencode", "-generate-code", "--generate-code"}))
+    if (const auto gencode =
+            value_of(argv, at, {"-gencode", "--gencode", "-generate-code", "--generate-code"}))
       add_gencode(*gencode, named);
-    else if (const auto value = value_of(argv, at, {"-arch", "--arch", "-gpu-architecture", "--gpu-architecture"}))
+    else if (const auto value =
+                 value_of(argv, at, {"-arch", "--arch", "-gpu-architecture", "--gpu-architecture"}))
       arch = *value;
     else if (const auto code = value_of(argv, at, {"-code", "--code", "-gpu-code", "--gpu-code"}))
       codes = *code;
@@ -120,7 +126,8 @@ std::vector<Target> named_targets(const std::vector<std::string>& argv) {
 
 bool names_features(const std::vector<Target>& named) {
   return std::ranges::any_of(named, [](const Target& target) {
-    return target.real.feature != ArchFeature::plain || target.virtual_arch.feature != ArchFeature::plain;
+    return target.real.feature != ArchFeature::plain ||
+           target.virtual_arch.feature != ArchFeature::plain;
   });
 }
 

@@ -13,7 +13,8 @@
 namespace sagebuild {
 namespace {
 
-// torch 2.15 refuses C++17 and 2.6 takes 20, so one value serves all and keeps device code equal (design D7).
+// torch 2.15 refuses C++17 and 2.6 takes 20, so one value serves all and keeps device code equal
+// (design D7).
 constexpr std::string_view kStandard = "c++20";
 
 std::string last_part(std::string_view module) {
@@ -48,19 +49,23 @@ void add_target(Target target, TargetsByPair& by_pair) {
 std::vector<Target> sorted_targets(const TargetsByPair& by_pair) {
   std::vector<Target> targets;
   for (const auto& [pair, target] : by_pair) targets.push_back(target);
-  std::ranges::sort(targets, {}, [](const Target& target) { return std::pair(target.real, target.virtual_arch); });
+  std::ranges::sort(targets, {}, [](const Target& target) {
+    return std::pair(target.real, target.virtual_arch);
+  });
   return targets;
 }
 
 // What one module is compiled for; fills `served` with the requests that it serves.
-std::vector<Target> targets_of(const RecipeModule* module, const ArchList& archs, std::set<Arch>& served) {
+std::vector<Target> targets_of(const RecipeModule* module, const ArchList& archs,
+                               std::set<Arch>& served) {
   TargetsByPair by_pair;
   for (const ArchRequest& request : archs) {
     Target target{request.arch, request.arch, request.sass, request.ptx, kAskedFor};
     if (module != nullptr) {
       const RecipeTarget* row = find_target(*module, request.arch);
       if (row == nullptr) continue;
-      target = {row->virtual_arch, row->real, request.sass, request.ptx && row->ptx_allowed, row->reason};
+      target = {row->virtual_arch, row->real, request.sass, request.ptx && row->ptx_allowed,
+                row->reason};
     }
     if (!target.sass && !target.ptx) continue;
     served.insert(request.arch);
@@ -69,14 +74,16 @@ std::vector<Target> targets_of(const RecipeModule* module, const ArchList& archs
   return sorted_targets(by_pair);
 }
 
-// What one source without a recipe is compiled for: what was asked for, or of that what its own flags allow.
+// What one source without a recipe is compiled for: what was asked for, or of that what its own
+// flags allow.
 struct SourceTargets {
   std::vector<Target> targets;
   ArchList unserved;
   std::vector<Target> named;  // by setup.py, sorted; empty where it leaves the choice to others
 };
 
-SourceTargets targets_of(const RecordedSource& source, const ArchList& archs, std::set<Arch>& served) {
+SourceTargets targets_of(const RecordedSource& source, const ArchList& archs,
+                         std::set<Arch>& served) {
   const std::vector<Target> named = named_targets(source.argv);
   if (!names_features(named)) return {targets_of(nullptr, archs, served), {}, {}};
   const OwnTargets own = own_targets(named, archs);
@@ -98,24 +105,30 @@ bool is_asked_for(const ArchList& archs, Arch gpu) {
   });
 }
 
-// A GPU would load older code of its own major where it gets none, and the recipe says that it needs its own.
-void warn_of_traps(const RecipeModule& module, const std::vector<Target>& targets, BuildPlan& plan) {
+// A GPU would load older code of its own major where it gets none, and the recipe says that it
+// needs its own.
+void warn_of_traps(const RecipeModule& module, const std::vector<Target>& targets,
+                   BuildPlan& plan) {
   for (const RecipeTarget& row : module.targets) {
     if (row.real != row.request || !is_asked_for(plan.archs, row.request)) continue;
     const auto has = [&](auto condition) {
-      return std::ranges::any_of(targets, [&](const Target& t) { return t.sass && condition(t.real); });
+      return std::ranges::any_of(targets,
+                                 [&](const Target& t) { return t.sass && condition(t.real); });
     };
     if (has([&](Arch real) { return real == row.real; })) continue;
     if (!has([&](Arch real) {
-          return real.feature == ArchFeature::plain && real.major == row.real.major && real.minor < row.real.minor;
+          return real.feature == ArchFeature::plain && real.major == row.real.major &&
+                 real.minor < row.real.minor;
         }))
       continue;
-    plan.warnings.push_back(fmt::format("a GPU of {} would load {}'s code for an older one and may fail: add {} ({})",
-                                        dotted(row.request), module.name, dotted(row.request), module.reason));
+    plan.warnings.push_back(
+        fmt::format("a GPU of {} would load {}'s code for an older one and may fail: add {} ({})",
+                    dotted(row.request), module.name, dotted(row.request), module.reason));
   }
 }
 
-PlannedSource planned(const RecordedSource& recorded, std::vector<Target> targets, const RecipeModule* module) {
+PlannedSource planned(const RecordedSource& recorded, std::vector<Target> targets,
+                      const RecipeModule* module) {
   PlannedSource source{recorded, std::string(kStandard), {}};
   if (recorded.language == Language::cuda) source.targets = std::move(targets);
   if (module != nullptr) source.costs = module->costs;
@@ -127,15 +140,18 @@ PlannedModule empty_plan_of(const RecordedModule& module) {
 }
 
 bool has_cuda(const RecordedModule& module) {
-  return std::ranges::any_of(module.sources,
-                             [](const RecordedSource& source) { return source.language == Language::cuda; });
+  return std::ranges::any_of(module.sources, [](const RecordedSource& source) {
+    return source.language == Language::cuda;
+  });
 }
 
 std::string no_target_reason(const RecipeModule& module, const ArchList& archs) {
-  return fmt::format("no target for {}{}", print(archs), module.reason.empty() ? "" : ": " + module.reason);
+  return fmt::format("no target for {}{}", print(archs),
+                     module.reason.empty() ? "" : ": " + module.reason);
 }
 
-void plan_by_recipe(const RecordedModule& recorded, const RecipeModule& row, std::set<Arch>& served, BuildPlan& plan) {
+void plan_by_recipe(const RecordedModule& recorded, const RecipeModule& row, std::set<Arch>& served,
+                    BuildPlan& plan) {
   const auto targets = targets_of(&row, plan.archs, served);
   if (targets.empty() && has_cuda(recorded)) {
     plan.dropped.push_back({recorded.name, recorded.output, no_target_reason(row, plan.archs)});
@@ -143,7 +159,8 @@ void plan_by_recipe(const RecordedModule& recorded, const RecipeModule& row, std
   }
   warn_of_traps(row, targets, plan);
   PlannedModule module = empty_plan_of(recorded);
-  for (const RecordedSource& source : recorded.sources) module.sources.push_back(planned(source, targets, &row));
+  for (const RecordedSource& source : recorded.sources)
+    module.sources.push_back(planned(source, targets, &row));
   plan.modules.push_back(std::move(module));
 }
 
@@ -159,11 +176,13 @@ void plan_by_flags(const RecordedModule& recorded, std::set<Arch>& served, Build
     SourceTargets own = targets_of(source, plan.archs, served);
     has_targets |= !own.targets.empty();
     if (left_out.empty() && !own.unserved.empty()) {
-      left_out = fmt::format("no code for {}: setup.py has '{}' compiled for {} alone", print(own.unserved),
-                             source.source.filename().string(), describe(own.named));
+      left_out =
+          fmt::format("no code for {}: setup.py has '{}' compiled for {} alone",
+                      print(own.unserved), source.source.filename().string(), describe(own.named));
     }
     // The link needs its object even where others of the module serve what was asked for.
-    module.sources.push_back(planned(source, own.targets.empty() ? own.named : own.targets, nullptr));
+    module.sources.push_back(
+        planned(source, own.targets.empty() ? own.named : own.targets, nullptr));
   }
   if (!left_out.empty()) {
     plan.warnings.push_back(fmt::format("module '{}' {} {}", recorded.name,
@@ -179,16 +198,22 @@ void plan_by_flags(const RecordedModule& recorded, std::set<Arch>& served, Build
 void check_served(const std::set<Arch>& served, bool inherited, BuildPlan& plan) {
   ArchList kept;
   ArchList unserved;
-  for (const ArchRequest& request : plan.archs) (served.contains(request.arch) ? kept : unserved).push_back(request);
+  for (const ArchRequest& request : plan.archs)
+    (served.contains(request.arch) ? kept : unserved).push_back(request);
   if (unserved.empty()) return;
   const std::string names = dotted(unserved.front().arch);
   if (!inherited || kept.empty()) {
-    throw Error(ErrorKind::usage, fmt::format("no module of this package can be built for {}", names), plan.warnings,
-                inherited ? "give --arch, for example --arch 8.9"
-                          : fmt::format("leave {} out of --arch; `sagebuild plan` shows what each module can serve", names));
+    throw Error(
+        ErrorKind::usage, fmt::format("no module of this package can be built for {}", names),
+        plan.warnings,
+        inherited ? "give --arch, for example --arch 8.9"
+                  : fmt::format(
+                        "leave {} out of --arch; `sagebuild plan` shows what each module can serve",
+                        names));
   }
   plan.warnings.push_back(
-      fmt::format("no module of this package can be built for {}: left out of the inherited list", print(unserved)));
+      fmt::format("no module of this package can be built for {}: left out of the inherited list",
+                  print(unserved)));
   plan.archs = std::move(kept);
 }
 
@@ -201,8 +226,8 @@ bool serves(const Recipe& recipe, Arch arch) {
   return recipe.modules.empty() || std::ranges::any_of(recipe.modules, has_code);
 }
 
-BuildPlan make_plan(const RecordedBuild& recorded, const std::optional<Recipe>& recipe, const ArchList& archs,
-                    bool inherited) {
+BuildPlan make_plan(const RecordedBuild& recorded, const std::optional<Recipe>& recipe,
+                    const ArchList& archs, bool inherited) {
   BuildPlan plan;
   plan.archs = archs;
   if (recipe) plan.proved = recipe->proved;
@@ -214,9 +239,10 @@ BuildPlan make_plan(const RecordedBuild& recorded, const std::optional<Recipe>& 
       continue;
     }
     if (recipe) {
-      plan.warnings.push_back(fmt::format("recipe '{}' does not know the module '{}': it is built for all of {} that "
-                                          "setup.py's own flags allow",
-                                          recipe->name, module.name, print(archs)));
+      plan.warnings.push_back(
+          fmt::format("recipe '{}' does not know the module '{}': it is built for all of {} that "
+                      "setup.py's own flags allow",
+                      recipe->name, module.name, print(archs)));
     }
     plan_by_flags(module, served, plan);
   }

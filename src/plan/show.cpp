@@ -23,7 +23,8 @@ std::string expected(const SourceForecast& source) {
 std::string reasons(const BuildPlan& plan) {
   std::string text;
   for (const PlannedModule& module : plan.modules) {
-    const auto source = std::ranges::find_if(module.sources, [](const auto& one) { return !one.targets.empty(); });
+    const auto source =
+        std::ranges::find_if(module.sources, [](const auto& one) { return !one.targets.empty(); });
     if (source == module.sources.end()) continue;
     for (const Target& target : source->targets) {
       if (target.reason.empty() || target.reason == kAskedFor) continue;
@@ -37,8 +38,9 @@ std::string totals(const BuildForecast& forecast) {
   const auto cached = std::ranges::count_if(forecast.sources, &SourceForecast::cached);
   std::string text = fmt::format("{} sources, {} cached", forecast.sources.size(), cached);
   if (forecast.cpu_seconds > 0) {
-    text += fmt::format("; at most {} of CPU time in {}, {} of memory", human_time(forecast.cpu_seconds),
-                        human_time(forecast.wall_seconds), human_size(forecast.peak_memory));
+    text += fmt::format("; at most {} of CPU time in {}, {} of memory",
+                        human_time(forecast.cpu_seconds), human_time(forecast.wall_seconds),
+                        human_size(forecast.peak_memory));
   }
   return text + "\n";
 }
@@ -64,8 +66,10 @@ Json document_of(const BuildPlan& plan) {
   for (const PlannedModule& module : plan.modules) {
     Json sources = Json::array();
     for (const PlannedSource& source : module.sources) sources.push_back(json_of_source(source));
-    modules.push_back(
-        {{"name", module.name}, {"output", module.output.string()}, {"sources", sources}, {"link", module.link}});
+    modules.push_back({{"name", module.name},
+                       {"output", module.output.string()},
+                       {"sources", sources},
+                       {"link", module.link}});
   }
   Json dropped = Json::array();
   for (const DroppedModule& module : plan.dropped)
@@ -88,9 +92,10 @@ std::string table_of(const BuildPlan& plan, const BuildForecast& forecast) {
   auto next = forecast.sources.begin();
   for (const PlannedModule& module : plan.modules) {
     for (const PlannedSource& source : module.sources) {
-      rows.push_back({module.name, source.recorded.source.filename().string(),
-                      source.recorded.language == Language::cuda ? describe(source.targets) : "host",
-                      expected(*next++)});
+      rows.push_back(
+          {module.name, source.recorded.source.filename().string(),
+           source.recorded.language == Language::cuda ? describe(source.targets) : "host",
+           expected(*next++)});
     }
   }
   std::array<std::size_t, 3> width{};
@@ -99,7 +104,8 @@ std::string table_of(const BuildPlan& plan, const BuildForecast& forecast) {
       width[column] = std::max(width[column], row[column].size());
   std::string text;
   for (const auto& [module, source, targets, cost] : rows)
-    text += fmt::format("{:<{}}  {:<{}}  {:<{}}  {}\n", module, width[0], source, width[1], targets, width[2], cost);
+    text += fmt::format("{:<{}}  {:<{}}  {:<{}}  {}\n", module, width[0], source, width[1], targets,
+                        width[2], cost);
   for (const DroppedModule& module : plan.dropped)
     text += fmt::format("{:<{}}  left out: {}\n", module.name, width[0], module.reason);
   return text + reasons(plan) + totals(forecast);

@@ -41,7 +41,8 @@ class Parser {
 
  private:
   [[noreturn]] void fail(const Line& line, std::string_view why) const {
-    throw Error(ErrorKind::failed, fmt::format("{}:{}: {}", name_, line.number, why), {line.text.substr(0, 200)});
+    throw Error(ErrorKind::failed, fmt::format("{}:{}: {}", name_, line.number, why),
+                {line.text.substr(0, 200)});
   }
 
   void split_lines(std::string_view text) {
@@ -72,7 +73,8 @@ class Parser {
   std::pair<std::string, std::string> assignment(const Line& line) const {
     const auto equals = line.text.find('=');
     const std::string_view key = trimmed(std::string_view(line.text).substr(0, equals));
-    if (equals == std::string::npos || key.find(' ') != std::string_view::npos) fail(line, "not understood");
+    if (equals == std::string::npos || key.find(' ') != std::string_view::npos)
+      fail(line, "not understood");
     return {std::string(key), std::string(trimmed(std::string_view(line.text).substr(equals + 1)))};
   }
 
@@ -85,7 +87,8 @@ class Parser {
 
   // $name, ${name}, and the escapes "$ ", "$:", "$$". Unknown names are empty, as in ninja.
   std::string expanded(std::string_view text, const Variables& local, int depth = 0) const {
-    if (depth > 20) throw Error(ErrorKind::failed, fmt::format("{}: a variable refers to itself", name_));
+    if (depth > 20)
+      throw Error(ErrorKind::failed, fmt::format("{}: a variable refers to itself", name_));
     std::string result;
     for (std::size_t i = 0; i < text.size(); ++i) {
       if (text[i] != '$' || i + 1 == text.size()) {
@@ -104,7 +107,8 @@ class Parser {
         i = end;
       } else {
         auto end = i;
-        while (end < text.size() && (std::isalnum(static_cast<unsigned char>(text[end])) != 0 || text[end] == '_'))
+        while (end < text.size() &&
+               (std::isalnum(static_cast<unsigned char>(text[end])) != 0 || text[end] == '_'))
           ++end;
         key = text.substr(i, end - i);
         i = end - 1;
@@ -123,7 +127,8 @@ class Parser {
     std::string path;
     std::size_t i = 0;
     for (; i < text.size(); ++i) {
-      if (text[i] == '$' && i + 1 < text.size() && (text[i + 1] == ' ' || text[i + 1] == ':' || text[i + 1] == '$')) {
+      if (text[i] == '$' && i + 1 < text.size() &&
+          (text[i + 1] == ' ' || text[i + 1] == ':' || text[i + 1] == '$')) {
         path += text[++i];
       } else if (text[i] == ' ' || (until_colon && text[i] == ':')) {
         if (!path.empty()) found.push_back(std::move(path));
@@ -142,7 +147,8 @@ class Parser {
     NinjaBuild build;
     build.outputs = paths(rest, true);
     auto words = paths(rest, false);
-    if (words.empty() || build.outputs.empty()) fail(line, "a build statement without output or rule");
+    if (words.empty() || build.outputs.empty())
+      fail(line, "a build statement without output or rule");
     build.rule = words.front();
     // "|" and "||" begin implicit and order-only inputs, which are not on the command line.
     for (std::size_t i = 1; i < words.size() && words[i] != "|" && words[i] != "||"; ++i)
@@ -158,8 +164,11 @@ class Parser {
     builds_.push_back(std::move(build));
   }
 
-  // As ninja does for $in and $out: quoted for the shell, and "$" doubled since the value is expanded once more.
-  static std::string escaped(const std::vector<std::string>& words) { return replaced(shell_line(words), "$", "$$"); }
+  // As ninja does for $in and $out: quoted for the shell, and "$" doubled since the value is
+  // expanded once more.
+  static std::string escaped(const std::vector<std::string>& words) {
+    return replaced(shell_line(words), "$", "$$");
+  }
 
   std::string name_;
   std::vector<Line> lines_;
@@ -171,6 +180,8 @@ class Parser {
 
 }  // namespace
 
-std::vector<NinjaBuild> parse_ninja(std::string_view text, std::string_view name) { return Parser(text, name).run(); }
+std::vector<NinjaBuild> parse_ninja(std::string_view text, std::string_view name) {
+  return Parser(text, name).run();
+}
 
 }  // namespace sagebuild

@@ -40,13 +40,14 @@ void add_tree_files(const fs::path& folder, bool at_top, std::set<fs::path>& fil
   }
 }
 
-// Every distribution with the digest of its RECORD, which lists its files with theirs; and path files, which add
-// folders.
+// Every distribution with the digest of its RECORD, which lists its files with theirs; and path
+// files, which add folders.
 Digest installed(const fs::path& site_packages, ActionCache& cache) {
   Sha256 hasher;
   for (const fs::path& path : entries_if_readable(site_packages)) {
     const fs::path kind = path.extension();
-    if (kind != ".dist-info" && kind != ".egg-info" && kind != ".egg-link" && kind != ".pth") continue;
+    if (kind != ".dist-info" && kind != ".egg-info" && kind != ".egg-link" && kind != ".pth")
+      continue;
     const fs::path content = is_folder(path) ? path / "RECORD" : path;
     hasher.field(path.filename().string());
     hasher.field(is_file(content) ? cache.file_digest(content).hex() : "");
@@ -71,30 +72,34 @@ fs::path user_site(const PythonEnv& python, const Environment& env) {
   const auto home = env.find("HOME");
   if (home == env.end()) return {};
   const Version version = parse_version(python.version).value_or(Version{});
-  return fs::path(home->second) / ".local/lib" / fmt::format("python{}", version.major_minor()) / "site-packages";
+  return fs::path(home->second) / ".local/lib" / fmt::format("python{}", version.major_minor()) /
+         "site-packages";
 }
 
 constexpr const char* kReadsVariable = "SAGEBUILD_READS";
 
 fs::path listener_folder() { return data_folder() / "patches/probe"; }
 
-// Programs of which all that counts is in the key, or which tell of the machine. What git says is in the key, too.
+// Programs of which all that counts is in the key, or which tell of the machine. What git says is
+// in the key, too.
 bool is_known_program(const fs::path& program, const fs::path& host_compiler) {
-  static const std::set<std::string, std::less<>> kKnown = {"ninja", "nvcc", "g++",  "gcc",     "c++",   "cc",   "ld",
-                                                            "git",   "which", "uname", "ldconfig", "objdump"};
-  return kKnown.contains(program.filename().native()) || program.filename() == host_compiler.filename();
+  static const std::set<std::string, std::less<>> kKnown = {
+      "ninja", "nvcc", "g++",   "gcc",   "c++",      "cc",
+      "ld",    "git",  "which", "uname", "ldconfig", "objdump"};
+  return kKnown.contains(program.filename().native()) ||
+         program.filename() == host_compiler.filename();
 }
 
 // What the hook wrote down. `problem` says why it is not enough.
 struct Reads {
-  std::set<fs::path> files;  // and folders
+  std::set<fs::path> files;        // and folders
   std::vector<std::string> asked;  // whether they exist
   std::string problem;
 };
 
 // `stands_for`: a folder of ours and the one whose files are read through it.
-Reads read_list(const fs::path& list, const std::vector<fs::path>& own, const fs::path& host_compiler,
-                const std::pair<fs::path, fs::path>& stands_for) {
+Reads read_list(const fs::path& list, const std::vector<fs::path>& own,
+                const fs::path& host_compiler, const std::pair<fs::path, fs::path>& stands_for) {
   Reads reads;
   std::set<fs::path> written, read, asked;
   std::size_t begun = 0, started = 0;
@@ -104,15 +109,27 @@ Reads read_list(const fs::path& list, const std::vector<fs::path>& own, const fs
     if (name == stands_for.first || name.native().starts_with(stands_for.first.native() + "/"))
       name = (stands_for.second / name.lexically_relative(stands_for.first)).lexically_normal();
     switch (record.front()) {
-      case 'b': ++begun; break;
-      case 'p': ++started; break;
-      case 'w': written.insert(name); break;
-      case 'e': break;
+      case 'b':
+        ++begun;
+        break;
+      case 'p':
+        ++started;
+        break;
+      case 'w':
+        written.insert(name);
+        break;
+      case 'e':
+        break;
       case 'r':
-      case 'l': read.insert(name); break;
-      case 's': asked.insert(name); break;
+      case 'l':
+        read.insert(name);
+        break;
+      case 's':
+        asked.insert(name);
+        break;
       case 'X':
-        reads.problem = fmt::format("it starts '{}', which reads files that are not known", name.string());
+        reads.problem =
+            fmt::format("it starts '{}', which reads files that are not known", name.string());
         break;
       default:
         if (!is_known_program(name, host_compiler))
@@ -127,21 +144,26 @@ Reads read_list(const fs::path& list, const std::vector<fs::path>& own, const fs
            });
   };
   const auto holds_own = [&](const fs::path& path) {  // another folder in the next run
-    return std::ranges::any_of(own, [&](const auto& one) { return one.native().starts_with(path.native() + "/"); });
+    return std::ranges::any_of(
+        own, [&](const auto& one) { return one.native().starts_with(path.native() + "/"); });
   };
   for (const fs::path& path : asked)
-    if (!is_own(path) && !holds_own(path) && !read.contains(path)) reads.asked.push_back(path.string());
+    if (!is_own(path) && !holds_own(path) && !read.contains(path))
+      reads.asked.push_back(path.string());
   for (const fs::path& path : read) {
     if (is_own(path)) continue;
     std::error_code ignored;
     const fs::file_status status = fs::status(path, ignored);
-    if (fs::is_regular_file(status) || fs::is_directory(status)) reads.files.insert(path);
-    else if (!fs::exists(status)) reads.asked.push_back(path.string());
+    if (fs::is_regular_file(status) || fs::is_directory(status))
+      reads.files.insert(path);
+    else if (!fs::exists(status))
+      reads.asked.push_back(path.string());
   }
   return reads;
 }
 
-// Of the run as an action of direct mode: nothing is searched, and the names are those of this machine.
+// Of the run as an action of direct mode: nothing is searched, and the names are those of this
+// machine.
 SearchScope no_search() {
   SearchScope scope;
   scope.preprocessed = false;
@@ -168,18 +190,26 @@ Digest tree_digest(const fs::path& root) {
   return hasher.finish();
 }
 
-RecordCache::RecordCache(const RecordSettings& settings, const Command& command, const PythonEnv& python,
-                         const Toolchain& toolchain, ActionCache& cache)
-    : settings_(settings), cache_(cache), tree_(tree_digest(settings.project)), key_("setup.py", "setup.py") {
-  key_.add("recording", kRecording).add("tree", tree_).add("command", with_names(shell_line(command.argv)));
+RecordCache::RecordCache(const RecordSettings& settings, const Command& command,
+                         const PythonEnv& python, const Toolchain& toolchain, ActionCache& cache)
+    : settings_(settings),
+      cache_(cache),
+      tree_(tree_digest(settings.project)),
+      key_("setup.py", "setup.py") {
+  key_.add("recording", kRecording)
+      .add("tree", tree_)
+      .add("command", with_names(shell_line(command.argv)));
   // The inputs of keys lie in files of the cache, for --explain.
   for (const auto& [name, value] : command.env) {
     key_.add("environment " + name,
              is_secret_variable(name) ? Sha256().field(value).finish().hex() : with_names(value));
   }
   key_.add("git", settings.git);
-  key_.add("python", python.executable.string()).add("python version", python.version).add("soabi", python.soabi);
-  key_.add("site packages", python.site_packages.string()).add("installed", installed(python.site_packages, cache));
+  key_.add("python", python.executable.string())
+      .add("python version", python.version)
+      .add("soabi", python.soabi);
+  key_.add("site packages", python.site_packages.string())
+      .add("installed", installed(python.site_packages, cache));
   key_.add("installed for the user", installed(user_site(python, command.env), cache));
   key_.add("listener", cache.file_digest(listener_folder() / "sitecustomize.py"));
   const fs::path profile = toolchain.nvcc.parent_path() / "nvcc.profile";
@@ -194,8 +224,8 @@ RecordCache::RecordCache(const RecordSettings& settings, const Command& command,
 
 // The longer path first: one may lie in the other.
 std::string RecordCache::with_names(std::string text) const {
-  std::vector<std::pair<std::string, std::string>> paths = {{settings_.project.string(), kProjectName},
-                                                            {settings_.work.string(), kWorkName}};
+  std::vector<std::pair<std::string, std::string>> paths = {
+      {settings_.project.string(), kProjectName}, {settings_.work.string(), kWorkName}};
   std::ranges::sort(paths, std::greater(), [](const auto& entry) { return entry.first.size(); });
   for (const auto& [path, name] : paths) text = replaced(std::move(text), path, name);
   return text;
@@ -244,12 +274,14 @@ bool RecordCache::restore() {
   return true;
 }
 
-void RecordCache::keep(const ProcessResult& run, ActionCache::Clock::time_point started, Reporter& report) {
+void RecordCache::keep(const ProcessResult& run, ActionCache::Clock::time_point started,
+                       Reporter& report) {
   if (tree_digest(settings_.project) != tree_) {
     report.detail("setup.py wrote into its own tree, so its run is not kept in the cache");
     return;
   }
-  const std::vector<fs::path> own = {settings_.project, settings_.work, listener_folder(), "/proc", "/sys", "/dev"};
+  const std::vector<fs::path> own = {settings_.project, settings_.work, listener_folder(),
+                                     "/proc",           "/sys",         "/dev"};
   Reads read = read_list(reads(), own, host_compiler_, {cuda_stand_in(settings_), cuda_home_});
   if (!read.problem.empty()) {
     report.detail(fmt::format("the run of setup.py is not kept in the cache: {}", read.problem));

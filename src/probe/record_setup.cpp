@@ -30,9 +30,10 @@ std::vector<Json> read_records(const fs::path& folder) {
   return records;
 }
 
-// torch without ninja runs CUDA_HOME/bin/nvcc, one process per source, so a toolkit with our nvcc in it is put there:
-// links to all of the real one's entries but that. Only where setup.py or a module beside it speaks of it, for such a
-// CUDA_HOME is not quite the user's: what setup.py writes about it into the wheel would differ.
+// torch without ninja runs CUDA_HOME/bin/nvcc, one process per source, so a toolkit with our nvcc
+// in it is put there: links to all of the real one's entries but that. Only where setup.py or a
+// module beside it speaks of it, for such a CUDA_HOME is not quite the user's: what setup.py writes
+// about it into the wheel would differ.
 bool may_compile_without_ninja(const fs::path& project) {
   for (const fs::path& file : entries_if_readable(project)) {
     if (file.extension() != ".py" || !is_file(file)) continue;
@@ -54,22 +55,26 @@ void make_cuda_stand_in(const fs::path& folder, const Toolchain& toolchain) {
   make_link(folder / "bin" / "nvcc", running_binary());
 }
 
-bool is_of(const Json& record, std::string_view what) { return record.at("what").get<std::string>() == what; }
+bool is_of(const Json& record, std::string_view what) {
+  return record.at("what").get<std::string>() == what;
+}
 
-Command setup_command(const RecordSettings& settings, const PythonEnv& python, const Toolchain& toolchain) {
+Command setup_command(const RecordSettings& settings, const PythonEnv& python,
+                      const Toolchain& toolchain) {
   const fs::path bin = settings.work / "bin";
   make_folders(bin);
   make_folders(settings.work / "records");
   make_folders(settings.work / "tmp");
   for (const char* name : {"ninja", "g++"}) make_link(bin / name, running_binary());
 
-  Command command{
-      .argv = {python.executable.string(), "setup.py", "bdist_wheel", "--dist-dir", (settings.work / "wheel").string()},
-      .cwd = settings.project};
+  Command command{.argv = {python.executable.string(), "setup.py", "bdist_wheel", "--dist-dir",
+                           (settings.work / "wheel").string()},
+                  .cwd = settings.project};
   for (const auto& [name, value] : settings.variables) command.env.insert_or_assign(name, value);
   const std::string path = command.env["PATH"];
-  command.env["PATH"] = fmt::format("{}:{}:{}:{}", bin.string(), python.executable.parent_path().string(),
-                                    toolchain.nvcc.parent_path().string(), path);
+  command.env["PATH"] =
+      fmt::format("{}:{}:{}:{}", bin.string(), python.executable.parent_path().string(),
+                  toolchain.nvcc.parent_path().string(), path);
   command.env["CUDA_HOME"] = toolchain.cuda_home.string();
   if (may_compile_without_ninja(settings.project)) {
     make_cuda_stand_in(cuda_stand_in(settings), toolchain);
@@ -82,7 +87,8 @@ Command setup_command(const RecordSettings& settings, const PythonEnv& python, c
   command.env["TORCH_CUDA_ARCH_LIST"] = settings.archs;
   command.env["TORCH_EXTENSION_SKIP_NVCC_GEN_DEPENDENCIES"] = "1";
   command.env["MAX_JOBS"] = "1";
-  command.env["TMPDIR"] = settings.work / "tmp";  // what an interrupted setup.py leaves there goes with the folder
+  // What an interrupted setup.py leaves there goes with the folder
+  command.env["TMPDIR"] = settings.work / "tmp";
   command.log = settings.log.empty() ? settings.work / "setup.log" : settings.log;
   make_folders(command.log.parent_path());
   return command;
@@ -93,8 +99,10 @@ Language language_of(const fs::path& source) {
   return source.extension() == ".c" ? Language::c : Language::cxx;
 }
 
-// Undoes the stand-ins' names wherever they got into a command: as the program, as nvcc's -ccbin, in -I and -L.
-void use_real_compiler(std::vector<std::string>& argv, const RecordSettings& settings, const Toolchain& toolchain) {
+// Undoes the stand-ins' names wherever they got into a command: as the program, as nvcc's -ccbin,
+// in -I and -L.
+void use_real_compiler(std::vector<std::string>& argv, const RecordSettings& settings,
+                       const Toolchain& toolchain) {
   const std::string stand_in = (settings.work / "bin" / "g++").string();
   const std::string cuda = cuda_stand_in(settings).string();
   for (std::string& word : argv) {
@@ -103,27 +111,30 @@ void use_real_compiler(std::vector<std::string>& argv, const RecordSettings& set
   }
 }
 
-// torch 2.13 puts ccache or sccache in front of the compilers where it finds one, and PYTORCH_NVCC may do so for any
-// torch. What is cached here is cached by step.
+// torch 2.13 puts ccache or sccache in front of the compilers where it finds one, and PYTORCH_NVCC
+// may do so for any torch. What is cached here is cached by step.
 std::vector<std::string> without_launcher(std::vector<std::string> argv) {
-  while (argv.size() > 1 &&
-         (fs::path(argv.front()).filename() == "ccache" || fs::path(argv.front()).filename() == "sccache"))
+  while (argv.size() > 1 && (fs::path(argv.front()).filename() == "ccache" ||
+                             fs::path(argv.front()).filename() == "sccache"))
     argv.erase(argv.begin());
   return argv;
 }
 
-// torch writes --compiler-options "'-fPIC'": nvcc hands the value to a shell, which takes the quotes away.
+// torch writes --compiler-options "'-fPIC'": nvcc hands the value to a shell, which takes the
+// quotes away.
 std::string without_quotes(const std::string& word) {
-  const bool quoted =
-      word.size() > 2 && word.front() == '\'' && word.back() == '\'' && word.find('\'', 1) == word.size() - 1;
+  const bool quoted = word.size() > 2 && word.front() == '\'' && word.back() == '\'' &&
+                      word.find('\'', 1) == word.size() - 1;
   return quoted ? word.substr(1, word.size() - 2) : word;
 }
 
 // Takes -c, -o, the source and what writes dependency files out of a compile command.
-std::vector<std::string> bare_compile(const std::vector<std::string>& argv, const std::string& source) {
+std::vector<std::string> bare_compile(const std::vector<std::string>& argv,
+                                      const std::string& source) {
   static const std::set<std::string, std::less<>> kAlone = {"-c", "-MMD", "-MD", "-MP",
                                                             "--generate-dependencies-with-compile"};
-  static const std::set<std::string, std::less<>> kWithValue = {"-o", "-MF", "-MT", "-MQ", "--dependency-output"};
+  static const std::set<std::string, std::less<>> kWithValue = {"-o", "-MF", "-MT", "-MQ",
+                                                                "--dependency-output"};
   std::vector<std::string> kept;
   for (std::size_t i = 0; i < argv.size(); ++i) {
     if (kWithValue.contains(argv[i]))
@@ -134,7 +145,8 @@ std::vector<std::string> bare_compile(const std::vector<std::string>& argv, cons
   return kept;
 }
 
-// setuptools names an object by its source without the suffix, and ninja refuses two rules for one file.
+// setuptools names an object by its source without the suffix, and ninja refuses two rules for one
+// file.
 [[noreturn]] void refuse_common_object(const RecordedSource& one, const fs::path& other,
                                        const RecordSettings& settings) {
   const auto shown = [&](const fs::path& path) {
@@ -142,21 +154,27 @@ std::vector<std::string> bare_compile(const std::vector<std::string>& argv, cons
     return relative.empty() || *relative.begin() == ".." ? path.string() : relative.string();
   };
   throw Error(ErrorKind::failed,
-              one.source == other ? fmt::format("one extension has '{}' twice", shown(other))
-                                  : fmt::format("'{}' and '{}' of one extension are compiled to one object file",
-                                                shown(one.source), shown(other)),
-              {fmt::format("setuptools names both '{}', and ninja refuses that", one.object.filename().string())},
-              one.source == other ? "list it once in the extension's sources" : "give one of them another name");
+              one.source == other
+                  ? fmt::format("one extension has '{}' twice", shown(other))
+                  : fmt::format("'{}' and '{}' of one extension are compiled to one object file",
+                                shown(one.source), shown(other)),
+              {fmt::format("setuptools names both '{}', and ninja refuses that",
+                           one.object.filename().string())},
+              one.source == other ? "list it once in the extension's sources"
+                                  : "give one of them another name");
 }
 
 using SourcesByObject = std::map<fs::path, RecordedSource>;
 
 // What one run of ninja would compile.
-SourcesByObject read_sources(const Json& record, const RecordSettings& settings, const Toolchain& toolchain) {
+SourcesByObject read_sources(const Json& record, const RecordSettings& settings,
+                             const Toolchain& toolchain) {
   SourcesByObject by_object;
   const fs::path cwd = record.at("cwd").get<std::string>();
-  for (const NinjaBuild& build : parse_ninja(record.at("text").get<std::string>(), (cwd / "build.ninja").string())) {
-    if (build.inputs.size() != 1 || build.outputs.size() != 1) continue;  // torch's device link of -rdc code
+  for (const NinjaBuild& build :
+       parse_ninja(record.at("text").get<std::string>(), (cwd / "build.ninja").string())) {
+    // Torch's device link of -rdc code
+    if (build.inputs.size() != 1 || build.outputs.size() != 1) continue;
     RecordedSource source;
     source.source = (cwd / build.inputs.front()).lexically_normal();
     source.object = (cwd / build.outputs.front()).lexically_normal();
@@ -165,13 +183,16 @@ SourcesByObject read_sources(const Json& record, const RecordSettings& settings,
     source.argv = bare_compile(without_launcher(shell_words(build.command)), build.inputs.front());
     use_real_compiler(source.argv, settings, toolchain);
     const auto [entry, is_first] = by_object.try_emplace(source.object, std::move(source));
-    if (!is_first) refuse_common_object(entry->second, (cwd / build.inputs.front()).lexically_normal(), settings);
+    if (!is_first)
+      refuse_common_object(entry->second, (cwd / build.inputs.front()).lexically_normal(),
+                           settings);
   }
   return by_object;
 }
 
 bool is_source(const std::string& word) {
-  static const std::set<std::string, std::less<>> kExtensions = {".cu", ".cpp", ".cc", ".cxx", ".c", ".C"};
+  static const std::set<std::string, std::less<>> kExtensions = {".cu",  ".cpp", ".cc",
+                                                                 ".cxx", ".c",   ".C"};
   return !word.starts_with('-') && kExtensions.contains(fs::path(word).extension().native());
 }
 
@@ -196,14 +217,16 @@ std::optional<RecordedSource> read_direct_source(const Json& record, const Recor
   return source;
 }
 
-// "build/lib.linux-x86_64-cpython-311/pkg/_x.cpython-311-x86_64-linux-gnu.so" is "pkg/_x....so" in the wheel.
+// "build/lib.linux-x86_64-cpython-311/pkg/_x.cpython-311-x86_64-linux-gnu.so" is "pkg/_x....so" in
+// the wheel.
 fs::path path_in_wheel(const fs::path& output, const fs::path& project) {
   const fs::path relative = output.lexically_relative(project);
   auto part = relative.begin();
   fs::path result;
   int index = 0;
   for (; part != relative.end(); ++part, ++index) {
-    const bool build_folder = (index == 0 && *part == "build") || (index == 1 && part->string().starts_with("lib"));
+    const bool build_folder =
+        (index == 0 && *part == "build") || (index == 1 && part->string().starts_with("lib"));
     if (!build_folder) result /= *part;
   }
   return result;
@@ -215,9 +238,10 @@ std::string module_name(const fs::path& in_wheel) {
   return (name.empty() ? "" : name + ".") + file.substr(0, file.find('.'));
 }
 
-// Extensions share the folder for objects: where two have a source in common, each has its own command for it, and the
-// first one's link comes before the second one's compile.
-std::vector<RecordedModule> read_modules(const std::vector<Json>& records, const RecordSettings& settings,
+// Extensions share the folder for objects: where two have a source in common, each has its own
+// command for it, and the first one's link comes before the second one's compile.
+std::vector<RecordedModule> read_modules(const std::vector<Json>& records,
+                                         const RecordSettings& settings,
                                          const Toolchain& toolchain) {
   std::vector<RecordedModule> modules;
   SourcesByObject compiled;
@@ -256,8 +280,9 @@ std::vector<RecordedModule> read_modules(const std::vector<Json>& records, const
     modules.push_back(std::move(module));
   }
   if (!unlinked.empty()) {
-    throw Error(ErrorKind::failed, fmt::format("setup.py compiles '{}' but links it into nothing that sagebuild saw",
-                                               unlinked.begin()->second.string()));
+    throw Error(ErrorKind::failed,
+                fmt::format("setup.py compiles '{}' but links it into nothing that sagebuild saw",
+                            unlinked.begin()->second.string()));
   }
   std::ranges::sort(modules, {}, &RecordedModule::name);
   return modules;
@@ -269,7 +294,8 @@ fs::path only_wheel(const fs::path& folder) {
     if (path.extension() == ".whl") wheels.push_back(path);
   }
   if (wheels.size() != 1)
-    throw Error(ErrorKind::failed, fmt::format("setup.py made {} wheels instead of one", wheels.size()));
+    throw Error(ErrorKind::failed,
+                fmt::format("setup.py made {} wheels instead of one", wheels.size()));
   return wheels.front();
 }
 
@@ -281,25 +307,29 @@ void require_setup_py(const fs::path& project) {
 
 ProcessResult run_setup(const Command& command, Reporter& report) {
   ProcessResult result = run(command);
-  report.detail(fmt::format("setup.py took {}: {}", human_time(result.wall_seconds), shell_line(command.argv)));
+  report.detail(fmt::format("setup.py took {}: {}", human_time(result.wall_seconds),
+                            shell_line(command.argv)));
   if (result.ok()) return result;
   std::vector<std::string> causes = {result.status_text()};
   for (const auto line : lines_of(result.diagnostics)) causes.emplace_back(line);
   if (causes.size() > 16) causes.erase(causes.begin() + 1, causes.end() - 15);
-  throw Error(ErrorKind::failed, "setup.py of the project failed while its build was recorded", std::move(causes),
-              "does `python setup.py --version` work in that folder? --keep-temp keeps it", command.log.string());
+  throw Error(ErrorKind::failed, "setup.py of the project failed while its build was recorded",
+              std::move(causes),
+              "does `python setup.py --version` work in that folder? --keep-temp keeps it",
+              command.log.string());
 }
 
 }  // namespace
 
-RecordedBuild record_setup(const RecordSettings& settings, const PythonEnv& python, const Toolchain& toolchain,
-                           Reporter& report) {
+RecordedBuild record_setup(const RecordSettings& settings, const PythonEnv& python,
+                           const Toolchain& toolchain, Reporter& report) {
   require_setup_py(settings.project);
   const Command command = setup_command(settings, python, toolchain);
   std::optional<RecordCache> cache;
   std::optional<ProcessResult> ran;
   ActionCache::Clock::time_point started;
-  if (settings.cache != nullptr) cache.emplace(settings, command, python, toolchain, *settings.cache);
+  if (settings.cache != nullptr)
+    cache.emplace(settings, command, python, toolchain, *settings.cache);
   if (cache && cache->restore()) {
     report.detail("setup.py was recorded before with the same inputs");
   } else {
@@ -310,16 +340,18 @@ RecordedBuild record_setup(const RecordSettings& settings, const PythonEnv& pyth
   RecordedBuild build;
   build.wheel = only_wheel(settings.work / "wheel");
   build.modules = read_modules(records, settings, toolchain);
-  const bool links_unknown =
-      std::ranges::any_of(build.modules, [](const RecordedModule& module) { return module.sources.empty(); });
+  const bool links_unknown = std::ranges::any_of(
+      build.modules, [](const RecordedModule& module) { return module.sources.empty(); });
   if (links_unknown) {
-    const auto compile = std::ranges::find_if(records, [](const Json& record) { return is_of(record, "compile"); });
+    const auto compile =
+        std::ranges::find_if(records, [](const Json& record) { return is_of(record, "compile"); });
     const std::string seen = compile == records.end()
                                  ? "no compile command at all"
                                  : shell_line(compile->at("argv").get<std::vector<std::string>>());
     throw Error(ErrorKind::failed, "setup.py compiles in a way that sagebuild does not understand",
                 {fmt::format("seen: {}", seen)},
-                "torch must compile the modules, through ninja or without, and no build step of the project's own");
+                "torch must compile the modules, through ninja or without, and no build step of "
+                "the project's own");
   }
   if (cache) build.variables = cache->variables();
   if (cache && ran) cache->keep(*ran, started, report);

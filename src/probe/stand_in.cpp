@@ -20,14 +20,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// One file per call, named by time, for what a link takes is what was compiled last before it; and by process, since
-// upstream runs several at once.
+// One file per call, named by time, for what a link takes is what was compiled last before it; and
+// by process, since upstream runs several at once.
 void record(const std::string& folder, const std::string& what, nlohmann::json content) {
   content["cwd"] = working_folder().string();
   content["what"] = what;
-  const auto time = std::chrono::steady_clock::now().time_since_epoch();  // since the machine started, for all processes
+  // Since the machine started, for all processes
+  const auto time = std::chrono::steady_clock::now().time_since_epoch();
   const auto nanoseconds = std::chrono::nanoseconds(time).count();
-  write_file(fs::path(folder) / fmt::format("{:020}-{}.json", nanoseconds, getpid()), content.dump());
+  write_file(fs::path(folder) / fmt::format("{:020}-{}.json", nanoseconds, getpid()),
+             content.dump());
 }
 
 int as_ninja(const std::vector<std::string>& argv, const std::string& folder) {
@@ -52,8 +54,8 @@ int as_real_compiler(const std::vector<std::string>& argv, const std::string& co
   return 127;
 }
 
-// What setuptools compiles for a module goes into build/temp.PLATFORM; a probe of what a compiler can do goes elsewhere,
-// and must be done.
+// What setuptools compiles for a module goes into build/temp.PLATFORM; a probe of what a compiler
+// can do goes elsewhere, and must be done.
 bool is_for_a_module(const fs::path& object) {
   return std::ranges::any_of(absolute_path(object), [](const fs::path& part) {
     return part.native().starts_with("temp.linux");
@@ -61,16 +63,19 @@ bool is_for_a_module(const fs::path& object) {
 }
 
 // Whether a compile was only written down: then nothing has its object but an empty file.
-bool take_compile(const std::vector<std::string>& argv, const std::string& folder, bool takes_modules) {
+bool take_compile(const std::vector<std::string>& argv, const std::string& folder,
+                  bool takes_modules) {
   if (std::ranges::find(argv, "-c") == argv.end()) return false;
   const auto output = std::ranges::find(argv, "-o");
-  const bool taken = takes_modules && output != argv.end() && output + 1 != argv.end() && is_for_a_module(*(output + 1));
+  const bool taken = takes_modules && output != argv.end() && output + 1 != argv.end() &&
+                     is_for_a_module(*(output + 1));
   record(folder, "compile", {{"argv", argv}, {"done", !taken}});
   if (taken) write_file(*(output + 1), "");
   return taken;
 }
 
-int as_nvcc(const std::vector<std::string>& argv, const std::string& folder, const std::string& nvcc) {
+int as_nvcc(const std::vector<std::string>& argv, const std::string& folder,
+            const std::string& nvcc) {
   return take_compile(argv, folder, true) ? 0 : as_real_compiler(argv, nvcc);
 }
 
@@ -82,7 +87,8 @@ int as_compiler(const std::vector<std::string>& argv, const std::string& folder)
     write_file(*(output + 1), "");
     return 0;
   }
-  // A compile that does not go through ninja. Where nothing stands in for nvcc it is done: the module is not understood.
+  // A compile that does not go through ninja. Where nothing stands in for nvcc it is done: the
+  // module is not understood.
   if (take_compile(argv, folder, environment_value(kRealNvccVariable).has_value())) return 0;
   return as_real_compiler(argv, environment_value(kRealCompilerVariable).value_or("/usr/bin/g++"));
 }

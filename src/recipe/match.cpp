@@ -28,7 +28,8 @@ bool is_quote(char c) { return c == '"' || c == '\''; }
 
 // Whether `word` stands in `text` as the end of a quoted string, behind one of `before`.
 bool is_quoted(std::string_view text, std::string_view word, std::string_view before) {
-  for (std::size_t at = text.find(word); at != std::string_view::npos; at = text.find(word, at + 1)) {
+  for (std::size_t at = text.find(word); at != std::string_view::npos;
+       at = text.find(word, at + 1)) {
     const std::size_t end = at + word.size();
     const bool begins = at > 0 && before.find(text[at - 1]) != std::string_view::npos;
     if (begins && end < text.size() && is_quote(text[end])) return true;
@@ -40,7 +41,8 @@ bool is_quoted(std::string_view text, std::string_view word, std::string_view be
 bool is_assigned(std::string_view text, std::string_view word) {
   for (const std::string_view quote : {"\"", "'"}) {
     const std::string quoted = fmt::format("{0}{1}{0}", quote, word);
-    for (std::size_t at = text.find(quoted); at != std::string_view::npos; at = text.find(quoted, at + 1)) {
+    for (std::size_t at = text.find(quoted); at != std::string_view::npos;
+         at = text.find(quoted, at + 1)) {
       if (trimmed(text.substr(0, at)).ends_with('=')) return true;
     }
   }
@@ -71,17 +73,20 @@ struct Candidate {
 std::optional<Recipe> best_of(std::vector<Candidate> candidates, std::string_view file) {
   if (candidates.empty()) return std::nullopt;
   std::ranges::stable_sort(candidates, std::ranges::greater{}, &Candidate::fit);
-  if (candidates.size() == 1 || candidates[0].fit != candidates[1].fit) return *candidates[0].recipe;
+  if (candidates.size() == 1 || candidates[0].fit != candidates[1].fit)
+    return *candidates[0].recipe;
   const std::string& first = candidates[0].recipe->name;
   const std::string& second = candidates[1].recipe->name;
-  throw Error(ErrorKind::usage, fmt::format("recipes '{}' and '{}' fit '{}' equally", first, second, file), {},
+  throw Error(ErrorKind::usage,
+              fmt::format("recipes '{}' and '{}' fit '{}' equally", first, second, file), {},
               fmt::format("say which: --recipe {} or --recipe {}", first, second));
 }
 
 }  // namespace
 
 bool names_module(std::string_view setup_py, const RecipeModule& module) {
-  return is_quoted(setup_py, std::string_view(module.name).substr(module.name.rfind('.') + 1), ".\"'");
+  return is_quoted(setup_py, std::string_view(module.name).substr(module.name.rfind('.') + 1),
+                   ".\"'");
 }
 
 std::optional<Recipe> Recipes::match_text(std::string_view setup_py) const {

@@ -33,9 +33,11 @@ RecipeTarget read_target(const TomlTable& table) {
   target.ptx_allowed = table.boolean("ptx").value_or(false);
   target.reason = table.text("reason").value_or("");
   table.finish();
-  // A specific target runs on nothing else, and its PTX does not either (facts of nvcc: ptxas refuses it).
+  // A specific target runs on nothing else, and its PTX does not either (facts of nvcc: ptxas
+  // refuses it).
   if (target.ptx_allowed && target.virtual_arch.feature != ArchFeature::plain) {
-    table.fail(fmt::format("'ptx' is of no use for {}: no other GPU can take it", compute_name(target.virtual_arch)));
+    table.fail(fmt::format("'ptx' is of no use for {}: no other GPU can take it",
+                           compute_name(target.virtual_arch)));
   }
   return target;
 }
@@ -62,7 +64,8 @@ RecipeModule read_module(const TomlTable& table) {
   for (const TomlTable& row : table.tables("targets")) {
     module.targets.push_back(read_target(row));
     const Arch request = module.targets.back().request;
-    if (!requests.insert(request).second) row.fail(fmt::format("'{}' has two targets", dotted(request)));
+    if (!requests.insert(request).second)
+      row.fail(fmt::format("'{}' has two targets", dotted(request)));
   }
   if (const auto costs = table.table("costs")) module.costs = read_costs(*costs);
   if (module.targets.empty()) table.fail(fmt::format("module '{}' has no targets", module.name));
@@ -119,7 +122,8 @@ const Recipe& Recipes::named(std::string_view name) const {
   for (const Recipe& recipe : recipes_) names.push_back(recipe.name);
   const auto close = nearest(name, names);
   throw Error(ErrorKind::usage, fmt::format("unknown recipe '{}'", name), {},
-              close ? fmt::format("did you mean '{}'?", *close) : fmt::format("known are: {}", join(names, ", ")));
+              close ? fmt::format("did you mean '{}'?", *close)
+                    : fmt::format("known are: {}", join(names, ", ")));
 }
 
 Recipe load_recipe(const fs::path& file) {
@@ -135,11 +139,15 @@ Recipe load_recipe(const fs::path& file) {
   if (recipe.detect.empty()) table.fail("'detect' is missing: texts that setup.py must hold");
   recipe.record_archs = table.text("record_archs").value_or("");
   recipe.may_miss = table.texts("may_miss");
-  for (const TomlTable& version : table.tables("proved")) recipe.proved.versions.push_back(read_version(version));
+  for (const TomlTable& version : table.tables("proved"))
+    recipe.proved.versions.push_back(read_version(version));
   for (auto& macro : table.texts("proved_macros")) recipe.proved.macros.insert(std::move(macro));
-  for (const TomlTable& module : table.tables("module")) recipe.modules.push_back(read_module(module));
-  for (const TomlTable& bad : table.tables("known_bad")) recipe.known_bad.push_back(read_known_bad(bad));
-  if (const auto archs = table.text("default_archs")) recipe.default_archs = arch_list(table, *archs);
+  for (const TomlTable& module : table.tables("module"))
+    recipe.modules.push_back(read_module(module));
+  for (const TomlTable& bad : table.tables("known_bad"))
+    recipe.known_bad.push_back(read_known_bad(bad));
+  if (const auto archs = table.text("default_archs"))
+    recipe.default_archs = arch_list(table, *archs);
   // The patch engine's part of the file; it reads and checks these itself.
   for (const auto* theirs : {"shape", "rule", "insert", "insert_file"}) (void)table.has(theirs);
   table.finish();
@@ -158,7 +166,8 @@ Recipes load_recipes(const fs::path& folder, const std::optional<fs::path>& extr
     const bool replaced = extra && recipe.name == recipes.front().name;
     if (!replaced) recipes.push_back(std::move(recipe));
   }
-  if (recipes.empty()) throw Error(ErrorKind::environment, fmt::format("no recipes in '{}'", folder.string()));
+  if (recipes.empty())
+    throw Error(ErrorKind::environment, fmt::format("no recipes in '{}'", folder.string()));
   return Recipes(std::move(recipes), extra.has_value());
 }
 

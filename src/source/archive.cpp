@@ -28,8 +28,8 @@ std::string reason_of(archive* handle) {
 }
 
 [[noreturn]] void refuse(const std::filesystem::path& path, const std::string& reason) {
-  throw Error(ErrorKind::usage, fmt::format("'{}' is not a source archive", path.string()), {reason},
-              "give a .tar.gz, .tar.xz or .zip, a folder, or a git URL");
+  throw Error(ErrorKind::usage, fmt::format("'{}' is not a source archive", path.string()),
+              {reason}, "give a .tar.gz, .tar.xz or .zip, a folder, or a git URL");
 }
 
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& reason) {
@@ -62,7 +62,8 @@ std::string name_of(archive_entry* entry, const std::filesystem::path& path) {
   return std::string(text);
 }
 
-void unpack_member(archive* handle, archive_entry* entry, const std::filesystem::path& path, TreeWriter& tree) {
+void unpack_member(archive* handle, archive_entry* entry, const std::filesystem::path& path,
+                   TreeWriter& tree) {
   const std::string name = name_of(entry, path);
   const char* twin = archive_entry_hardlink_utf8(entry);
   if (twin == nullptr) twin = archive_entry_hardlink(entry);
@@ -87,7 +88,8 @@ using Archive = std::unique_ptr<archive, ArchiveFree>;
 
 Archive open_archive(const std::filesystem::path& path) {
   Archive handle(archive_read_new());
-  // Named one by one: "all" would also start programs (lrzip, lzop) for formats that the library cannot read by itself.
+  // Named one by one: "all" would also start programs (lrzip, lzop) for formats that the library
+  // cannot read by itself.
   archive_read_support_filter_gzip(handle.get());
   archive_read_support_filter_bzip2(handle.get());
   archive_read_support_filter_xz(handle.get());
@@ -108,7 +110,8 @@ Archive open_archive(const std::filesystem::path& path) {
 void require_archive(const std::filesystem::path& path) {
   const Archive handle = open_archive(path);
   archive_entry* entry = nullptr;
-  if (archive_read_next_header(handle.get(), &entry) < ARCHIVE_WARN) refuse(path, reason_of(handle.get()));
+  if (archive_read_next_header(handle.get(), &entry) < ARCHIVE_WARN)
+    refuse(path, reason_of(handle.get()));
 }
 
 void unpack_archive(const std::filesystem::path& path, TreeWriter& tree) {

@@ -32,7 +32,9 @@ fs::path clone_folder(const fs::path& cache, const RemoteUrl& remote) {
   return cache / "git" / fmt::format("{}-{}.git", name, sha256(remote.url).hex().substr(0, 12));
 }
 
-OpenOptions as_ours(const RemoteUrl& remote) { return {.allow_foreign_owner = true, .shown_as = remote.url}; }
+OpenOptions as_ours(const RemoteUrl& remote) {
+  return {.allow_foreign_owner = true, .shown_as = remote.url};
+}
 
 // Appears whole: one that was left half-made would look like an empty repository.
 void make_empty_clone(const fs::path& folder) {
@@ -44,20 +46,23 @@ void make_empty_clone(const fs::path& folder) {
 }
 
 // A clone is only a cache: one that does not open any more is made again.
-std::optional<Repository> open_clone(const fs::path& folder, const RemoteUrl& remote, Reporter& report) {
+std::optional<Repository> open_clone(const fs::path& folder, const RemoteUrl& remote,
+                                     Reporter& report) {
   try {
     return Repository::open(folder, as_ours(remote));
   } catch (const Error& error) {
-    report.warning(
-        fmt::format("the kept clone '{}' is damaged and is fetched again ({})", folder.string(), error.message));
+    report.warning(fmt::format("the kept clone '{}' is damaged and is fetched again ({})",
+                               folder.string(), error.message));
     return std::nullopt;
   }
 }
 
-ClonedCommit resolved_offline(std::optional<Repository> clone, const RemoteUrl& remote, const std::string& ref) {
+ClonedCommit resolved_offline(std::optional<Repository> clone, const RemoteUrl& remote,
+                              const std::string& ref) {
   const std::string hint = "run once without --offline";
   if (!clone)
-    throw Error(ErrorKind::network, fmt::format("'{}' was not fetched before, and --offline was given", remote.url), {},
+    throw Error(ErrorKind::network,
+                fmt::format("'{}' was not fetched before, and --offline was given", remote.url), {},
                 hint);
   try {
     const std::string commit = clone->resolve(ref);
@@ -68,8 +73,8 @@ ClonedCommit resolved_offline(std::optional<Repository> clone, const RemoteUrl& 
   }
 }
 
-void update(const Repository& clone, const RemoteUrl& remote, const std::string& ref, const FetchOptions& options,
-            Reporter& report) {
+void update(const Repository& clone, const RemoteUrl& remote, const std::string& ref,
+            const FetchOptions& options, Reporter& report) {
   TransferProgress shown{.what = "fetching " + short_name(remote)};
   const FetchHooks hooks{.progress =
                              [&](const FetchProgress& progress) {
@@ -81,18 +86,19 @@ void update(const Repository& clone, const RemoteUrl& remote, const std::string&
                          .check_interrupt = throw_if_interrupted,
                          .stall_limit = options.stall_limit};
   fetch_from_remote(clone, remote, ref, hooks);
-  report.detail(
-      fmt::format("fetched {} objects, {} from '{}'", shown.objects_total, human_size(shown.done), remote.url));
+  report.detail(fmt::format("fetched {} objects, {} from '{}'", shown.objects_total,
+                            human_size(shown.done), remote.url));
 }
 
 }  // namespace
 
-ClonedCommit bring_clone(const RemoteUrl& remote, const std::string& ref, bool offline, const FetchOptions& options,
-                         Reporter& report) {
+ClonedCommit bring_clone(const RemoteUrl& remote, const std::string& ref, bool offline,
+                         const FetchOptions& options, Reporter& report) {
   const fs::path folder = clone_folder(options.cache, remote);
   make_folders(folder.parent_path());
-  const FileLock lock(folder.string() + ".lock",
-                      [&] { report.note(fmt::format("waiting for another build that fetches '{}'", remote.url)); });
+  const FileLock lock(folder.string() + ".lock", [&] {
+    report.note(fmt::format("waiting for another build that fetches '{}'", remote.url));
+  });
   std::optional<Repository> clone = open_clone(folder, remote, report);
   if (offline) return resolved_offline(std::move(clone), remote, ref);
   if (clone) {

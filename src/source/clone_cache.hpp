@@ -14,9 +14,9 @@ struct ClonedCommit {
   std::string commit;
 };
 
-// The clone of `remote` with `ref` in it. Uses the network only if `ref` is no commit that is already there. Errors as
-// fetch().
-ClonedCommit bring_clone(const RemoteUrl& remote, const std::string& ref, bool offline, const FetchOptions& options,
-                         Reporter& report);
+// The clone of `remote` with `ref` in it. Uses the network only if `ref` is no commit that is
+// already there. Errors as fetch().
+ClonedCommit bring_clone(const RemoteUrl& remote, const std::string& ref, bool offline,
+                         const FetchOptions& options, Reporter& report);
 
 }  // namespace sagebuild

@@ -23,22 +23,26 @@ namespace {
 void require_free(const fs::path& destination) {
   if (!is_link(destination) && !path_exists(destination)) return;
   if (is_folder(destination) && entries_of(destination).empty()) return;
-  throw Error(ErrorKind::failed, fmt::format("the folder '{}' for the source is not empty", destination.string()));
+  throw Error(ErrorKind::failed,
+              fmt::format("the folder '{}' for the source is not empty", destination.string()));
 }
 
 void warn_of_missing(const std::vector<std::string>& missing, Reporter& report) {
   if (missing.empty()) return;
   constexpr std::size_t kShown = 3;
-  const std::vector<std::string> shown(missing.begin(),
-                                       missing.begin() + static_cast<long>(std::min(kShown, missing.size())));
-  report.warning(fmt::format("the repository is partial: {} not needed for the build {} left out ({}{})",
-                             missing.size() == 1 ? "1 file" : fmt::format("{} files", missing.size()),
-                             missing.size() == 1 ? "is" : "are", join(shown, ", "),
-                             missing.size() > kShown ? ", ..." : ""));
+  const std::vector<std::string> shown(
+      missing.begin(), missing.begin() + static_cast<long>(std::min(kShown, missing.size())));
+  report.warning(
+      fmt::format("the repository is partial: {} not needed for the build {} left out ({}{})",
+                  missing.size() == 1 ? "1 file" : fmt::format("{} files", missing.size()),
+                  missing.size() == 1 ? "is" : "are", join(shown, ", "),
+                  missing.size() > kShown ? ", ..." : ""));
 }
 
 // GitHub serves the ref of each pull request under this name, and people call it without "refs/".
-std::string full_ref(const std::string& ref) { return ref.starts_with("pull/") ? "refs/" + ref : ref; }
+std::string full_ref(const std::string& ref) {
+  return ref.starts_with("pull/") ? "refs/" + ref : ref;
+}
 
 Checkout from_repository(const GitSource& source, const std::string& commit, const fs::path& root,
                          const FetchOptions& options, Reporter& report) {
@@ -52,28 +56,32 @@ Checkout from_repository(const GitSource& source, const std::string& commit, con
   return checkout;
 }
 
-Checkout from_remote(const RemoteUrl& remote, const SourceSpec& spec, const fs::path& root, const FetchOptions& options,
-                     Reporter& report) {
+Checkout from_remote(const RemoteUrl& remote, const SourceSpec& spec, const fs::path& root,
+                     const FetchOptions& options, Reporter& report) {
   const ClonedCommit clone = bring_clone(remote, full_ref(spec.ref), spec.offline, options, report);
-  Checkout checkout =
-      from_repository({clone.repository, spec.location, true, spec.offline}, clone.commit, root, options, report);
+  Checkout checkout = from_repository({clone.repository, spec.location, true, spec.offline},
+                                      clone.commit, root, options, report);
   checkout.location = remote.url;
   checkout.ref = spec.ref.empty() ? clone.repository.head_name().value_or("") : spec.ref;
   return checkout;
 }
 
-Checkout from_local_repository(const Repository& repository, const fs::path& path, const SourceSpec& spec,
-                               const fs::path& root, const FetchOptions& options, Reporter& report) {
+Checkout from_local_repository(const Repository& repository, const fs::path& path,
+                               const SourceSpec& spec, const fs::path& root,
+                               const FetchOptions& options, Reporter& report) {
   const std::string commit = repository.resolve(full_ref(spec.ref));
-  const std::string address = repository.origin_url().value_or(absolute_path(path).lexically_normal().string());
-  Checkout checkout = from_repository({repository, address, false, spec.offline}, commit, root, options, report);
+  const std::string address =
+      repository.origin_url().value_or(absolute_path(path).lexically_normal().string());
+  Checkout checkout =
+      from_repository({repository, address, false, spec.offline}, commit, root, options, report);
   checkout.ref = spec.ref.empty() ? repository.head_name().value_or("") : spec.ref;
   return checkout;
 }
 
 void require_archive_without_ref(const fs::path& path, const SourceSpec& spec) {
   if (spec.ref.empty()) return;
-  throw Error(ErrorKind::usage, fmt::format("the archive '{}' has no ref '{}'", path.string(), spec.ref), {},
+  throw Error(ErrorKind::usage,
+              fmt::format("the archive '{}' has no ref '{}'", path.string(), spec.ref), {},
               "leave out --ref");
 }
 
@@ -90,7 +98,8 @@ Checkout from_archive(const fs::path& path, const SourceSpec& spec, const fs::pa
 [[noreturn]] void fail_unknown(const SourceSpec& spec) {
   const std::string shown = shown_url(spec.location);
   std::string hint = "give a folder, a .tar.gz, or a git URL (https, http, git, ssh, file)";
-  if (split(spec.location, "/").size() == 2 && !spec.location.starts_with('/') && !spec.location.starts_with('.')) {
+  if (split(spec.location, "/").size() == 2 && !spec.location.starts_with('/') &&
+      !spec.location.starts_with('.')) {
     hint = fmt::format("on GitHub it would be https://github.com/{}", shown);
   }
   throw Error(ErrorKind::usage, fmt::format("there is no source '{}'", shown), {}, hint);
@@ -116,22 +125,24 @@ LocalSource open_folder(const fs::path& path, bool as_repository, const SourceSp
   return source;
 }
 
-Checkout from_path(const fs::path& path, bool as_repository, const SourceSpec& spec, const fs::path& root,
-                   const FetchOptions& options, Reporter& report) {
+Checkout from_path(const fs::path& path, bool as_repository, const SourceSpec& spec,
+                   const fs::path& root, const FetchOptions& options, Reporter& report) {
   if (is_file(path)) return from_archive(path, spec, root);
   const LocalSource source = open_folder(path, as_repository, spec, options.allow_foreign_owner);
-  if (source.as_repository) return from_local_repository(*source.repository, path, spec, root, options, report);
+  if (source.as_repository)
+    return from_local_repository(*source.repository, path, spec, root, options, report);
   return copy_folder(path, source.repository, root, options, report);
 }
 
 bool is_archive_name(std::string_view text) {
-  return text.ends_with(".tar.gz") || text.ends_with(".tgz") || text.ends_with(".zip") || text.ends_with(".tar.xz");
+  return text.ends_with(".tar.gz") || text.ends_with(".tgz") || text.ends_with(".zip") ||
+         text.ends_with(".tar.xz");
 }
 
 void require_git_address(const RemoteUrl& remote) {
   if (!is_archive_name(remote.url)) return;
-  throw Error(ErrorKind::usage, fmt::format("'{}' is an archive, not a git repository", remote.url), {},
-              "download it first, then give its path");
+  throw Error(ErrorKind::usage, fmt::format("'{}' is an archive, not a git repository", remote.url),
+              {}, "download it first, then give its path");
 }
 
 }  // namespace
@@ -150,7 +161,8 @@ void require_source(const SourceSpec& spec, bool allow_foreign_owner) {
 
 Checkout fetch(const SourceSpec& spec, const FetchOptions& options, Reporter& report) {
   if (spec.location.empty())
-    throw Error(ErrorKind::usage, "no source was given", {}, "pass --source with a URL or a folder");
+    throw Error(ErrorKind::usage, "no source was given", {},
+                "pass --source with a URL or a folder");
   require_free(options.destination);
   report.stage(fmt::format("fetching {}", redacted(spec.location)));
   const TempDir temporary("fetch", absolute_path(options.destination).parent_path());
@@ -163,7 +175,8 @@ Checkout fetch(const SourceSpec& spec, const FetchOptions& options, Reporter& re
     checkout = from_remote(*remote, spec, root, options, report);
   } else {
     const auto file_path = file_url_path(spec.location);
-    checkout = from_path(file_path.value_or(spec.location), file_path.has_value(), spec, root, options, report);
+    checkout = from_path(file_path.value_or(spec.location), file_path.has_value(), spec, root,
+                         options, report);
     checkout.location = redacted(spec.location);
   }
   move_path(checkout.root, options.destination);

@@ -12,7 +12,8 @@ namespace fs = std::filesystem;
 namespace sagebuild {
 namespace {
 
-// What git and earlier builds leave in a source folder. "build" deeper down may be part of a project.
+// What git and earlier builds leave in a source folder. "build" deeper down may be part of a
+// project.
 bool is_left_over(const fs::path& relative) {
   if (relative.empty()) return false;
   const fs::path& first = *relative.begin();
@@ -27,15 +28,15 @@ void warn_of_link(const fs::path& folder, const fs::path& relative, Reporter& re
   const fs::path target = link_target(folder / relative);
   const fs::path end = (relative.parent_path() / target).lexically_normal();
   if (target.is_absolute() || (!end.empty() && *end.begin() == "..")) {
-    report.warning(
-        fmt::format("the link '{}' leads out of the source folder, to '{}'", relative.string(), target.string()));
+    report.warning(fmt::format("the link '{}' leads out of the source folder, to '{}'",
+                               relative.string(), target.string()));
   }
 }
 
 }  // namespace
 
-Checkout copy_folder(const fs::path& folder, const std::optional<Repository>& repository, const fs::path& root,
-                     const FetchOptions& options, Reporter& report) {
+Checkout copy_folder(const fs::path& folder, const std::optional<Repository>& repository,
+                     const fs::path& root, const FetchOptions& options, Reporter& report) {
   // Either may lie inside the folder that is copied.
   const fs::path ours = real_path_if_any(root.parent_path());
   const fs::path cache = real_path_if_any(options.cache);

@@ -17,8 +17,9 @@ namespace sagebuild {
 namespace {
 
 bool matches_any(const std::vector<std::string>& globs, const std::string& path) {
-  return std::ranges::any_of(globs,
-                             [&](const std::string& glob) { return ::fnmatch(glob.c_str(), path.c_str(), 0) == 0; });
+  return std::ranges::any_of(globs, [&](const std::string& glob) {
+    return ::fnmatch(glob.c_str(), path.c_str(), 0) == 0;
+  });
 }
 
 // One commit on its way into the tree; its submodules come after its files.
@@ -60,12 +61,14 @@ struct CommitWriter {
     if (lost.empty()) return;
     throw Error(ErrorKind::failed,
                 fmt::format("{} of commit {} are missing in the repository '{}'",
-                            lost.size() == 1 ? "1 file" : fmt::format("{} files", lost.size()), commit, source.address),
+                            lost.size() == 1 ? "1 file" : fmt::format("{} files", lost.size()),
+                            commit, source.address),
                 lost, "the repository is partial: use a complete clone or the project's URL");
   }
 
   void append(std::vector<std::string> more) {
-    left_out.insert(left_out.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+    left_out.insert(left_out.end(), std::make_move_iterator(more.begin()),
+                    std::make_move_iterator(more.end()));
   }
 
   void write_submodule(const TreeEntry& entry) {
@@ -75,28 +78,33 @@ struct CommitWriter {
       const auto inner = Repository::open(source.repository.git_folder() / "modules" / entry.path,
                                           {.allow_foreign_owner = options.allow_foreign_owner});
       if (inner && inner->has_commit(entry.oid)) {
-        return append(write_commit({*inner, inner->origin_url().value_or(source.address), false, source.offline},
-                                   entry.oid, path + "/", tree, options, report));
+        return append(write_commit(
+            {*inner, inner->origin_url().value_or(source.address), false, source.offline},
+            entry.oid, path + "/", tree, options, report));
       }
     }
     const auto written = submodule_urls.find(entry.path);
     if (written == submodule_urls.end()) {
-      throw Error(ErrorKind::failed, fmt::format("the submodule '{}' has no address in .gitmodules", path));
+      throw Error(ErrorKind::failed,
+                  fmt::format("the submodule '{}' has no address in .gitmodules", path));
     }
     const std::string address = resolve_relative_url(source.address, written->second);
     if (const auto remote = parse_remote_url(address)) {
       report.detail(fmt::format("submodule '{}' from '{}'", path, remote->url));
       const ClonedCommit clone = bring_clone(*remote, entry.oid, source.offline, options, report);
-      return append(write_commit({clone.repository, address, true, source.offline}, clone.commit, path + "/", tree,
-                                 options, report));
+      return append(write_commit({clone.repository, address, true, source.offline}, clone.commit,
+                                 path + "/", tree, options, report));
     }
     write_local_submodule(entry, path, address);
   }
 
-  void write_local_submodule(const TreeEntry& entry, const std::string& path, const std::string& address) {
-    // Git refuses this too (protocol.file.allow): a stranger's commit must not choose which of our folders is read.
+  void write_local_submodule(const TreeEntry& entry, const std::string& path,
+                             const std::string& address) {
+    // Git refuses this too (protocol.file.allow): a stranger's commit must not choose which of our
+    // folders is read.
     if (source.is_remote) {
-      throw Error(ErrorKind::failed, fmt::format("refused the submodule '{}' of a remote repository", path),
+      throw Error(ErrorKind::failed,
+                  fmt::format("refused the submodule '{}' of a remote repository", path),
                   {fmt::format("its address '{}' is not one of https, http, git or ssh", address)});
     }
     const auto local = Repository::open(file_url_path(address).value_or(address),
@@ -111,8 +119,9 @@ struct CommitWriter {
 
 }  // namespace
 
-std::vector<std::string> write_commit(const GitSource& source, const std::string& commit, const std::string& prefix,
-                                      TreeWriter& tree, const FetchOptions& options, Reporter& report) {
+std::vector<std::string> write_commit(const GitSource& source, const std::string& commit,
+                                      const std::string& prefix, TreeWriter& tree,
+                                      const FetchOptions& options, Reporter& report) {
   CommitWriter writer{source, prefix, tree, options, report, {}, {}, {}, {}};
   source.repository.for_each_entry(commit, [&](const TreeEntry& entry) { writer.visit(entry); });
   writer.require_whole(commit);

@@ -1,4 +1,5 @@
-// What people paste as a source: pip's requirement for a git URL, and the address of a page of a forge.
+// What people paste as a source: pip's requirement for a git URL, and the address of a page of a
+// forge.
 #include <fmt/format.h>
 
 #include "sagebuild/base/error.hpp"
@@ -18,10 +19,12 @@ std::string shown(std::string_view url) {
   return remote ? remote->url : std::string(url);
 }
 
-void set_once(std::string& field, std::string value, std::string_view option, std::string_view text) {
+void set_once(std::string& field, std::string value, std::string_view option,
+              std::string_view text) {
   if (!field.empty() && field != value) {
-    throw Error(ErrorKind::usage, fmt::format("--{} says '{}' and the source '{}' says '{}'", option, field,
-                                              shown(text), value),
+    throw Error(ErrorKind::usage,
+                fmt::format("--{} says '{}' and the source '{}' says '{}'", option, field,
+                            shown(text), value),
                 {}, fmt::format("leave out one of them"));
   }
   field = std::move(value);
@@ -36,8 +39,9 @@ void take_fragment(std::string& location, std::string_view text, SourceSpec& spe
     if (take_prefix(value, "subdirectory="))
       set_once(spec.subfolder, std::string(value), "subfolder", text);
     else if (!item.starts_with("egg="))
-      throw Error(ErrorKind::usage, fmt::format("cannot read '#{}' of the source '{}'", item, shown(text)),
-                  {}, "only #subdirectory=FOLDER is known; --ref and --subfolder say the same");
+      throw Error(ErrorKind::usage,
+                  fmt::format("cannot read '#{}' of the source '{}'", item, shown(text)), {},
+                  "only #subdirectory=FOLDER is known; --ref and --subfolder say the same");
   }
   location.resize(hash);
 }
@@ -73,12 +77,14 @@ void take_page(std::string& location, std::string_view text, SourceSpec& spec) {
   const std::string& kind = parts[at];
   if (kind != "tree" && kind != "commit" && kind != "pull" && kind != "blob") return;
   const std::string repository = join({parts.begin(), parts.begin() + kRepositoryParts}, "/");
-  const std::string ref = kind == "pull" ? fmt::format("pull/{}/head", parts[at + 1]) : parts[at + 1];
+  const std::string ref =
+      kind == "pull" ? fmt::format("pull/{}/head", parts[at + 1]) : parts[at + 1];
   const bool one_word = at + 2 == parts.size();
   if (kind == "blob" || (kind == "tree" && !one_word)) {
     const auto last = kind == "blob" ? parts.end() - 1 : parts.end();
     const std::string folder = join({parts.begin() + static_cast<long>(at) + 2, last}, "/");
-    throw Error(ErrorKind::usage, fmt::format("'{}' is the address of a page, not of a repository", shown(text)),
+    throw Error(ErrorKind::usage,
+                fmt::format("'{}' is the address of a page, not of a repository", shown(text)),
                 {"where its ref ends and its folder begins cannot be told"},
                 fmt::format("--source {} --ref {}{}", shown(repository), ref,
                             folder.empty() ? "" : " --subfolder " + folder));
@@ -95,15 +101,18 @@ SourceSpec read_source(std::string_view text, std::string ref, std::string subfo
   spec.subfolder = std::move(subfolder);
   std::string location(text);
   const auto name_end = location.find(" @ ");  // "name @ git+https://..."
-  if (name_end != std::string::npos && location.find("://") != std::string::npos) location.erase(0, name_end + 3);
+  if (name_end != std::string::npos && location.find("://") != std::string::npos)
+    location.erase(0, name_end + 3);
   if (location.find("://") != std::string::npos) {
     const std::string whole = location;
     take_fragment(location, whole, spec);
     take_ref_of_requirement(location, whole, spec);
     take_page(location, whole, spec);
   }
-  if (spec.subfolder.starts_with('/') || ("/" + spec.subfolder + "/").find("/../") != std::string::npos) {
-    throw Error(ErrorKind::usage, fmt::format("'{}' is no folder inside the source", spec.subfolder), {},
+  if (spec.subfolder.starts_with('/') ||
+      ("/" + spec.subfolder + "/").find("/../") != std::string::npos) {
+    throw Error(ErrorKind::usage,
+                fmt::format("'{}' is no folder inside the source", spec.subfolder), {},
                 "--subfolder is relative to the source's top, without '..'");
   }
   while (spec.subfolder.ends_with('/')) spec.subfolder.pop_back();

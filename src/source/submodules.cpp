@@ -34,7 +34,8 @@ std::map<std::string, std::string> parse_gitmodules(std::string_view text) {
       continue;
     }
     const auto equals = line.find('=');
-    if (equals == std::string_view::npos || line.starts_with('#') || line.starts_with(';')) continue;
+    if (equals == std::string_view::npos || line.starts_with('#') || line.starts_with(';'))
+      continue;
     const std::string key = lower(trimmed(line.substr(0, equals)));
     const std::string value = unquoted(trimmed(line.substr(equals + 1)));
     if (key == "path") path = value;

@@ -7,7 +7,8 @@
 
 namespace sagebuild {
 
-// Path in the tree -> address, as written. Read by our own few lines: libgit2 would follow "include" in it.
+// Path in the tree -> address, as written. Read by our own few lines: libgit2 would follow
+// "include" in it.
 std::map<std::string, std::string> parse_gitmodules(std::string_view text);
 
 }  // namespace sagebuild

@@ -23,8 +23,8 @@ constexpr std::string_view kRefusedHint =
     "a source that writes outside its own folder is not built; report it to its authors";
 
 [[noreturn]] void refuse(std::string_view path, std::string_view reason) {
-  throw Error(ErrorKind::failed, fmt::format("refused the path '{}' in the source", path), {std::string(reason)},
-              std::string(kRefusedHint));
+  throw Error(ErrorKind::failed, fmt::format("refused the path '{}' in the source", path),
+              {std::string(reason)}, std::string(kRefusedHint));
 }
 
 [[noreturn]] void refuse_size(std::string_view reason) {
@@ -40,7 +40,8 @@ void require_inside(std::string_view path) {
   for (const std::string_view part : split(path, "/")) {
     if (part == "..") refuse(path, "it climbs with '..'");
     if (part == ".") refuse(path, "it has '.' as a part");
-    // Git itself refuses this in every spelling: a tree with its own .git would configure the tools that look for one.
+    // Git itself refuses this in every spelling: a tree with its own .git would configure the tools
+    // that look for one.
     if (lower(part) == ".git") refuse(path, "it has '.git' as a part");
   }
 }
@@ -51,8 +52,11 @@ void write_all(int descriptor, std::string_view content, const fs::path& place) 
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) {
       const int number = errno;
-      throw Error(ErrorKind::failed, fmt::format("cannot write '{}'", place.string()), {errno_text(number)},
-                  number == ENOSPC || number == EDQUOT ? "the disk is full: make room, or use another folder" : "");
+      throw Error(ErrorKind::failed, fmt::format("cannot write '{}'", place.string()),
+                  {errno_text(number)},
+                  number == ENOSPC || number == EDQUOT
+                      ? "the disk is full: make room, or use another folder"
+                      : "");
     }
     content.remove_prefix(static_cast<std::size_t>(written));
   }
@@ -91,8 +95,8 @@ void TreeWriter::count(std::uint64_t bytes) {
 
 fs::path TreeWriter::place_for(std::string_view path) {
   require_inside(path);
-  for (fs::path above = fs::path(path).parent_path(); !above.empty() && folders_.insert(above).second;
-       above = above.parent_path()) {
+  for (fs::path above = fs::path(path).parent_path();
+       !above.empty() && folders_.insert(above).second; above = above.parent_path()) {
     count(0);
   }
   fs::path place = root_ / path;
@@ -103,10 +107,12 @@ fs::path TreeWriter::place_for(std::string_view path) {
 void TreeWriter::file(std::string_view path, std::string_view content, bool executable) {
   count(content.size());
   const fs::path place = place_for(path);
-  const int descriptor = ::open(place.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+  const int descriptor =
+      ::open(place.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
   if (descriptor < 0) {
     if (errno == EEXIST) refuse(path, "it is there twice");
-    throw Error(ErrorKind::failed, fmt::format("cannot make '{}'", place.string()), {errno_text(errno)});
+    throw Error(ErrorKind::failed, fmt::format("cannot make '{}'", place.string()),
+                {errno_text(errno)});
   }
   const ScopeExit close_file([descriptor] { ::close(descriptor); });
   write_all(descriptor, content, place);
@@ -141,11 +147,14 @@ void TreeWriter::make_link(const Link& link, const fs::path& tree) const {
   if (link.target.empty() || link.target.starts_with('/')) {
     refuse(link.path, "it is an empty or absolute link, to '" + link.target + "'");
   }
-  if (link.target.find('\0') != std::string::npos) refuse(link.path, "it is a link with a zero byte");
-  if (climbs_out(inside, link.target)) refuse(link.path, "it is a link out of the tree, to '" + link.target + "'");
+  if (link.target.find('\0') != std::string::npos)
+    refuse(link.path, "it is a link with a zero byte");
+  if (climbs_out(inside, link.target))
+    refuse(link.path, "it is a link out of the tree, to '" + link.target + "'");
   if (::symlink(link.target.c_str(), place.c_str()) != 0) {
     if (errno == EEXIST) refuse(link.path, "it is there twice");
-    throw Error(ErrorKind::failed, fmt::format("cannot make the link '{}'", place.string()), {errno_text(errno)});
+    throw Error(ErrorKind::failed, fmt::format("cannot make the link '{}'", place.string()),
+                {errno_text(errno)});
   }
 }
 
@@ -159,7 +168,8 @@ fs::path TreeWriter::finish(bool strip_top) {
   for (const Link& link : links_) {
     std::error_code circle;
     const fs::path end = fs::weakly_canonical(root_ / link.path, circle);
-    if (!circle && !is_within(end, real_tree)) refuse(link.path, "it is a link that leads out of the tree");
+    if (!circle && !is_within(end, real_tree))
+      refuse(link.path, "it is a link that leads out of the tree");
   }
   return tree;
 }

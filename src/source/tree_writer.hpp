@@ -1,5 +1,6 @@
 #pragma once
-// Writes a working tree from paths that strangers chose (a commit, an archive) and refuses those that would leave it.
+// Writes a working tree from paths that strangers chose (a commit, an archive) and refuses those
+// that would leave it.
 
 #include <cstdint>
 #include <filesystem>
@@ -10,8 +11,8 @@
 
 namespace sagebuild {
 
-// What a source may hold in all, so that a small archive or commit cannot fill the disk. PyTorch with its submodules,
-// one of the largest, is 60,000 files and 1 GB.
+// What a source may hold in all, so that a small archive or commit cannot fill the disk. PyTorch
+// with its submodules, one of the largest, is 60,000 files and 1 GB.
 struct TreeLimits {
   std::uint64_t bytes = 8'000'000'000;
   std::uint64_t entries = 300'000;
@@ -21,16 +22,16 @@ class TreeWriter {
  public:
   explicit TreeWriter(std::filesystem::path root, TreeLimits limits = {});  // an empty folder
 
-  // Each throws Error{failed} for a path that is absolute, empty, has "." or ".." or ".git" in it, or was there
-  // already, and for what goes beyond the limits.
+  // Each throws Error{failed} for a path that is absolute, empty, has "." or ".." or ".git" in it,
+  // or was there already, and for what goes beyond the limits.
   void file(std::string_view path, std::string_view content, bool executable);  // mode 0755 or 0644
   void folder(std::string_view path);
   void same_as(std::string_view path, std::string_view earlier);  // a tar archive's hard link
   // Made by finish(): as long as files are written no link can lead them astray.
   void link(std::string_view path, std::string_view target);
 
-  // Makes the links and checks that none leads out of the tree. With `strip_top`, a single folder at the top becomes
-  // the tree. Gives the tree's root.
+  // Makes the links and checks that none leads out of the tree. With `strip_top`, a single folder
+  // at the top becomes the tree. Gives the tree's root.
   std::filesystem::path finish(bool strip_top = false);
 
  private:

@@ -76,7 +76,9 @@ class ElfFile {
   std::string content(std::size_t section) const {
     const Elf_Data* data = elf_getdata(elf_getscn(elf_, section), nullptr);
     if (data == nullptr) fail();
-    return data->d_buf == nullptr ? "" : std::string(static_cast<const char*>(data->d_buf), data->d_size);
+    return data->d_buf == nullptr
+               ? ""
+               : std::string(static_cast<const char*>(data->d_buf), data->d_size);
   }
 
   std::string_view text(std::size_t section, std::size_t offset) const {
@@ -135,7 +137,8 @@ std::map<std::size_t, std::vector<Filled>> relocations(const ElfFile& elf) {
     for (int i = 1; i < elf.entries(data, ELF_T_SYM); ++i) {
       GElf_Sym symbol{};
       gelf_getsym(data, i, &symbol);
-      const bool is_section = GELF_ST_TYPE(symbol.st_info) == STT_SECTION && symbol.st_shndx < sections.size();
+      const bool is_section =
+          GELF_ST_TYPE(symbol.st_info) == STT_SECTION && symbol.st_shndx < sections.size();
       symbols.emplace_back(is_section ? sections[symbol.st_shndx]
                                       : std::string(elf.text(header.sh_link, symbol.st_name)));
     }
@@ -148,7 +151,8 @@ std::map<std::size_t, std::vector<Filled>> relocations(const ElfFile& elf) {
       const std::size_t symbol = GELF_R_SYM(entry.r_info);
       const auto type = GELF_R_TYPE(entry.r_info);
       const std::size_t size = type == R_X86_64_64 ? 8 : 4;
-      filled[header.sh_info].push_back({entry.r_offset, size, symbol < symbols.size() ? symbols[symbol] : ""});
+      filled[header.sh_info].push_back(
+          {entry.r_offset, size, symbol < symbols.size() ? symbols[symbol] : ""});
     }
   });
   return filled;
@@ -161,7 +165,8 @@ ObjectExports object_exports(const fs::path& object) {
   const auto filled = relocations(elf);
   ObjectExports exports;
   elf.each_symbol(SHT_SYMTAB, [&](const GElf_Sym& symbol, std::string_view name) {
-    const bool is_strong = GELF_ST_BIND(symbol.st_info) == STB_GLOBAL && symbol.st_shndx != SHN_UNDEF;
+    const bool is_strong =
+        GELF_ST_BIND(symbol.st_info) == STB_GLOBAL && symbol.st_shndx != SHN_UNDEF;
     if (!is_strong || symbol.st_shndx >= SHN_LORESERVE) return;
     exports.names.emplace_back(name);
     if (GELF_ST_TYPE(symbol.st_info) != STT_FUNC) return;
@@ -169,8 +174,11 @@ ObjectExports object_exports(const fs::path& object) {
     function.code = elf.content(symbol.st_shndx).substr(symbol.st_value, symbol.st_size);
     if (const auto inside = filled.find(symbol.st_shndx); inside != filled.end()) {
       for (const Filled& place : inside->second) {
-        if (place.place < symbol.st_value || place.place + place.size > symbol.st_value + symbol.st_size) continue;
-        function.code.replace(place.place - symbol.st_value, place.size, std::string(place.size, '\0'));
+        if (place.place < symbol.st_value ||
+            place.place + place.size > symbol.st_value + symbol.st_size)
+          continue;
+        function.code.replace(place.place - symbol.st_value, place.size,
+                              std::string(place.size, '\0'));
         function.uses.push_back(place.by);
       }
     }

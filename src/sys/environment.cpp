@@ -15,9 +15,11 @@ Environment current_environment() {
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text(*entry);
     const auto equals = text.find('=');
-    if (equals != std::string_view::npos) env.emplace(text.substr(0, equals), text.substr(equals + 1));
+    if (equals != std::string_view::npos)
+      env.emplace(text.substr(0, equals), text.substr(equals + 1));
   }
-  for (const char* token : {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_OIDC_ID_TOKEN"}) env.erase(token);
+  for (const char* token : {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_OIDC_ID_TOKEN"})
+    env.erase(token);
   return env;
 }
 
@@ -44,7 +46,8 @@ Environment clean_environment() {
   Environment env;
   for (const auto& [name, value] : current_environment()) {
     // pip's and uv's own settings say where packages come from.
-    if (std::ranges::find(kPassed, name) != kPassed.end() || name.starts_with("PIP_") || name.starts_with("UV_")) {
+    if (std::ranges::find(kPassed, name) != kPassed.end() || name.starts_with("PIP_") ||
+        name.starts_with("UV_")) {
       env.emplace(name, value);
     }
   }
@@ -57,7 +60,8 @@ Environment clean_environment() {
   return env;
 }
 
-std::optional<std::filesystem::path> find_program(std::string_view name, std::string_view path_list) {
+std::optional<std::filesystem::path> find_program(std::string_view name,
+                                                  std::string_view path_list) {
   const auto runnable = [](const std::filesystem::path& path) {
     std::error_code ignored;
     return std::filesystem::is_regular_file(path, ignored) && access(path.c_str(), X_OK) == 0;

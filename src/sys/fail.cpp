@@ -12,8 +12,9 @@ namespace sagebuild {
 void fail(std::string_view what, const std::filesystem::path& path, int number) {
   std::string hint;
   if (number == ENOSPC || number == EDQUOT) {
-    hint = fmt::format("the disk that holds '{}' is full: free some space, or choose another folder",
-                       path.parent_path().string());
+    hint =
+        fmt::format("the disk that holds '{}' is full: free some space, or choose another folder",
+                    path.parent_path().string());
   } else if (number == EACCES || number == EPERM || number == EROFS) {
     hint = "check its permissions and those of the folders above it, or choose another place";
   } else if (number == ENOTDIR || number == EEXIST) {
@@ -25,7 +26,8 @@ void fail(std::string_view what, const std::filesystem::path& path, int number) 
   } else {
     hint = "check that disk, or choose another place";
   }
-  throw Error(ErrorKind::failed, fmt::format("cannot {} '{}'", what, path.string()), {errno_text(number)}, hint);
+  throw Error(ErrorKind::failed, fmt::format("cannot {} '{}'", what, path.string()),
+              {errno_text(number)}, hint);
 }
 
 }  // namespace sagebuild

@@ -58,10 +58,12 @@ std::optional<std::string> read_file_if_exists(const fs::path& path) {
   if (fd < 0) fail("read", path, errno);
   std::string text;
   struct stat status {};
-  if (fstat(fd, &status) == 0 && status.st_size > 0) text.reserve(static_cast<std::size_t>(status.st_size));
+  if (fstat(fd, &status) == 0 && status.st_size > 0)
+    text.reserve(static_cast<std::size_t>(status.st_size));
   char buffer[1 << 16];
   ssize_t count = 0;
-  while ((count = read(fd, buffer, sizeof buffer)) > 0) text.append(buffer, static_cast<std::size_t>(count));
+  while ((count = read(fd, buffer, sizeof buffer)) > 0)
+    text.append(buffer, static_cast<std::size_t>(count));
   const int number = errno;
   close(fd);
   if (count < 0) fail("read", path, number);
@@ -106,19 +108,22 @@ void require_writable_folder(const fs::path& path, std::string_view purpose) {
     make_folders(path);
     const TempDir probe(".sagebuild-probe", path);
   } catch (const Error& error) {
-    throw Error(ErrorKind::failed, fmt::format("cannot write to the {} '{}'", purpose, path.string()), error.causes,
+    throw Error(ErrorKind::failed,
+                fmt::format("cannot write to the {} '{}'", purpose, path.string()), error.causes,
                 error.hint);
   }
 }
 
-void copy_tree(const fs::path& from, const fs::path& to, const std::function<bool(const fs::path&)>& keep) {
+void copy_tree(const fs::path& from, const fs::path& to,
+               const std::function<bool(const fs::path&)>& keep) {
   copy_below(from, to, "", keep);
 }
 
 std::uint64_t free_disk(const fs::path& path) {
   fs::path nearest = absolute_path(path);
   std::error_code error;
-  while (!fs::exists(nearest, error) && nearest.has_relative_path()) nearest = nearest.parent_path();
+  while (!fs::exists(nearest, error) && nearest.has_relative_path())
+    nearest = nearest.parent_path();
   return fs::space(nearest, error).available;
 }
 
@@ -141,7 +146,8 @@ AtomicFile::~AtomicFile() {
 }
 
 void AtomicFile::write(std::string_view bytes) {
-  if (std::fwrite(bytes.data(), 1, bytes.size(), file_) != bytes.size()) fail("write", path_, errno);
+  if (std::fwrite(bytes.data(), 1, bytes.size(), file_) != bytes.size())
+    fail("write", path_, errno);
 }
 
 void AtomicFile::commit() {
@@ -151,7 +157,8 @@ void AtomicFile::commit() {
 }
 
 TempDir::TempDir(std::string_view prefix, const fs::path& parent) {
-  const fs::path folder = parent.empty() ? fs::path(environment_value("TMPDIR").value_or("/tmp")) : parent;
+  const fs::path folder =
+      parent.empty() ? fs::path(environment_value("TMPDIR").value_or("/tmp")) : parent;
   make_folders(folder);
   std::string name = folder / fmt::format("{}.XXXXXX", prefix);
   if (mkdtemp(name.data()) == nullptr) fail("make a folder in", folder, errno);
@@ -164,7 +171,9 @@ TempDir::~TempDir() {
 }
 
 TempDir::TempDir(TempDir&& other) noexcept
-    : path_(std::exchange(other.path_, {})), kept_(other.kept_), mark_(std::exchange(other.mark_, -1)) {}
+    : path_(std::exchange(other.path_, {})),
+      kept_(other.kept_),
+      mark_(std::exchange(other.mark_, -1)) {}
 
 void TempDir::keep() {
   kept_ = true;
@@ -178,7 +187,8 @@ void TempDir::sweep_if_killed() {
 void sweep_temp_dirs() {
   std::error_code error;
   const std::string all = environment_value("TMPDIR").value_or("/tmp");
-  for (fs::directory_iterator entry(all, error), end; !error && entry != end; entry.increment(error))
+  for (fs::directory_iterator entry(all, error), end; !error && entry != end;
+       entry.increment(error))
     remove_if_ended(entry->path());
 }
 
@@ -208,7 +218,8 @@ fs::path home_folder() { return environment_value("HOME").value_or("/tmp"); }
 
 fs::path cache_folder() {
   if (const auto folder = environment_value("SAGEBUILD_CACHE_DIR")) return absolute_path(*folder);
-  if (const auto folder = environment_value("XDG_CACHE_HOME")) return absolute_path(*folder) / "sagebuild";
+  if (const auto folder = environment_value("XDG_CACHE_HOME"))
+    return absolute_path(*folder) / "sagebuild";
   return home_folder() / ".cache" / "sagebuild";
 }
 
@@ -220,8 +231,10 @@ fs::path data_folder() {
   std::vector<fs::path> candidates;
   if (const auto folder = environment_value("SAGEBUILD_DATA_DIR")) {
     if (is_there(fs::path(*folder) / "patches")) return real_path_if_any(*folder);
-    throw Error(ErrorKind::environment, fmt::format("cannot use SAGEBUILD_DATA_DIR, which is '{}'", *folder),
-                {"there is no folder 'patches' in it"}, "unset it, or set it to the folder that holds patches/");
+    throw Error(ErrorKind::environment,
+                fmt::format("cannot use SAGEBUILD_DATA_DIR, which is '{}'", *folder),
+                {"there is no folder 'patches' in it"},
+                "unset it, or set it to the folder that holds patches/");
   }
   candidates.push_back(running_binary().parent_path().parent_path() / "share" / "sagebuild");
   candidates.emplace_back(SAGEBUILD_SOURCE_DATA);
@@ -230,7 +243,8 @@ fs::path data_folder() {
   }
   throw Error(ErrorKind::environment, "cannot find sagebuild's own data (patches/)",
               {fmt::format("looked beside '{}'", running_binary().string())},
-              "install with 'cmake --install', or set SAGEBUILD_DATA_DIR to the folder that holds patches/");
+              "install with 'cmake --install', or set SAGEBUILD_DATA_DIR to the folder that holds "
+              "patches/");
 }
 
 }  // namespace sagebuild

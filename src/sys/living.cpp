@@ -21,7 +21,9 @@ constexpr const char* kMark = ".sagebuild-temporary";
 int mark_as_living(const fs::path& folder) {
   const fs::path fresh = folder / (std::string(kMark) + ".new");
   const int fd = open(fresh.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && rename(fresh.c_str(), (folder / kMark).c_str()) == 0) return fd;
+  if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
+      rename(fresh.c_str(), (folder / kMark).c_str()) == 0)
+    return fd;
   unlink(fresh.c_str());
   if (fd >= 0) close(fd);
   return -1;
@@ -36,7 +38,8 @@ void unmark(const fs::path& folder) { unlink((folder / kMark).c_str()); }
 
 void remove_marked(const fs::path& folder) {
   std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
     std::error_code ignored;
     if (entry->path().filename() != kMark) fs::remove_all(entry->path(), ignored);
   }
@@ -45,7 +48,8 @@ void remove_marked(const fs::path& folder) {
 
 bool remove_if_ended(const fs::path& folder) {
   struct stat status {};
-  if (lstat(folder.c_str(), &status) != 0 || !S_ISDIR(status.st_mode) || status.st_uid != geteuid()) return false;
+  if (lstat(folder.c_str(), &status) != 0 || !S_ISDIR(status.st_mode) || status.st_uid != geteuid())
+    return false;
   const int mark = open((folder / kMark).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
   if (mark < 0) return false;
   const bool ended = flock(mark, LOCK_EX | LOCK_NB) == 0;

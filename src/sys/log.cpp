@@ -27,7 +27,8 @@ fs::path path_of_log;
 // Of the run's folder: held until the process ends, since its last words name a file in there.
 int mark_of_run = -1;
 
-// A folder without a mark is an older sagebuild's, or lies on a disk without locks, or gets its mark just now.
+// A folder without a mark is an older sagebuild's, or lies on a disk without locks, or gets its
+// mark just now.
 constexpr auto kUnmarkedKept = std::chrono::hours(24 * 7);
 
 std::string stamp_of_now() {
@@ -61,7 +62,8 @@ bool is_long_unused(const fs::path& folder) {
 void remove_old_runs(const fs::path& all, std::size_t kept) {
   std::set<fs::path> runs;
   std::error_code error;
-  for (fs::directory_iterator entry(all, error), end; !error && entry != end; entry.increment(error))
+  for (fs::directory_iterator entry(all, error), end; !error && entry != end;
+       entry.increment(error))
     runs.insert(entry->path());
   std::size_t count = runs.size();
   for (auto run = runs.begin(); run != runs.end() && count > kept; ++run) {
@@ -88,7 +90,8 @@ fs::path open_run_log(const fs::path& all, std::size_t kept) {
     throw Error(ErrorKind::failed, fmt::format("cannot write '{}'", name), {failure.what()});
   }
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %v");
-  logger->flush_on(spdlog::level::info);  // a log that a crash cuts short is the one somebody will read
+  // A log that a crash cuts short is the one somebody will read
+  logger->flush_on(spdlog::level::info);
   remove_old_runs(all, kept);
   return folder;
 }

@@ -30,8 +30,8 @@ std::string first_line(const fs::path& path) {
   return line;
 }
 
-// This process's folder in a hierarchy: "0::/x" is version 2, "4:memory:/x" version 1 (cgroups(7)). Inside a container
-// the path may not exist below the mount; then the root is ours.
+// This process's folder in a hierarchy: "0::/x" is version 2, "4:memory:/x" version 1 (cgroups(7)).
+// Inside a container the path may not exist below the mount; then the root is ours.
 std::vector<fs::path> cgroup_folders(std::string_view controller) {
   std::ifstream file("/proc/self/cgroup");
   fs::path v2;
@@ -50,7 +50,8 @@ std::vector<fs::path> cgroup_folders(std::string_view controller) {
   // A limit may stand on any parent, so all of them count.
   std::vector<fs::path> folders;
   for (fs::path leaf : {v2, v1}) {
-    for (; !leaf.empty() && leaf != kCgroupRoot.parent_path(); leaf = leaf.parent_path()) folders.push_back(leaf);
+    for (; !leaf.empty() && leaf != kCgroupRoot.parent_path(); leaf = leaf.parent_path())
+      folders.push_back(leaf);
   }
   folders.push_back(kCgroupRoot);
   folders.push_back(kCgroupRoot / std::string(controller));
@@ -61,7 +62,8 @@ double quota_of(const fs::path& folder) {
   std::istringstream v2(first_line(folder / "cpu.max"));  // "200000 100000" or "max 100000"
   std::string quota;
   double period = 0;
-  if (v2 >> quota >> period && quota != "max" && period > 0) return std::atof(quota.c_str()) / period;
+  if (v2 >> quota >> period && quota != "max" && period > 0)
+    return std::atof(quota.c_str()) / period;
   const double v1_quota = std::atof(first_line(folder / "cpu.cfs_quota_us").c_str());
   const double v1_period = std::atof(first_line(folder / "cpu.cfs_period_us").c_str());
   if (v1_quota > 0 && v1_period > 0) return v1_quota / v1_period;
@@ -74,13 +76,15 @@ unsigned available_cores() {
   double cores = static_cast<double>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
   cpu_set_t set;
   CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) == 0) cores = std::min(cores, static_cast<double>(CPU_COUNT(&set)));
+  if (sched_getaffinity(0, sizeof set, &set) == 0)
+    cores = std::min(cores, static_cast<double>(CPU_COUNT(&set)));
   for (const fs::path& folder : cgroup_folders("cpu")) cores = std::min(cores, quota_of(folder));
   return std::max(1U, static_cast<unsigned>(cores + 0.5));
 }
 
 std::uint64_t available_memory() {
-  auto bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGE_SIZE));
+  auto bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+               static_cast<std::uint64_t>(sysconf(_SC_PAGE_SIZE));
   for (const fs::path& folder : cgroup_folders("memory")) {
     for (const char* name : {"memory.max", "memory.high", "memory.limit_in_bytes"}) {
       const auto limit = to_integer(first_line(folder / name));

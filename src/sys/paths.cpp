@@ -37,7 +37,8 @@ bool is_there(const fs::path& path) {
 std::vector<fs::path> entries_of(const fs::path& folder) {
   std::vector<fs::path> found;
   std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error))
     found.push_back(entry->path());
   if (error) fail("read the folder", folder, error.value());
   std::ranges::sort(found);
@@ -47,7 +48,8 @@ std::vector<fs::path> entries_of(const fs::path& folder) {
 std::vector<fs::path> entries_if_readable(const fs::path& folder) {
   std::vector<fs::path> found;
   std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error))
     found.push_back(entry->path());
   std::ranges::sort(found);
   return found;

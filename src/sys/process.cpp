@@ -51,14 +51,16 @@ class Fd {
 
 Fd memory_file(const char* name) {
   Fd fd(memfd_create(name, MFD_CLOEXEC));
-  if (fd.get() < 0) throw Error(ErrorKind::environment, "cannot make a memory file", {errno_text(errno)});
+  if (fd.get() < 0)
+    throw Error(ErrorKind::environment, "cannot make a memory file", {errno_text(errno)});
   return fd;
 }
 
 Fd open_or_throw(const std::filesystem::path& path, int flags) {
   Fd fd(open(path.c_str(), flags | O_CLOEXEC, 0644));
   if (fd.get() < 0) {
-    throw Error(ErrorKind::failed, fmt::format("cannot open '{}'", path.string()), {errno_text(errno)});
+    throw Error(ErrorKind::failed, fmt::format("cannot open '{}'", path.string()),
+                {errno_text(errno)});
   }
   return fd;
 }
@@ -70,7 +72,8 @@ std::string content(int fd, off_t from) {
   std::string text(static_cast<std::size_t>(std::max<off_t>(0, status.st_size - from)), '\0');
   std::size_t have = 0;
   while (have < text.size()) {
-    const ssize_t count = pread(fd, text.data() + have, text.size() - have, from + static_cast<off_t>(have));
+    const ssize_t count =
+        pread(fd, text.data() + have, text.size() - have, from + static_cast<off_t>(have));
     if (count <= 0) break;
     have += static_cast<std::size_t>(count);
   }
@@ -87,7 +90,8 @@ std::string last_lines(std::string text) {
   return text;
 }
 
-// gcc and nvcc exit with 1 or 255 when a program under them was killed; this is what they print then.
+// gcc and nvcc exit with 1 or 255 when a program under them was killed; this is what they print
+// then.
 bool says_killed(std::string_view text) {
   return text.find("Killed (program") != std::string_view::npos ||
          text.find("fatal error: Killed signal") != std::string_view::npos ||
@@ -102,8 +106,8 @@ std::vector<char*> c_strings(std::vector<std::string>& texts) {
   return pointers;
 }
 
-// While alive, the signals that ppoll must see are blocked outside of it, so that none is missed between check and
-// wait.
+// While alive, the signals that ppoll must see are blocked outside of it, so that none is missed
+// between check and wait.
 class SignalsHeld {
  public:
   SignalsHeld() {
@@ -130,7 +134,8 @@ std::string resolved_program(const Command& command) {
   const std::string& name = command.argv.front();
   const auto path = command.env.find("PATH");
   const auto found = find_program(name, path == command.env.end() ? "" : path->second);
-  if (!found) throw Error(ErrorKind::environment, fmt::format("cannot find the program '{}'", name));
+  if (!found)
+    throw Error(ErrorKind::environment, fmt::format("cannot find the program '{}'", name));
   return *found;
 }
 
@@ -178,7 +183,8 @@ ProcessResult Processes::Child::result(int status, const rusage& usage) const {
 std::string ProcessResult::status_text() const {
   if (timed_out) return fmt::format("no end after {}", human_time(wall_seconds));
   if (killed_for_memory)
-    return signal != 0 ? "killed: out of memory" : fmt::format("exit status {}: out of memory", exit_code);
+    return signal != 0 ? "killed: out of memory"
+                       : fmt::format("exit status {}: out of memory", exit_code);
   if (signal != 0) return fmt::format("killed by signal {} ({})", signal, strsignal(signal));
   return fmt::format("exit status {}", exit_code);
 }
@@ -209,7 +215,8 @@ Processes::Id Processes::start(const Command& command) {
     std::string_view rest = command.input;
     while (!rest.empty()) {
       const ssize_t count = write(input.get(), rest.data(), rest.size());
-      if (count <= 0) throw Error(ErrorKind::failed, "cannot hand input to a child", {errno_text(errno)});
+      if (count <= 0)
+        throw Error(ErrorKind::failed, "cannot hand input to a child", {errno_text(errno)});
       rest.remove_prefix(static_cast<std::size_t>(count));
     }
     lseek(input.get(), 0, SEEK_SET);
@@ -232,7 +239,8 @@ Processes::Id Processes::start(const Command& command) {
   const ScopeExit free_actions([&] { posix_spawn_file_actions_destroy(&actions); });
   posix_spawn_file_actions_adddup2(&actions, input.get(), 0);
   posix_spawn_file_actions_adddup2(&actions, child.output.get(), 1);
-  posix_spawn_file_actions_adddup2(&actions, child.has_log ? child.output.get() : child.diagnostics.get(), 2);
+  posix_spawn_file_actions_adddup2(&actions,
+                                   child.has_log ? child.output.get() : child.diagnostics.get(), 2);
   if (!command.cwd.empty()) posix_spawn_file_actions_addchdir_np(&actions, command.cwd.c_str());
 
   posix_spawnattr_t attributes;
@@ -243,16 +251,19 @@ Processes::Id Processes::start(const Command& command) {
   sigfillset(&all);
   sigemptyset(&none);
   posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setsigdefault(&attributes, &all);  // an ignored signal (our PIPE) would survive exec
+  // An ignored signal (our PIPE) would survive exec
+  posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+  posix_spawnattr_setflags(&attributes,
+                           POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
 
   child.oom_kills_before = oom_kills();
   if (command.deadline) child.deadline = child.started + *command.deadline;
-  const int failure = posix_spawn(&child.pid, argv.front().c_str(), &actions, &attributes, c_strings(argv).data(),
-                                  c_strings(env).data());
+  const int failure = posix_spawn(&child.pid, argv.front().c_str(), &actions, &attributes,
+                                  c_strings(argv).data(), c_strings(env).data());
   if (failure != 0) {
-    throw Error(ErrorKind::environment, fmt::format("cannot start '{}'", command.argv.front()), {errno_text(failure)});
+    throw Error(ErrorKind::environment, fmt::format("cannot start '{}'", command.argv.front()),
+                {errno_text(failure)});
   }
   const Id id = next_++;
   children_.emplace(id, std::move(child));
@@ -340,7 +351,8 @@ ProcessResult run(const Command& command) {
 ProcessResult run_checked(const Command& command, std::string_view message) {
   ProcessResult result = run(command);
   if (result.ok()) return result;
-  std::vector<std::string> causes = {fmt::format("{}: {}", shell_line(command.argv), result.status_text())};
+  std::vector<std::string> causes = {
+      fmt::format("{}: {}", shell_line(command.argv), result.status_text())};
   const auto lines = lines_of(result.diagnostics);
   const std::size_t shown = std::min<std::size_t>(lines.size(), 10);
   for (std::size_t i = lines.size() - shown; i < lines.size(); ++i) causes.emplace_back(lines[i]);

@@ -14,8 +14,8 @@ namespace sagebuild {
 void open_missing_streams() {
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
-    // The wrong way round, as in gnulib's stdopen: an empty input or a result that nobody gets would pass unseen. The
-    // lowest free descriptor is this one, for those below are open.
+    // The wrong way round, as in gnulib's stdopen: an empty input or a result that nobody gets
+    // would pass unseen. The lowest free descriptor is this one, for those below are open.
     (void)open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_WRONLY);
   }
 }

@@ -46,12 +46,16 @@ std::optional<std::string> fault_of(const fs::path& folder, bool is_above) {
   struct stat status {};
   if (::stat(folder.c_str(), &status) != 0) return std::nullopt;
   if (!is_trusted(status.st_uid)) {
-    return fmt::format("'{}' belongs to the user '{}'", folder.string(), name_of_user(status.st_uid));
+    return fmt::format("'{}' belongs to the user '{}'", folder.string(),
+                       name_of_user(status.st_uid));
   }
   if (is_above && (status.st_mode & S_ISVTX) != 0) return std::nullopt;
-  if ((status.st_mode & S_IWOTH) != 0) return fmt::format("everybody can write to '{}'", folder.string());
-  if ((status.st_mode & S_IWGRP) == 0 || is_own_group(status.st_gid, status.st_uid)) return std::nullopt;
-  return fmt::format("the group '{}' can write to '{}'", name_of_group(status.st_gid), folder.string());
+  if ((status.st_mode & S_IWOTH) != 0)
+    return fmt::format("everybody can write to '{}'", folder.string());
+  if ((status.st_mode & S_IWGRP) == 0 || is_own_group(status.st_gid, status.st_uid))
+    return std::nullopt;
+  return fmt::format("the group '{}' can write to '{}'", name_of_group(status.st_gid),
+                     folder.string());
 }
 
 std::optional<std::string> fault_above(const fs::path& folder) {
@@ -68,7 +72,8 @@ std::optional<std::string> fault_below(const fs::path& folder, int depth) {
     std::error_code failed;
     if (!entry->is_directory(failed)) continue;
     // A link's target lies anywhere.
-    auto fault = entry->is_symlink(failed) ? others_can_write(entry->path(), 0) : fault_of(entry->path(), false);
+    auto fault = entry->is_symlink(failed) ? others_can_write(entry->path(), 0)
+                                           : fault_of(entry->path(), false);
     if (!fault) fault = fault_below(entry->path(), depth - 1);
     if (fault) return fault;
   }

@@ -20,11 +20,16 @@ GitCredentials::GitCredentials(const RemoteUrl& remote) : remote_(remote) {
 }
 
 int GitCredentials::next(git_credential** out, const char* user_from_url, unsigned allowed) {
-  const std::string user = !remote_.user.empty() ? remote_.user : user_from_url != nullptr ? user_from_url : "git";
-  if ((allowed & GIT_CREDENTIAL_USERNAME) != 0) return git_credential_username_new(out, user.c_str());
-  if ((allowed & GIT_CREDENTIAL_USERPASS_PLAINTEXT) != 0 && !remote_.password.empty() && !password_tried_) {
+  const std::string user = !remote_.user.empty()      ? remote_.user
+                           : user_from_url != nullptr ? user_from_url
+                                                      : "git";
+  if ((allowed & GIT_CREDENTIAL_USERNAME) != 0)
+    return git_credential_username_new(out, user.c_str());
+  if ((allowed & GIT_CREDENTIAL_USERPASS_PLAINTEXT) != 0 && !remote_.password.empty() &&
+      !password_tried_) {
     password_tried_ = true;
-    return git_credential_userpass_plaintext_new(out, user.c_str(), remote_.password.reveal().c_str());
+    return git_credential_userpass_plaintext_new(out, user.c_str(),
+                                                 remote_.password.reveal().c_str());
   }
   if ((allowed & GIT_CREDENTIAL_SSH_KEY) != 0) {
     if (!agent_tried_ && std::getenv("SSH_AUTH_SOCK") != nullptr) {
@@ -37,7 +42,8 @@ int GitCredentials::next(git_credential** out, const char* user_from_url, unsign
       return git_credential_ssh_key_new(out, user.c_str(), (key + ".pub").c_str(), key.c_str(), "");
     }
   }
-  git_error_set_str(GIT_ERROR_NET, "the server asks for credentials, and none of ours is left to try");
+  git_error_set_str(GIT_ERROR_NET,
+                    "the server asks for credentials, and none of ours is left to try");
   return GIT_EAUTH;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// What a server is given when it asks who we are: the URL's own user and password, then for ssh the agent and the usual
-// keys.
+// What a server is given when it asks who we are: the URL's own user and password, then for ssh the
+// agent and the usual keys.
 
 #include <git2.h>
 
@@ -14,7 +14,8 @@ namespace sagebuild {
 class GitCredentials {
  public:
   explicit GitCredentials(const RemoteUrl& remote);
-  // The next thing to try of a kind that the server allows. GIT_EAUTH when there is nothing left: each is tried once.
+  // The next thing to try of a kind that the server allows. GIT_EAUTH when there is nothing left:
+  // each is tried once.
   int next(git_credential** out, const char* user_from_url, unsigned allowed);
 
  private:

@@ -21,11 +21,13 @@ int libgit2_version() {
 
 std::string git_reason() {
   const git_error* error = git_error_last();
-  if (error == nullptr || error->message == nullptr || *error->message == '\0') return "libgit2 gives no reason";
+  if (error == nullptr || error->message == nullptr || *error->message == '\0')
+    return "libgit2 gives no reason";
   std::string text = redacted(error->message);
   while (text.ends_with('.') || text.ends_with('\n')) text.pop_back();
   const bool acronym = text.size() > 1 && std::isupper(static_cast<unsigned char>(text[1])) != 0;
-  if (!text.empty() && !acronym) text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
+  if (!text.empty() && !acronym)
+    text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
   return text;
 }
 

@@ -19,7 +19,8 @@ constexpr std::array<std::string_view, 4> kSchemes = {"https", "http", "git", "s
 bool is_scp_like(std::string_view text) {
   const auto colon = text.find(':');
   const auto at = text.find('@');
-  return colon != std::string_view::npos && at < colon && at > 0 && text.find('/') > colon && colon + 1 < text.size();
+  return colon != std::string_view::npos && at < colon && at > 0 && text.find('/') > colon &&
+         colon + 1 < text.size();
 }
 
 }  // namespace
@@ -29,12 +30,17 @@ std::optional<RemoteUrl> parse_remote_url(std::string_view text) {
   if (text.find("://") == std::string_view::npos) {
     if (!is_scp_like(text)) return std::nullopt;
     const auto at = text.find('@');
-    return RemoteUrl{"ssh", std::string(text), std::string(text.substr(0, at)), Secret(),
-                     std::string(text.substr(at + 1, text.find(':') - at - 1)), "22"};
+    return RemoteUrl{"ssh",
+                     std::string(text),
+                     std::string(text.substr(0, at)),
+                     Secret(),
+                     std::string(text.substr(at + 1, text.find(':') - at - 1)),
+                     "22"};
   }
   auto url = parse_url(std::string(text));
   if (!url || std::ranges::find(kSchemes, url->scheme) == kSchemes.end()) return std::nullopt;
-  RemoteUrl remote{url->scheme, url->plain, url->user, std::move(url->password), url->host, url->port};
+  RemoteUrl remote{url->scheme, url->plain, url->user, std::move(url->password),
+                   url->host,   url->port};
   if (remote.scheme == "ssh") {
     remote.url = url->ssh;
   } else if (!remote.user.empty() && remote.password.empty()) {
@@ -71,7 +77,8 @@ std::string resolve_relative_url(std::string_view base, std::string_view relativ
     const auto slash = result.rfind('/');
     const bool has_host = scheme_end != std::string_view::npos;
     if (result.size() <= root || (has_host && slash < root)) {
-      throw Error(ErrorKind::failed, fmt::format("the submodule address '{}' climbs above '{}'", relative, base));
+      throw Error(ErrorKind::failed,
+                  fmt::format("the submodule address '{}' climbs above '{}'", relative, base));
     }
     result.resize(slash == std::string::npos ? root : std::max(slash, root));
   }

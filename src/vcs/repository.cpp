@@ -12,13 +12,15 @@
 namespace sagebuild {
 namespace {
 
-// Partial clones and worktrees mark themselves with extensions that libgit2 does not know; none changes how objects are
-// read.
+// Partial clones and worktrees mark themselves with extensions that libgit2 does not know; none
+// changes how objects are read.
 void relax_checks(const OpenOptions& options) {
   start_libgit2();
 #if SAGEBUILD_LIBGIT2 >= 102
-  std::array<const char*, 4> extensions = {"partialclone", "worktreeconfig", "preciousobjects", "noop"};
-  check_git(git_libgit2_opts(GIT_OPT_SET_EXTENSIONS, extensions.data(), extensions.size()), "cannot set up libgit2");
+  std::array<const char*, 4> extensions = {"partialclone", "worktreeconfig", "preciousobjects",
+                                           "noop"};
+  check_git(git_libgit2_opts(GIT_OPT_SET_EXTENSIONS, extensions.data(), extensions.size()),
+            "cannot set up libgit2");
 #endif
 #if SAGEBUILD_LIBGIT2 >= 105
   check_git(git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, options.allow_foreign_owner ? 0 : 1),
@@ -51,9 +53,11 @@ void walk(git_repository* repository, const git_oid& tree_oid, const std::string
     throw Error(ErrorKind::failed, fmt::format("the tree is nested too deeply at '{}'", prefix));
   git_tree* raw = nullptr;
   if (git_tree_lookup(&raw, repository, &tree_oid) < 0) {
-    throw Error(ErrorKind::failed,
-                fmt::format("cannot read the folder '{}' of the commit", prefix.empty() ? "." : prefix), {git_reason()},
-                "the repository is partial or damaged: use a complete clone or the project's URL");
+    throw Error(
+        ErrorKind::failed,
+        fmt::format("cannot read the folder '{}' of the commit", prefix.empty() ? "." : prefix),
+        {git_reason()},
+        "the repository is partial or damaged: use a complete clone or the project's URL");
   }
   const TreePtr tree(raw);
   for (std::size_t i = 0; i < git_tree_entrycount(raw); ++i) {
@@ -70,13 +74,15 @@ void walk(git_repository* repository, const git_oid& tree_oid, const std::string
 
 git_oid oid_of(std::string_view hex) {
   git_oid oid;
-  check_git(git_oid_fromstrn(&oid, hex.data(), hex.size()), fmt::format("'{}' is no object name", hex));
+  check_git(git_oid_fromstrn(&oid, hex.data(), hex.size()),
+            fmt::format("'{}' is no object name", hex));
   return oid;
 }
 
 std::string owner_hint(const std::filesystem::path& path) {
   return fmt::format(
-      "if you trust it, pass --allow-foreign-owner, or run: git config --global --add safe.directory '{}'",
+      "if you trust it, pass --allow-foreign-owner, or run: git config --global --add "
+      "safe.directory '{}'",
       path.string());
 }
 
@@ -87,38 +93,45 @@ Repository::~Repository() = default;
 Repository::Repository(Repository&&) noexcept = default;
 Repository& Repository::operator=(Repository&&) noexcept = default;
 
-std::optional<Repository> Repository::open(const std::filesystem::path& path, const OpenOptions& options) {
+std::optional<Repository> Repository::open(const std::filesystem::path& path,
+                                           const OpenOptions& options) {
   relax_checks(options);
   git_repository* raw = nullptr;
-  const int code = git_repository_open_ext(&raw, path.c_str(), GIT_REPOSITORY_OPEN_NO_SEARCH, nullptr);
+  const int code =
+      git_repository_open_ext(&raw, path.c_str(), GIT_REPOSITORY_OPEN_NO_SEARCH, nullptr);
   if (code < 0) {
-    // libgit2 1.5 answers "not found" for a foreign owner when no configuration names a safe.directory.
+    // libgit2 1.5 answers "not found" for a foreign owner when no configuration names a
+    // safe.directory.
     const std::string reason = git_reason();
-    const bool foreign =
-        reason.find("is not owned by") != std::string::npos || reason.starts_with("config value 'safe.directory'");
+    const bool foreign = reason.find("is not owned by") != std::string::npos ||
+                         reason.starts_with("config value 'safe.directory'");
     if (code == GIT_ENOTFOUND && !foreign) return std::nullopt;
     throw Error(ErrorKind::failed, fmt::format("cannot open the repository '{}'", path.string()),
                 {foreign ? "it belongs to another user" : reason}, foreign ? owner_hint(path) : "");
   }
-  return Repository(
-      std::make_unique<State>(State{RepositoryPtr(raw), options.shown_as.empty() ? path.string() : options.shown_as}));
+  return Repository(std::make_unique<State>(
+      State{RepositoryPtr(raw), options.shown_as.empty() ? path.string() : options.shown_as}));
 }
 
 Repository Repository::create_bare(const std::filesystem::path& path) {
   start_libgit2();
   git_repository* raw = nullptr;
-  check_git(git_repository_init(&raw, path.c_str(), 1), fmt::format("cannot make a repository in '{}'", path.string()));
+  check_git(git_repository_init(&raw, path.c_str(), 1),
+            fmt::format("cannot make a repository in '{}'", path.string()));
   return Repository(std::make_unique<State>(State{RepositoryPtr(raw), path.string()}));
 }
 
 bool Repository::is_bare() const {
-  // Without a config file libgit2 takes the folder around for a work tree; git looks for .git there.
+  // Without a config file libgit2 takes the folder around for a work tree; git looks for .git
+  // there.
   const char* work = git_repository_workdir(state_->handle.get());
   std::error_code ignored;
   return work == nullptr || !std::filesystem::exists(std::filesystem::path(work) / ".git", ignored);
 }
 
-std::filesystem::path Repository::git_folder() const { return git_repository_path(state_->handle.get()); }
+std::filesystem::path Repository::git_folder() const {
+  return git_repository_path(state_->handle.get());
+}
 
 std::optional<std::string> Repository::origin_url() const {
   git_remote* raw = nullptr;
@@ -136,10 +149,12 @@ std::optional<std::string> Repository::head_name() const {
   return git_reference_shorthand(raw);
 }
 
-void Repository::for_each_entry(std::string_view commit, const std::function<void(const TreeEntry&)>& visit) const {
+void Repository::for_each_entry(std::string_view commit,
+                                const std::function<void(const TreeEntry&)>& visit) const {
   const git_oid oid = oid_of(commit);
   git_commit* raw = nullptr;
-  check_git(git_commit_lookup(&raw, state_->handle.get(), &oid), fmt::format("cannot read the commit '{}'", commit));
+  check_git(git_commit_lookup(&raw, state_->handle.get(), &oid),
+            fmt::format("cannot read the commit '{}'", commit));
   const CommitPtr found(raw);
   walk(state_->handle.get(), *git_commit_tree_id(raw), "", 0, visit);
 }
@@ -152,13 +167,16 @@ std::optional<std::string> Repository::read_blob(std::string_view hex) const {
   check_git(code, fmt::format("cannot read the blob '{}' of '{}'", hex, state_->name));
   const BlobPtr blob(raw);
   const auto* bytes = static_cast<const char*>(git_blob_rawcontent(raw));
-  return std::string(bytes == nullptr ? "" : bytes, static_cast<std::size_t>(git_blob_rawsize(raw)));
+  return std::string(bytes == nullptr ? "" : bytes,
+                     static_cast<std::size_t>(git_blob_rawsize(raw)));
 }
 
-WorkTreeState Repository::work_tree_state(const std::function<bool(const std::filesystem::path&)>& ignore) const {
+WorkTreeState Repository::work_tree_state(
+    const std::function<bool(const std::filesystem::path&)>& ignore) const {
   WorkTreeState state;
   git_oid head;
-  if (git_reference_name_to_id(&head, state_->handle.get(), "HEAD") == 0) state.commit = hex_of(head);
+  if (git_reference_name_to_id(&head, state_->handle.get(), "HEAD") == 0)
+    state.commit = hex_of(head);
 
   git_status_options options = GIT_STATUS_OPTIONS_INIT;
   options.flags = GIT_STATUS_OPT_INCLUDE_UNTRACKED;
@@ -168,7 +186,8 @@ WorkTreeState Repository::work_tree_state(const std::function<bool(const std::fi
   const StatusListPtr list(raw);
   for (std::size_t i = 0; i < git_status_list_entrycount(raw) && !state.dirty; ++i) {
     const git_status_entry* entry = git_status_byindex(raw, i);
-    const git_diff_delta* delta = entry->index_to_workdir != nullptr ? entry->index_to_workdir : entry->head_to_index;
+    const git_diff_delta* delta =
+        entry->index_to_workdir != nullptr ? entry->index_to_workdir : entry->head_to_index;
     state.dirty = !ignore(delta->new_file.path);
   }
   return state;

@@ -13,8 +13,8 @@ constexpr int kEndings[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 using Handler = void (*)(int);
 Handler noted_by[std::size(kEndings)] = {};
 
-// The handler that was there, and an alarm soon and again: a signal that comes just before recv() blocks would else be
-// seen only at the limit. (setitimer is a plain system call.)
+// The handler that was there, and an alarm soon and again: a signal that comes just before recv()
+// blocks would else be seen only at the limit. (setitimer is a plain system call.)
 void pass_on(int number) {
   for (std::size_t i = 0; i < std::size(kEndings); ++i) {
     if (kEndings[i] == number && noted_by[i] != nullptr) noted_by[i](number);

@@ -27,7 +27,8 @@ WheelName parse_name(const fs::path& wheel) {
   const std::string stem = wheel.stem();
   const auto parts = split(stem, "-");
   if (parts.size() < 5)
-    throw Error(ErrorKind::failed, fmt::format("'{}' is no wheel's name", wheel.filename().string()));
+    throw Error(ErrorKind::failed,
+                fmt::format("'{}' is no wheel's name", wheel.filename().string()));
   return {std::string(parts[0]), std::string(parts[1]), std::string(parts[parts.size() - 3]),
           std::string(parts[parts.size() - 2])};
 }
@@ -35,12 +36,14 @@ WheelName parse_name(const fs::path& wheel) {
 std::string dist_info_of(const Entries& entries) {
   for (const auto& [name, entry] : entries) {
     const auto slash = name.find('/');
-    if (slash != std::string::npos && name.substr(0, slash).ends_with(".dist-info")) return name.substr(0, slash);
+    if (slash != std::string::npos && name.substr(0, slash).ends_with(".dist-info"))
+      return name.substr(0, slash);
   }
   throw Error(ErrorKind::failed, "the recorded wheel has no .dist-info folder");
 }
 
-// Sets the version and what is required of torch. Headers end at the first empty line; a description may follow.
+// Sets the version and what is required of torch. Headers end at the first empty line; a
+// description may follow.
 std::string metadata(const std::string& text, const std::string& version,
                      const std::string& torch_pin) {
   const auto end = std::min(text.find("\n\n"), text.size());
@@ -50,7 +53,8 @@ std::string metadata(const std::string& text, const std::string& version,
     const auto torch = torch_pin.empty() ? std::nullopt : torch_requirement(line);
     pinned |= torch && torch->marker.empty();
     if (torch)
-      headers += fmt::format("Requires-Dist: torch{}{}{}\n", torch->extras, torch_pin, torch->marker);
+      headers +=
+          fmt::format("Requires-Dist: torch{}{}{}\n", torch->extras, torch_pin, torch->marker);
     else
       headers += line.starts_with("Version:") ? fmt::format("Version: {}\n", version)
                                               : fmt::format("{}\n", line);
@@ -59,16 +63,19 @@ std::string metadata(const std::string& text, const std::string& version,
   return headers + (end < text.size() ? text.substr(end + 1) : "");
 }
 
-std::string wheel_file(const std::string& text, const WheelName& name, const std::string& platform) {
+std::string wheel_file(const std::string& text, const WheelName& name,
+                       const std::string& platform) {
   std::string result;
   for (const auto line : lines_of(text)) {
     if (line.starts_with("Tag:") || line.starts_with("Build:") || trimmed(line).empty()) continue;
-    result += line.starts_with("Generator:") ? fmt::format("Generator: sagebuild ({})\n", program_version())
-                                             : fmt::format("{}\n", line);
+    result += line.starts_with("Generator:")
+                  ? fmt::format("Generator: sagebuild ({})\n", program_version())
+                  : fmt::format("{}\n", line);
   }
   // Expanded, one line per combination: pip and uv compare them with the file's name.
   for (const auto python : split(name.python, ".")) {
-    for (const auto abi : split(name.abi, ".")) result += fmt::format("Tag: {}-{}-{}\n", python, abi, platform);
+    for (const auto abi : split(name.abi, "."))
+      result += fmt::format("Tag: {}-{}-{}\n", python, abi, platform);
   }
   return result;
 }
@@ -78,20 +85,24 @@ std::string csv_field(const std::string& text) {
   return "\"" + replaced(text, "\"", "\"\"") + "\"";
 }
 
-std::string record(const std::vector<std::pair<std::string, ZipEntry>>& entries, const std::string& record_name) {
+std::string record(const std::vector<std::pair<std::string, ZipEntry>>& entries,
+                   const std::string& record_name) {
   std::string text;
   for (const auto& [name, entry] : entries) {
-    text += fmt::format("{},sha256={},{}\n", csv_field(name), sha256(entry.content).base64url(), entry.content.size());
+    text += fmt::format("{},sha256={},{}\n", csv_field(name), sha256(entry.content).base64url(),
+                        entry.content.size());
   }
   return text + fmt::format("{},,\n", csv_field(record_name));
 }
 
 void replace_modules(Entries& entries, const PackSettings& settings) {
-  for (const DroppedModule& dropped : settings.provenance.plan.dropped) entries.erase(dropped.output.string());
+  for (const DroppedModule& dropped : settings.provenance.plan.dropped)
+    entries.erase(dropped.output.string());
   for (const auto& [name, file] : settings.modules) {
     const auto entry = entries.find(name.string());
     if (entry == entries.end()) {
-      throw Error(ErrorKind::bug, fmt::format("the recorded wheel has no place for '{}'", name.string()));
+      throw Error(ErrorKind::bug,
+                  fmt::format("the recorded wheel has no place for '{}'", name.string()));
     }
     entry->second = {read_file(file), true};
     const auto compressed = settings.compressed.find(name);
@@ -104,12 +115,13 @@ void replace_modules(Entries& entries, const PackSettings& settings) {
 fs::path wheel_path(const PackSettings& settings) {
   const WheelName name = parse_name(settings.recorded);
   return settings.output / fmt::format("{}-{}-{}-{}-{}.whl", name.distribution,
-                                       labelled_version(name.version, settings.local_label), name.python, name.abi,
-                                       settings.platform);
+                                       labelled_version(name.version, settings.local_label),
+                                       name.python, name.abi, settings.platform);
 }
 
 void compress_module(const fs::path& file, const fs::path& zip) {
-  write_zip(zip, {{file.filename().string(), ZipEntry{read_file(file), true}}}, source_date_epoch());
+  write_zip(zip, {{file.filename().string(), ZipEntry{read_file(file), true}}},
+            source_date_epoch());
 }
 
 Wheel pack_wheel(const PackSettings& settings) {
@@ -135,7 +147,8 @@ Wheel pack_wheel(const PackSettings& settings) {
   }
   info_files.emplace_back(info + "/sagebuild.json", ZipEntry{provenance_json(settings.provenance)});
   std::ranges::sort(info_files, {}, [](const auto& entry) { return entry.first; });
-  files.insert(files.end(), std::make_move_iterator(info_files.begin()), std::make_move_iterator(info_files.end()));
+  files.insert(files.end(), std::make_move_iterator(info_files.begin()),
+               std::make_move_iterator(info_files.end()));
   const std::string record_name = info + "/RECORD";
   std::string record_text = record(files, record_name);
   files.emplace_back(record_name, ZipEntry{std::move(record_text)});

@@ -28,7 +28,8 @@ struct WheelReader::Archive {
   }
 };
 
-WheelReader::WheelReader(std::filesystem::path path) : path_(std::move(path)), archive_(std::make_unique<Archive>()) {
+WheelReader::WheelReader(std::filesystem::path path)
+    : path_(std::move(path)), archive_(std::make_unique<Archive>()) {
   int code = 0;
   archive_->zip = zip_open(path_.c_str(), ZIP_RDONLY | ZIP_CHECKCONS, &code);
   if (archive_->zip == nullptr) {
@@ -36,7 +37,8 @@ WheelReader::WheelReader(std::filesystem::path path) : path_(std::move(path)), a
     zip_error_init_with_code(&error, code);
     const std::string reason = zip_error_strerror(&error);
     zip_error_fini(&error);
-    throw Error(ErrorKind::failed, fmt::format("cannot read the wheel '{}'", path_.string()), {reason});
+    throw Error(ErrorKind::failed, fmt::format("cannot read the wheel '{}'", path_.string()),
+                {reason});
   }
   const auto count = static_cast<zip_uint64_t>(zip_get_num_entries(archive_->zip, 0));
   for (zip_uint64_t index = 0; index < count; ++index) {
@@ -73,22 +75,27 @@ std::string WheelReader::dist_info() const {
 std::string WheelReader::read(std::string_view name, std::uint64_t limit) const {
   const auto entry = std::ranges::find(entries_, name, &WheelEntry::name);
   const std::string what = fmt::format("cannot read '{}' in '{}'", name, path_.string());
-  if (entry == entries_.end()) throw Error(ErrorKind::failed, what, {"there is no such file in the wheel"});
+  if (entry == entries_.end())
+    throw Error(ErrorKind::failed, what, {"there is no such file in the wheel"});
   if (entry->size > limit)
     throw Error(ErrorKind::failed, what, {fmt::format("it is larger than {}", human_size(limit))});
   std::string text;
-  stream(static_cast<std::size_t>(entry - entries_.begin()), [&text](std::string_view piece) { text += piece; });
+  stream(static_cast<std::size_t>(entry - entries_.begin()),
+         [&text](std::string_view piece) { text += piece; });
   return text;
 }
 
-void WheelReader::stream(std::size_t index, const std::function<void(std::string_view)>& take) const {
-  const std::string what = fmt::format("cannot read '{}' in '{}'", entries_.at(index).name, path_.string());
+void WheelReader::stream(std::size_t index,
+                         const std::function<void(std::string_view)>& take) const {
+  const std::string what =
+      fmt::format("cannot read '{}' in '{}'", entries_.at(index).name, path_.string());
   const std::unique_ptr<zip_file_t, FileCloser> file(zip_fopen_index(archive_->zip, index, 0));
   if (!file) throw Error(ErrorKind::failed, what, {zip_strerror(archive_->zip)});
   std::string piece(std::min<std::uint64_t>(kPiece, entries_[index].size + 1), '\0');
   while (true) {
     const zip_int64_t got = zip_fread(file.get(), piece.data(), piece.size());
-    if (got < 0) throw Error(ErrorKind::failed, what, {zip_error_strerror(zip_file_get_error(file.get()))});
+    if (got < 0)
+      throw Error(ErrorKind::failed, what, {zip_error_strerror(zip_file_get_error(file.get()))});
     if (got == 0) return;
     take({piece.data(), static_cast<std::size_t>(got)});
   }
@@ -122,8 +129,9 @@ std::vector<RecordLine> parse_record(std::string_view text) {
       std::string_view hash = fields[1];
       const bool known = take_prefix(hash, "sha256=");
       const auto size = to_integer(fields[2]);
-      lines.push_back({fields[0], known ? std::string(hash) : std::string(),
-                       size ? std::optional<std::uint64_t>(static_cast<std::uint64_t>(*size)) : std::nullopt});
+      lines.push_back(
+          {fields[0], known ? std::string(hash) : std::string(),
+           size ? std::optional<std::uint64_t>(static_cast<std::uint64_t>(*size)) : std::nullopt});
     }
     fields.assign(1, {});
   };

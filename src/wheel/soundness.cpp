@@ -1,4 +1,5 @@
-// The checks of require_sound_wheel. Each adds its faults to one list, so that the user sees them all at once.
+// The checks of require_sound_wheel. Each adds its faults to one list, so that the user sees them
+// all at once.
 
 #include <fmt/format.h>
 
@@ -31,7 +32,8 @@ std::string normalized_name(std::string_view name) {
   return result;
 }
 
-// Near enough to PEP 440 for comparing a wheel with itself: case and the separators of the local label do not count.
+// Near enough to PEP 440 for comparing a wheel with itself: case and the separators of the local
+// label do not count.
 std::string normalized_version(std::string_view version) {
   std::string result = lower(version);
   std::ranges::replace(result, '-', '.');
@@ -43,31 +45,37 @@ bool is_unsafe(std::string_view name) {
   const auto parts = split(name, "/");
   return name.empty() || name.front() == '/' || name.find('\\') != std::string_view::npos ||
          name.find("//") != std::string_view::npos ||
-         std::ranges::any_of(parts, [](std::string_view part) { return part == "." || part == ".."; });
+         std::ranges::any_of(parts,
+                             [](std::string_view part) { return part == "." || part == ".."; });
 }
 
 void check_entries(const WheelReader& wheel, Faults& faults) {
   std::set<std::string> names, folded;
   for (const WheelEntry& entry : wheel.entries()) {
-    if (is_unsafe(entry.name)) faults.push_back(fmt::format("'{}' would be unpacked outside its place", entry.name));
+    if (is_unsafe(entry.name))
+      faults.push_back(fmt::format("'{}' would be unpacked outside its place", entry.name));
     if (!names.insert(entry.name).second)
       faults.push_back(fmt::format("'{}' is in the archive twice", entry.name));
     else if (!folded.insert(lower(entry.name)).second)
       faults.push_back(fmt::format("'{}' differs from another name only in case", entry.name));
-    if ((entry.mode & kFileType) == kSymlink) faults.push_back(fmt::format("'{}' is a symbolic link", entry.name));
+    if ((entry.mode & kFileType) == kSymlink)
+      faults.push_back(fmt::format("'{}' is a symbolic link", entry.name));
   }
 }
 
-void check_metadata(const WheelName& name, const std::string& dist_info, const std::string& metadata, Faults& faults) {
+void check_metadata(const WheelName& name, const std::string& dist_info,
+                    const std::string& metadata, Faults& faults) {
   const auto field = [&](const char* key, const std::string& expected, auto normalized) {
     const std::string found = metadata_field(metadata, key).value_or("");
     if (normalized(found) != normalized(expected)) {
-      faults.push_back(fmt::format("METADATA has the {} '{}', the file name '{}'", lower(key), found, expected));
+      faults.push_back(
+          fmt::format("METADATA has the {} '{}', the file name '{}'", lower(key), found, expected));
     }
   };
   field("Name", name.distribution, normalized_name);
   field("Version", name.version, normalized_version);
-  const std::string stem = dist_info.substr(0, dist_info.size() - std::string_view(".dist-info").size());
+  const std::string stem =
+      dist_info.substr(0, dist_info.size() - std::string_view(".dist-info").size());
   const auto dash = stem.find('-');
   const bool fits = dash != std::string::npos &&
                     normalized_name(stem.substr(0, dash)) == normalized_name(name.distribution) &&
@@ -81,18 +89,22 @@ void check_tags(const WheelName& name, const std::string& wheel_file, Faults& fa
   std::ranges::sort(said);
   std::ranges::sort(named);
   if (said != named) {
-    faults.push_back(fmt::format("WHEEL has the tags '{}', the file name '{}'", join(said, " "), join(named, " ")));
+    faults.push_back(fmt::format("WHEEL has the tags '{}', the file name '{}'", join(said, " "),
+                                 join(named, " ")));
   }
 }
 
-bool is_signature(std::string_view name) { return name.ends_with("/RECORD.jws") || name.ends_with("/RECORD.p7s"); }
+bool is_signature(std::string_view name) {
+  return name.ends_with("/RECORD.jws") || name.ends_with("/RECORD.p7s");
+}
 
-void check_record(const WheelReader& wheel, const std::string& record_name, const std::function<void()>& tick,
-                  Faults& faults) {
+void check_record(const WheelReader& wheel, const std::string& record_name,
+                  const std::function<void()>& tick, Faults& faults) {
   std::map<std::string, RecordLine> record;
   for (RecordLine& line : parse_record(wheel.read(record_name))) {
     const std::string name = line.name;
-    if (!record.emplace(name, std::move(line)).second) faults.push_back(fmt::format("RECORD lists '{}' twice", name));
+    if (!record.emplace(name, std::move(line)).second)
+      faults.push_back(fmt::format("RECORD lists '{}' twice", name));
   }
   const auto& entries = wheel.entries();
   for (std::size_t i = 0; i < entries.size(); ++i) {
@@ -126,13 +138,14 @@ void check_record(const WheelReader& wheel, const std::string& record_name, cons
     faults.resize(kMostShown);
     faults.push_back(fmt::format("and {} more faults", more));
   }
-  throw Error(ErrorKind::failed, fmt::format("'{}' is not a sound wheel", path.filename().string()), std::move(faults),
-              "build it again; a wheel must not be edited or renamed by hand");
+  throw Error(ErrorKind::failed, fmt::format("'{}' is not a sound wheel", path.filename().string()),
+              std::move(faults), "build it again; a wheel must not be edited or renamed by hand");
 }
 
 }  // namespace
 
-SoundWheel require_sound_wheel(const std::filesystem::path& path, const std::function<void()>& tick) {
+SoundWheel require_sound_wheel(const std::filesystem::path& path,
+                               const std::function<void()>& tick) {
   const auto name = parse_wheel_name(path.filename().string());
   if (!name) refuse(path, {"the file name is not NAME-VERSION-PYTHON-ABI-PLATFORM.whl"});
   Faults faults;
@@ -145,7 +158,8 @@ SoundWheel require_sound_wheel(const std::filesystem::path& path, const std::fun
     check_metadata(*name, dist_info, sound.metadata, faults);
     check_tags(*name, wheel.read(dist_info + "/WHEEL"), faults);
     check_record(wheel, dist_info + "/RECORD", tick, faults);
-    if (wheel.has(dist_info + "/sagebuild.json")) sound.provenance = wheel.read(dist_info + "/sagebuild.json");
+    if (wheel.has(dist_info + "/sagebuild.json"))
+      sound.provenance = wheel.read(dist_info + "/sagebuild.json");
   } catch (const Error& error) {
     faults.push_back(error.message);
     faults.insert(faults.end(), error.causes.begin(), error.causes.end());

@@ -13,20 +13,23 @@
 namespace sagebuild {
 namespace {
 
-// A file in the zip: the upper 16 bits of the external attributes are its Unix mode (APPNOTE 4.4.15).
+// A file in the zip: the upper 16 bits of the external attributes are its Unix mode
+// (APPNOTE 4.4.15).
 constexpr zip_uint32_t kExecutable = 0100755U << 16;
 constexpr zip_uint32_t kPlain = 0100644U << 16;
 // Entries cannot be older (MS-DOS time).
 constexpr std::int64_t kZipEpoch = 315532800;  // 1980-01-01T00:00:00Z
 constexpr int kLevel = 6;
 
-[[noreturn]] void fail(const std::filesystem::path& path, std::string_view what, std::string_view why) {
+[[noreturn]] void fail(const std::filesystem::path& path, std::string_view what,
+                       std::string_view why) {
   std::string hint = "--keep-temp keeps what would have gone into it";
   if (why.find("No space left") != std::string_view::npos)
-    hint = fmt::format("the disk that holds '{}' is full: free some space, or choose another folder with --output",
-                       path.parent_path().string());
-  throw Error(ErrorKind::failed, fmt::format("cannot {} the wheel '{}'", what, path.string()), {std::string(why)},
-              std::move(hint));
+    hint = fmt::format(
+        "the disk that holds '{}' is full: free some space, or choose another folder with --output",
+        path.parent_path().string());
+  throw Error(ErrorKind::failed, fmt::format("cannot {} the wheel '{}'", what, path.string()),
+              {std::string(why)}, std::move(hint));
 }
 
 zip_t* open_zip(const std::filesystem::path& path, int flags, std::string_view what) {
@@ -52,7 +55,8 @@ std::pair<zip_uint16_t, zip_uint16_t> dos_time(std::int64_t epoch_seconds) {
 
 // The first file of `module`, as it lies compressed there.
 zip_source_t* compressed_source(zip_t* archive, zip_t* module) {
-#if LIBZIP_VERSION_MAJOR > 1 || LIBZIP_VERSION_MINOR >= 10  // the old name is deprecated from there on
+#if LIBZIP_VERSION_MAJOR > 1 || \
+    LIBZIP_VERSION_MINOR >= 10  // the old name is deprecated from there on
   return zip_source_zip_file(archive, module, 0, ZIP_FL_COMPRESSED, 0, -1, nullptr);
 #else
   return zip_source_zip(archive, module, 0, ZIP_FL_COMPRESSED, 0, -1);
@@ -87,7 +91,8 @@ std::map<std::string, ZipEntry> read_zip(const std::filesystem::path& path) {
   return entries;
 }
 
-void write_zip(const std::filesystem::path& path, const std::vector<std::pair<std::string, ZipEntry>>& entries,
+void write_zip(const std::filesystem::path& path,
+               const std::vector<std::pair<std::string, ZipEntry>>& entries,
                std::int64_t epoch_seconds) {
   AtomicFile target(path);
   zip_t* archive = open_zip(target.temporary(), ZIP_CREATE | ZIP_TRUNCATE, "write");
@@ -102,7 +107,8 @@ void write_zip(const std::filesystem::path& path, const std::vector<std::pair<st
       sources.push_back(open_zip(entry.compressed, ZIP_RDONLY, "read a module of"));
       source = compressed_source(archive, sources.back());
     }
-    const zip_int64_t index = source == nullptr ? -1 : zip_file_add(archive, name.c_str(), source, ZIP_FL_ENC_UTF_8);
+    const zip_int64_t index =
+        source == nullptr ? -1 : zip_file_add(archive, name.c_str(), source, ZIP_FL_ENC_UTF_8);
     if (index < 0) {
       zip_source_free(source);
       const std::string why = zip_strerror(archive);
@@ -112,7 +118,8 @@ void write_zip(const std::filesystem::path& path, const std::vector<std::pair<st
     const auto at = static_cast<zip_uint64_t>(index);
     if (entry.compressed.empty()) zip_set_file_compression(archive, at, ZIP_CM_DEFLATE, kLevel);
     zip_file_set_dostime(archive, at, clock, date, 0);
-    zip_file_set_external_attributes(archive, at, 0, ZIP_OPSYS_UNIX, entry.executable ? kExecutable : kPlain);
+    zip_file_set_external_attributes(archive, at, 0, ZIP_OPSYS_UNIX,
+                                     entry.executable ? kExecutable : kPlain);
   }
   if (zip_close(archive) != 0) {
     const std::string why = zip_strerror(archive);

@@ -12,15 +12,18 @@ namespace sagebuild {
 struct ZipEntry {
   std::string content;
   bool executable = false;
-  std::filesystem::path compressed = {};  // a zip whose first entry is this one, to be copied as it is
+  // A zip whose first entry is this one, to be copied as it is
+  std::filesystem::path compressed = {};
 };
 
-// Every file of an archive by name; folders are left out. Throws Error{failed} if it is no sound archive.
+// Every file of an archive by name; folders are left out. Throws Error{failed} if it is no sound
+// archive.
 std::map<std::string, ZipEntry> read_zip(const std::filesystem::path& path);
 
-// Writes the entries in the given order of names, with one time and fixed modes, so that equal content gives equal
-// bytes. `path` appears whole or not at all.
-void write_zip(const std::filesystem::path& path, const std::vector<std::pair<std::string, ZipEntry>>& entries,
+// Writes the entries in the given order of names, with one time and fixed modes, so that equal
+// content gives equal bytes. `path` appears whole or not at all.
+void write_zip(const std::filesystem::path& path,
+               const std::vector<std::pair<std::string, ZipEntry>>& entries,
                std::int64_t epoch_seconds);
 
 }  // namespace sagebuild

@@ -65,7 +65,9 @@ struct World {
     recipe = load_recipe(folder.path() / "p.toml");
     checkout.root = folder.path() / "tree";
   }
-  PatchedSource patch(bool strict = false) { return patch_source(checkout, recipe, strict, report); }
+  PatchedSource patch(bool strict = false) {
+    return patch_source(checkout, recipe, strict, report);
+  }
   std::string text(const char* file) const { return read_file(checkout.root / file); }
 };
 
@@ -80,10 +82,13 @@ TEST_CASE("a setup.py that the rules do not fit is built as it is, and what that
   REQUIRE(source.tree.rules.size() == 1);
   CHECK(source.tree.rules[0].id == "heads");
   REQUIRE(world.report.warnings.size() == 2);
-  CHECK(world.report.warnings[0].find("rule 'flags' expects 1 match and found 0 in 'setup.py'") == 0);
+  CHECK(world.report.warnings[0].find("rule 'flags' expects 1 match and found 0 in 'setup.py'") ==
+        0);
   CHECK(world.report.warnings[1].find("'setup.py' is built as it is") == 0);
-  CHECK(world.report.warnings[1].find("what is lost: check: an old nvcc makes traps") != std::string::npos);
-  CHECK(world.report.warnings[1].find("one list for all") == std::string::npos);  // the plan does that
+  CHECK(world.report.warnings[1].find("what is lost: check: an old nvcc makes traps") !=
+        std::string::npos);
+  // The plan does that
+  CHECK(world.report.warnings[1].find("one list for all") == std::string::npos);
 }
 
 TEST_CASE("with --strict-patch a rule that does not fit is an error, and nothing is written") {
@@ -107,12 +112,15 @@ TEST_CASE("a shape that is right by itself is not patched, and its other files a
   CHECK(world.report.notes == std::vector<std::string>{"as it is"});
 }
 
-TEST_CASE("a module that setup.py names and does not build is missed, where the recipe has code for it") {
+TEST_CASE(
+    "a module that setup.py names and does not build is missed, where the recipe has code for it") {
   World world("X('p._C'); Y('p._D')\n", "heads = 1\n");
   const RecordedBuild recorded{{{"p._C", "p/_C.so", {}, {}, {}}}, "/w.whl"};
-  warn_of_missing_modules(world.recipe, world.checkout.root, recorded, parse_arch_list("8.0"), world.report);
+  warn_of_missing_modules(world.recipe, world.checkout.root, recorded, parse_arch_list("8.0"),
+                          world.report);
   CHECK(world.report.warnings.empty());
-  warn_of_missing_modules(world.recipe, world.checkout.root, recorded, parse_arch_list("8.0 9.0"), world.report);
+  warn_of_missing_modules(world.recipe, world.checkout.root, recorded, parse_arch_list("8.0 9.0"),
+                          world.report);
   REQUIRE(world.report.warnings.size() == 1);
   CHECK(world.report.warnings[0].find("setup.py names 'p._D' and does not build it") == 0);
 }

@@ -7,8 +7,8 @@
 namespace sagebuild {
 
 TEST_CASE("an error is printed with its causes, hint and log") {
-  const Error error(ErrorKind::failed, "cannot patch 'setup.py'", {"rule 'arch-list' matched 0 times", "line 12"},
-                    "try --diff", "/tmp/run.log");
+  const Error error(ErrorKind::failed, "cannot patch 'setup.py'",
+                    {"rule 'arch-list' matched 0 times", "line 12"}, "try --diff", "/tmp/run.log");
   CHECK(error.rendered() ==
         "error: cannot patch 'setup.py'\n"
         "  caused by: rule 'arch-list' matched 0 times\n"
@@ -21,7 +21,8 @@ TEST_CASE("shell words are read as a POSIX shell reads them, and written back") 
   CHECK(shell_words(R"(g++ -DA='x y' "b\"c" d\ e '' "a\b")") ==
         std::vector<std::string>{"g++", "-DA=x y", "b\"c", "d e", "", "a\\b"});
   CHECK_THROWS_MATCHES(shell_words("g++ 'open"), Error, says("never closed"));
-  const std::vector<std::string> odd = {"", "a b", "it's", "$HOME", "plain-1.0+cu130", "\\", "\"", "new\nline"};
+  const std::vector<std::string> odd = {"",   "a b", "it's",     "$HOME", "plain-1.0+cu130",
+                                        "\\", "\"",  "new\nline"};
   CHECK(shell_words(shell_line(odd)) == odd);
 }
 
@@ -55,32 +56,39 @@ TEST_CASE("secrets do not survive redaction, and are forgotten when they end") {
 TEST_CASE("a short secret marks no other text, and still stands in no URL and no header") {
   const Secret letter("e"), word("cache");
   CHECK(redacted("the remote cache is slower") == "the remote cache is slower");
-  for (const char* text :
-       {"https://user:e@host/x", "https://e@host/x", "git+https://e:e@host/x", "http://u:cache@host"}) {
+  for (const char* text : {"https://user:e@host/x", "https://e@host/x", "git+https://e:e@host/x",
+                           "http://u:cache@host"}) {
     INFO(text);
     CHECK(redacted(text).find(std::string("://***@host")) != std::string::npos);
   }
-  CHECK(redacted("'https://u:a@h/x' and 'http://u:b@h:80/y'") == "'https://***@h/x' and 'http://***@h:80/y'");
+  CHECK(redacted("'https://u:a@h/x' and 'http://u:b@h:80/y'") ==
+        "'https://***@h/x' and 'http://***@h:80/y'");
   // Characters that should have been written in percent.
-  for (const char* text :
-       {"https://u:p?q@host/x", "https://u:p#q@host/x", "https://u:p/q@host/x", "https://u:p@q@host/x"})
+  for (const char* text : {"https://u:p?q@host/x", "https://u:p#q@host/x", "https://u:p/q@host/x",
+                           "https://u:p@q@host/x"})
     CHECK(redacted(text) == "https://***@host/x");
-  CHECK(redacted("http://host:8080/a@b http://[::1]:80/a@b") == "http://host:8080/a@b http://[::1]:80/a@b");
+  CHECK(redacted("http://host:8080/a@b http://[::1]:80/a@b") ==
+        "http://host:8080/a@b http://[::1]:80/a@b");
   // Without a scheme, too, but not what only looks like it.
-  CHECK(redacted("cache-remote  bob:pw@host  'b.x:p@w/y@host:a/b'") == "cache-remote  ***@host  '***@host:a/b'");
-  for (const char* text : {"git@host:a/b", "/tmp/a:b@c", "std::f@plt", "foo@@GLIBC_2.2", "ld: main.o: f@V1", "a:@b"})
+  CHECK(redacted("cache-remote  bob:pw@host  'b.x:p@w/y@host:a/b'") ==
+        "cache-remote  ***@host  '***@host:a/b'");
+  for (const char* text :
+       {"git@host:a/b", "/tmp/a:b@c", "std::f@plt", "foo@@GLIBC_2.2", "ld: main.o: f@V1", "a:@b"})
     CHECK(redacted(text) == text);
   CHECK(redacted("authorization: Basic dTpl\r\nX: y") == "authorization: Basic ***\r\nX: y");
 }
 
-TEST_CASE("a TOML value of another type, a missing one and an unknown key are refused with their line") {
-  const TomlTable table = parse_toml("name = 'x'\narchs = ['8.0', '9.0']\ncount = 3\n[[rule]]\nid = 'a'\n", "r.toml");
+TEST_CASE(
+    "a TOML value of another type, a missing one and an unknown key are refused with their line") {
+  const TomlTable table =
+      parse_toml("name = 'x'\narchs = ['8.0', '9.0']\ncount = 3\n[[rule]]\nid = 'a'\n", "r.toml");
   CHECK(table.text("name") == "x");
   CHECK(table.texts("archs") == std::vector<std::string>{"8.0", "9.0"});
   CHECK(table.integer("count") == 3);
   CHECK(table.tables("rule").at(0).required_text("id") == "a");
   CHECK_NOTHROW(table.finish());
-  CHECK_THROWS_MATCHES(table.boolean("name"), Error, says("r.toml:1: 'name' must be a boolean, not a string"));
+  CHECK_THROWS_MATCHES(table.boolean("name"), Error,
+                       says("r.toml:1: 'name' must be a boolean, not a string"));
   CHECK_THROWS_MATCHES(table.required_text("url"), Error, says("'url' is missing"));
 
   const TomlTable typo = parse_toml("nmae = 'x'\n", "r.toml");

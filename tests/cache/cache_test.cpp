@@ -6,16 +6,25 @@
 namespace sagebuild {
 
 TEST_CASE("every part of a key counts, and only those") {
-  const auto base = [] { return ActionKey("cicc", "a.cu").add("flags", std::vector<std::string>{"-O3", "a b"}); };
+  const auto base = [] {
+    return ActionKey("cicc", "a.cu").add("flags", std::vector<std::string>{"-O3", "a b"});
+  };
   const Digest digest = base().digest();
-  CHECK(ActionKey("cicc", "other subject").add("flags", std::vector<std::string>{"-O3", "a b"}).digest() == digest);
-  CHECK(ActionKey("ptxas", "a.cu").add("flags", std::vector<std::string>{"-O3", "a b"}).digest() != digest);
-  CHECK(ActionKey("cicc", "a.cu").add("flags", std::vector<std::string>{"-O3", "a", "b"}).digest() != digest);
-  CHECK(ActionKey("cicc", "a.cu").add("flag", std::vector<std::string>{"-O3", "a b"}).digest() != digest);
+  CHECK(ActionKey("cicc", "other subject")
+            .add("flags", std::vector<std::string>{"-O3", "a b"})
+            .digest() == digest);
+  CHECK(ActionKey("ptxas", "a.cu").add("flags", std::vector<std::string>{"-O3", "a b"}).digest() !=
+        digest);
+  CHECK(
+      ActionKey("cicc", "a.cu").add("flags", std::vector<std::string>{"-O3", "a", "b"}).digest() !=
+      digest);
+  CHECK(ActionKey("cicc", "a.cu").add("flag", std::vector<std::string>{"-O3", "a b"}).digest() !=
+        digest);
   CHECK(base().add("more", "").digest() != digest);
   CHECK(base().add("ab", "c").digest() != base().add("a", "bc").digest());
   const std::string long_value(100000, 'x');
-  CHECK(base().add("text", long_value + "1").digest() != base().add("text", long_value + "2").digest());
+  CHECK(base().add("text", long_value + "1").digest() !=
+        base().add("text", long_value + "2").digest());
   CHECK(base().add("text", long_value).inputs().back().second.size() < 200);
 }
 
@@ -25,13 +34,14 @@ TEST_CASE("a result comes back as it was stored, with its texts, costs and modes
   fs::permissions(program, fs::perms(0755));
   const fs::path empty = world.file("empty", "");
   CHECK_FALSE(world.cache->lookup(key_of("x")));
-  const ActionResult stored = world.cache->store(key_of("x"), {{"program", program}, {"empty", empty}},
-                                                 {.facts = {{"text", "abc"}},
-                                                  .output = "info\n",
-                                                  .diagnostics = "warning: \xff\n",
-                                                  .cpu_seconds = 2.5,
-                                                  .wall_seconds = 3,
-                                                  .peak_memory = 7});
+  const ActionResult stored =
+      world.cache->store(key_of("x"), {{"program", program}, {"empty", empty}},
+                         {.facts = {{"text", "abc"}},
+                          .output = "info\n",
+                          .diagnostics = "warning: \xff\n",
+                          .cpu_seconds = 2.5,
+                          .wall_seconds = 3,
+                          .peak_memory = 7});
   CHECK(stored.files.at("empty").digest == sha256(""));
 
   world.reopen();
@@ -87,13 +97,18 @@ TEST_CASE("a destination that cannot be written is an error, not a miss") {
   CacheWorld world;
   const auto result = store_text(*world.cache, world.work, "content");
   const fs::path in_the_way = world.file("file", "");
-  CHECK_THROWS_MATCHES(world.cache->materialize(result, {{"out", in_the_way / "x"}}), Error, says("file"));
+  CHECK_THROWS_MATCHES(world.cache->materialize(result, {{"out", in_the_way / "x"}}), Error,
+                       says("file"));
 }
 
 TEST_CASE("a miss is explained by the input that changed against the nearest earlier key") {
   CacheWorld world;
-  const auto key = [](const std::string& subject, const std::string& arch, const std::string& flags) {
-    return ActionKey("ptxas", subject).add("arch", arch).add("flags", flags).add("ptx", sha256(arch));
+  const auto key = [](const std::string& subject, const std::string& arch,
+                      const std::string& flags) {
+    return ActionKey("ptxas", subject)
+        .add("arch", arch)
+        .add("flags", flags)
+        .add("ptx", sha256(arch));
   };
   CHECK(world.cache->explain(key("a.cu", "sm_80", "-O3")) == "ptxas a.cu: never stored before");
   world.cache->store(key("a.cu", "sm_90", "-O1 --long-option-that-is-shared=1 -v"), {}, {});
@@ -121,7 +136,8 @@ TEST_CASE("of one subject the twenty newest keys are described") {
     }
   }
   CHECK(world.stored("keys").size() == 20);
-  const std::string text = world.cache->explain(ActionKey("cicc", "a.cu").add("round", "29").add("more", "x"));
+  const std::string text =
+      world.cache->explain(ActionKey("cicc", "a.cu").add("round", "29").add("more", "x"));
   CHECK(text == "cicc a.cu: more: new input x");
 }
 

@@ -13,7 +13,8 @@ namespace {
 
 using namespace std::string_literals;
 
-// Where "@" stands a comment's inside may be put: text without a newline, and without the signs that end it.
+// Where "@" stands a comment's inside may be put: text without a newline, and without the signs
+// that end it.
 constexpr std::string_view kNasty = R"text(/*@*/#define ONE/*@*/1 /*@*/ + 1 //@
 #define STRING(x) #x/*@*/
 const char* s = STRING(a/*@*/b "/*kept*/" 'c') "// kept" "\"/*"; //@
@@ -47,7 +48,8 @@ int JOIN(x, /*@*/ y) = - /*@*/ -f, z = -/*@*/-f;  //@
 int end = __LINE__ EMPTY; /*@*/)text";
 
 // Those that end a line are of any length; `geometry` gives the lengths of the others.
-std::string with_comments(std::mt19937& random, unsigned geometry, std::string_view frame = kNasty) {
+std::string with_comments(std::mt19937& random, unsigned geometry,
+                          std::string_view frame = kNasty) {
   static const std::vector<std::string> words = {"it's ", "\"", "#define ", " // ",   "R\"( ",
                                                  "\t",    "é",  "*",        " ?\?( ", "'"};
   std::mt19937 lengths(geometry);
@@ -92,14 +94,16 @@ TEST_CASE("a comment is blanks, and everything else stays where it is") {
       {"é'x' /* c */", "é'x'"},
       {"FOOR \"(//)\" // c", "FOOR \"(//)\""},
       {"FOOR\"(//)\" // c", "FOOR\"(//)\""},
-      {"#define A(x) \\  \n  x /* c */ \\\n  + 1 // d\n", "#define A(x) \\\n  x         \\\n  + 1\n"},
+      {"#define A(x) \\  \n  x /* c */ \\\n  + 1 // d\n",
+       "#define A(x) \\\n  x         \\\n  + 1\n"},
       {"#define A {\\\n} f(a,\\\nb);\\\nint", "#define A {\\\n} f(a,\\\nb);\\\nint"},
       {"#include <a//b> // c\nint; // d", "#include <a//b> // c\nint;"},
       {"#include <a/*b> // */ c\r\nint; // d", "#include <a/*b> // */ c\nint;"},
       {" /* c */ # include <a//b> // d", "         # include <a//b> // d"},
       {"%: import <a//b>", "%: import <a//b>"},
       {"#embed <a//b> // c", "#embed <a//b> // c"},
-      {"#if 1 && \\\n  __has_include(<a//b>) // c\nint; // d", "#if 1 && \\\n  __has_include(<a//b>) // c\nint;"},
+      {"#if 1 && \\\n  __has_include(<a//b>) // c\nint; // d",
+       "#if 1 && \\\n  __has_include(<a//b>) // c\nint;"},
       {"#if HAS(<a//b>)", "#if HAS(<a//b>)"},
       {"#pragma GCC dependency <a//b>", "#pragma GCC dependency <a//b>"},
       {"#if A > 1 // c", "#if A > 1"},
@@ -117,21 +121,25 @@ TEST_CASE("a comment is blanks, and everything else stays where it is") {
 
 TEST_CASE("in doubt there is no code text, and the bytes count") {
   const std::vector<std::string> table = {
-      "R\"(//)\"", "LR\"(//)\"", "uR\"(//)\"", "UR\"(//)\"", "u8R\"(//)\"", "”R\"(//)\"", "$R\"(//)\"", "1”R\"(//)\"",
+      "R\"(//)\"", "LR\"(//)\"", "uR\"(//)\"", "UR\"(//)\"", "u8R\"(//)\"", "”R\"(//)\"",
+      "$R\"(//)\"", "1”R\"(//)\"",
       // not closed on the line
-      "#error don't // c\n", "\"a\nb\"", "\"a\\\nb\"", "\"a\\ \r\nb\"", "'", "#if 0\nit's\n#endif\n", "1'000' ",
-      "1'' // c", "1'\n",
+      "#error don't // c\n", "\"a\nb\"", "\"a\\\nb\"", "\"a\\ \r\nb\"", "'",
+      "#if 0\nit's\n#endif\n", "1'000' ", "1'' // c", "1'\n",
       // comments and backslashes
-      "// a \\\nb", "// a \\ \t\r\nb", "// a ?\?/\nb", "/\\\n/ c", "/\\ \n* c */", "/* a *\\\n/ b */", "a *\\\n b",
-      "a /\\\n b", "/* a", "/*/", "#include \"a\" /* b\n*/", "#include <a/*b>\n", "#include <a> /\\\n* c */",
-      "#include <a> /* */ R\"(x)\"", "#include <a> R\\\n\"(x)\"",
+      "// a \\\nb", "// a \\ \t\r\nb", "// a ?\?/\nb", "/\\\n/ c", "/\\ \n* c */",
+      "/* a *\\\n/ b */", "a *\\\n b", "a /\\\n b", "/* a", "/*/", "#include \"a\" /* b\n*/",
+      "#include <a/*b>\n", "#include <a> /\\\n* c */", "#include <a> /* */ R\"(x)\"",
+      "#include <a> R\\\n\"(x)\"",
       // words in parts
-      "R\\\n\"(//)\"", "u8\\\nR\"(//)\"", "1\\\n'0", "#inc\\\nlude <a//b>", "+\\\n'a'", "R\\\n\\\n\"()\"",
+      "R\\\n\"(//)\"", "u8\\\nR\"(//)\"", "1\\\n'0", "#inc\\\nlude <a//b>", "+\\\n'a'",
+      "R\\\n\\\n\"()\"",
       // what is left of a directive
-      "#define X /*\n*/ include <a//b>", "#if /*\n*/ HAS(<a//b>)", "import <a//b>;", "export import <a//b>;",
+      "#define X /*\n*/ include <a//b>", "#if /*\n*/ HAS(<a//b>)", "import <a//b>;",
+      "export import <a//b>;",
       // other characters and lines
-      "a\0b"s, "a\rb", "// a\rb\n", "\r", "\xEF\xBB\xBF#include <a//b>", "?\?=include <a//b>", "?\?'",
-      std::string(4001, 'x'), "// " + std::string(4001, 'x') + "\nint a;"};
+      "a\0b"s, "a\rb", "// a\rb\n", "\r", "\xEF\xBB\xBF#include <a//b>", "?\?=include <a//b>",
+      "?\?'", std::string(4001, 'x'), "// " + std::string(4001, 'x') + "\nint a;"};
   for (const auto& text : table) {
     CAPTURE(text);
     CHECK_FALSE(code_text(text));
@@ -148,16 +156,20 @@ TEST_CASE("a digest of code is none of bytes, also not of the same text") {
 }
 
 TEST_CASE("a file is code by its suffix") {
-  for (const auto* name : {"a.h", "a.hh", "a.hpp", "a.hxx", "a.cuh", "a.cu", "a.cc", "a.cpp", "a.cxx", "b/a.b.inl"})
+  for (const auto* name :
+       {"a.h", "a.hh", "a.hpp", "a.hxx", "a.cuh", "a.cu", "a.cc", "a.cpp", "a.cxx", "b/a.b.inl"})
     CHECK(is_code(name));
-  for (const auto* name : {"a.c", "a.py", "a.inc", "a.s", "vector", "a.H", "cu", "h", "a.cuda", "cpp/a"})
+  for (const auto* name :
+       {"a.c", "a.py", "a.inc", "a.s", "vector", "a.H", "cu", "h", "a.cuda", "cpp/a"})
     CHECK_FALSE(is_code(name));
 }
 
 TEST_CASE("an #embed is seen, and a word that looks like it is not") {
-  for (const auto* text : {"#embed \"a.cuh\"", "\n # /* c */ embed <a>", "%:embed <a>", "?\?=embed <a>"})
+  for (const auto* text :
+       {"#embed \"a.cuh\"", "\n # /* c */ embed <a>", "%:embed <a>", "?\?=embed <a>"})
     CHECK(may_embed(text));
-  for (const auto* text : {"embed();", "#include \"embedding.h\"", "#define embed_dim 1", "// embed\n", "#\nembed", ""})
+  for (const auto* text : {"embed();", "#include \"embedding.h\"", "#define embed_dim 1",
+                           "// embed\n", "#\nembed", ""})
     CHECK_FALSE(may_embed(text));
 }
 

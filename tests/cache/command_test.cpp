@@ -32,13 +32,15 @@ struct Program : CacheWorld {
 
 }  // namespace
 
-TEST_CASE("cache stat, gc and clear count and remove what there is, the least recently used first") {
+TEST_CASE(
+    "cache stat, gc and clear count and remove what there is, the least recently used first") {
   Program program;
   CHECK(program.json({"stat"}).at("total_bytes") == 0);
   for (const char* letter : {"a", "b", "c"}) {
     store_text(*program.cache, program.work, std::string(100'000, *letter));
     // Older than what follows.
-    for (const fs::path& path : program.stored("")) set_age(path, std::chrono::hours('d' - *letter));
+    for (const fs::path& path : program.stored(""))
+      set_age(path, std::chrono::hours('d' - *letter));
   }
   for (const fs::path& path : program.stored("")) set_age(path, std::chrono::hours(1));
   const auto age = [&](char letter, int hours) {
@@ -96,13 +98,14 @@ TEST_CASE("cache clear, gc and verify remove what the cache made, and nothing th
   store_text(*program.cache, program.work, "content");
   const fs::path elsewhere = program.temp.path() / "elsewhere";
   // Another's folder that happens to have the same names in it.
-  for (const char* name : {"keys/id_rsa", "ac/notes.txt", "cas/.hidden", "history/.profile.backup"}) {
+  for (const char* name :
+       {"keys/id_rsa", "ac/notes.txt", "cas/.hidden", "history/.profile.backup"}) {
     write_file(elsewhere / name, "theirs");
     write_file(program.folder / name, "theirs");
   }
   const auto theirs = [](const fs::path& root) {
-    return fs::exists(root / "keys/id_rsa") && fs::exists(root / "ac/notes.txt") && fs::exists(root / "cas/.hidden") &&
-           fs::exists(root / "history/.profile.backup");
+    return fs::exists(root / "keys/id_rsa") && fs::exists(root / "ac/notes.txt") &&
+           fs::exists(root / "cas/.hidden") && fs::exists(root / "history/.profile.backup");
   };
   CHECK(program({"verify"}).exit_code == 0);
   CHECK(program({"gc", "--cache-limit", "1k"}).ok());
@@ -140,18 +143,22 @@ TEST_CASE("cache clear, gc and verify remove what the cache made, and nothing th
 
 TEST_CASE("cache explain names the input that changed") {
   Program program;
-  const auto key = [](const char* flags) { return ActionKey("cicc", "demo fused.cu compute_90").add("flags", flags); };
+  const auto key = [](const char* flags) {
+    return ActionKey("cicc", "demo fused.cu compute_90").add("flags", flags);
+  };
   program.cache->store(key("-O2"), {}, {});
   for (const fs::path& path : program.stored("keys")) set_age(path, std::chrono::hours(1));
   program.cache->store(key("-O3"), {}, {});
-  CHECK(program({"explain", "--subject", "fused.cu"}).output == "cicc demo fused.cu compute_90: flags: -O2 -> -O3\n");
+  CHECK(program({"explain", "--subject", "fused.cu"}).output ==
+        "cicc demo fused.cu compute_90: flags: -O2 -> -O3\n");
   CHECK(program({"explain", "--subject", "other.cu"}).output.empty());
   CHECK(program.json({"explain"}).at("subjects").at(0).at("changed") == "flags: -O2 -> -O3");
 }
 
 TEST_CASE("a build that stores more than the limit leaves the cache below it") {
   CacheWorld world(1'000'000);
-  for (int i = 0; i < 30; ++i) store_text(*world.cache, world.work, std::string(100'000, static_cast<char>('a' + i)));
+  for (int i = 0; i < 30; ++i)
+    store_text(*world.cache, world.work, std::string(100'000, static_cast<char>('a' + i)));
   CHECK(cache_stat(world.folder).total_bytes() > 3'000'000);
   world.cache->flush();
   CHECK(cache_stat(world.folder).total_bytes() <= 900'000);

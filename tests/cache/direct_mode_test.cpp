@@ -13,7 +13,9 @@ using namespace std::chrono_literals;
 
 }  // namespace
 
-TEST_CASE("a preprocessor run hits while its files are the same, and a set of files comes back with them") {
+TEST_CASE(
+    "a preprocessor run hits while its files are the same, and a set of files comes back with "
+    "them") {
   Project project;
   CHECK_FALSE(project.hits());
   project.run_and_store();
@@ -21,7 +23,8 @@ TEST_CASE("a preprocessor run hits while its files are the same, and a set of fi
   CHECK_FALSE(project.cache->lookup_by_files(project.key("-O2"), project.scope()));
   write_file(project.root / "second/x/h.h", "#define VALUE 2\n");
   CHECK_FALSE(project.hits());
-  CHECK(project.cache->explain(project.key()) == "preprocess a.cu: file '{tree}/second/x/h.h' changed");
+  CHECK(project.cache->explain(project.key()) ==
+        "preprocess a.cu: file '{tree}/second/x/h.h' changed");
   project.run_and_store();
   CHECK(project.hits());
   write_file(project.root / "second/x/h.h", "#define VALUE 1\n");
@@ -67,7 +70,8 @@ TEST_CASE("where comments do not count, one that moves no token is no change") {
   CHECK(hits_with("#define VALUE 1 /* reopened */\n"));
   CHECK_FALSE(hits_with("// one more line\n#define VALUE 1  // one\n"));
   CHECK_FALSE(hits_with("#define VALUE 2  // one\n"));
-  CHECK(project.cache->explain(project.key()) == "preprocess a.cu: file '{tree}/second/x/h.h' changed");
+  CHECK(project.cache->explain(project.key()) ==
+        "preprocess a.cu: file '{tree}/second/x/h.h' changed");
   // A set that was stored where they do not count is none where they do.
   project.comments_count = true;
   CHECK_FALSE(hits_with("#define VALUE 1  // one\n"));
@@ -118,17 +122,19 @@ TEST_CASE("a new file that the search may find instead is a change, one that it 
     return !hit;
   };
   CHECK(appears("first/x/h.h"));
-  CHECK(project.cache->explain(project.key()).find("'{tree}/first/x/h.h' appeared, and the search may find it") !=
+  CHECK(project.cache->explain(project.key())
+            .find("'{tree}/first/x/h.h' appeared, and the search may find it") !=
         std::string::npos);
   CHECK(appears("first/vector"));  // of the compiler's own folder
   CHECK(appears("second/vector"));
-  CHECK(appears("src/x/h.h"));  // where a quoted include would look
+  CHECK(appears("src/x/h.h"));    // where a quoted include would look
   CHECK(appears("third/x/h.h"));  // the order of folders may be another one
   CHECK_FALSE(appears("first/h.h"));
   CHECK_FALSE(appears("src/a.o"));
 }
 
-TEST_CASE("a tree in another folder hits by the names of roots, and misses where its content differs") {
+TEST_CASE(
+    "a tree in another folder hits by the names of roots, and misses where its content differs") {
   Project project;
   project.run_and_store();
   const fs::path other = project.work / "elsewhere";
@@ -147,8 +153,8 @@ TEST_CASE("a file that changed after the run began is not trusted") {
   const auto files = project.files_read();
   const fs::path text = project.file("a.ii", "text");
   const auto before = ActionCache::Clock::now() - 1h;
-  const auto result =
-      project.cache->store_by_files(project.key(), project.scope(), files, before, {{"text", text}}, {});
+  const auto result = project.cache->store_by_files(project.key(), project.scope(), files, before,
+                                                    {{"text", text}}, {});
   CHECK(result.files.at("text").digest == sha256("text"));
   CHECK_FALSE(project.cache->lookup_by_files(project.key(), project.scope()));
   CHECK(RecordingReporter::any_has(project.report.details, "changed while it was read"));
@@ -173,7 +179,8 @@ TEST_CASE("a manifest keeps the newest sets, one of each, and survives being wri
   const Digest key = sha256("key");
   for (int number = 0; number < 40; ++number) {
     FileSet set;
-    set.files = {{"{tree}/a.cu", sha256("a")}, {"/usr/include/h.h", sha256(std::to_string(number))}};
+    set.files = {{"{tree}/a.cu", sha256("a")},
+                 {"/usr/include/h.h", sha256(std::to_string(number))}};
     set.elsewhere = {"/usr/include/early.h"};
     set.asked = {"<version"};
     set.present = {"/usr/include/version"};
@@ -215,7 +222,9 @@ TEST_CASE("each part of a set of files counts in its result's key") {
   CHECK(FileSet::result_key(sha256("l"), set) != key);
 }
 
-TEST_CASE("digests of old files are remembered, also in the next run, and any change of the file is seen") {
+TEST_CASE(
+    "digests of old files are remembered, also in the next run, and any change of the file is "
+    "seen") {
   const CacheWorld world;
   const fs::path memory = world.folder / "digests/x";
   const auto later = [] { return FileDigests::Clock::now() + 1h; };
@@ -290,8 +299,9 @@ TEST_CASE("a file as young as the clock can tell, or from the future, is hashed 
   set_age(path, 24h);  // mtime says it is old, ctime that it was put here just now
   struct stat status {};
   stat(path.c_str(), &status);
-  const FileDigests::Clock::time_point changed{std::chrono::seconds(status.st_ctim.tv_sec) +
-                                               std::chrono::microseconds(status.st_ctim.tv_nsec / 1000)};
+  const FileDigests::Clock::time_point changed{
+      std::chrono::seconds(status.st_ctim.tv_sec) +
+      std::chrono::microseconds(status.st_ctim.tv_nsec / 1000)};
   const auto times_hashed = [&](FileDigests::Clock::duration age) {
     FileDigests digests(world.folder / "digests/x", [=] { return changed + age; });
     digests.of(path);

@@ -1,4 +1,5 @@
-// What disks, users and kernels do to a cache. A build must see misses, never damage, and at most one warning.
+// What disks, users and kernels do to a cache. A build must see misses, never damage, and at most
+// one warning.
 
 #include <sched.h>
 #include <signal.h>
@@ -23,7 +24,8 @@ void check_child(int status, const std::string& what) {
   }
 }
 
-// 0, or the number of the expectation that does not hold: Catch's own counting does not cross processes.
+// 0, or the number of the expectation that does not hold: Catch's own counting does not cross
+// processes.
 class Expectations {
  public:
   void expect(bool holds) {
@@ -102,7 +104,8 @@ TEST_CASE("an entry that lies under another key is a miss") {
   CHECK_FALSE(fs::exists(wrong));
 }
 
-TEST_CASE("a folder that may not be written serves hits, and one warning says that nothing is stored") {
+TEST_CASE(
+    "a folder that may not be written serves hits, and one warning says that nothing is stored") {
   CacheWorld world;
   fs::permissions(world.temp.path(), fs::perms(0755));
   fs::permissions(world.work, fs::perms(0777));
@@ -122,8 +125,8 @@ TEST_CASE("a folder that may not be written serves hits, and one warning says th
     that.expect(!cache->lookup(key_of("new")));
     cache->flush();
     that.expect(world.report.warnings.size() == 1);
-    that.expect(
-        RecordingReporter::any_has(world.report.warnings, "cannot be written, so nothing is stored in this run"));
+    that.expect(RecordingReporter::any_has(world.report.warnings,
+                                           "cannot be written, so nothing is stored in this run"));
     that.expect(cache->counters().stored == 0);
     return that.status();
   });
@@ -176,17 +179,20 @@ TEST_CASE("a file size limit is a full disk, too") {
   check_child(status, "a file size limit");
 }
 
-TEST_CASE("a process killed while it stores leaves a temporary file, which is swept when it is old") {
+TEST_CASE(
+    "a process killed while it stores leaves a temporary file, which is swept when it is old") {
   CacheWorld world;
   const auto orphans = [&] {
     auto files = world.stored("cas");
-    std::erase_if(files, [](const fs::path& path) { return !path.filename().native().starts_with('.'); });
+    std::erase_if(files,
+                  [](const fs::path& path) { return !path.filename().native().starts_with('.'); });
     return files;
   };
   for (int attempt = 0; orphans().empty() && attempt < 100; ++attempt) {
     const pid_t child = fork();
     if (child == 0) {
-      for (char c = 0;; ++c) store_text(*world.cache, world.work, std::string(8 << 20, c) + std::to_string(attempt));
+      for (char c = 0;; ++c)
+        store_text(*world.cache, world.work, std::string(8 << 20, c) + std::to_string(attempt));
     }
     while (orphans().empty()) sched_yield();
     kill(child, SIGKILL);
@@ -201,11 +207,14 @@ TEST_CASE("a process killed while it stores leaves a temporary file, which is sw
   CHECK(orphans().empty());
 }
 
-TEST_CASE("several processes share a folder: store, look up, clean and clear at once, and every hit is right") {
+TEST_CASE(
+    "several processes share a folder: store, look up, clean and clear at once, and every hit is "
+    "right") {
   CacheWorld world;
   constexpr int kProcesses = 4, kRounds = 100, kKeys = 12;
   const auto content_of = [](int number) {
-    return std::string(static_cast<std::size_t>(1000 + number * 777), static_cast<char>('a' + number));
+    return std::string(static_cast<std::size_t>(1000 + number * 777),
+                       static_cast<char>('a' + number));
   };
   std::vector<pid_t> children;
   for (int process = 0; process < kProcesses; ++process) {
@@ -227,8 +236,11 @@ TEST_CASE("several processes share a folder: store, look up, clean and clear at 
         if (process == 1 && round % 25 == 24) cache_clear(world.folder);
         if (round % 20 == 0) cache->flush();
       }
-      for (const std::string& warning : world.report.warnings) fmt::print(stderr, "in the child: {}\n", warning);
-      if (!world.report.warnings.empty() || cache->counters().corrupt != 0 || cache->counters().hits == 0) wrong += 100;
+      for (const std::string& warning : world.report.warnings)
+        fmt::print(stderr, "in the child: {}\n", warning);
+      if (!world.report.warnings.empty() || cache->counters().corrupt != 0 ||
+          cache->counters().hits == 0)
+        wrong += 100;
     } catch (const std::exception& error) {
       fmt::print(stderr, "in the child: {}\n", error.what());
       wrong = 200;

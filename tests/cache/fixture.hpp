@@ -60,14 +60,16 @@ inline ActionKey key_of(const std::string& value) {
 }
 
 // Stores `content` as the one output, "out", of the key of the same text.
-inline ActionResult store_text(ActionCache& cache, const fs::path& work, const std::string& content) {
+inline ActionResult store_text(ActionCache& cache, const fs::path& work,
+                               const std::string& content) {
   const fs::path path = work / fmt::format("out-{}", sha256(content).hex().substr(0, 8));
   write_file(path, content);
   return cache.store(key_of(content), {{"out", path}}, {});
 }
 
 // The content that the cache gives for the key of `content`, or nothing.
-inline std::optional<std::string> cached_text(ActionCache& cache, const fs::path& work, const std::string& content) {
+inline std::optional<std::string> cached_text(ActionCache& cache, const fs::path& work,
+                                              const std::string& content) {
   const auto result = cache.lookup(key_of(content));
   const fs::path place = work / "materialised";
   fs::remove(place);
@@ -86,7 +88,8 @@ inline int status_of(pid_t child) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-// Runs `body` in a child and gives its exit status: what it returns, or 200 and what it threw on standard error.
+// Runs `body` in a child and gives its exit status: what it returns, or 200 and what it threw on
+// standard error.
 inline int in_child(const std::function<int()>& body) {
   const pid_t child = fork();
   if (child == 0) {

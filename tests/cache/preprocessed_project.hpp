@@ -13,7 +13,8 @@ struct Project : CacheWorld {
   std::map<std::string, fs::path> roots = {{"tree", root}};
 
   Project() {
-    write_file(root / "src/a.cu", "#include <x/h.h>\n#include \"beside.h\"\n#include <vector>\nint a = VALUE;\n");
+    write_file(root / "src/a.cu",
+               "#include <x/h.h>\n#include \"beside.h\"\n#include <vector>\nint a = VALUE;\n");
     write_file(root / "src/beside.h", "// beside\n");
     write_file(root / "second/x/h.h", "#define VALUE 1\n");
     make_folders(root / "first");
@@ -22,7 +23,8 @@ struct Project : CacheWorld {
   std::vector<fs::path> folders = {"first", "second", "third"};  // below the root
   std::vector<std::string> asked = {};
   SearchScope scope() const {
-    SearchScope scope{.roots = roots, .include_folders = {}, .asked = asked, .comments_count = comments_count};
+    SearchScope scope{
+        .roots = roots, .include_folders = {}, .asked = asked, .comments_count = comments_count};
     for (const fs::path& place : folders) scope.include_folders.push_back(root / place);
     return scope;
   }
@@ -46,7 +48,9 @@ struct Project : CacheWorld {
     return {words.begin() + 1, words.end()};
   }
   // Later than the files that the test has just written.
-  static ActionCache::Clock::time_point started() { return ActionCache::Clock::now() + std::chrono::hours(1); }
+  static ActionCache::Clock::time_point started() {
+    return ActionCache::Clock::now() + std::chrono::hours(1);
+  }
 
   ActionResult run_and_store() {
     const fs::path text = file("a.ii", preprocessed());

@@ -1,4 +1,5 @@
-// The remote cache against a real nginx with DAV, and against a server with bazel-remote's rules and with faults.
+// The remote cache against a real nginx with DAV, and against a server with bazel-remote's rules
+// and with faults.
 
 #include <nlohmann/json.hpp>
 
@@ -22,7 +23,8 @@ struct Machine : CacheWorld {
     settings.url = url;
     return settings;
   }
-  static RemoteCacheSettings with_login(const std::string& url, const std::string& user, const std::string& secret) {
+  static RemoteCacheSettings with_login(const std::string& url, const std::string& user,
+                                        const std::string& secret) {
     RemoteCacheSettings settings = remote(url);
     settings.user = user;
     settings.secret = Secret(secret);
@@ -43,7 +45,9 @@ struct Machine : CacheWorld {
     store_text(*cache, work, content);
     cache->flush();
   }
-  std::optional<std::string> cached(const std::string& content) { return cached_text(*cache, work, content); }
+  std::optional<std::string> cached(const std::string& content) {
+    return cached_text(*cache, work, content);
+  }
   double seconds_for(const std::function<void()>& work_to_do) const {
     const auto started = std::chrono::steady_clock::now();
     work_to_do();
@@ -69,7 +73,9 @@ struct StrictServer : PythonServer {
     if (!response.ok()) throw std::runtime_error(response.reason);
     return response.body;
   }
-  std::vector<std::string> seen() const { return nlohmann::json::parse(get("/seen")).get<std::vector<std::string>>(); }
+  std::vector<std::string> seen() const {
+    return nlohmann::json::parse(get("/seen")).get<std::vector<std::string>>();
+  }
 };
 
 }  // namespace
@@ -95,8 +101,8 @@ TEST_CASE("two machines share results, contents and direct mode through nginx wi
     return SearchScope{{{"tree", machine.work / "tree"}}, {machine.work / "tree"}};
   };
   for (Machine* machine : {&first, &second}) write_file(machine->work / "tree/a.h", "int a;\n");
-  first.cache->store_by_files(key, scope(first), {first.work / "tree/a.h"}, ActionCache::Clock::now() + 1h, {},
-                              {.output = "text"});
+  first.cache->store_by_files(key, scope(first), {first.work / "tree/a.h"},
+                              ActionCache::Clock::now() + 1h, {}, {.output = "text"});
   first.cache->flush();
   const auto found = second.cache->lookup_by_files(key, scope(second));
   REQUIRE(found);
@@ -104,8 +110,8 @@ TEST_CASE("two machines share results, contents and direct mode through nginx wi
   // The second machine's own set joins the first's, it does not replace it.
   write_file(second.work / "tree/a.h", "int b;\n");
   CHECK_FALSE(second.cache->lookup_by_files(key, scope(second)));
-  second.cache->store_by_files(key, scope(second), {second.work / "tree/a.h"}, ActionCache::Clock::now() + 1h, {},
-                               {.output = "b"});
+  second.cache->store_by_files(key, scope(second), {second.work / "tree/a.h"},
+                               ActionCache::Clock::now() + 1h, {}, {.output = "b"});
   second.cache->flush();
   Machine third((*nginx)["open"]);
   write_file(third.work / "tree/a.h", "int a;\n");
@@ -118,8 +124,10 @@ TEST_CASE("passwords, tokens and TLS are right or said once, and never stop a bu
   setenv("SSL_CERT_FILE", (*nginx)["ca"].c_str(), 1);
   Machine owner((*nginx)["open"]);
   owner.share("content");
-  CHECK(Machine(Machine::with_login((*nginx)["basic"], "user", "pass word")).cached("content") == "content");
-  CHECK(Machine(Machine::with_login((*nginx)["bearer"], "", "token123")).cached("content") == "content");
+  CHECK(Machine(Machine::with_login((*nginx)["basic"], "user", "pass word")).cached("content") ==
+        "content");
+  CHECK(Machine(Machine::with_login((*nginx)["bearer"], "", "token123")).cached("content") ==
+        "content");
   CHECK(Machine((*nginx)["tls"]).cached("content") == "content");
 
   unsetenv("SSL_CERT_FILE");
@@ -213,10 +221,13 @@ TEST_CASE("a remote that may only be read gets no PUT") {
   Machine machine(std::move(settings));
   machine.share("content");
   CHECK_FALSE(machine.cached("other"));
-  CHECK(server.seen() == std::vector<std::string>{"GET /instance/ac/" + key_of("other").digest().hex()});
+  CHECK(server.seen() ==
+        std::vector<std::string>{"GET /instance/ac/" + key_of("other").digest().hex()});
 }
 
-TEST_CASE("a server that is down, broken, slow or trickling is given up after a few tries, with one warning") {
+TEST_CASE(
+    "a server that is down, broken, slow or trickling is given up after a few tries, with one "
+    "warning") {
   const StrictServer server;
   const auto misses = [](Machine& machine) {
     for (int i = 0; i < 50; ++i) CHECK_FALSE(machine.cached("content " + std::to_string(i)));
@@ -286,7 +297,8 @@ TEST_CASE("uploads never hold a build up, and the end waits for them only so lon
   server.get("/control?put_delay=0.2");
   Machine machine(Machine::impatient(server.url()));
   CHECK(machine.seconds_for([&] {
-    for (int i = 0; i < 40; ++i) store_text(*machine.cache, machine.work, "content " + std::to_string(i));
+    for (int i = 0; i < 40; ++i)
+      store_text(*machine.cache, machine.work, "content " + std::to_string(i));
   }) < 2);
   CHECK(machine.seconds_for([&] { machine.cache->flush(); }) < 3);
   CHECK(RecordingReporter::any_has(machine.report.warnings, "which are not uploaded"));

@@ -21,16 +21,19 @@ TEST_CASE("a thousand results of 100 kB", "[.][speed]") {
   constexpr int kResults = 1000;
   CacheWorld world;
   std::vector<std::string> contents;
-  for (int i = 0; i < kResults; ++i) contents.push_back(fmt::format("{:06}", i) + std::string(100'000, 'x'));
+  for (int i = 0; i < kResults; ++i)
+    contents.push_back(fmt::format("{:06}", i) + std::string(100'000, 'x'));
   fmt::print("store        {:.3f} s\n", seconds_of([&] {
-               for (const std::string& content : contents) store_text(*world.cache, world.work, content);
+               for (const std::string& content : contents)
+                 store_text(*world.cache, world.work, content);
              }));
   world.reopen();
   std::vector<ActionKey> keys;
   for (const std::string& content : contents) keys.push_back(key_of(content));
   std::vector<ActionResult> results;
   fmt::print("lookup       {:.3f} s\n", seconds_of([&] {
-               for (const ActionKey& key : keys) results.push_back(world.cache->lookup(key).value());
+               for (const ActionKey& key : keys)
+                 results.push_back(world.cache->lookup(key).value());
              }));
   bool all = true;
   fmt::print("materialise  {:.3f} s\n", seconds_of([&] {
@@ -55,8 +58,9 @@ TEST_CASE("direct mode with 1,800 headers below /usr/include and twelve folders"
     scope.include_folders.push_back(world.work / fmt::format("include-{}", i));
     write_file(scope.include_folders.back() / "own/header.h", "");
   }
-  for (const char* folder : {"/usr/local/include", "/usr/include/c++/12", "/usr/include/x86_64-linux-gnu/c++/12",
-                             "/usr/include/x86_64-linux-gnu", "/usr/include"})
+  for (const char* folder :
+       {"/usr/local/include", "/usr/include/c++/12", "/usr/include/x86_64-linux-gnu/c++/12",
+        "/usr/include/x86_64-linux-gnu", "/usr/include"})
     scope.include_folders.emplace_back(folder);
   const auto started = ActionCache::Clock::now() - std::chrono::minutes(1);
   fmt::print("store, {} files   {:.4f} s\n", files.size(),

@@ -23,15 +23,19 @@ struct File {
 
 }  // namespace
 
-TEST_CASE("a flag wins over the environment, that over the file, that over the default; each says where it came from") {
+TEST_CASE(
+    "a flag wins over the environment, that over the file, that over the default; each says where "
+    "it came from") {
   const File file("arch = ['8.0', '8.6']\noutput = 'wheels'\njobs = 3\noffline = true\n");
-  const Environment env = {{"SAGEBUILD_ARCH", "9.0"}, {"TORCH_CUDA_ARCH_LIST", "7.5"}, {"MAX_JOBS", "5"}};
+  const Environment env = {
+      {"SAGEBUILD_ARCH", "9.0"}, {"TORCH_CUDA_ARCH_LIST", "7.5"}, {"MAX_JOBS", "5"}};
   const auto merged = [&](std::map<std::string, std::string> flags, const Environment& variables) {
     return Settings::merge(kSpecs, flags, variables, file.path, kKnown);
   };
   CHECK(merged({{"arch", "12.0"}}, env).find("arch")->origin == "--arch");
   CHECK(merged({}, env).find("arch")->origin == "SAGEBUILD_ARCH");
-  CHECK(merged({}, {{"TORCH_CUDA_ARCH_LIST", "7.5"}}).find("arch")->origin == "TORCH_CUDA_ARCH_LIST");
+  CHECK(merged({}, {{"TORCH_CUDA_ARCH_LIST", "7.5"}}).find("arch")->origin ==
+        "TORCH_CUDA_ARCH_LIST");
   CHECK(merged({}, {}).text("arch") == "8.0 8.6");
   CHECK(merged({}, {}).find("arch")->origin == file.path.string() + ":1");
   CHECK(merged({}, env).number("jobs") == 5U);
@@ -39,11 +43,13 @@ TEST_CASE("a flag wins over the environment, that over the file, that over the d
   CHECK(merged({}, {}).find("jobs")->origin == file.path.string() + ":3");
   CHECK(merged({}, {}).enabled("offline"));
   CHECK(Settings::merge(kSpecs, {}, {}, std::nullopt, kKnown).text("output") == "dist");
-  CHECK(Settings::merge(kSpecs, {}, {{"SAGEBUILD_OUTPUT", ""}}, std::nullopt, kKnown).text("output") == "dist");
+  CHECK(Settings::merge(kSpecs, {}, {{"SAGEBUILD_OUTPUT", ""}}, std::nullopt, kKnown)
+            .text("output") == "dist");
   CHECK(merged({}, {}).table().find("output   wheels") != std::string::npos);
 }
 
-TEST_CASE("a key of another command is fine in the file, an unknown one is refused with the nearest") {
+TEST_CASE(
+    "a key of another command is fine in the file, an unknown one is refused with the nearest") {
   const File other("repo = 'a/b'\n");
   CHECK_NOTHROW(Settings::merge(kSpecs, {}, {}, other.path, kKnown));
   const File typo("ouptut = 'x'\n");
@@ -60,14 +66,18 @@ TEST_CASE("values are read as what they are, or refused with their origin") {
   CHECK(with("memory", "1.5G").size("memory") == 1'500'000'000U);
   CHECK(with("memory", "2GiB").size("memory") == 2'147'483'648U);
   CHECK(with("memory", "16000000000").size("memory") == 16'000'000'000U);
-  CHECK_THROWS_MATCHES(with("memory", "16").size("memory"), Error,
-                       says("'16' names no unit (memory, from --memory)").hints("write 16G for gigabytes"));
+  CHECK_THROWS_MATCHES(
+      with("memory", "16").size("memory"), Error,
+      says("'16' names no unit (memory, from --memory)").hints("write 16G for gigabytes"));
   for (const char* bad : {"-1G", "G", "1.5.2G", "1e3G", "nanG", "infG", "99999999999T"})
-    CHECK_THROWS_MATCHES(with("memory", bad).size("memory"), Error, says("is not a size such as 4G"));
+    CHECK_THROWS_MATCHES(with("memory", bad).size("memory"), Error,
+                         says("is not a size such as 4G"));
   CHECK_THROWS_MATCHES(with("memory", "much").size("memory"), Error,
                        says("'much' is not a size such as 4G (memory, from --memory)"));
-  CHECK_THROWS_MATCHES(with("jobs", "0").number("jobs"), Error, says("'0' is not a whole number from 1"));
-  CHECK_THROWS_MATCHES(with("offline", "maybe").enabled("offline"), Error, says("'maybe' is not yes or no"));
+  CHECK_THROWS_MATCHES(with("jobs", "0").number("jobs"), Error,
+                       says("'0' is not a whole number from 1"));
+  CHECK_THROWS_MATCHES(with("offline", "maybe").enabled("offline"), Error,
+                       says("'maybe' is not yes or no"));
   CHECK_FALSE(with("offline", "off").enabled("offline"));
 }
 
@@ -84,14 +94,20 @@ TEST_CASE("a setting that may stand several times keeps each value whole") {
 }
 
 TEST_CASE("all settings are shown, those that nobody set too") {
-  const std::string table = Settings::merge(kSpecs, {{"jobs", "2"}}, {}, std::nullopt, kKnown).table();
-  CHECK(table == "arch     -     not set\noutput   dist  default\njobs     2     --jobs\nmemory   -     not set\n"
-                 "offline  -     not set\n");
+  const std::string table =
+      Settings::merge(kSpecs, {{"jobs", "2"}}, {}, std::nullopt, kKnown).table();
+  CHECK(table ==
+        "arch     -     not set\noutput   dist  default\njobs     2     --jobs\nmemory   -     not "
+        "set\n"
+        "offline  -     not set\n");
 }
 
 TEST_CASE("a variable of ours that no setting has is named, with the nearest that has one") {
-  const auto unknown = unknown_variables(
-      {{"SAGEBUILD_ARCHS", "8.9"}, {"SAGEBUILD_ARCH", "8.9"}, {"SAGEBUILD_CACHE_DIR", "/x"}, {"ARCHS", "x"}}, kKnown);
+  const auto unknown = unknown_variables({{"SAGEBUILD_ARCHS", "8.9"},
+                                          {"SAGEBUILD_ARCH", "8.9"},
+                                          {"SAGEBUILD_CACHE_DIR", "/x"},
+                                          {"ARCHS", "x"}},
+                                         kKnown);
   REQUIRE(unknown.size() == 1);
   CHECK(unknown[0].name == "SAGEBUILD_ARCHS");
   CHECK(unknown[0].near == "SAGEBUILD_ARCH");

@@ -1,5 +1,5 @@
-// Real uv or pip, real NVIDIA packages, real nvcc. Hidden from a plain run: bare.sh runs them where /usr/local is
-// empty.
+// Real uv or pip, real NVIDIA packages, real nvcc. Hidden from a plain run: bare.sh runs them where
+// /usr/local is empty.
 
 #include <dlfcn.h>
 #include <sys/wait.h>
@@ -47,15 +47,27 @@ void compile_and_link(const Toolchain& toolchain, const fs::path& folder) {
   write_file(folder / "kernel.cu", kKernel);
   Command nvcc;
   nvcc.cwd = folder;
-  nvcc.argv = {toolchain.nvcc.string(), "-ccbin", toolchain.host_compiler.string(), "-arch=sm_90a", "-c", "kernel.cu"};
+  nvcc.argv = {toolchain.nvcc.string(), "-ccbin", toolchain.host_compiler.string(),
+               "-arch=sm_90a",          "-c",     "kernel.cu"};
   run_checked(nvcc, "cannot compile a kernel");
   CHECK(read_file(folder / "kernel.o").find(".nv_fatbin") != std::string::npos);
-  nvcc.argv = {toolchain.nvcc.string(), "-ccbin", toolchain.host_compiler.string(), "kernel.o", "-o", "static"};
+  nvcc.argv = {toolchain.nvcc.string(),
+               "-ccbin",
+               toolchain.host_compiler.string(),
+               "kernel.o",
+               "-o",
+               "static"};
   run_checked(nvcc, "cannot link with nvcc");  // needs the lib64 link
   Command host;                                // as torch links: needs the libcudart.so link
   host.cwd = folder;
-  host.argv = {toolchain.host_compiler.string(), "-shared", "-o", "kernel.so", "-Wl,--no-undefined", "-fPIC"};
-  host.argv.insert(host.argv.end(), {"-x", "c++", "-", "-L" + (toolchain.cuda_home / "lib64").string(), "-lcudart"});
+  host.argv = {toolchain.host_compiler.string(),
+               "-shared",
+               "-o",
+               "kernel.so",
+               "-Wl,--no-undefined",
+               "-fPIC"};
+  host.argv.insert(host.argv.end(),
+                   {"-x", "c++", "-", "-L" + (toolchain.cuda_home / "lib64").string(), "-lcudart"});
   host.input = "extern \"C\" int cudaGetLastError(); int last() { return cudaGetLastError(); }\n";
   run_checked(host, "cannot link with -lcudart");
 }
@@ -69,7 +81,8 @@ fs::path index_with_torch(const fs::path& folder, const std::string& cuda) {
   write_file(tree / "torch" / "__init__.py", "");
   write_file(tree / "torch" / "version.py", "__version__ = '2.11.0+test'\ncuda = '" + cuda + "'\n");
   write_file(info / "METADATA", "Metadata-Version: 2.1\nName: torch\nVersion: 2.11.0\n");
-  write_file(info / "WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n");
+  write_file(info / "WHEEL",
+             "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n");
   write_file(info / "RECORD",
              "torch/__init__.py,,\ntorch/version.py,,\ntorch-2.11.0.dist-info/METADATA,,\n"
              "torch-2.11.0.dist-info/WHEEL,,\ntorch-2.11.0.dist-info/RECORD,,\n");
@@ -78,7 +91,13 @@ fs::path index_with_torch(const fs::path& folder, const std::string& cuda) {
   Command zip;
   zip.cwd = tree;
   const std::string wheel = "torch-2.11.0-py3-none-any.whl";
-  zip.argv = {"python3", "-m", "zipfile", "-c", (project / wheel).string(), "torch/", "torch-2.11.0.dist-info/"};
+  zip.argv = {"python3",
+              "-m",
+              "zipfile",
+              "-c",
+              (project / wheel).string(),
+              "torch/",
+              "torch-2.11.0.dist-info/"};
   run_checked(zip, "cannot pack the test's torch");
   write_file(project / "index.html", "<a href=\"" + wheel + "\">" + wheel + "</a>\n");
   return folder / "simple";
@@ -86,7 +105,8 @@ fs::path index_with_torch(const fs::path& folder, const std::string& cuda) {
 
 struct BareWorld {
   TempDir home{"sagebuild-env-test"};
-  WithEnvironment env{{"SAGEBUILD_CACHE_DIR", (home.path() / "cache").string()}, {"VIRTUAL_ENV", std::nullopt}};
+  WithEnvironment env{{"SAGEBUILD_CACHE_DIR", (home.path() / "cache").string()},
+                      {"VIRTUAL_ENV", std::nullopt}};
   RecordingReporter report;
 };
 
@@ -137,13 +157,16 @@ TEST_CASE("an index that cannot be reached is a network error, and leaves nothin
 TEST_CASE("a stub libcuda links and loads in the driver's place", "[.][bare]") {
   BareWorld world;
   const fs::path folder = world.home.path() / "stubs";
-  CHECK(libcuda_stub({"cuInit", "cuTensorMapEncodeTiled", "cudaMalloc", "cu;rm"}, folder, "/usr/bin/g++") == folder);
+  CHECK(libcuda_stub({"cuInit", "cuTensorMapEncodeTiled", "cudaMalloc", "cu;rm"}, folder,
+                     "/usr/bin/g++") == folder);
   const auto user = [&] {
     Command link;
     link.cwd = world.home.path();
-    link.argv = {"/usr/bin/g++", "-shared", "-fPIC", "-o", "user.so", "-Wl,--no-undefined", "-x", "c++", "-"};
+    link.argv = {"/usr/bin/g++",       "-shared", "-fPIC", "-o", "user.so",
+                 "-Wl,--no-undefined", "-x",      "c++",   "-"};
     link.argv.insert(link.argv.end(), {"-L" + folder.string(), "-lcuda"});
-    link.input = "extern \"C\" int cuInit(unsigned); extern \"C\" int ready() { return cuInit(0); }\n";
+    link.input =
+        "extern \"C\" int cuInit(unsigned); extern \"C\" int ready() { return cuInit(0); }\n";
     return run(link);
   };
   CHECK(user().ok());
@@ -155,7 +178,8 @@ TEST_CASE("a stub libcuda links and loads in the driver's place", "[.][bare]") {
   REQUIRE(stub != nullptr);
   CHECK(::dlsym(stub, "cuTensorMapEncodeTiled") != nullptr);
   CHECK(::dlsym(stub, "cudaMalloc") == nullptr);
-  void* loaded = ::dlopen((world.home.path() / "user.so").c_str(), RTLD_NOW);  // finds libcuda.so.1 by its soname
+  // Finds libcuda.so.1 by its soname
+  void* loaded = ::dlopen((world.home.path() / "user.so").c_str(), RTLD_NOW);
   REQUIRE(loaded != nullptr);
   const auto ready = reinterpret_cast<int (*)()>(::dlsym(loaded, "ready"));
   REQUIRE(ready != nullptr);
@@ -169,7 +193,8 @@ TEST_CASE("a stub libcuda links and loads in the driver's place", "[.][bare]") {
                        says("'/bin/false' cannot make a stub libcuda.so"));
 }
 
-TEST_CASE("an environment is made, kept, listed and removed, and a half-made one is made anew", "[.][bare]") {
+TEST_CASE("an environment is made, kept, listed and removed, and a half-made one is made anew",
+          "[.][bare]") {
   BareWorld world;
   EnvironmentRequest request;
   request.torch = "";
@@ -200,7 +225,8 @@ TEST_CASE("an environment is made, kept, listed and removed, and a half-made one
   CHECK(list_environments(false).empty());
 }
 
-TEST_CASE("torch and its CUDA compiler come into one environment that is a whole CUDA_HOME", "[.][bare]") {
+TEST_CASE("torch and its CUDA compiler come into one environment that is a whole CUDA_HOME",
+          "[.][bare]") {
   BareWorld world;
   EnvironmentRequest request;
   request.index_url = "file://" + index_with_torch(world.home.path(), "13.0").string();
@@ -229,12 +255,15 @@ TEST_CASE("what torch's index does not have ends before anything is kept", "[.][
   request.index_url = "file://" + index_with_torch(world.home.path(), "13.0").string();
   request.tools = {"wheel"};
   request.cuda = "12.8";
-  CHECK_THROWS_MATCHES(create_environment(request, world.report), Error,
-                       says("error: torch 2.11.0 from this index is built with CUDA 13.0, not 12.8\n").hints("cu128"));
+  CHECK_THROWS_MATCHES(
+      create_environment(request, world.report), Error,
+      says("error: torch 2.11.0 from this index is built with CUDA 13.0, not 12.8\n")
+          .hints("cu128"));
   EnvironmentRequest from_pypi;
   from_pypi.cuda = "12.8";
-  CHECK_THROWS_MATCHES(create_environment(from_pypi, world.report), Error,
-                       says("error: torch 2.11.0 from PyPI is built with CUDA 13.0, not 12.8\n").hints("cu128"));
+  CHECK_THROWS_MATCHES(
+      create_environment(from_pypi, world.report), Error,
+      says("error: torch 2.11.0 from PyPI is built with CUDA 13.0, not 12.8\n").hints("cu128"));
   request.cuda = "";
   request.torch = "9.9.9";
   try {
@@ -266,12 +295,14 @@ TEST_CASE("without uv, venv and pip do the same", "[.][bare]") {
   CHECK_FALSE(made.wheel.empty());
   const Toolchain toolchain = find_toolchain({}, made, world.report);
   CHECK(toolchain.origin == "torch's own packages");
-  CHECK(make_toolkit(*toolkit_release("13.0.2"), made, false, world.report) == toolkit_folder("13.0.2"));
+  CHECK(make_toolkit(*toolkit_release("13.0.2"), made, false, world.report) ==
+        toolkit_folder("13.0.2"));
   CHECK(probe_toolkit(toolkit_folder("13.0.2")).problem.empty());
 
   request.python = "3.2";
-  CHECK_THROWS_MATCHES(create_environment(request, world.report), Error,
-                       says("error: there is no Python 3.2 on PATH\n").hints(install_python(this_system(), "3.2")));
+  CHECK_THROWS_MATCHES(
+      create_environment(request, world.report), Error,
+      says("error: there is no Python 3.2 on PATH\n").hints(install_python(this_system(), "3.2")));
 }
 
 TEST_CASE("a second sagebuild waits for the first one's environment, and says so", "[.][bare]") {
@@ -283,14 +314,16 @@ TEST_CASE("a second sagebuild waits for the first one's environment, and says so
   make_folders(environments_folder());
   // The first one lets go as soon as the second has said that it waits.
   struct LettingGo : RecordingReporter {
-    std::unique_ptr<FileLock> first = std::make_unique<FileLock>(environments_folder() / ".shared.lock");
+    std::unique_ptr<FileLock> first =
+        std::make_unique<FileLock>(environments_folder() / ".shared.lock");
     void note(std::string_view text) override {
       RecordingReporter::note(text);
       first.reset();
     }
   } report;
   create_environment(request, report);
-  CHECK(report.notes == std::vector<std::string>{"environment 'shared' is in use by another sagebuild: waiting"});
+  CHECK(report.notes ==
+        std::vector<std::string>{"environment 'shared' is in use by another sagebuild: waiting"});
   CHECK(list_environments(false).at(0).complete);
 }
 

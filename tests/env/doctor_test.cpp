@@ -63,16 +63,17 @@ TEST_CASE("a machine that can build has one finding per check, none of them an e
     CHECK((finding.severity == Severity::ok) == finding.fix_command.empty());
     CHECK_FALSE(finding.detail.empty());
   }
-  CHECK(checks == std::vector<std::string>{"python", "python headers", "torch", "setuptools", "wheel", "ninja",
-                                           "cuda toolkit", "architectures", "host compiler", "glibc", "disk", "memory",
-                                           "network"});
+  CHECK(checks == std::vector<std::string>{"python", "python headers", "torch", "setuptools",
+                                           "wheel", "ninja", "cuda toolkit", "architectures",
+                                           "host compiler", "glibc", "disk", "memory", "network"});
 }
 
 TEST_CASE("each missing part of the Python is an error with its command") {
   DoctorWorld world;
   SaidByPython said;
   const auto replant = [&] { planted_python(*world.request.python.path, said); };
-  const std::string install = "uv pip install --python " + (*world.request.python.path / "bin" / "python").string();
+  const std::string install =
+      "uv pip install --python " + (*world.request.python.path / "bin" / "python").string();
 
   said.headers = false;
   said.torch = "";
@@ -107,7 +108,8 @@ TEST_CASE("a toolkit of another major, an old nvcc and a new compiler are errors
   said.cuda = "12.8";
   planted_python(*world.request.python.path, said);
   CHECK(world.finding("cuda toolkit").severity == Severity::error);
-  CHECK(world.finding("cuda toolkit").detail.find("has CUDA 13.0, and torch 2.8.0+cu128 needs CUDA 12") !=
+  CHECK(world.finding("cuda toolkit")
+            .detail.find("has CUDA 13.0, and torch 2.8.0+cu128 needs CUDA 12") !=
         std::string::npos);
 
   planted_toolkit(*world.request.toolchain.cuda_home, "12.4.131", /*newest_gcc=*/5);
@@ -123,8 +125,9 @@ TEST_CASE("a bare machine is told what it lacks, with commands that work on it")
   world.request.python.path.reset();
   world.request.toolchain.cuda_home.reset();
   make_folders(world.home.path() / "empty");
-  const WithEnvironment path(
-      {{"PATH", (world.home.path() / "empty").string()}, {"CUDA_HOME", std::nullopt}, {"CUDA_PATH", std::nullopt}});
+  const WithEnvironment path({{"PATH", (world.home.path() / "empty").string()},
+                              {"CUDA_HOME", std::nullopt},
+                              {"CUDA_PATH", std::nullopt}});
   const auto python = world.finding("python");
   CHECK(python.severity == Severity::error);
   CHECK(python.detail == "there is no Python 3 on PATH");
@@ -150,9 +153,11 @@ TEST_CASE("a command that mends fits the system") {
   CHECK(install_python(debian13, "3.11").find("astral.sh/uv/install.sh") != std::string::npos);
   CHECK(install_python(fedora, "3.11") == "uv python install 3.11");
   CHECK(install_python_headers(debian13, "3.11") == "sagebuild env create --python 3.11");
-  CHECK(install_into(debian12, "/x/python", false) == "/x/python -m ensurepip && /x/python -m pip install ");
+  CHECK(install_into(debian12, "/x/python", false) ==
+        "/x/python -m ensurepip && /x/python -m pip install ");
   CHECK(install_into(fedora, "/x/python", false) == "uv pip install --python /x/python ");
-  CHECK(install_cuda(debian12, {12, 8}).find("https://developer.download.nvidia.com/compute/cuda/repos/debian12/") !=
+  CHECK(install_cuda(debian12, {12, 8})
+            .find("https://developer.download.nvidia.com/compute/cuda/repos/debian12/") !=
         std::string::npos);
   CHECK(install_cuda(debian12, {12, 8}).ends_with("apt-get install cuda-toolkit-12-8"));
   CHECK(glibc_fit({2, 41}, {12, 8}) == GlibcFit::clashes);
@@ -166,8 +171,8 @@ TEST_CASE("an environment is proposed only as it can be made") {
   const WithEnvironment path({{"PATH", (world.home.path() / "bin").string() + ":/usr/bin:/bin"}});
   // PyPI's torch 2.11 is built with 13.0: `env create --cuda 12.8` alone is refused.
   CHECK(world.finding("python").severity == Severity::error);
-  CHECK(world.finding("python").fix_command.find("--index-url https://download.pytorch.org/whl/cu128") !=
-        std::string::npos);
+  CHECK(world.finding("python").fix_command.find(
+            "--index-url https://download.pytorch.org/whl/cu128") != std::string::npos);
   world.request.python.torch = "2.8.0";
   CHECK(world.finding("python").fix_command == "sagebuild env create --torch 2.8.0 --cuda 12.8");
 }
@@ -195,7 +200,8 @@ TEST_CASE("glibc is held against the CUDA headers that clash with it") {
   CHECK(severity({2, 41}) == Severity::error);
 }
 
-TEST_CASE("too little disk or memory is a warning, and an error where an environment has to be made") {
+TEST_CASE(
+    "too little disk or memory is a warning, and an error where an environment has to be made") {
   DoctorWorld world;
   world.machine.free_disk = kGiga;
   CHECK(world.finding("disk").severity == Severity::warning);
@@ -246,13 +252,15 @@ TEST_CASE("a host is reached by TCP, through the proxy if there is one") {
     REQUIRE(::listen(server, 4) == 0);
     CHECK(tcp_reach("https://user@" + place + "/a/b.git").empty());
     CHECK(tcp_reach("git://" + place).empty());
-    CHECK(tcp_reach("https://no-such-host.invalid/x").find("'no-such-host.invalid:443' cannot be found") == 0);
+    CHECK(tcp_reach("https://no-such-host.invalid/x")
+              .find("'no-such-host.invalid:443' cannot be found") == 0);
     const WithEnvironment proxy({{"HTTPS_PROXY", "http://" + place}});
     CHECK(tcp_reach("https://no-such-host.invalid/x").empty());
   }
   CHECK(tcp_reach("http://" + place) == "'" + place + "' cannot be reached: Connection refused");
   const WithEnvironment proxy({{"https_proxy", place}});
-  CHECK(tcp_reach("https://example.org/x") == "the proxy '" + place + "' cannot be reached: Connection refused");
+  CHECK(tcp_reach("https://example.org/x") ==
+        "the proxy '" + place + "' cannot be reached: Connection refused");
   CHECK(tcp_reach("nonsense") == "'nonsense' names no host");
 }
 

@@ -36,7 +36,8 @@ struct EndsTheBuild : RecordingReporter {
 
 }  // namespace
 
-TEST_CASE("an environment that a build uses is removed when that build has ended, however it ends") {
+TEST_CASE(
+    "an environment that a build uses is removed when that build has ended, however it ends") {
   const TempDir cache;
   const WithEnvironment there{{"SAGEBUILD_CACHE_DIR", cache.path().string()}};
   const fs::path folder = environments_folder() / "used";
@@ -56,7 +57,8 @@ TEST_CASE("an environment that a build uses is removed when that build has ended
   CHECK(holds == 'y');
   CHECK(hold_environment(python_of("used")) != nullptr);  // two builds may use one
   remove_environment("used", report);
-  CHECK(report.notes == std::vector<std::string>{"environment 'used' is used by a build: waiting for its end"});
+  CHECK(report.notes ==
+        std::vector<std::string>{"environment 'used' is used by a build: waiting for its end"});
   CHECK(report.was_there);
   CHECK_FALSE(fs::exists(folder));
   for (const int end : said) close(end);

@@ -14,7 +14,8 @@ namespace fs = std::filesystem;
 // No environment of the user and no kept one is seen.
 struct CleanPython {
   TempDir home{"sagebuild-env-test"};
-  WithEnvironment env{{{"VIRTUAL_ENV", std::nullopt}, {"SAGEBUILD_CACHE_DIR", home.path().string()}}};
+  WithEnvironment env{
+      {{"VIRTUAL_ENV", std::nullopt}, {"SAGEBUILD_CACHE_DIR", home.path().string()}}};
 };
 
 }  // namespace
@@ -48,8 +49,9 @@ TEST_CASE("a real interpreter says what it is, with torch read and not imported"
   CHECK_FALSE(with_torch.torch->cxx11_abi);
 
   fs::remove(torch / "share" / "cmake" / "Torch" / "TorchConfig.cmake");
-  CHECK_THROWS_MATCHES(probe_python(folder.path() / "venv"), Error,
-                       says("torch 2.6.0+cu124 in '" + bare.executable.string() + "' cannot be imported"));
+  CHECK_THROWS_MATCHES(
+      probe_python(folder.path() / "venv"), Error,
+      says("torch 2.6.0+cu124 in '" + bare.executable.string() + "' cannot be imported"));
   write_file(torch / "version.py", "__version__ = '2.7.0'\ncuda = None\n");
   const PythonEnv newer = probe_python(folder.path() / "venv");
   CHECK(newer.torch->cxx11_abi);
@@ -58,12 +60,16 @@ TEST_CASE("a real interpreter says what it is, with torch read and not imported"
 
 TEST_CASE("what is no interpreter is refused by name") {
   const TempDir folder("sagebuild-env-test");
-  CHECK_THROWS_MATCHES(probe_python("/no/such/python"), Error,
-                       says("error: there is no Python at '/no/such/python'\n").hints(".venv/bin/python"));
-  CHECK_THROWS_MATCHES(probe_python("no-such-python"), Error, says("there is no Python at 'no-such-python'"));
+  CHECK_THROWS_MATCHES(
+      probe_python("/no/such/python"), Error,
+      says("error: there is no Python at '/no/such/python'\n").hints(".venv/bin/python"));
+  CHECK_THROWS_MATCHES(probe_python("no-such-python"), Error,
+                       says("there is no Python at 'no-such-python'"));
   CHECK_THROWS_MATCHES(probe_python(folder.path()), Error, says("is a folder without bin/python"));
-  const auto broken = executable_file(folder.path() / "broken", "#!/bin/sh\necho 'no module' >&2\nexit 3\n");
-  CHECK_THROWS_MATCHES(probe_python(broken), Error, says("does not work as a Python interpreter: exit status 3"));
+  const auto broken =
+      executable_file(folder.path() / "broken", "#!/bin/sh\necho 'no module' >&2\nexit 3\n");
+  CHECK_THROWS_MATCHES(probe_python(broken), Error,
+                       says("does not work as a Python interpreter: exit status 3"));
   const auto mute = executable_file(folder.path() / "mute", "#!/bin/sh\necho hello\n");
   CHECK_THROWS_MATCHES(probe_python(mute), Error, says("does not answer as a Python interpreter"));
   CHECK_THROWS_MATCHES(probe_python(mute), Error, says("caused by: hello"));
@@ -86,7 +92,8 @@ TEST_CASE("each part that a build lacks is named, with the command that brings i
     said.headers = false;
     planted_python(folder, said);
     CHECK_THROWS_MATCHES(find_python(choice, report), Error,
-                         says("error: Python 3.11.7 at '" + python + "' has no headers ('/planted/include/Python.h')\n")
+                         says("error: Python 3.11.7 at '" + python +
+                              "' has no headers ('/planted/include/Python.h')\n")
                              .hints(install_python_headers(this_system(), "3.11")));
   }
   SECTION("torch") {
@@ -100,16 +107,17 @@ TEST_CASE("each part that a build lacks is named, with the command that brings i
     said.torch = "2.11.0+cpu";
     said.cuda = "";
     planted_python(folder, said);
-    CHECK_THROWS_MATCHES(
-        find_python(choice, report), Error,
-        says("error: torch 2.11.0+cpu in '" + python + "' is built without CUDA\n").hints("torch==2.11.0"));
+    CHECK_THROWS_MATCHES(find_python(choice, report), Error,
+                         says("error: torch 2.11.0+cpu in '" + python + "' is built without CUDA\n")
+                             .hints("torch==2.11.0"));
   }
   SECTION("setuptools") {
     said.setuptools = "";
     planted_python(folder, said);
-    CHECK_THROWS_MATCHES(find_python(choice, report), Error,
-                         says("error: setuptools is not installed in '" + python + "'\n")
-                             .hints(install_into(this_system(), python, false) + "'setuptools<82'"));
+    CHECK_THROWS_MATCHES(
+        find_python(choice, report), Error,
+        says("error: setuptools is not installed in '" + python + "'\n")
+            .hints(install_into(this_system(), python, false) + "'setuptools<82'"));
   }
   SECTION("wheel, unless setuptools brings bdist_wheel itself") {
     said.wheel = "";
@@ -124,8 +132,10 @@ TEST_CASE("each part that a build lacks is named, with the command that brings i
     said.headers = false;
     said.torch = "";
     planted_python(folder, said);
-    CHECK_THROWS_MATCHES(find_python(choice, report), Error, says("'" + python + "' cannot build CUDA extensions"));
-    CHECK_THROWS_MATCHES(find_python(choice, report), Error, says("caused by: torch is not installed"));
+    CHECK_THROWS_MATCHES(find_python(choice, report), Error,
+                         says("'" + python + "' cannot build CUDA extensions"));
+    CHECK_THROWS_MATCHES(find_python(choice, report), Error,
+                         says("caused by: torch is not installed"));
   }
 }
 
@@ -137,7 +147,9 @@ TEST_CASE("the Python is --python, else the active environment, else a kept one 
   const fs::path marker = kept / "sagebuild-env.json";
 
   CHECK_FALSE(existing_python({}, report));  // half-made: no marker
-  write_file(marker, R"({"schema": "sagebuild-env/1", "python": "3.11.7", "torch": "2.11.0+cu130", "cuda": "13.0"})");
+  write_file(
+      marker,
+      R"({"schema": "sagebuild-env/1", "python": "3.11.7", "torch": "2.11.0+cu130", "cuda": "13.0"})");
   REQUIRE(existing_python({}, report));
   CHECK(existing_python({}, report)->origin == "environment kept");
   PythonChoice other;
@@ -162,7 +174,8 @@ TEST_CASE("the Python is --python, else the active environment, else a kept one 
   CHECK(report.any_has(report.notes, "passing over the active environment '" + active.string() +
                                          "': it has torch 2.9.0+cu130, not 2.11.0"));
   newer.path = active;
-  CHECK_THROWS_MATCHES(existing_python(newer, report), Error, says("has torch 2.9.0+cu130, not 2.11.0"));
+  CHECK_THROWS_MATCHES(existing_python(newer, report), Error,
+                       says("has torch 2.9.0+cu130, not 2.11.0"));
   newer.torch = "";
   newer.python = "3.12";
   CHECK_THROWS_MATCHES(existing_python(newer, report), Error, says("is Python 3.11.7, not 3.12"));

@@ -14,7 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// No toolkit or compiler choice of the machine's environment is seen. /usr/local still is: the bare tests hide that.
+// No toolkit or compiler choice of the machine's environment is seen. /usr/local still is: the bare
+// tests hide that.
 struct CleanToolchain {
   TempDir home{"sagebuild-env-test"};
   WithEnvironment env{{{"CUDA_HOME", std::nullopt},
@@ -26,7 +27,8 @@ struct CleanToolchain {
                        {"SAGEBUILD_CACHE_DIR", (home.path() / "cache").string()}}};
 };
 
-PythonEnv python_with_torch(const fs::path& folder, const std::string& version, const Version& cuda) {
+PythonEnv python_with_torch(const fs::path& folder, const std::string& version,
+                            const Version& cuda) {
   PythonEnv python;
   python.executable = folder / "bin" / "python";
   python.site_packages = folder / "site-packages";
@@ -66,8 +68,9 @@ TEST_CASE("the first toolkit that fits torch's CUDA major is taken, in the docum
   CHECK(second.nvcc_build == "13.0.88");
   CHECK(second.host_compiler == "/usr/bin/g++");
   CHECK(second.stubs.empty());
-  CHECK(report.any_has(report.notes, "passing over the CUDA toolkit '" + old.string() +
-                                         "' (CUDA_HOME) has CUDA 12.4, and torch 2.11.0+cu130 needs CUDA 13"));
+  CHECK(report.any_has(report.notes,
+                       "passing over the CUDA toolkit '" + old.string() +
+                           "' (CUDA_HOME) has CUDA 12.4, and torch 2.11.0+cu130 needs CUDA 13"));
 
   const WithEnvironment no_path({{"CUDA_PATH", std::nullopt}});
   CHECK(find_toolchain(choice, python, report).origin == "nvcc on PATH");
@@ -95,14 +98,14 @@ TEST_CASE("an explicit toolkit that does not do is an error, never passed over")
   ToolchainChoice choice;
   choice.cuda_home = planted_toolkit(world.home.path() / "cuda", "12.8.93");
   const std::string name = choice.cuda_home->string();
-  CHECK_THROWS_MATCHES(
-      find_toolchain(choice, python, report), Error,
-      says("error: the CUDA toolkit '" + name + "' has CUDA 12.8, and torch 2.11.0+cu130 needs CUDA 13\n")
-          .hints("--cuda-home"));
+  CHECK_THROWS_MATCHES(find_toolchain(choice, python, report), Error,
+                       says("error: the CUDA toolkit '" + name +
+                            "' has CUDA 12.8, and torch 2.11.0+cu130 needs CUDA 13\n")
+                           .hints("--cuda-home"));
   fs::remove(*choice.cuda_home / "lib64" / "libcudart.so");
-  CHECK_THROWS_MATCHES(
-      find_toolchain(choice, python, report), Error,
-      says("has no libcudart.so to link with").hints("ln -s libcudart.so.12 '" + name + "/lib/libcudart.so'"));
+  CHECK_THROWS_MATCHES(find_toolchain(choice, python, report), Error,
+                       says("has no libcudart.so to link with")
+                           .hints("ln -s libcudart.so.12 '" + name + "/lib/libcudart.so'"));
   executable_file(*choice.cuda_home / "bin" / "nvcc", "#!/bin/sh\nexit 1\n");
   CHECK_THROWS_MATCHES(find_toolchain(choice, python, report), Error,
                        says("has an nvcc that does not answer --version (exit status 1)"));
@@ -122,11 +125,12 @@ TEST_CASE("a torch built with CUDA 12 without such a toolkit is told what to ins
   const WithEnvironment env({{"CUDA_HOME", newer.string()}});
   ToolchainChoice choice;
   choice.cuda = Version{12, 8};  // so that a 12.x of this machine does not help
-  CHECK_THROWS_MATCHES(find_toolchain(choice, python, report), Error,
-                       says("error: torch 2.8.0+cu128 needs a CUDA 12 toolkit, and none was found\n"
-                            "  caused by: '" +
-                            newer.string() + "' (CUDA_HOME) has CUDA 13.0, and torch 2.8.0+cu128 needs CUDA 12\n")
-                           .hints("use a torch built with CUDA 13, such as --torch 2.11.0"));
+  CHECK_THROWS_MATCHES(
+      find_toolchain(choice, python, report), Error,
+      says("error: torch 2.8.0+cu128 needs a CUDA 12 toolkit, and none was found\n"
+           "  caused by: '" +
+           newer.string() + "' (CUDA_HOME) has CUDA 13.0, and torch 2.8.0+cu128 needs CUDA 12\n")
+          .hints("use a torch built with CUDA 13, such as --torch 2.11.0"));
 }
 
 TEST_CASE("without any toolkit and without leave to make one, the error says so") {
@@ -136,8 +140,9 @@ TEST_CASE("without any toolkit and without leave to make one, the error says so"
   ToolchainChoice choice;
   choice.cuda = Version{13, 5};
   choice.create = false;
-  CHECK_THROWS_MATCHES(find_toolchain(choice, python, report), Error,
-                       says("error: no CUDA 13 toolkit was found\n").hints("fetches one from PyPI"));
+  CHECK_THROWS_MATCHES(
+      find_toolchain(choice, python, report), Error,
+      says("error: no CUDA 13 toolkit was found\n").hints("fetches one from PyPI"));
 }
 
 TEST_CASE("the host compiler is held against what this nvcc's own header accepts") {
@@ -150,9 +155,10 @@ TEST_CASE("the host compiler is held against what this nvcc's own header accepts
   CHECK(newest_host_major(*choice.cuda_home, false) == 11);
   CHECK(newest_host_major("/no/such", false) == 0);
   const auto pretend = [&](const std::string& name, int major) {
-    return executable_file(bin / name, fmt::format("#!/bin/sh\necho '#define __GNUC__ {}'\necho '#define "
-                                                   "__GNUC_MINOR__ 2'\necho '#define __GNUC_PATCHLEVEL__ 0'\n",
-                                                   major));
+    return executable_file(bin / name,
+                           fmt::format("#!/bin/sh\necho '#define __GNUC__ {}'\necho '#define "
+                                       "__GNUC_MINOR__ 2'\necho '#define __GNUC_PATCHLEVEL__ 0'\n",
+                                       major));
   };
   const fs::path too_new = pretend("g++", 12);
   const WithEnvironment env({{"PATH", bin.string() + ":/bin"}});
@@ -181,7 +187,8 @@ TEST_CASE("the host compiler is held against what this nvcc's own header accepts
     CHECK_THROWS_MATCHES(find_toolchain(choice, python, report), Error, says("takes 11 at most"));
     const WithEnvironment missing({{"CXX", "g++-8"}});
     CHECK_THROWS_MATCHES(find_toolchain(choice, python, report), Error,
-                         says("error: there is no C++ compiler 'g++-8' (CXX)\n").hints(install_compiler(this_system())));
+                         says("error: there is no C++ compiler 'g++-8' (CXX)\n")
+                             .hints(install_compiler(this_system())));
   }
 }
 
@@ -203,7 +210,8 @@ TEST_CASE("math headers that a toolkit lacks come from torch's packages") {
   CHECK(find_toolchain(choice, python, report).include_folders.empty());
   const fs::path include = root / "env" / "site-packages" / "nvidia" / "cu13" / "include";
   make_folders(include);
-  for (const char* header : {"cublas_v2.h", "cusparse.h", "cusolverDn.h"}) write_file(include / header, "");
+  for (const char* header : {"cublas_v2.h", "cusparse.h", "cusolverDn.h"})
+    write_file(include / header, "");
   CHECK(find_toolchain(choice, python, report).include_folders == std::vector<fs::path>{include});
   for (const char* header : {"cublas_v2.h", "cusparse.h", "cusolverDn.h"}) {
     write_file(*choice.cuda_home / "include" / header, "");
@@ -218,7 +226,8 @@ TEST_CASE("math headers of CUDA 12's packages lie in a folder each") {
   ToolchainChoice choice;
   choice.cuda_home = planted_toolkit(root / "cuda", "12.8.93");
   std::vector<fs::path> expected;
-  for (const auto& [package, header] : {std::pair("cublas", "cublas_v2.h"), std::pair("cusparse", "cusparse.h")}) {
+  for (const auto& [package, header] :
+       {std::pair("cublas", "cublas_v2.h"), std::pair("cusparse", "cusparse.h")}) {
     expected.push_back(root / "env" / "site-packages" / "nvidia" / package / "include");
     make_folders(expected.back());
     write_file(expected.back() / header, "");
@@ -249,8 +258,9 @@ TEST_CASE("an nvcc that is too old or too new for an architecture is refused") {
 TEST_CASE("the releases on PyPI name all five packages exactly") {
   REQUIRE(toolkit_release("13.0.2") != nullptr);
   CHECK(toolkit_release("13.0.2")->requirements() ==
-        std::vector<std::string>{"nvidia-cuda-nvcc==13.0.88", "nvidia-nvvm==13.0.88", "nvidia-cuda-crt==13.0.88",
-                                 "nvidia-cuda-runtime==13.0.96", "nvidia-cuda-cccl==13.0.85"});
+        std::vector<std::string>{"nvidia-cuda-nvcc==13.0.88", "nvidia-nvvm==13.0.88",
+                                 "nvidia-cuda-crt==13.0.88", "nvidia-cuda-runtime==13.0.96",
+                                 "nvidia-cuda-cccl==13.0.85"});
   CHECK(toolkit_for({13, 3})->release == "13.3.1");
   CHECK(toolkit_for({13, 9})->release == "13.5.0");
   CHECK(toolkit_for({12, 8}) == nullptr);

@@ -27,7 +27,9 @@ struct World {
     return step;
   }
   ExecOutcome run(StepGraph graph) { return execute(std::move(graph), settings, report); }
-  void refuses(StepGraph graph, const char* reason) { CHECK_THROWS_MATCHES(run(std::move(graph)), Error, says(reason)); }
+  void refuses(StepGraph graph, const char* reason) {
+    CHECK_THROWS_MATCHES(run(std::move(graph)), Error, says(reason));
+  }
 };
 
 }  // namespace

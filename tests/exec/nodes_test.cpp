@@ -20,7 +20,9 @@ NodeId start(Nodes& nodes) {
 
 }  // namespace
 
-TEST_CASE("the time that is left is what the steps will take on these cores, one after another where they wait") {
+TEST_CASE(
+    "the time that is left is what the steps will take on these cores, one after another where "
+    "they wait") {
   Nodes nodes;
   SECTION("a chain, and short steps beside it") {
     nodes.add({step(4), step(16, {0}), step(12, {1}), step(3), step(3), step(3)}, kNoNode, nullptr);
@@ -28,10 +30,12 @@ TEST_CASE("the time that is left is what the steps will take on these cores, one
     CHECK(nodes.seconds_left({}, 1) == 41);
     const NodeId first = start(nodes);
     CHECK(nodes.seconds_left({{first, 1}}, 2) == 31);
-    CHECK(nodes.seconds_left({{first, 9}}, 2) == 28);  // longer than expected: it may end any moment
+    // Longer than expected: it may end any moment
+    CHECK(nodes.seconds_left({{first, 9}}, 2) == 28);
   }
   SECTION("a long step that the rest waits for") {
-    nodes.add({step(15), step(8, {0}), step(8, {0}), step(8, {0}), step(5, {1, 2, 3})}, kNoNode, nullptr);
+    nodes.add({step(15), step(8, {0}), step(8, {0}), step(8, {0}), step(5, {1, 2, 3})}, kNoNode,
+              nullptr);
     CHECK(nodes.seconds_left({}, 2) == 36);
     CHECK(nodes.seconds_left({{start(nodes), 5}}, 2) == 31);
   }

@@ -27,7 +27,9 @@ struct World {
     return step;
   }
   ExecOutcome run(StepGraph graph) { return execute(std::move(graph), settings, report); }
-  std::string text(const char* file) const { return read_file_if_exists(folder.path() / file).value_or(""); }
+  std::string text(const char* file) const {
+    return read_file_if_exists(folder.path() / file).value_or("");
+  }
 };
 
 // A cache in memory: keys to results, contents by digest.
@@ -43,7 +45,8 @@ class MemoryCache : public ActionCache {
     return found->second;
   }
   bool materialize(const ActionResult& result, const Paths& destinations) override {
-    for (const auto& [name, path] : destinations) write_file(path, contents.at(result.files.at(name).digest));
+    for (const auto& [name, path] : destinations)
+      write_file(path, contents.at(result.files.at(name).digest));
     return true;
   }
   ActionResult store(const ActionKey& key, const Paths& outputs, ActionResult result) override {
@@ -54,9 +57,12 @@ class MemoryCache : public ActionCache {
     }
     return results[key.digest()] = result;
   }
-  std::optional<ActionResult> lookup_by_files(const ActionKey& key, const SearchScope&) override { return lookup(key); }
-  ActionResult store_by_files(const ActionKey& key, const SearchScope&, const std::vector<fs::path>& files,
-                              Clock::time_point, const Paths& outputs, ActionResult result) override {
+  std::optional<ActionResult> lookup_by_files(const ActionKey& key, const SearchScope&) override {
+    return lookup(key);
+  }
+  ActionResult store_by_files(const ActionKey& key, const SearchScope&,
+                              const std::vector<fs::path>& files, Clock::time_point,
+                              const Paths& outputs, ActionResult result) override {
     by_files += static_cast<int>(files.size());
     return store(key, outputs, std::move(result));
   }
@@ -129,7 +135,8 @@ TEST_CASE("no more runs at once than cores and memory allow") {
     world.run(std::move(graph));
     int most = 0;
     const std::string seen = world.text("seen");
-    for (const auto line : lines_of(seen)) most = std::max(most, std::stoi(std::string(trimmed(line))));
+    for (const auto line : lines_of(seen))
+      most = std::max(most, std::stoi(std::string(trimmed(line))));
     return most;
   };
   CHECK(most_seen({3, 0}, 1) <= 3);
@@ -137,7 +144,8 @@ TEST_CASE("no more runs at once than cores and memory allow") {
   CHECK(most_seen({4, 100}, 600) == 1);  // one always runs
 }
 
-TEST_CASE("a step of two threads waits for two cores, and only what will end by then takes one of them") {
+TEST_CASE(
+    "a step of two threads waits for two cores, and only what will end by then takes one of them") {
   World world;
   StepGraph steps;
   steps.push_back(world.shell("first", "sleep 0.5; echo first >> order"));
@@ -153,7 +161,8 @@ TEST_CASE("a step of two threads waits for two cores, and only what will end by 
   CHECK(world.text("order") == "short\nfirst\npair\nlong\n");
 }
 
-TEST_CASE("a failure starts nothing new, what runs ends, and all failures are told with their output") {
+TEST_CASE(
+    "a failure starts nothing new, what runs ends, and all failures are told with their output") {
   World world;
   StepGraph graph;
   graph.push_back(world.shell("bad", "echo reason of bad; exit 3"));
@@ -169,7 +178,8 @@ TEST_CASE("a failure starts nothing new, what runs ends, and all failures are to
 TEST_CASE("a step killed for memory is run once more, alone, and then fails") {
   World world;
   StepGraph graph;
-  graph.push_back(world.shell("hungry", "if test -e tried; then echo fed > result; else touch tried; kill -9 $$; fi"));
+  graph.push_back(world.shell(
+      "hungry", "if test -e tried; then echo fed > result; else touch tried; kill -9 $$; fi"));
   graph.push_back(world.shell("always hungry", "kill -9 $$"));
   CHECK_THROWS_MATCHES(world.run(std::move(graph)), Error, says("'always hungry' failed"));
   CHECK(world.text("result") == "fed\n");
@@ -185,7 +195,9 @@ TEST_CASE("a cached step is restored without its process; direct mode hands over
   const auto graph = [&](bool direct) {
     Step step = world.shell("compile", "echo ran >> runs; echo content > own/out");
     step.folder = world.folder.path() / "own";
-    step.key = [direct] { return ActionKey("sh", "compile").add("mode", direct ? "direct" : "plain"); };
+    step.key = [direct] {
+      return ActionKey("sh", "compile").add("mode", direct ? "direct" : "plain");
+    };
     step.outputs = {{"out", world.folder.path() / "own/out"}};
     if (direct) step.scope = SearchScope{};
     step.files_read = [&] { return std::vector<fs::path>{world.folder.path() / "runs"}; };
@@ -298,7 +310,8 @@ struct OpensOnWarning : RecordingReporter {
 // Where it is said which log to read.
 struct KeepsLogs : RecordingReporter {
   std::string log;
-  void step_failed(std::string_view, std::string_view, std::string_view, std::string_view path) override {
+  void step_failed(std::string_view, std::string_view, std::string_view,
+                   std::string_view path) override {
     log = path;
   }
 };
@@ -312,14 +325,17 @@ TEST_CASE("after a failure it is said at once what is waited for, and that is ke
   MemoryCache cache;
   world.settings.cache = &cache;
   StepGraph graph;
-  graph.push_back(world.shell("slow", "for i in $(seq 400); do [ -e gate ] && break; sleep 0.05; done; [ -e gate ] && "
-                                      "echo made > own/output"));
+  graph.push_back(
+      world.shell("slow",
+                  "for i in $(seq 400); do [ -e gate ] && break; sleep 0.05; done; [ -e gate ] && "
+                  "echo made > own/output"));
   graph.push_back(world.shell("bad", "exit 1"));
   graph.push_back(world.shell("never", "echo x > never", {0}));
   graph[0].key = [] { return ActionKey("sh", "slow"); };
   graph[0].folder = world.folder.path() / "own";
   graph[0].outputs = {{"file", graph[0].folder / "output"}};
-  CHECK_THROWS_MATCHES(execute(std::move(graph), world.settings, report), Error, says("'bad' failed"));
+  CHECK_THROWS_MATCHES(execute(std::move(graph), world.settings, report), Error,
+                       says("'bad' failed"));
   REQUIRE(report.warnings.size() == 1);
   CHECK(report.warnings.front().find("'slow'") != std::string::npos);
   CHECK(cache.results.contains(ActionKey("sh", "slow").digest()));
@@ -332,7 +348,8 @@ TEST_CASE("a failure that nothing else waits beside is not followed by a word ab
   CHECK(world.report.warnings.empty());
 }
 
-TEST_CASE("a failed step's log is among the run's, wherever the step wrote it; else none is named") {
+TEST_CASE(
+    "a failed step's log is among the run's, wherever the step wrote it; else none is named") {
   World world;
   const bool kept = GENERATE(true, false);
   world.settings.keeps_logs = kept;

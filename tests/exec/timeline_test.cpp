@@ -6,7 +6,8 @@
 
 namespace sagebuild {
 
-TEST_CASE("a trace has a named lane per place and a bar per step, in microseconds, cached ones marked") {
+TEST_CASE(
+    "a trace has a named lane per place and a bar per step, in microseconds, cached ones marked") {
   StepRecord compiled;
   compiled.kind = "cicc";
   compiled.subject = "demo a.cu compute_90";

@@ -12,14 +12,18 @@
 namespace sagebuild {
 namespace {
 
-Step shell(const TempDir& folder, const std::string& label, const std::string& script, std::vector<StepId> after = {}) {
+Step shell(const TempDir& folder, const std::string& label, const std::string& script,
+           std::vector<StepId> after = {}) {
   Step step{.kind = "sh", .subject = label, .label = label, .after = std::move(after)};
-  step.command = [script, cwd = folder.path()] { return Command{.argv = {"sh", "-c", script}, .cwd = cwd}; };
+  step.command = [script, cwd = folder.path()] {
+    return Command{.argv = {"sh", "-c", script}, .cwd = cwd};
+  };
   return step;
 }
 
 char state_of(pid_t process) {
-  const std::string stat = read_file_if_exists(fmt::format("/proc/{}/stat", process)).value_or(") ?");
+  const std::string stat =
+      read_file_if_exists(fmt::format("/proc/{}/stat", process)).value_or(") ?");
   return stat.at(stat.rfind(')') + 2);
 }
 
@@ -45,7 +49,8 @@ TEST_CASE("a child that is stopped is waited for and told of, and the build goes
   Waker report;
   report.pid_file = folder.path() / "pid";
   StepGraph graph;
-  graph.push_back(shell(folder, "stopped", "echo $$ > pid.new; mv pid.new pid; kill -STOP $$; echo awake > out"));
+  graph.push_back(shell(folder, "stopped",
+                        "echo $$ > pid.new; mv pid.new pid; kill -STOP $$; echo awake > out"));
   graph.push_back(shell(folder, "beside", "echo beside > beside"));
   graph.push_back(shell(folder, "after", "cat out > after", {0}));
   const auto outcome = execute(std::move(graph), {{2, 0}, folder.path() / "logs"}, report);

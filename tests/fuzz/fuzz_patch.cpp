@@ -1,4 +1,5 @@
-// Any bytes as a setup.py: the shipped rules patch or refuse them, twice is once, and the time is linear.
+// Any bytes as a setup.py: the shipped rules patch or refuse them, twice is once, and the time is
+// linear.
 
 #include <cstdlib>
 #include <ctime>
@@ -14,7 +15,8 @@ namespace {
 std::vector<sagebuild::RuleSet> shipped_rules() {
   std::vector<sagebuild::RuleSet> rules;
   const sagebuild::Recipes recipes = sagebuild::load_recipes(SAGEBUILD_SOURCE_DATA "/patches");
-  for (const sagebuild::Recipe& recipe : recipes.all()) rules.push_back(sagebuild::load_rules(recipe));
+  for (const sagebuild::Recipe& recipe : recipes.all())
+    rules.push_back(sagebuild::load_rules(recipe));
   return rules;
 }
 

@@ -9,7 +9,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   static const sagebuild::TempDir dir("fuzz-recipe", "/dev/shm");
-  static const std::string setup = sagebuild::read_file(SAGEBUILD_SOURCE_DATA "/tests/patch/shapes/v2_2_main.py");
+  static const std::string setup =
+      sagebuild::read_file(SAGEBUILD_SOURCE_DATA "/tests/patch/shapes/v2_2_main.py");
   const std::filesystem::path file = dir.path() / "x.toml";
   sagebuild::write_file(file, std::string_view(reinterpret_cast<const char*>(data), size));
   try {

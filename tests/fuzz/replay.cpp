@@ -1,4 +1,5 @@
-// Stands in for libFuzzer where the compiler has none: each file that is named, and shortened and changed copies of it.
+// Stands in for libFuzzer where the compiler has none: each file that is named, and shortened and
+// changed copies of it.
 
 #include <random>
 
@@ -22,7 +23,8 @@ int main(int argc, char** argv) {
     feed(text);
     for (int copy = 0; copy < kCopies && !text.empty(); ++copy) {
       std::string changed = text.substr(0, random() % text.size() + 1);
-      for (int byte = 0; byte < copy; ++byte) changed[random() % changed.size()] = static_cast<char>(random());
+      for (int byte = 0; byte < copy; ++byte)
+        changed[random() % changed.size()] = static_cast<char>(random());
       feed(changed);
     }
   }

@@ -1,4 +1,5 @@
-// `sagebuild upload` as a program: what it prints, how it ends, and what a signal at any moment leaves behind.
+// `sagebuild upload` as a program: what it prints, how it ends, and what a signal at any moment
+// leaves behind.
 
 #include <spawn.h>
 #include <sys/wait.h>
@@ -38,7 +39,9 @@ struct CommandWorld : UploadWorld {
     made.env["HOME"] = (folder.path() / "home").string();
     return made;
   }
-  std::vector<std::string> wheels() const { return {settings.files[0].string(), settings.files[1].string()}; }
+  std::vector<std::string> wheels() const {
+    return {settings.files[0].string(), settings.files[1].string()};
+  }
 };
 
 // A child that the test may kill: sys/process would tidy up after it.
@@ -61,7 +64,8 @@ class Child {
   }
   int wait() const {
     int status = 0;
-    while (waitpid(pid, &status, 0) < 0) REQUIRE(errno == EINTR);  // another child's end interrupts it
+    // Another child's end interrupts it
+    while (waitpid(pid, &status, 0) < 0) REQUIRE(errno == EINTR);
     return status;
   }
   pid_t pid = -1;
@@ -80,7 +84,8 @@ TEST_CASE("upload prints what to copy, or one JSON document") {
   const ProcessResult text = run(world.command(world.wheels()));
   INFO(text.diagnostics);
   REQUIRE(text.exit_code == 0);
-  CHECK(text.output.find("pip install \"" + world.hub["hub"] + "/user/wheels/resolve/") != std::string::npos);
+  CHECK(text.output.find("pip install \"" + world.hub["hub"] + "/user/wheels/resolve/") !=
+        std::string::npos);
   CHECK(text.output.find("RUN pip install --no-cache-dir ") != std::string::npos);
   CHECK(text.output.find("sage-1.0%2Bcu130torch2.11") != std::string::npos);
   auto words = world.wheels();
@@ -91,7 +96,8 @@ TEST_CASE("upload prints what to copy, or one JSON document") {
   CHECK(document["result"] == "unchanged");
   CHECK(document["files"].size() == 2);
   CHECK(again.diagnostics.find("/revision/main -> 200") != std::string::npos);
-  CHECK((text.output + text.diagnostics + again.output + again.diagnostics).find(kTestToken) == std::string::npos);
+  CHECK((text.output + text.diagnostics + again.output + again.diagnostics).find(kTestToken) ==
+        std::string::npos);
   world.check_published();
 }
 
@@ -133,15 +139,18 @@ TEST_CASE("usage errors, refusals and network failures have their exit codes, in
   world.check_untouched();
 }
 
-TEST_CASE("an interrupt ends an upload at once, by the signal, and leaves the repository unchanged") {
+TEST_CASE(
+    "an interrupt ends an upload at once, by the signal, and leaves the repository unchanged") {
   CommandWorld world;
-  world.hub.faults(json{{"endpoint", "part"}, {"phase", "during"}, {"action", "stall"}, {"count", -1}});
+  world.hub.faults(
+      json{{"endpoint", "part"}, {"phase", "during"}, {"action", "stall"}, {"count", -1}});
   const Child child(world.command(world.wheels()));
   wait_for(world.hub, "part");
   const std::string limits = read_file(fmt::format("/proc/{}/limits", child.pid));
   const auto core = limits.find("Max core file size");
   CHECK(limits.substr(core, limits.find('\n', core) - core).find(" 0 ") != std::string::npos);
-  CHECK(read_file(fmt::format("/proc/{}/cmdline", child.pid)).find(kTestToken) == std::string::npos);
+  CHECK(read_file(fmt::format("/proc/{}/cmdline", child.pid)).find(kTestToken) ==
+        std::string::npos);
   const auto begin = std::chrono::steady_clock::now();
   kill(child.pid, SIGINT);
   const int status = child.wait();
@@ -154,12 +163,16 @@ TEST_CASE("an interrupt ends an upload at once, by the signal, and leaves the re
 TEST_CASE("killed at twenty random moments, a second run publishes everything in one commit") {
   std::mt19937 random(6);
   long whole =
-      0;  // microseconds of a run that nobody kills, the second of two: the first also reads the program from disk
+      // Microseconds of a run that nobody kills, the second of two: the first also reads the
+      // program from disk
+      0;
   for (int warm = 0; warm < 2; ++warm) {
     CommandWorld world;
     const auto begin = std::chrono::steady_clock::now();
     REQUIRE(run(world.command(world.wheels())).exit_code == 0);
-    whole = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin).count();
+    whole = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() -
+                                                                  begin)
+                .count();
   }
   int killed = 0, after_the_commit = 0;
   for (int tries = 0; killed < 20 && tries < 100; ++tries) {
@@ -170,7 +183,8 @@ TEST_CASE("killed at twenty random moments, a second run publishes everything in
     kill(child.pid, SIGKILL);
     if (!WIFSIGNALED(child.wait())) continue;
     ++killed;
-    // One look for both: a commit that was sent before the kill may still be on its way to being made.
+    // One look for both: a commit that was sent before the kill may still be on its way to being
+    // made.
     const auto ref = world.hub.ref();
     const bool was_made = ref["files"].contains("wheels.json");
     after_the_commit += was_made ? 1 : 0;

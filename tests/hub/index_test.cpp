@@ -15,19 +15,23 @@ RemoteFile lfs_file(const std::string& content) { return {content.size(), "", sh
 
 }  // namespace
 
-TEST_CASE("the table is added once, replaced between its markers, and the user's words stay byte for byte") {
+TEST_CASE(
+    "the table is added once, replaced between its markers, and the user's words stay byte for "
+    "byte") {
   const std::map<std::string, RemoteFile> wheels = {{"whl/" + kName, lfs_file("a")}};
-  const Index first = make_index(wheels, {}, "", "---\nlicense: mit\n---\n# Mine\nno line end", kPlace);
+  const Index first =
+      make_index(wheels, {}, "", "---\nlicense: mit\n---\n# Mine\nno line end", kPlace);
   CHECK(first.readme.starts_with("---\nlicense: mit\n---\n# Mine\nno line end\n\n<!--"));
-  CHECK(first.readme.find("[" + kName + "](https://hub.example/me/wheels/resolve/main/whl/sage-1.0%2Bcu130") !=
+  CHECK(first.readme.find("[" + kName +
+                          "](https://hub.example/me/wheels/resolve/main/whl/sage-1.0%2Bcu130") !=
         std::string::npos);
   const std::string with_tail = first.readme + "\nAnd a tail.\n";
-  const Index second =
-      make_index({{"whl/" + kName, lfs_file("a")}, {kName, lfs_file("b")}}, {}, first.wheels_json, with_tail, kPlace);
+  const Index second = make_index({{"whl/" + kName, lfs_file("a")}, {kName, lfs_file("b")}}, {},
+                                  first.wheels_json, with_tail, kPlace);
   CHECK(second.readme.ends_with("-->\n\nAnd a tail.\n"));
   CHECK(second.readme.find("no line end\n\n<!--") != std::string::npos);
-  const Index third = make_index({{"whl/" + kName, lfs_file("a")}, {kName, lfs_file("b")}}, {}, second.wheels_json,
-                                 second.readme, kPlace);
+  const Index third = make_index({{"whl/" + kName, lfs_file("a")}, {kName, lfs_file("b")}}, {},
+                                 second.wheels_json, second.readme, kPlace);
   CHECK(third.readme == second.readme);
   CHECK(third.wheels_json == second.wheels_json);
   CHECK(make_index(wheels, {}, "", "", kPlace).readme.starts_with("# wheels\n\n"));
@@ -36,7 +40,8 @@ TEST_CASE("the table is added once, replaced between its markers, and the user's
 TEST_CASE("damaged markers leave the README alone, with a warning") {
   const std::map<std::string, RemoteFile> wheels = {{kName, lfs_file("a")}};
   for (const std::string& text :
-       {std::string(kTableBegin) + "\nmine", std::string(kTableEnd) + "\n" + std::string(kTableBegin),
+       {std::string(kTableBegin) + "\nmine",
+        std::string(kTableEnd) + "\n" + std::string(kTableBegin),
         std::string(kTableBegin) + std::string(kTableBegin) + std::string(kTableEnd)}) {
     const Index index = make_index(wheels, {}, "", text, kPlace);
     CHECK(index.readme == text);
@@ -52,7 +57,8 @@ TEST_CASE("a known row stays while its bytes do, and goes with its wheel") {
   const Index replaced = make_index({{kName, lfs_file("b")}}, {}, first.wheels_json, "", kPlace);
   CHECK_FALSE(json::parse(replaced.wheels_json)["wheels"][0].contains("architectures"));
   CHECK(replaced.sha256_sums == sha256("b").hex() + "  " + kName + "\n");
-  CHECK(json::parse(make_index({}, {}, first.wheels_json, "", kPlace).wheels_json)["wheels"].empty());
+  CHECK(
+      json::parse(make_index({}, {}, first.wheels_json, "", kPlace).wheels_json)["wheels"].empty());
   const Index repaired = make_index({{kName, lfs_file("a")}}, {}, "<html>", "", kPlace);
   CHECK(json::parse(repaired.wheels_json)["wheels"].size() == 1);
   CHECK(repaired.warning.find("wheels.json") != std::string::npos);
@@ -60,8 +66,11 @@ TEST_CASE("a known row stays while its bytes do, and goes with its wheel") {
 
 TEST_CASE("the token is found in the documented order and never printed") {
   const TempDir folder;
-  const auto set = [](const char* name, const std::string& value) { ::setenv(name, value.c_str(), 1); };
-  for (const char* name : {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HOME", "XDG_CACHE_HOME"})
+  const auto set = [](const char* name, const std::string& value) {
+    ::setenv(name, value.c_str(), 1);
+  };
+  for (const char* name :
+       {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HOME", "XDG_CACHE_HOME"})
     ::unsetenv(name);
   set("XDG_CACHE_HOME", folder.path());
   CHECK(find_hub_token({}).secret.empty());
@@ -81,12 +90,14 @@ TEST_CASE("the token is found in the documented order and never printed") {
   set("HF_TOKEN", "from-variable");
   CHECK(find_hub_token({}).secret.reveal() == "from-variable");
   CHECK(find_hub_token(folder.path() / "token").secret.reveal() == "from-home");
-  CHECK_THROWS_MATCHES(find_hub_token(folder.path() / "missing"), Error, says("there is no token file"));
+  CHECK_THROWS_MATCHES(find_hub_token(folder.path() / "missing"), Error,
+                       says("there is no token file"));
   write_file(folder.path() / "empty", "\n");
   CHECK_THROWS_MATCHES(find_hub_token(folder.path() / "empty"), Error, says("is empty"));
   set("HF_TOKEN", "two\nlines");
   CHECK_THROWS_MATCHES(find_hub_token({}), Error, says("control characters"));
-  for (const char* name : {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HOME", "XDG_CACHE_HOME"})
+  for (const char* name :
+       {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HOME", "XDG_CACHE_HOME"})
     ::unsetenv(name);
 }
 

@@ -1,6 +1,6 @@
-// Many runs with faults mixed at random. Whatever happened, the first run leaves all files in one commit or none, and a
-// second run without faults makes it one. SAGEBUILD_TEST_ROUNDS and SAGEBUILD_TEST_SEED widen it; by default it is
-// short.
+// Many runs with faults mixed at random. Whatever happened, the first run leaves all files in one
+// commit or none, and a second run without faults makes it one. SAGEBUILD_TEST_ROUNDS and
+// SAGEBUILD_TEST_SEED widen it; by default it is short.
 
 #include <cstdlib>
 #include <random>
@@ -26,7 +26,9 @@ class FaultMaker {
     for (std::size_t count = below(5); count > 0; --count) list.push_back(one(hub));
     return list;
   }
-  std::size_t below(std::size_t end) { return std::uniform_int_distribution<std::size_t>(0, end - 1)(random_); }
+  std::size_t below(std::size_t end) {
+    return std::uniform_int_distribution<std::size_t>(0, end - 1)(random_);
+  }
 
  private:
   template <class Value>
@@ -36,17 +38,19 @@ class FaultMaker {
 
   json one(const TestHub& hub) {
     const std::string endpoint =
-        any<const char*>({"auth-check", "revision", "tree", "resolve", "preupload", "batch", "part", "part", "complete",
-                          "verify", "commit", "commit", "commit", "*"});
+        any<const char*>({"auth-check", "revision", "tree", "resolve", "preupload", "batch", "part",
+                          "part", "complete", "verify", "commit", "commit", "commit", "*"});
     json fault = {{"endpoint", endpoint},
                   {"skip", below(3)},
                   {"count", 1 + below(4)},
                   {"phase", any<const char*>({"before", "during", "after"})}};
-    const std::string action = any<const char*>(
-        {"status", "status", "reset", "close", "stall", "truncate", "html", "broken_json", "odd", "commit", "delay"});
+    const std::string action =
+        any<const char*>({"status", "status", "reset", "close", "stall", "truncate", "html",
+                          "broken_json", "odd", "commit", "delay"});
     fault["action"] = action;
     if (action == "status") {
-      fault["status"] = any({307, 400, 401, 403, 404, 408, 409, 412, 413, 416, 429, 500, 502, 503, 504});
+      fault["status"] =
+          any({307, 400, 401, 403, 404, 408, 409, 412, 413, 416, 429, 500, 502, 503, 504});
       fault["headers"] = {{"Location", hub["elsewhere"] + "/x"},
                           {"Retry-After", any<const char*>({"0", "1", "86400", "soon"})}};
       if (fault["phase"] == "during") fault["phase"] = "before";
@@ -54,8 +58,8 @@ class FaultMaker {
     if (action == "stall") fault["count"] = 1;
     if (action == "delay") fault["seconds"] = any({0.05, 0.3});
     if (action == "odd")
-      fault["kind"] =
-          any<const char*>({"corrupt", "no_etag", "unsorted", "object_error", "part_missing", "xet", "ignore"});
+      fault["kind"] = any<const char*>(
+          {"corrupt", "no_etag", "unsorted", "object_error", "part_missing", "xet", "ignore"});
     if (action == "commit") {
       fault["endpoint"] = any<const char*>({"batch", "commit"});  // only the Hub's own calls
       fault["phase"] = any<const char*>({"before", "after"});
@@ -84,7 +88,8 @@ bool is_known(const json& ref, const UploadWorld& world) {
     if ((*file)["sha256"] != sha256_file(path).hex()) return false;
     ++found;
   }
-  return found == 0 ? our_commits(ref) == 0 : found == world.settings.files.size() && our_commits(ref) == 1;
+  return found == 0 ? our_commits(ref) == 0
+                    : found == world.settings.files.size() && our_commits(ref) == 1;
 }
 
 }  // namespace
@@ -121,7 +126,8 @@ TEST_CASE("random faults: all files in one commit or none, and a second run fini
     CHECK(our_commits(after) == 1);
     world.check_token_kept();
   }
-  WARN(published << " runs published at once, " << refused << " were refused and finished by the second run");
+  WARN(published << " runs published at once, " << refused
+                 << " were refused and finished by the second run");
   CHECK(published > 0);
   CHECK(refused > 0);
 }

@@ -49,14 +49,16 @@ TEST_CASE("wheels, wheels.json, SHA256SUMS and the README's table are one commit
   const json ref = world.hub.ref();
   CHECK(outcome.published.commit == ref["head"].get<std::string>());
   CHECK(ref["commits"][0]["summary"] == "Add 2 wheels");
-  CHECK(ref["commits"][0]["description"].get<std::string>().find("torch 2.11, CUDA 13.0") != std::string::npos);
+  CHECK(ref["commits"][0]["description"].get<std::string>().find("torch 2.11, CUDA 13.0") !=
+        std::string::npos);
 
   const json rows = json::parse(world.hub.read("wheels.json"));
   REQUIRE(rows["wheels"].size() == 2);
   CHECK(rows["wheels"][1]["file"] == UploadWorld::kSmall);
   CHECK(rows["wheels"][1]["torch"] == "2.11");
   CHECK(rows["wheels"][1]["sha256"] == sha256_file(world.settings.files[0]).hex());
-  CHECK(world.hub.read("SHA256SUMS").find(sha256_file(world.settings.files[1]).hex() + "  " + UploadWorld::kLarge) !=
+  CHECK(world.hub.read("SHA256SUMS")
+            .find(sha256_file(world.settings.files[1]).hex() + "  " + UploadWorld::kLarge) !=
         std::string::npos);
   const std::string readme = world.hub.read("README.md");
   CHECK(readme.starts_with("# My wheels\n\nMy own words.\n\n"));
@@ -70,8 +72,8 @@ TEST_CASE("the printed address is pinned to the commit and downloads the right b
   world.check_published();
   for (std::size_t i = 0; i < 2; ++i) {
     const PublishedWheel& wheel = outcome.wheels[i];
-    CHECK(wheel.url.find("/resolve/" + outcome.published.commit + "/whl/cu%20130/%C3%A9t%C3%A9/nnn") !=
-          std::string::npos);
+    CHECK(wheel.url.find("/resolve/" + outcome.published.commit +
+                         "/whl/cu%20130/%C3%A9t%C3%A9/nnn") != std::string::npos);
     CHECK(wheel.url.find('+') == std::string::npos);
     CHECK(wheel.url.find("%2B") != std::string::npos);
     CHECK(wheel.pip == "pip install \"" + wheel.url + "#sha256=" + wheel.file.sha256.hex() + "\"");
@@ -104,7 +106,8 @@ TEST_CASE("a run after an interrupted one sends only what is missing") {
   const std::size_t puts = world.hub.requests({"part"});
   world.run();
   world.check_published();
-  CHECK(world.hub.requests({"part"}) == puts + 5);  // the large wheel's parts; the small one was through
+  // The large wheel's parts; the small one was through
+  CHECK(world.hub.requests({"part"}) == puts + 5);
 }
 
 TEST_CASE("a name is an identity: other bytes under it are refused, or replaced with --force") {
@@ -125,7 +128,8 @@ TEST_CASE("a dry run reads and sends nothing") {
   const UploadOutcome outcome = world.run();
   CHECK(outcome.published.result == Result::dry_run);
   CHECK(outcome.wheels[0].url.empty());
-  CHECK(outcome.published.index_files == std::vector<std::string>{"wheels.json", "SHA256SUMS", "README.md"});
+  CHECK(outcome.published.index_files ==
+        std::vector<std::string>{"wheels.json", "SHA256SUMS", "README.md"});
   for (const json& entry : world.hub.log()) CHECK(entry["method"] == "GET");
   world.check_untouched();
 }
@@ -133,7 +137,8 @@ TEST_CASE("a dry run reads and sends nothing") {
 TEST_CASE("a missing repository is made only when asked, private when asked") {
   UploadWorld world;
   world.settings.repo = parse_repo_id("user/new");
-  CHECK_THROWS_MATCHES(world.run(), Error, says("there is no repository 'user/new'").hints("--create"));
+  CHECK_THROWS_MATCHES(world.run(), Error,
+                       says("there is no repository 'user/new'").hints("--create"));
   world.settings.create = true;
   world.settings.is_private = true;
   SECTION("plainly") {}
@@ -141,7 +146,8 @@ TEST_CASE("a missing repository is made only when asked, private when asked") {
     world.hub.faults(json{{"endpoint", "create"}, {"phase", "after"}, {"action", "reset"}});
   }
   SECTION("somebody else makes it first") {
-    world.hub.faults(json{{"endpoint", "create"}, {"phase", "before"}, {"action", "status"}, {"status", 409}});
+    world.hub.faults(
+        json{{"endpoint", "create"}, {"phase", "before"}, {"action", "status"}, {"status", 409}});
     world.hub.call({{"do", "create"}, {"name", "user/new"}, {"private", true}});
     world.hub.faults(json{{"endpoint", "auth-check"},
                           {"action", "status"},
@@ -158,18 +164,22 @@ TEST_CASE("build --upload learns before the build whether it may publish") {
   UploadWorld world;
   CHECK_NOTHROW(require_upload_access(world.settings, world.report));
   world.settings.repo = parse_repo_id("user/new");
-  CHECK_THROWS_MATCHES(require_upload_access(world.settings, world.report), Error, says("there is no repository"));
+  CHECK_THROWS_MATCHES(require_upload_access(world.settings, world.report), Error,
+                       says("there is no repository"));
   world.settings.create = true;
   CHECK_NOTHROW(require_upload_access(world.settings, world.report));
   world.hub.call({{"do", "reset"}, {"tokens", json::object()}});
-  CHECK_THROWS_MATCHES(require_upload_access(world.settings, world.report), Error, says("not valid"));
+  CHECK_THROWS_MATCHES(require_upload_access(world.settings, world.report), Error,
+                       says("not valid"));
   world.settings.endpoint = "http://127.0.0.1:1";
-  CHECK_THROWS_MATCHES(require_upload_access(world.settings, world.report), Error, says("after 6 attempts"));
+  CHECK_THROWS_MATCHES(require_upload_access(world.settings, world.report), Error,
+                       says("after 6 attempts"));
 }
 
 TEST_CASE("creation that is not allowed says so") {
   UploadWorld world(
-      json{{"tokens", {{kTestToken, {{"name", "user"}, {"role", "fineGrained"}, {"repos", {kTestRepo}}}}}}});
+      json{{"tokens",
+            {{kTestToken, {{"name", "user"}, {"role", "fineGrained"}, {"repos", {kTestRepo}}}}}}});
   world.settings.repo = parse_repo_id("user/new");
   world.settings.create = true;
   CHECK_THROWS_MATCHES(world.run(), Error, says("You don't have the rights to create"));
@@ -191,19 +201,24 @@ TEST_CASE("a branch is made from main, a pull request leaves main alone") {
 }
 
 TEST_CASE("who may not write learns why") {
-  const auto with_role = [](json user) { return json{{"tokens", {{kTestToken, std::move(user)}}}}; };
+  const auto with_role = [](json user) {
+    return json{{"tokens", {{kTestToken, std::move(user)}}}};
+  };
   SECTION("a read token") {
     UploadWorld world(with_role({{"name", "user"}, {"role", "read"}}));
     CHECK_THROWS_MATCHES(world.run(), Error, says("with the role 'read'").hints("may only read"));
     world.check_untouched();
   }
   SECTION("a fine-grained token of another repository") {
-    UploadWorld world(with_role({{"name", "user"}, {"role", "fineGrained"}, {"repos", {"user/other"}}}));
-    CHECK_THROWS_MATCHES(world.run(), Error, says("fineGrained").hints("write access to 'user/wheels'"));
+    UploadWorld world(
+        with_role({{"name", "user"}, {"role", "fineGrained"}, {"repos", {"user/other"}}}));
+    CHECK_THROWS_MATCHES(world.run(), Error,
+                         says("fineGrained").hints("write access to 'user/wheels'"));
   }
   SECTION("an expired token") {
     UploadWorld world(with_role({{"name", "user"}, {"role", "write"}, {"expired", true}}));
-    CHECK_THROWS_MATCHES(world.run(), Error, says("not valid, or it has expired").hints("hf auth login"));
+    CHECK_THROWS_MATCHES(world.run(), Error,
+                         says("not valid, or it has expired").hints("hf auth login"));
   }
   SECTION("no token") {
     UploadWorld world;
@@ -230,14 +245,20 @@ TEST_CASE("who may not write learns why") {
 
 TEST_CASE("a renamed repository is followed, also when the name changes in the middle") {
   UploadWorld world;
-  SECTION("before") { world.hub.call({{"do", "rename"}, {"name", kTestRepo}, {"to", "user/renamed"}}); }
+  SECTION("before") {
+    world.hub.call({{"do", "rename"}, {"name", kTestRepo}, {"to", "user/renamed"}});
+  }
   SECTION("at the batch call") {
-    world.hub.faults(
-        json{{"endpoint", "batch"}, {"action", "rename"}, {"repo", "model/user/wheels"}, {"to", "user/renamed"}});
+    world.hub.faults(json{{"endpoint", "batch"},
+                          {"action", "rename"},
+                          {"repo", "model/user/wheels"},
+                          {"to", "user/renamed"}});
   }
   SECTION("at the commit") {
-    world.hub.faults(
-        json{{"endpoint", "commit"}, {"action", "rename"}, {"repo", "model/user/wheels"}, {"to", "user/renamed"}});
+    world.hub.faults(json{{"endpoint", "commit"},
+                          {"action", "rename"},
+                          {"repo", "model/user/wheels"},
+                          {"to", "user/renamed"}});
   }
   world.run();
   world.settings.repo = parse_repo_id("user/renamed");
@@ -278,14 +299,15 @@ TEST_CASE("a file that changes or vanishes while it is uploaded is not published
 }
 
 TEST_CASE("names that the Hub refuses are refused before anything is sent") {
-  for (const char* name :
-       {"wheels", "a/b/c", "a/b--c", "a/-b", "a/b.", "a/b.git", "a/b c", "../b", "a/", "/b", "a/\xc3\xa9"}) {
+  for (const char* name : {"wheels", "a/b/c", "a/b--c", "a/-b", "a/b.", "a/b.git", "a/b c", "../b",
+                           "a/", "/b", "a/\xc3\xa9"}) {
     CHECK_THROWS_MATCHES(parse_repo_id(name), Error, says("is not a repository name"));
   }
   CHECK_THROWS_AS(parse_repo_id("a/" + std::string(96, 'x')), Error);
   CHECK(api_path(parse_repo_id("datasets/a/b")) == "/api/datasets/a/b");
   CHECK(web_path(parse_repo_id("a/b")) == "/a/b");
-  for (const char* path : {"", "/a", "a/", "a//b", "../a", "a/./b", ".git/x", "a/.cache/b", "a\nb", "a/\xff"}) {
+  for (const char* path :
+       {"", "/a", "a/", "a//b", "../a", "a/./b", ".git/x", "a/.cache/b", "a\nb", "a/\xff"}) {
     CHECK_THROWS_MATCHES(require_repo_path(path), Error, says("cannot be a path"));
   }
   UploadWorld world;
@@ -316,12 +338,14 @@ TEST_CASE("a list of files in many pages is read whole") {
   CHECK(world.run().published.result == Result::unchanged);
 }
 
-TEST_CASE("the Hub decides what goes to LFS: plain wheels and index files in LFS are published as well") {
+TEST_CASE(
+    "the Hub decides what goes to LFS: plain wheels and index files in LFS are published as well") {
   const bool all = GENERATE(true, false);
   UploadWorld world(all ? json{{"lfs_from", 0}} : json{{"never_lfs", true}});
   world.run();
   world.check_published();
-  for (const char* name : {"wheels.json", UploadWorld::kSmall}) CHECK(world.hub.ref()["files"][name]["lfs"] == all);
+  for (const char* name : {"wheels.json", UploadWorld::kSmall})
+    CHECK(world.hub.ref()["files"][name]["lfs"] == all);
   CHECK(world.run().published.result == Result::unchanged);
   CHECK(json::parse(world.hub.read("wheels.json"))["wheels"][0].contains("sha256"));
 }
@@ -344,13 +368,14 @@ TEST_CASE("two hundred small wheels need few requests") {
   UploadWorld world;
   world.settings.files.clear();
   for (int i = 0; i < 200; ++i) {
-    world.settings.files.push_back(
-        make_wheel(world.folder.path(), fmt::format("sage-1.{}-py3-none-any.whl", i), 50, static_cast<unsigned>(i)));
+    world.settings.files.push_back(make_wheel(world.folder.path(),
+                                              fmt::format("sage-1.{}-py3-none-any.whl", i), 50,
+                                              static_cast<unsigned>(i)));
   }
   world.run();
   world.check_published();
-  const std::size_t calls =
-      world.hub.requests({"auth-check", "revision", "tree", "resolve", "preupload", "batch", "commit"});
+  const std::size_t calls = world.hub.requests(
+      {"auth-check", "revision", "tree", "resolve", "preupload", "batch", "commit"});
   INFO(calls);
   CHECK(calls < 10);
 }
@@ -362,7 +387,8 @@ TEST_CASE("facts for wheels.json come from the build's own provenance") {
                      {"cuda", {{"version", "13.0"}}},
                      {"torch", "2.11.0+cu130"},
                      {"source", {{"url", "https://example.org/sage.git"}, {"commit", "abc"}}}};
-  world.settings.files = {make_wheel(world.folder.path(), "sage-3.0-cp311-cp311-linux_x86_64.whl", 10, 1, made.dump())};
+  world.settings.files = {
+      make_wheel(world.folder.path(), "sage-3.0-cp311-cp311-linux_x86_64.whl", 10, 1, made.dump())};
   world.run();
   const json row = json::parse(world.hub.read("wheels.json"))["wheels"][0];
   CHECK(row["architectures"] == json({"8.0", "9.0", "12.0+PTX"}));

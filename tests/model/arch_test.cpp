@@ -12,7 +12,8 @@ TEST_CASE("every spelling of an architecture list in use is read") {
   CHECK(parse_arch_list("8.0 8.6 9.0 12.0+PTX") == ampere_to_blackwell);
   CHECK(parse_arch_list("8.0;8.6,9.0; 12.0+PTX;") == ampere_to_blackwell);
   CHECK(parse_arch_list("sm_80;sm_86;sm_90;compute_120;sm_120") == ampere_to_blackwell);
-  CHECK(print(parse_arch_list("compute_80;sm_80;compute_86;sm_86;compute_90;sm_90;compute_120;sm_120")) ==
+  CHECK(print(parse_arch_list(
+            "compute_80;sm_80;compute_86;sm_86;compute_90;sm_90;compute_120;sm_120")) ==
         "8.0+PTX 8.6+PTX 9.0+PTX 12.0+PTX");
   CHECK(print(parse_arch_list("12.0")) == "12.0");
   CHECK(print(parse_arch_list("12.0+PTX")) == "12.0+PTX");
@@ -24,16 +25,44 @@ TEST_CASE("every spelling of an architecture list in use is read") {
 
 TEST_CASE("GPUs are known as people write them") {
   const std::vector<std::pair<std::string, std::string>> spellings = {
-      {"RTX 5090", "12.0"}, {"rtx_5090", "12.0"}, {"5090", "12.0"}, {"rtx-5090", "12.0"}, {"rtx5090laptop", "12.0"},
-      {"NVIDIA GeForce RTX 5090 Laptop GPU", "12.0"}, {"rtx4070tisuper", "8.9"}, {"RTX 4070 Ti SUPER", "8.9"},
-      {"4070 ti", "8.9"}, {"rtxa6000", "8.6"}, {"A6000", "8.6"}, {"RTX 6000 Ada Generation", "8.9"},
-      {"rtx6000pro", "12.0"}, {"NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition", "12.0"}, {"l40s", "8.9"},
-      {"a10g", "8.6"}, {"gb10", "12.1"}, {"dgxspark", "12.1"}, {"DGX Spark", "12.1"}, {"h200", "9.0"},
-      {"h100 pcie", "9.0"}, {"A100 80GB PCIe", "8.0"}, {"A100-SXM4-80GB", "8.0"}, {"b300", "10.3"}, {"sm120", "12.0"},
-      {"SM_120", "12.0"}, {"12", "12.0"}, {"9", "9.0"}, {"compute120", "compute_120"}, {"12.0 PTX", "12.0+PTX"},
-      {"12.0 +ptx", "12.0+PTX"}, {"RTX 5090 PTX", "12.0+PTX"}, {"rtx5090+ptx", "12.0+PTX"},
-      {"3090 4090 RTX 5090", "8.6 8.9 12.0"}, {"RTX 3090, RTX 4070 Ti; h100", "8.6 8.9 9.0"}, {"8.0 90 a", ""},
-      {"100 120", "10.0 12.0"}, {"l4 l40", "8.9"}};
+      {"RTX 5090", "12.0"},
+      {"rtx_5090", "12.0"},
+      {"5090", "12.0"},
+      {"rtx-5090", "12.0"},
+      {"rtx5090laptop", "12.0"},
+      {"NVIDIA GeForce RTX 5090 Laptop GPU", "12.0"},
+      {"rtx4070tisuper", "8.9"},
+      {"RTX 4070 Ti SUPER", "8.9"},
+      {"4070 ti", "8.9"},
+      {"rtxa6000", "8.6"},
+      {"A6000", "8.6"},
+      {"RTX 6000 Ada Generation", "8.9"},
+      {"rtx6000pro", "12.0"},
+      {"NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition", "12.0"},
+      {"l40s", "8.9"},
+      {"a10g", "8.6"},
+      {"gb10", "12.1"},
+      {"dgxspark", "12.1"},
+      {"DGX Spark", "12.1"},
+      {"h200", "9.0"},
+      {"h100 pcie", "9.0"},
+      {"A100 80GB PCIe", "8.0"},
+      {"A100-SXM4-80GB", "8.0"},
+      {"b300", "10.3"},
+      {"sm120", "12.0"},
+      {"SM_120", "12.0"},
+      {"12", "12.0"},
+      {"9", "9.0"},
+      {"compute120", "compute_120"},
+      {"12.0 PTX", "12.0+PTX"},
+      {"12.0 +ptx", "12.0+PTX"},
+      {"RTX 5090 PTX", "12.0+PTX"},
+      {"rtx5090+ptx", "12.0+PTX"},
+      {"3090 4090 RTX 5090", "8.6 8.9 12.0"},
+      {"RTX 3090, RTX 4070 Ti; h100", "8.6 8.9 9.0"},
+      {"8.0 90 a", ""},
+      {"100 120", "10.0 12.0"},
+      {"l4 l40", "8.9"}};
   for (const auto& [text, list] : spellings) {
     INFO(text);
     if (list.empty())
@@ -65,10 +94,12 @@ TEST_CASE("an unknown architecture is refused, with the nearest one") {
   CHECK_THROWS_MATCHES(parse_arch_list("blackwel"), Error, says("'blackwel'").hints("'blackwell'"));
   CHECK_THROWS_MATCHES(parse_arch_list("rtx5091"), Error, says("'rtx5091'").hints("rtx50"));
   CHECK_THROWS_MATCHES(parse_arch_list("1.20"), Error, says("unknown architecture '1.20'"));
-  CHECK_THROWS_MATCHES(parse_arch_list("8.9a"), Error, says("unknown architecture '8.9a'").hints("8.9"));
+  CHECK_THROWS_MATCHES(parse_arch_list("8.9a"), Error,
+                       says("unknown architecture '8.9a'").hints("8.9"));
   CHECK_THROWS_MATCHES(parse_arch_list("9.0f"), Error, says("unknown architecture '9.0f'"));
   CHECK_THROWS_MATCHES(parse_arch_list(" ;, "), Error, says("no architecture in"));
-  CHECK_THROWS_MATCHES(parse_arch_list("7.4 8.0"), Error, says("unknown architecture '7.4'").hints("7.5"));
+  CHECK_THROWS_MATCHES(parse_arch_list("7.4 8.0"), Error,
+                       says("unknown architecture '7.4'").hints("7.5"));
 }
 
 TEST_CASE("a list inherited from an image loses only what the code cannot serve") {
@@ -94,8 +125,9 @@ TEST_CASE("each architecture knows its names and the toolkit that it needs") {
 }
 
 TEST_CASE("what is printed is read back as the same list") {
-  const std::vector<std::string> items = {"8.0",   "8.6",   "8.7",  "8.8",  "8.9",  "9.0",  "9.0a",  "10.0",
-                                          "10.0a", "10.0f", "10.1", "10.3", "11.0", "12.0", "12.0f", "12.1a"};
+  const std::vector<std::string> items = {"8.0",  "8.6",  "8.7",   "8.8",   "8.9",  "9.0",
+                                          "9.0a", "10.0", "10.0a", "10.0f", "10.1", "10.3",
+                                          "11.0", "12.0", "12.0f", "12.1a"};
   std::mt19937 random(20261123);
   for (int round = 0; round < 500; ++round) {
     ArchList list;

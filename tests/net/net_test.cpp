@@ -40,7 +40,8 @@ std::string counter_of(const std::string& path) {
 }
 
 struct File {
-  std::filesystem::path path = std::filesystem::temp_directory_path() / fmt::format("sagebuild-net-{}", getpid());
+  std::filesystem::path path =
+      std::filesystem::temp_directory_path() / fmt::format("sagebuild-net-{}", getpid());
   explicit File(std::string_view content) { std::ofstream(path) << content; }
   ~File() { std::filesystem::remove(path); }
 };
@@ -83,11 +84,14 @@ TEST_CASE("a request is sent as it was given, and the answer's headers are found
   CHECK(echo["headers"]["Authorization"] == "Bearer net-test-token");
   CHECK_FALSE(echo["headers"].contains("Expect"));
   CHECK(response.headers.find("x-mixed-case") == "yes");
-  CHECK(client.send({.method = "HEAD", .url = server()["plain"] + "/bytes?n=7"}).headers.find("content-length") == "7");
+  CHECK(client.send({.method = "HEAD", .url = server()["plain"] + "/bytes?n=7"})
+            .headers.find("content-length") == "7");
 
   const Secret password("net-test-password");
-  const Request basic{.url = server()["plain"] + "/echo", .credentials = {Credentials::Scheme::basic, "me", &password}};
-  CHECK(json::parse(client.send(basic).body)["headers"]["Authorization"] == "Basic bWU6bmV0LXRlc3QtcGFzc3dvcmQ=");
+  const Request basic{.url = server()["plain"] + "/echo",
+                      .credentials = {Credentials::Scheme::basic, "me", &password}};
+  CHECK(json::parse(client.send(basic).body)["headers"]["Authorization"] ==
+        "Basic bWU6bmV0LXRlc3QtcGFzc3dvcmQ=");
 }
 
 TEST_CASE("a range of a file streams up, and down into a file") {
@@ -103,20 +107,23 @@ TEST_CASE("a range of a file streams up, and down into a file") {
   CHECK(echo["size"] == 4);
   CHECK(last == 4);
 
-  const Request empty{.method = "PUT", .url = server()["plain"] + "/echo", .body = FileRange{file.path, 0, 0}};
+  const Request empty{
+      .method = "PUT", .url = server()["plain"] + "/echo", .body = FileRange{file.path, 0, 0}};
   CHECK(json::parse(client.send(empty).body)["headers"]["Content-Length"] == "0");
-  const Request short_file{.method = "PUT", .url = server()["plain"] + "/echo", .body = FileRange{file.path, 5, 9}};
+  const Request short_file{
+      .method = "PUT", .url = server()["plain"] + "/echo", .body = FileRange{file.path, 5, 9}};
   CHECK_THROWS_MATCHES(client.send(short_file), Error, says("became shorter"));
 
-  const Response down = client.send({.url = server()["plain"] + "/bytes?n=5", .to_file = file.path});
+  const Response down =
+      client.send({.url = server()["plain"] + "/bytes?n=5", .to_file = file.path});
   CHECK(down.body.empty());
   std::ostringstream text;
   text << std::ifstream(file.path).rdbuf();
   CHECK(text.str() == "xxxxx");
 
   // What is not a success goes to the body, never into the file.
-  const Response missing =
-      client.send({.url = server()["plain"] + "/fail-first?status=404&n=9&id=down", .to_file = file.path});
+  const Response missing = client.send(
+      {.url = server()["plain"] + "/fail-first?status=404&n=9&id=down", .to_file = file.path});
   CHECK(missing.status == 404);
   CHECK(missing.body == "not yet");
 }
@@ -128,10 +135,10 @@ TEST_CASE("what is transient is tried again, the body from its start") {
   settings.on_retry = [&](const Request&, const Response&, milliseconds) { ++retries; };
   HttpClient client(settings);
   for (const int status : {0, 408, 429, 500, 502, 503, 504}) {
-    const Response response =
-        client.send({.method = "PUT",
-                     .url = fmt::format("{}/fail-first?status={}&n=2&id=put", server()["plain"], status),
-                     .body = FileRange{file.path, 0, 10}});
+    const Response response = client.send(
+        {.method = "PUT",
+         .url = fmt::format("{}/fail-first?status={}&n=2&id=put", server()["plain"], status),
+         .body = FileRange{file.path, 0, 10}});
     INFO(status);
     REQUIRE(response.ok());
     CHECK(json::parse(response.body)["head"] == "0123456789");
@@ -139,13 +146,14 @@ TEST_CASE("what is transient is tried again, the body from its start") {
   }
   CHECK(retries == 14);
   for (const int status : {400, 401, 403, 404, 409, 412, 501}) {
-    const Response response =
-        client.send({.url = fmt::format("{}/fail-first?status={}&n=2&id=get", server()["plain"], status)});
+    const Response response = client.send(
+        {.url = fmt::format("{}/fail-first?status={}&n=2&id=get", server()["plain"], status)});
     CHECK(response.status == status);
     CHECK(response.attempts == 1);
   }
-  const Request also{.url = server()["plain"] + "/fail-first?status=400&n=1&id=also",
-                     .also_transient = [](const Response& response) { return response.body == "not yet"; }};
+  const Request also{
+      .url = server()["plain"] + "/fail-first?status=400&n=1&id=also",
+      .also_transient = [](const Response& response) { return response.body == "not yet"; }};
   CHECK(client.send(also).ok());
   const Response never = client.send({.url = server()["plain"] + "/fail-first?status=503&n=99"});
   CHECK(never.status == 503);
@@ -155,17 +163,21 @@ TEST_CASE("what is transient is tried again, the body from its start") {
 TEST_CASE("a wait that the server asks for is kept, unless it is too long") {
   HttpSettings settings = quick();
   std::vector<milliseconds> waits;
-  settings.on_retry = [&](const Request&, const Response&, milliseconds wait) { waits.push_back(wait); };
+  settings.on_retry = [&](const Request&, const Response&, milliseconds wait) {
+    waits.push_back(wait);
+  };
   HttpClient client(settings);
   CHECK(client.send({.url = server()["plain"] + "/fail-first?status=429&n=1&wait=1"}).ok());
   REQUIRE(waits.size() == 1);
   CHECK(waits[0] == milliseconds(1000));
-  CHECK(client.send({.url = server()["plain"] + "/fail-first?status=429&n=1&wait=86400"}).status == 429);
+  CHECK(client.send({.url = server()["plain"] + "/fail-first?status=429&n=1&wait=86400"}).status ==
+        429);
   CHECK(waits.size() == 1);
 
   settings.retry.attempts = 1;
   HttpClient once(settings);
-  CHECK(asked_wait(once.send({.url = server()["plain"] + "/retry-date"})) == std::chrono::seconds(1));
+  CHECK(asked_wait(once.send({.url = server()["plain"] + "/retry-date"})) ==
+        std::chrono::seconds(1));
   Response limited;
   limited.status = 429;
   limited.headers = {{"RateLimit", "\"api\";r=0;t=55"}};
@@ -176,7 +188,8 @@ TEST_CASE("a wait that the server asks for is kept, unless it is too long") {
 
 TEST_CASE("waits double, jitter and stop growing") {
   std::mt19937 random(1);
-  const RetryPolicy policy{.attempts = 9, .first = milliseconds(100), .longest = milliseconds(1000)};
+  const RetryPolicy policy{
+      .attempts = 9, .first = milliseconds(100), .longest = milliseconds(1000)};
   for (int round = 0; round < 100; ++round) {
     CHECK(backoff(policy, 1, random) >= milliseconds(50));
     CHECK(backoff(policy, 1, random) <= milliseconds(100));
@@ -196,10 +209,10 @@ TEST_CASE("broken transfers are values with a reason") {
   CHECK(client.send({.url = "http://127.0.0.1:1/"}).failure == Failure::connect);
   CHECK(client.send({.url = "http://no-such-host.invalid/"}).failure == Failure::connect);
   const std::string large(4 << 20, 'x');
-  CHECK(client.send({.method = "PUT", .url = base + "/reset-in-body?after=1000", .body = large}).failure ==
-        Failure::broken);
-  CHECK(client.send({.method = "PUT", .url = base + "/stall-in-body?after=1000", .body = large}).failure ==
-        Failure::stalled);
+  CHECK(client.send({.method = "PUT", .url = base + "/reset-in-body?after=1000", .body = large})
+            .failure == Failure::broken);
+  CHECK(client.send({.method = "PUT", .url = base + "/stall-in-body?after=1000", .body = large})
+            .failure == Failure::stalled);
   CHECK(client.send({.url = base + "/slow"}).ok());  // one kB/s is slow, not stalled
   const Request local{.url = "file:///etc/passwd"};
   CHECK_THROWS_MATCHES(client.send(local), Error, says("not an http or https URL"));
@@ -209,8 +222,9 @@ TEST_CASE("broken transfers are values with a reason") {
   CHECK(small.send({.url = base + "/bytes?n=1000"}).ok());
   const TempDir folder;
   const auto to_file = [&](int size, std::optional<std::uint64_t> limit) {
-    return small.send(
-        {.url = base + "/bytes?n=" + std::to_string(size), .to_file = folder.path() / "file", .body_limit = limit});
+    return small.send({.url = base + "/bytes?n=" + std::to_string(size),
+                       .to_file = folder.path() / "file",
+                       .body_limit = limit});
   };
   CHECK(to_file(1001, std::nullopt).failure == Failure::oversized);
   CHECK(to_file(2000, 2000).ok());
@@ -234,11 +248,13 @@ TEST_CASE("redirects follow their policy and never carry credentials to another 
   HttpClient client(settings);
   const Secret token("net-test-token");
   const std::string base = server()["plain"];
-  const auto request = [&](Redirects mode, const std::string& method, int status, const std::string& to) {
-    Request result{.method = method,
-                   .url = fmt::format("{}/redirect?status={}&to={}", base, status, percent_encoded(to)),
-                   .credentials = {Credentials::Scheme::bearer, "", &token},
-                   .redirects = mode};
+  const auto request = [&](Redirects mode, const std::string& method, int status,
+                           const std::string& to) {
+    Request result{
+        .method = method,
+        .url = fmt::format("{}/redirect?status={}&to={}", base, status, percent_encoded(to)),
+        .credentials = {Credentials::Scheme::bearer, "", &token},
+        .redirects = mode};
     if (method == "POST") result.body = std::string("body");
     return client.send(result);
   };
@@ -255,27 +271,31 @@ TEST_CASE("redirects follow their policy and never carry credentials to another 
   const json dropped = json::parse(request(Redirects::anywhere, "GET", 302, elsewhere).body);
   CHECK(dropped["count"] == 1);  // the two refusals sent nothing
   CHECK_FALSE(dropped["headers"].contains("Authorization"));
-  const std::string detour =
-      fmt::format("{}/redirect?status=302&to={}", server()["other"], percent_encoded(base + "/echo"));
-  CHECK_FALSE(json::parse(request(Redirects::anywhere, "GET", 302, detour).body)["headers"].contains("Authorization"));
+  const std::string detour = fmt::format("{}/redirect?status=302&to={}", server()["other"],
+                                         percent_encoded(base + "/echo"));
+  CHECK_FALSE(
+      json::parse(request(Redirects::anywhere, "GET", 302, detour).body)["headers"].contains(
+          "Authorization"));
 
-  const Response downgrade =
-      client.send({.url = server()["tls"] + "/redirect?status=302&to=" + percent_encoded(base + "/echo"),
-                   .redirects = Redirects::anywhere});
+  const Response downgrade = client.send(
+      {.url = server()["tls"] + "/redirect?status=302&to=" + percent_encoded(base + "/echo"),
+       .redirects = Redirects::anywhere});
   CHECK(downgrade.failure == Failure::redirect);
   CHECK(downgrade.reason.find("from https to http") != std::string::npos);
   const Response loop = client.send({.url = base + "/loop", .redirects = Redirects::anywhere});
   CHECK(loop.failure == Failure::redirect);
-  CHECK(request(Redirects::anywhere, "GET", 302, "file:///etc/passwd").failure == Failure::redirect);
+  CHECK(request(Redirects::anywhere, "GET", 302, "file:///etc/passwd").failure ==
+        Failure::redirect);
 }
 
 TEST_CASE("what must go once goes once, even when a reused connection closes without an answer") {
   HttpSettings settings = quick();
   HttpClient client(settings);
-  CHECK(client.send({.url = server()["plain"] + "/bytes?n=1"}).ok());  // opens the connection to reuse
+  // Opens the connection to reuse
+  CHECK(client.send({.url = server()["plain"] + "/bytes?n=1"}).ok());
   const std::string path = "/fail-first?status=0&n=9&id=once";
-  const Response response =
-      client.send({.method = "POST", .url = server()["plain"] + path, .body = std::string("x"), .once = true});
+  const Response response = client.send(
+      {.method = "POST", .url = server()["plain"] + path, .body = std::string("x"), .once = true});
   CHECK(response.failure == Failure::broken);
   CHECK(response.attempts == 1);
   CHECK(counter_of(path) == "1");
@@ -284,7 +304,8 @@ TEST_CASE("what must go once goes once, even when a reused connection closes wit
 TEST_CASE("many requests run side by side and answer in order") {
   HttpClient client(quick());
   std::vector<Request> requests;
-  for (int i = 0; i < 20; ++i) requests.push_back({.url = fmt::format("{}/bytes?n={}", server()["plain"], i)});
+  for (int i = 0; i < 20; ++i)
+    requests.push_back({.url = fmt::format("{}/bytes?n={}", server()["plain"], i)});
   requests[7].url = server()["plain"] + "/fail-first?status=503&n=1&id=many";
   const std::vector<Response> responses = client.send_all(requests, 4);
   for (std::size_t i = 0; i < 20; ++i) {
@@ -305,7 +326,8 @@ TEST_CASE("tick and callbacks may throw; the client stays usable") {
   CHECK_THROWS_AS(client.send(stalling), Stop);
   stop = false;
   CHECK(client.send({.url = server()["plain"] + "/echo"}).ok());
-  const Request throwing{.url = server()["plain"] + "/bytes?n=5", .sink = [](std::string_view) { throw Stop{}; }};
+  const Request throwing{.url = server()["plain"] + "/bytes?n=5",
+                         .sink = [](std::string_view) { throw Stop{}; }};
   CHECK_THROWS_AS(client.send(throwing), Stop);
   CHECK(client.send({.url = server()["plain"] + "/echo"}).ok());
 }

@@ -93,22 +93,26 @@ TEST_CASE("--time is lost when taken apart, so the user is told") {
 }
 
 TEST_CASE("NVCC_*_FLAGS are folded in once") {
-  CHECK(normalise_nvcc({"nvcc", "-O3"}, "-DP '-DQ=a b'", "-DA").argv == Words{"nvcc", "-DP", "-DQ=a b", "-O3", "-DA"});
+  CHECK(normalise_nvcc({"nvcc", "-O3"}, "-DP '-DQ=a b'", "-DA").argv ==
+        Words{"nvcc", "-DP", "-DQ=a b", "-O3", "-DA"});
   // setup.py has appended them already
-  CHECK(normalise_nvcc({"nvcc", "-O3", "-DA", "-DB"}, "", "-DA -DB").argv == Words{"nvcc", "-O3", "-DA", "-DB"});
+  CHECK(normalise_nvcc({"nvcc", "-O3", "-DA", "-DB"}, "", "-DA -DB").argv ==
+        Words{"nvcc", "-O3", "-DA", "-DB"});
 }
 
 TEST_CASE("architectures are one option per virtual one, sorted, whatever the order of targets") {
   const Arch a89{8, 9}, a90{9, 0}, a120{12, 0};
   const std::vector<Target> targets = {
       {a120, a120, true, true, ""}, {a89, a90, true, false, ""}, {a89, a89, true, false, ""}};
-  CHECK(gencode_options(targets) ==
-        Words{"-gencode=arch=compute_89,code=[sm_89,sm_90]", "-gencode=arch=compute_120,code=[sm_120,compute_120]"});
-  CHECK(gencode_options({{a89, a89, false, true, ""}}) == Words{"-gencode=arch=compute_89,code=compute_89"});
+  CHECK(gencode_options(targets) == Words{"-gencode=arch=compute_89,code=[sm_89,sm_90]",
+                                          "-gencode=arch=compute_120,code=[sm_120,compute_120]"});
+  CHECK(gencode_options({{a89, a89, false, true, ""}}) ==
+        Words{"-gencode=arch=compute_89,code=compute_89"});
 }
 
 TEST_CASE("a host compile loses its debug information and dependency options") {
-  CHECK(normalise_host({"g++", "-g", "-O3", "-MMD", "-MF", "x.d", "-fPIC", "-c"}) == Words{"g++", "-O3", "-fPIC"});
+  CHECK(normalise_host({"g++", "-g", "-O3", "-MMD", "-MF", "x.d", "-fPIC", "-c"}) ==
+        Words{"g++", "-O3", "-fPIC"});
 }
 
 }  // namespace

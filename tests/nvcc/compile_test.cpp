@@ -24,7 +24,8 @@ void launch(torch::Tensor out) {
 
 void put_ops(const NvccWorld& world) {
   world.put(world.tree() / "csrc/ops.cu", kOps);
-  world.put(world.tree() / "csrc/scale.cuh", "#pragma once\n// how much\nconstexpr int kScale = 2;\n");
+  world.put(world.tree() / "csrc/scale.cuh",
+            "#pragma once\n// how much\nconstexpr int kScale = 2;\n");
 }
 
 TEST_CASE("this machine's toolkit passes its self-test") {
@@ -82,11 +83,12 @@ TEST_CASE("a source whose ptxas runs in parts has its cicc in one piece") {
   NvccWorld world;
   world.put(world.tree() / "csrc/ops.cu", kOps);
   world.costs.ptxas_threads = 4;
-  const auto graph = *compile_step(world.source("csrc/ops.cu"), "mini._ops", world.settings()).expand(nullptr);
+  const auto graph =
+      *compile_step(world.source("csrc/ops.cu"), "mini._ops", world.settings()).expand(nullptr);
   const auto parts_of = [&](std::string_view kind) {
     const auto argv = std::ranges::find(graph, kind, &Step::kind)->command()->argv;
-    const auto option =
-        std::ranges::find_if(argv, [](const auto& word) { return word.find("split-compile") != std::string::npos; });
+    const auto option = std::ranges::find_if(
+        argv, [](const auto& word) { return word.find("split-compile") != std::string::npos; });
     return option == argv.end() ? "" : *(option + 1);
   };
   CHECK(parts_of("cicc") == "");
@@ -99,12 +101,15 @@ TEST_CASE("what a change costs") {
   put_ops(world);
   world.compile("csrc/ops.cu");
   SECTION("a comment that moves nothing: nothing at all") {
-    world.put(world.tree() / "csrc/scale.cuh", "#pragma once\n// how much, exactly\nconstexpr int kScale = 2;\n");
+    world.put(world.tree() / "csrc/scale.cuh",
+              "#pragma once\n// how much, exactly\nconstexpr int kScale = 2;\n");
     const auto runs = world.compile("csrc/ops.cu");
     REQUIRE(runs.runs.size() == 1);
     CHECK(runs.runs[0].hit);
   }
-  SECTION("the same with an options file, of which nobody knows what it asks for: no stage behind the preprocessor") {
+  SECTION(
+      "the same with an options file, of which nobody knows what it asks for: no stage behind the "
+      "preprocessor") {
     world.put(world.tree() / "options", "-DUNUSED");
     world.flags.push_back("--options-file=" + (world.tree() / "options").string());
     world.compile("csrc/ops.cu");
@@ -116,13 +121,16 @@ TEST_CASE("what a change costs") {
     world.flags.insert(world.flags.end(), {"-lineinfo", "-src-in-ptx"});
     world.compile("csrc/ops.cu");
     CHECK(world.compile("csrc/ops.cu").count("nvcc") == 0);
-    world.put(world.tree() / "csrc/scale.cuh", "#pragma once\n// how much, exactly\nconstexpr int kScale = 2;\n");
+    world.put(world.tree() / "csrc/scale.cuh",
+              "#pragma once\n// how much, exactly\nconstexpr int kScale = 2;\n");
     CHECK(world.compile("csrc/ops.cu").count("nvcc") == 1);
   }
   SECTION("a comment on a line of its own: no stage behind the preprocessor") {
-    world.put(world.tree() / "csrc/scale.cuh", "#pragma once\n// how much,\n// exactly\nconstexpr int kScale = 2;\n");
+    world.put(world.tree() / "csrc/scale.cuh",
+              "#pragma once\n// how much,\n// exactly\nconstexpr int kScale = 2;\n");
     const auto runs = world.compile("csrc/ops.cu");
-    for (const auto stage : {"cicc", "ptxas", "cudafe++", "host compile"}) CHECK(runs.count(stage) == 0);
+    for (const auto stage : {"cicc", "ptxas", "cudafe++", "host compile"})
+      CHECK(runs.count(stage) == 0);
     CHECK(runs.count("header check") == 1);  // our text; full headers are not read again
   }
   SECTION("a macro of full headers that the source asks for since then: another verdict") {
@@ -132,13 +140,15 @@ TEST_CASE("what a change costs") {
     CHECK(world.outcomes.back().mode.device == HeaderMode::full);
   }
   SECTION("a macro that a full header defines since then: another verdict") {
-    world.put(world.tree() / "csrc/ops.cu", std::string(kOps) + "#ifdef LATER\nint more;\n#endif\n");
+    world.put(world.tree() / "csrc/ops.cu",
+              std::string(kOps) + "#ifdef LATER\nint more;\n#endif\n");
     world.compile("csrc/ops.cu");
     CHECK(world.outcomes.back().mode.device == HeaderMode::facade);
     const auto header = world.site() / "torch/include/torch/extension.h";
     world.put(header, read_file(header) + "#define LATER 1\n");
     if (GENERATE(true, false))
-      world.put(world.tree() / "csrc/ops.cu", std::string(kOps) + "#ifdef LATER\nint more;\n#endif\n// touched\n");
+      world.put(world.tree() / "csrc/ops.cu",
+                std::string(kOps) + "#ifdef LATER\nint more;\n#endif\n// touched\n");
     world.compile("csrc/ops.cu");
     CHECK(world.outcomes.back().mode.device == HeaderMode::full);
   }
@@ -178,7 +188,8 @@ TEST_CASE("what a change costs") {
     world.put(header, read_file(header) + "namespace at { inline int newer() { return 1; } }\n");
     const auto runs = world.compile("csrc/ops.cu");
     CHECK(runs.count("header check") == 2);
-    for (const auto stage : {"cicc", "ptxas", "cudafe++", "host compile"}) CHECK(runs.count(stage) == 0);
+    for (const auto stage : {"cicc", "ptxas", "cudafe++", "host compile"})
+      CHECK(runs.count(stage) == 0);
   }
   SECTION("another Python: nothing at all") {
     const auto python = world.site().parent_path() / "python";
@@ -213,10 +224,13 @@ TEST_CASE("what a change costs") {
 }
 
 // Each planted mismatch: what the source holds, and what has to be said.
-TEST_CASE("a mismatch between device and host pass is found, and the source compiled with headers that fit") {
+TEST_CASE(
+    "a mismatch between device and host pass is found, and the source compiled with headers that "
+    "fit") {
   NEEDS_NVCC();
   NvccWorld world;
-  const std::string start = "#include <torch/extension.h>\ntemplate <int N> __global__ void k(int* p) { *p = N; }\n";
+  const std::string start =
+      "#include <torch/extension.h>\ntemplate <int N> __global__ void k(int* p) { *p = N; }\n";
   const auto outcome = [&](const std::string& text) {
     world.put(world.tree() / "bad.cu", text);
     world.compile("bad.cu");
@@ -226,23 +240,26 @@ TEST_CASE("a mismatch between device and host pass is found, and the source comp
     return world.outcomes[0];
   };
   SECTION("another struct layout") {
-    const auto result = outcome(start +
-                                "struct Args { int a;\n#ifdef ONLY_FULL\n int b;\n#endif\n int c; };\n"
-                                "__global__ void take(int* p, Args a) { *p = a.c; }\n"
-                                "void f(int* p) { take<<<1, 1>>>(p, Args{}); }\n");
+    const auto result =
+        outcome(start +
+                "struct Args { int a;\n#ifdef ONLY_FULL\n int b;\n#endif\n int c; };\n"
+                "__global__ void take(int* p, Args a) { *p = a.c; }\n"
+                "void f(int* p) { take<<<1, 1>>>(p, Args{}); }\n");
     CHECK(result.reason.find("ONLY_FULL") != std::string::npos);
     CHECK(result.mode == CompileMode{HeaderMode::full, HeaderMode::full, false});
   }
   SECTION("a macro that one mode lacks") {
-    const auto result = outcome(start +
-                                "#if TORCH_VERSION_MAJOR >= 2\n#define STEP 2\n#else\n#define STEP 1\n#endif\n"
-                                "__global__ void take(int* p) { *p = STEP; }\n"
-                                "void f(int* p) { take<<<1, 1>>>(p); }\n");
+    const auto result =
+        outcome(start +
+                "#if TORCH_VERSION_MAJOR >= 2\n#define STEP 2\n#else\n#define STEP 1\n#endif\n"
+                "__global__ void take(int* p) { *p = STEP; }\n"
+                "void f(int* p) { take<<<1, 1>>>(p); }\n");
     CHECK_THAT(result.reason, Catch::Contains("TORCH_VERSION_MAJOR"));
     CHECK(result.mode == CompileMode{HeaderMode::full, HeaderMode::full, false});
   }
   SECTION("a macro that the host pass alone asks for") {
-    world.put(world.tree() / "bad.cu", start + "#ifndef __CUDA_ARCH__\n#ifdef ONLY_FULL\nint more;\n#endif\n#endif\n");
+    world.put(world.tree() / "bad.cu",
+              start + "#ifndef __CUDA_ARCH__\n#ifdef ONLY_FULL\nint more;\n#endif\n#endif\n");
     world.compile("bad.cu");
     CHECK_THAT(world.outcomes.back().reason, Catch::Contains("'ONLY_FULL' is asked for"));
     CHECK(world.outcomes.back().mode == CompileMode{HeaderMode::facade, HeaderMode::full, false});
@@ -254,30 +271,36 @@ TEST_CASE("a mismatch between device and host pass is found, and the source comp
     CHECK(world.outcomes.back().mode == CompileMode{HeaderMode::facade, HeaderMode::full, false});
   }
   SECTION("a kernel that takes a type of torch's") {
-    const auto result = outcome(start +
-                                "template <at::ScalarType S> __global__ void take(int* p) { *p = int(S); }\n"
-                                "void f(int* p) { take<at::ScalarType::Half><<<1, 1>>>(p); }\n");
+    const auto result =
+        outcome(start +
+                "template <at::ScalarType S> __global__ void take(int* p) { *p = int(S); }\n"
+                "void f(int* p) { take<at::ScalarType::Half><<<1, 1>>>(p); }\n");
     CHECK(result.reason.find("type of torch's") != std::string::npos);
     CHECK(result.mode.device == HeaderMode::full);
   }
 }
 
-TEST_CASE("a kernel that only the host pass launches is found whatever the headers, and left to plain nvcc") {
+TEST_CASE(
+    "a kernel that only the host pass launches is found whatever the headers, and left to plain "
+    "nvcc") {
   NEEDS_NVCC();
   NvccWorld world;
-  const std::string start = "#include <torch/extension.h>\ntemplate <int N> __global__ void k(int* p) { *p = N; }\n";
-  world.put(world.tree() / "template.cu", start +
-                                              "void f(int* p) {\n k<1><<<1, 1>>>(p);\n#ifndef __CUDA_ARCH__\n"
-                                              " k<2><<<1, 1>>>(p);\n#endif\n}\n");
+  const std::string start =
+      "#include <torch/extension.h>\ntemplate <int N> __global__ void k(int* p) { *p = N; }\n";
+  world.put(world.tree() / "template.cu",
+            start +
+                "void f(int* p) {\n k<1><<<1, 1>>>(p);\n#ifndef __CUDA_ARCH__\n"
+                " k<2><<<1, 1>>>(p);\n#endif\n}\n");
   world.compile("template.cu");
   CHECK(world.outcomes.back().mode.plain);
-  CHECK(world.outcomes.back().reason.find("template kernel that the device pass did not instantiate") !=
-        std::string::npos);
+  CHECK(world.outcomes.back().reason.find(
+            "template kernel that the device pass did not instantiate") != std::string::npos);
 
-  world.put(world.tree() / "plain.cu", start +
-                                           "#ifndef __CUDA_ARCH__\n__global__ void only(int* p) { *p = 1; }\n"
-                                           "void f(int* p) { only<<<1, 1>>>(p); }\n#endif\n"
-                                           "void g(int* p) { k<1><<<1, 1>>>(p); }\n");
+  world.put(world.tree() / "plain.cu",
+            start +
+                "#ifndef __CUDA_ARCH__\n__global__ void only(int* p) { *p = 1; }\n"
+                "void f(int* p) { only<<<1, 1>>>(p); }\n#endif\n"
+                "void g(int* p) { k<1><<<1, 1>>>(p); }\n");
   world.compile("plain.cu");
   CHECK(world.outcomes.back().mode.plain);
   CHECK(world.outcomes.back().reason.find("only(int*)") != std::string::npos);

@@ -1,4 +1,5 @@
-// A source that asks for the date: every build, in every mode, gives the same bytes, and none gives an old answer.
+// A source that asks for the date: every build, in every mode, gives the same bytes, and none gives
+// an old answer.
 #include "sagebuild/nvcc/compile.hpp"
 #include "support/catch.hpp"
 #include "support/nvcc_world.hpp"
@@ -18,10 +19,12 @@ struct DatedWorld : NvccWorld {
     put(tree() / "date.h", "#define NOW __DATE__ \" \" __TIME__ \"|\" __TIMESTAMP__\n");
     const std::string text = "#include \"date.h\"\nconst char* built() { return NOW; }\n";
     put(tree() / "a.cpp", text);
-    put(tree() / "a.cu", text +
-                             "__device__ const char text[] = NOW;\n__global__ void k(char* p) { *p = text[*p]; }\n"
-                             "void f(char* p) { k<<<1, 1>>>(p); }\n");
-    fs::last_write_time(tree() / "a.cu", fs::file_time_type::clock::now() - std::chrono::hours(24 * 400));
+    put(tree() / "a.cu",
+        text +
+            "__device__ const char text[] = NOW;\n__global__ void k(char* p) { *p = text[*p]; }\n"
+            "void f(char* p) { k<<<1, 1>>>(p); }\n");
+    fs::last_write_time(tree() / "a.cu",
+                        fs::file_time_type::clock::now() - std::chrono::hours(24 * 400));
   }
 
   StepRunner compile_at(std::int64_t date, const std::string& name) {
@@ -36,7 +39,9 @@ struct DatedWorld : NvccWorld {
 void expect_dates(const std::string& name, const Words& flags) {
   DatedWorld world;
   world.flags = flags;
-  const auto has = [&](std::string_view text) { return world.object(name).find(text) != std::string::npos; };
+  const auto has = [&](std::string_view text) {
+    return world.object(name).find(text) != std::string::npos;
+  };
   world.compile_at(kFirst, name);
   CHECK(has("Sep  9 2001 01:46:40|Sun Sep  9 01:46:40 2001"));
   CHECK(RecordingReporter::any_has(world.reporter.details, "warning") == false);
@@ -50,7 +55,8 @@ void expect_dates(const std::string& name, const Words& flags) {
   INFO("elsewhere, with files of another age: the same bytes");
   DatedWorld elsewhere;
   elsewhere.flags = flags;
-  fs::last_write_time(elsewhere.tree() / name, fs::file_time_type::clock::now() - std::chrono::hours(24 * 99));
+  fs::last_write_time(elsewhere.tree() / name,
+                      fs::file_time_type::clock::now() - std::chrono::hours(24 * 99));
   elsewhere.compile_at(kFirst, name);
   if (std::ranges::count(flags, "-rdc=true") == 0) CHECK(elsewhere.object(name) == first);
 }

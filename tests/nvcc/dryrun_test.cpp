@@ -64,14 +64,20 @@ TEST_CASE("what is not understood is a reason, never a guess") {
     CHECK(parse_dryrun(golden(toolkit + "-rdc")).reason.find("relocatable") != std::string::npos);
   }
   const std::string text = golden("13.0-two");
-  CHECK(parse_dryrun(text + "#$ nvlink -arch=sm_89 k.o\n").reason.find("nvlink") != std::string::npos);
-  CHECK(parse_dryrun(text + "#$ cudafe++ \"k.cpp4.ii\" \n").reason.find("more than once") != std::string::npos);
-  CHECK(parse_dryrun(replaced(text, "\"k.cu\"", "\"$HOME/k.cu\"")).reason.find("'$'") != std::string::npos);
-  CHECK(parse_dryrun(replaced(text, "\"k.cu\"", "\"it's.cu\"")).reason.find("quote") != std::string::npos);
+  CHECK(parse_dryrun(text + "#$ nvlink -arch=sm_89 k.o\n").reason.find("nvlink") !=
+        std::string::npos);
+  CHECK(parse_dryrun(text + "#$ cudafe++ \"k.cpp4.ii\" \n").reason.find("more than once") !=
+        std::string::npos);
+  CHECK(parse_dryrun(replaced(text, "\"k.cu\"", "\"$HOME/k.cu\"")).reason.find("'$'") !=
+        std::string::npos);
+  CHECK(parse_dryrun(replaced(text, "\"k.cu\"", "\"it's.cu\"")).reason.find("quote") !=
+        std::string::npos);
   CHECK(parse_dryrun("").reason != "");
 }
 
-TEST_CASE("of a dry run that is not understood every program is named, found on nvcc's PATH or as it stands") {
+TEST_CASE(
+    "of a dry run that is not understood every program is named, found on nvcc's PATH or as it "
+    "stands") {
   const TempDir folder("sagebuild-test");
   write_file(folder.path() / "tileir", "#!/bin/sh\n");
   fs::permissions(folder.path() / "tileir", fs::perms::owner_all);
@@ -89,7 +95,8 @@ TEST_CASE("losing any one command makes the graph incomplete") {
   const std::string text = golden("13.0-two");
   std::size_t commands = 0;
   for (const auto line : lines_of(text)) {
-    if (line.find(" -o ") == std::string_view::npos && line.find("cudafe++") == std::string_view::npos &&
+    if (line.find(" -o ") == std::string_view::npos &&
+        line.find("cudafe++") == std::string_view::npos &&
         line.find("fatbinary ") == std::string_view::npos)
       continue;
     ++commands;
@@ -100,7 +107,8 @@ TEST_CASE("losing any one command makes the graph incomplete") {
 }
 
 TEST_CASE("messages of nvcc are kept to be passed on") {
-  const auto [run, reason, programs] = parse_dryrun("nvcc warning : Support for X will go\n" + golden("13.0-two"));
+  const auto [run, reason, programs] =
+      parse_dryrun("nvcc warning : Support for X will go\n" + golden("13.0-two"));
   REQUIRE(reason == "");
   CHECK(run->messages == Words{"nvcc warning : Support for X will go"});
 }

@@ -7,7 +7,8 @@ namespace sagebuild {
 namespace {
 
 const std::string kSmall =
-    "#include <torch/extension.h>\n__global__ void k(int* p) { *p = 1; }\nvoid f(torch::Tensor t) { "
+    "#include <torch/extension.h>\n__global__ void k(int* p) { *p = 1; }\nvoid f(torch::Tensor t) "
+    "{ "
     "k<<<1, 1>>>(static_cast<int*>(t.data_ptr())); }\n";
 
 TEST_CASE("an option that changes the shape goes to plain nvcc, with a reason") {
@@ -36,17 +37,23 @@ TEST_CASE("architectures hidden in an options file are not the plan's, so plain 
   CHECK(foreseen.outcome.reason.find("other architectures") != std::string::npos);
 }
 
-TEST_CASE("a program that only this source needs counts by its content; one that is not found keeps nothing") {
+TEST_CASE(
+    "a program that only this source needs counts by its content; one that is not found keeps "
+    "nothing") {
   NEEDS_NVCC();
   NvccWorld world;
-  world.put(world.tree() / "a.cu", "__global__ void k(int* p) { *p = 1; }\nvoid f(int* p) { k<<<1, 1>>>(p); }\n");
+  world.put(world.tree() / "a.cu",
+            "__global__ void k(int* p) { *p = 1; }\nvoid f(int* p) { k<<<1, 1>>>(p); }\n");
   const auto tool = world.tree() / "tileir";
   const auto nvcc = world.tree() / "nvcc";
   const bool found = GENERATE(true, false);
   if (found) world.put(tool, "one");
-  world.put(nvcc, fmt::format("#!/bin/sh\ncase \"$*\" in *--dryrun*) {0} \"$@\"; echo '#$ {1} x' >&2; exit 0;; esac\n"
-                              "exec {0} \"$@\"\n",
-                              real_nvcc()->string(), tool.string()));
+  world.put(
+      nvcc,
+      fmt::format(
+          "#!/bin/sh\ncase \"$*\" in *--dryrun*) {0} \"$@\"; echo '#$ {1} x' >&2; exit 0;; esac\n"
+          "exec {0} \"$@\"\n",
+          real_nvcc()->string(), tool.string()));
   std::filesystem::permissions(nvcc, std::filesystem::perms::owner_all);
   const auto hits = [&] {
     PlannedSource source = world.source("a.cu");
@@ -62,7 +69,9 @@ TEST_CASE("a program that only this source needs counts by its content; one that
   CHECK_FALSE(hits());
 }
 
-TEST_CASE("memory is foreseen for the headers that will be used, and what others took says nothing of it") {
+TEST_CASE(
+    "memory is foreseen for the headers that will be used, and what others took says nothing of "
+    "it") {
   NEEDS_NVCC();
   NvccWorld world;
   world.put(world.tree() / "a.cu", kSmall);
@@ -78,7 +87,9 @@ TEST_CASE("memory is foreseen for the headers that will be used, and what others
   CHECK(most(ours) <= 500);
   CHECK(most(torchs) >= 2900);  // Thrust beside torch took 2.9 GB
   for (const char* kind : {"cudafe++", "cicc", "host compile"}) {
-    const auto subject_of = [&](const StepGraph& steps) { return std::ranges::find(steps, kind, &Step::kind)->subject; };
+    const auto subject_of = [&](const StepGraph& steps) {
+      return std::ranges::find(steps, kind, &Step::kind)->subject;
+    };
     CHECK(subject_of(ours) != subject_of(torchs));
   }
 }
@@ -108,12 +119,14 @@ TEST_CASE("what the facade does not have is taken from torch's own headers") {
 TEST_CASE("what only the host pass cannot compile has torch's own headers there alone") {
   NEEDS_NVCC();
   NvccWorld world;
-  world.put(world.tree() / "a.cu", kSmall + "#ifndef __CUDA_ARCH__\nint g(at::Scale s) { return s.value > 1; }\n#endif\n");
+  world.put(world.tree() / "a.cu",
+            kSmall + "#ifndef __CUDA_ARCH__\nint g(at::Scale s) { return s.value > 1; }\n#endif\n");
   world.compile("a.cu");
   CHECK(world.outcomes.back().mode == CompileMode{HeaderMode::facade, HeaderMode::full, false});
 }
 
-TEST_CASE("a torch that the bridge does not compile with costs its headers on the host, and is told") {
+TEST_CASE(
+    "a torch that the bridge does not compile with costs its headers on the host, and is told") {
   NEEDS_NVCC();
   NvccWorld world;
   world.put(world.tree() / "a.cu", kSmall);
@@ -184,13 +197,15 @@ TEST_CASE("two sources of one name in one module do not collide") {
   NEEDS_NVCC();
   NvccWorld world;
   const std::string text =
-      "namespace { __global__ void k(int* p) { *p = NUMBER; } }\nvoid FUNCTION(int* p) { k<<<1, 1>>>(p); }\n";
+      "namespace { __global__ void k(int* p) { *p = NUMBER; } }\nvoid FUNCTION(int* p) { k<<<1, "
+      "1>>>(p); }\n";
   for (const std::string folder : {"one", "two"}) {
-    world.put(world.tree() / folder / "k.cu", "#define FUNCTION " + folder + "\n#define NUMBER 1\n" + text);
+    world.put(world.tree() / folder / "k.cu",
+              "#define FUNCTION " + folder + "\n#define NUMBER 1\n" + text);
     world.compile(folder + "/k.cu");
   }
-  run_checked({{"ld", "-r", world.source("one/k.cu").recorded.object, world.source("two/k.cu").recorded.object, "-o",
-                "/dev/null"}},
+  run_checked({{"ld", "-r", world.source("one/k.cu").recorded.object,
+                world.source("two/k.cu").recorded.object, "-o", "/dev/null"}},
               "cannot link both");
   CHECK(module_id("one/k.cu", "p", "m") != module_id("two/k.cu", "p", "m"));
   CHECK(module_id("k.cu", "p", "m1") != module_id("k.cu", "p", "m2"));
@@ -217,18 +232,21 @@ TEST_CASE("headers full and headers check") {
     world.choice = HeaderChoice::check;
     world.targets[0] = {Arch{8, 9}, Arch{9, 0}, true, false, ""};
     CHECK(world.compile("a.cu").count("pair proof") == 1);
-    world.put(world.tree() / "b.cu", kSmall + "__global__ void own(int* p) { *p = __CUDA_ARCH__; }\n");
+    world.put(world.tree() / "b.cu",
+              kSmall + "__global__ void own(int* p) { *p = __CUDA_ARCH__; }\n");
     CHECK_THROWS_MATCHES(world.compile("b.cu"), Error,
                          says("PTX for compute_90 with facade headers is not what stands"));
   }
   SECTION("check: other device code without any macro is found by the proof alone") {
     const auto header = world.site() / "torch/include/torch/extension.h";
-    world.put(header, read_file(header) + "__host__ __device__ constexpr int step(long) { return 2; }\n");
-    world.put(world.tree() / "b.cu",
-              kSmall.substr(0, kSmall.find('\n') + 1) +
-                  "template <class... T> __host__ __device__ constexpr int step(T...) { return 1; }\n"
-                  "__global__ void k(int* p) { constexpr int n = step(1L); *p = n; }\n"
-                  "void f(int* p) { k<<<1, 1>>>(p); }\n");
+    world.put(header,
+              read_file(header) + "__host__ __device__ constexpr int step(long) { return 2; }\n");
+    world.put(
+        world.tree() / "b.cu",
+        kSmall.substr(0, kSmall.find('\n') + 1) +
+            "template <class... T> __host__ __device__ constexpr int step(T...) { return 1; }\n"
+            "__global__ void k(int* p) { constexpr int n = step(1L); *p = n; }\n"
+            "void f(int* p) { k<<<1, 1>>>(p); }\n");
     world.choice = HeaderChoice::check;
     world.compile("b.cu");
     CHECK(world.outcomes.back().mode.device == HeaderMode::full);
@@ -236,7 +254,9 @@ TEST_CASE("headers full and headers check") {
   }
 }
 
-TEST_CASE("a binding is compiled without debug information, with the binding header, and from the cache") {
+TEST_CASE(
+    "a binding is compiled without debug information, with the binding header, and from the "
+    "cache") {
   NEEDS_NVCC();
   NvccWorld world;
   world.put(world.tree() / "bind.cpp",
@@ -246,12 +266,14 @@ TEST_CASE("a binding is compiled without debug information, with the binding hea
   CHECK(world.outcomes.back().mode.host == HeaderMode::binding);
   CHECK(world.object("bind.cpp").find(".debug_info") == std::string::npos);
   world.put(world.tree() / "bind.cpp",
-            "#include <torch/extension.h>\n// said twice\nint f(torch::Tensor& t) { return t.size(0) > 1; }\n");
+            "#include <torch/extension.h>\n// said twice\nint f(torch::Tensor& t) { return "
+            "t.size(0) > 1; }\n");
   const auto runs = world.compile("bind.cpp");
   CHECK(runs.count("preprocess") == 1);
   CHECK(runs.count("g++") == 0);
 
-  world.put(world.tree() / "full.cpp", "#include <torch/extension.h>\nint f() { return ONLY_FULL; }\n");
+  world.put(world.tree() / "full.cpp",
+            "#include <torch/extension.h>\nint f() { return ONLY_FULL; }\n");
   world.compile("full.cpp");
   CHECK(world.outcomes.back().mode.host == HeaderMode::full);
 }

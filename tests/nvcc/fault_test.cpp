@@ -21,7 +21,8 @@ struct FaultWorld : NvccWorld {
   FaultWorld() {
     put(tree() / "step.cuh", "constexpr int kStep = 1;\n");
     put(tree() / "a.cu",
-        "#include \"step.cuh\"\n__global__ void k(int* p) { *p = kStep; }\nvoid f(int* p) { k<<<1, 1>>>(p); }\n");
+        "#include \"step.cuh\"\n__global__ void k(int* p) { *p = kStep; }\nvoid f(int* p) { k<<<1, "
+        "1>>>(p); }\n");
   }
   StepRunner run(Step step) {
     StepRunner runner(*store);
@@ -36,11 +37,14 @@ struct FaultWorld : NvccWorld {
     all->cache = store.get();
     return all;
   }
-  // Files as young as the clock's steps are never trusted: the control of each test needs them older.
+  // Files as young as the clock's steps are never trusted: the control of each test needs them
+  // older.
   static void let_files_age() { std::this_thread::sleep_for(100ms); }
 };
 
-TEST_CASE("a tool that was replaced between two runs is another input of what it made, and of nothing else") {
+TEST_CASE(
+    "a tool that was replaced between two runs is another input of what it made, and of nothing "
+    "else") {
   NEEDS_NVCC();
   FaultWorld world;
   const auto all = world.disk_settings();
@@ -73,7 +77,9 @@ TEST_CASE("a tool that was replaced between two runs is another input of what it
   CHECK(runs.count("host compile") == (tool == "host" ? 1U : 0U));
 }
 
-TEST_CASE("a header that changes while it is compiled is not kept as the answer for either of its states") {
+TEST_CASE(
+    "a header that changes while it is compiled is not kept as the answer for either of its "
+    "states") {
   NEEDS_NVCC();
   FaultWorld world;
   const auto all = world.disk_settings();

@@ -1,4 +1,5 @@
-// One test for each input of each key: changing it alone changes the key, and changing anything else does not.
+// One test for each input of each key: changing it alone changes the key, and changing anything
+// else does not.
 #include "sagebuild/nvcc/keys.hpp"
 
 #include <functional>
@@ -27,7 +28,8 @@ struct Inputs {
 using KeyOf = std::function<Digest(const Inputs&)>;
 using Change = std::pair<std::string, std::function<void(Inputs&)>>;
 
-void expect(const KeyOf& key, const Inputs& start, const std::vector<Change>& changes, bool differs) {
+void expect(const KeyOf& key, const Inputs& start, const std::vector<Change>& changes,
+            bool differs) {
   for (const auto& [what, change] : changes) {
     CAPTURE(what);
     Inputs changed = start;
@@ -46,12 +48,16 @@ Change word(const std::string& from, const std::string& to) {
 
 const Change kTool2 = {"tool", [](Inputs& in) { in.tool = kOther; }};
 const Change kId2 = {"module id", [](Inputs& in) { in.id = "_9_6_ops_cu_2"; }};
-const Change kToken = {"a token of the text", [](Inputs& in) { in.text = "# 1 \"/sagebuild/tree/a.cu\"\nint b;\n"; }};
-const Change kMarkers = {"line markers", [](Inputs& in) { in.text = "# 7 \"/sagebuild/tree/b.cu\"\n\nint a;\n"; }};
+const Change kToken = {"a token of the text",
+                       [](Inputs& in) { in.text = "# 1 \"/sagebuild/tree/a.cu\"\nint b;\n"; }};
+const Change kMarkers = {"line markers",
+                         [](Inputs& in) { in.text = "# 7 \"/sagebuild/tree/b.cu\"\n\nint a;\n"; }};
 const Change kSubject = {"subject", [](Inputs& in) { in.subject = "other"; }};
 
 TEST_CASE("key of cicc") {
-  const KeyOf key = [](const Inputs& in) { return cicc_key(in.subject, in.tool, in.argv, in.id, in.text).digest(); };
+  const KeyOf key = [](const Inputs& in) {
+    return cicc_key(in.subject, in.tool, in.argv, in.id, in.text).digest();
+  };
   Inputs in;
   in.argv = {"/cuda/cicc",
              "--c++17",
@@ -86,21 +92,25 @@ TEST_CASE("key of cicc") {
            }}},
          true);
   expect(key, in,
-         {kSubject, kMarkers, word("/tree/a.cu", "/elsewhere/a.cu"), word("a.cu", "b.cu"), word("a.ptx", "b.ptx"),
-          word("/cuda/cicc", "/other/cicc")},
+         {kSubject, kMarkers, word("/tree/a.cu", "/elsewhere/a.cu"), word("a.cu", "b.cu"),
+          word("a.ptx", "b.ptx"), word("/cuda/cicc", "/other/cicc")},
          false);
 }
 
 TEST_CASE("key of cicc with line information: places count, as they stand in the PTX") {
-  const KeyOf key = [](const Inputs& in) { return cicc_key(in.subject, in.tool, in.argv, in.id, in.text).digest(); };
+  const KeyOf key = [](const Inputs& in) {
+    return cicc_key(in.subject, in.tool, in.argv, in.id, in.text).digest();
+  };
   Inputs in;
-  in.argv = {"cicc", "--orig_src_path_name", "/sagebuild/tree/a.cu", "-generate-line-info", "-o", "a.ptx"};
+  in.argv = {"cicc", "--orig_src_path_name", "/sagebuild/tree/a.cu", "-generate-line-info", "-o",
+             "a.ptx"};
   expect(key, in, {kMarkers, word("/sagebuild/tree/a.cu", "/sagebuild/tree/b.cu")}, true);
 }
 
 TEST_CASE("key of ptxas") {
   const KeyOf key = [](const Inputs& in) {
-    return ptxas_key(in.subject, in.tool, {"sm_89", in.argv, "a.cubin"}, "a.ptx", in.content).digest();
+    return ptxas_key(in.subject, in.tool, {"sm_89", in.argv, "a.cubin"}, "a.ptx", in.content)
+        .digest();
   };
   Inputs in;
   in.argv = {"ptxas", "-arch=sm_89", "-m64", "-O3", "a.ptx", "-o", "a.cubin"};
@@ -111,20 +121,26 @@ TEST_CASE("key of ptxas") {
           {"PTX", [](Inputs& i) { i.content = kOther; }},
           {"split compile", [](Inputs& i) { i.argv.push_back("--split-compile=4"); }}},
          true);
-  expect(key, in, {kSubject, kId2, kToken, word("a.cubin", "b.cubin"), word("ptxas", "/cuda/ptxas")}, false);
+  expect(key, in,
+         {kSubject, kId2, kToken, word("a.cubin", "b.cubin"), word("ptxas", "/cuda/ptxas")}, false);
 }
 
 TEST_CASE("key of cudafe++") {
-  const KeyOf key = [](const Inputs& in) { return cudafe_key(in.subject, in.tool, in.argv, in.id, in.text).digest(); };
+  const KeyOf key = [](const Inputs& in) {
+    return cudafe_key(in.subject, in.tool, in.argv, in.id, in.text).digest();
+  };
   Inputs in;
   in.argv = {"cudafe++",         "--c++17",  "--orig_src_path_name", "/tree/a.cu",
              "--stub_file_name", "a.stub.c", "--parse_templates"};
-  expect(key, in, {kTool2, kId2, kToken, word("--c++17", "--c++20"), word("a.stub.c", "b.stub.c")}, true);
+  expect(key, in, {kTool2, kId2, kToken, word("--c++17", "--c++20"), word("a.stub.c", "b.stub.c")},
+         true);
   expect(key, in, {kSubject, kMarkers, word("/tree/a.cu", "/elsewhere/a.cu")}, false);
 }
 
 TEST_CASE("key of fatbinary") {
-  const KeyOf key = [](const Inputs& in) { return fatbinary_key(in.subject, in.tool, in.argv, in.images).digest(); };
+  const KeyOf key = [](const Inputs& in) {
+    return fatbinary_key(in.subject, in.tool, in.argv, in.images).digest();
+  };
   Inputs in;
   in.argv = {"fatbinary",
              "--create=a.fatbin",
@@ -154,8 +170,9 @@ TEST_CASE("key of the host compile") {
   };
   Inputs in;
   in.text = "int a;\nvoid k() ;\n#if 0\n# 3\n{ body(); }\n#endif\n";
-  in.argv = {"g++",           "-std=c++17",    "-c", "-x", "c++", "-DX=1", "-O3", "-fPIC", "-Iinclude", "-isystem",
-             "/cuda/include", "a.cudafe1.cpp", "-o", "a.o"};
+  in.argv = {"g++",           "-std=c++17",    "-c",    "-x",        "c++",
+             "-DX=1",         "-O3",           "-fPIC", "-Iinclude", "-isystem",
+             "/cuda/include", "a.cudafe1.cpp", "-o",    "a.o"};
   expect(key, in,
          {kTool2,
           word("-O3", "-O2"),
@@ -166,19 +183,23 @@ TEST_CASE("key of the host compile") {
           {"stub", [](Inputs& i) { i.stub += "int more;\n"; }},
           {"image", [](Inputs& i) { i.content = kOther; }}},
          true);
-  expect(key, in,
-         {kSubject,
-          kId2,
-          word("-Iinclude", "-Iother"),
-          word("/cuda/include", "/opt/include"),
-          {"a device body", [](Inputs& i) { i.text = "int a;\nvoid k() ;\n#if 0\n# 3\n{ other(); }\n#endif\n"; }},
-          {"places in the stub", [](Inputs& i) { i.stub = "# 9 \"k.stub.c\"\nstatic void s();\n"; }}},
-         false);
+  expect(
+      key, in,
+      {kSubject,
+       kId2,
+       word("-Iinclude", "-Iother"),
+       word("/cuda/include", "/opt/include"),
+       {"a device body",
+        [](Inputs& i) { i.text = "int a;\nvoid k() ;\n#if 0\n# 3\n{ other(); }\n#endif\n"; }},
+       {"places in the stub", [](Inputs& i) { i.stub = "# 9 \"k.stub.c\"\nstatic void s();\n"; }}},
+      false);
 }
 
 TEST_CASE("with debug information places count on the host side too") {
   Inputs in;
-  const KeyOf cxx = [](const Inputs& i) { return cxx_key(i.subject, i.tool, i.argv, i.text).digest(); };
+  const KeyOf cxx = [](const Inputs& i) {
+    return cxx_key(i.subject, i.tool, i.argv, i.text).digest();
+  };
   const KeyOf host = [](const Inputs& i) {
     return host_compile_key(i.subject, i.tool, i.argv, i.text, i.stub, i.content).digest();
   };
@@ -188,12 +209,15 @@ TEST_CASE("with debug information places count on the host side too") {
 }
 
 TEST_CASE("key of a .cpp") {
-  const KeyOf key = [](const Inputs& in) { return cxx_key(in.subject, in.tool, in.argv, in.text).digest(); };
+  const KeyOf key = [](const Inputs& in) {
+    return cxx_key(in.subject, in.tool, in.argv, in.text).digest();
+  };
   Inputs in;
   in.argv = {"g++", "-O3", "-fPIC", "-Iinclude", "-DX", "a.ii"};
   expect(key, in, {kTool2, kToken, word("-O3", "-O2")}, true);
   expect(key, in,
-         {kSubject, kId2, kMarkers, word("-Iinclude", "-Iother"), word("-DX", "-DY"), word("g++", "/usr/bin/g++")},
+         {kSubject, kId2, kMarkers, word("-Iinclude", "-Iother"), word("-DX", "-DY"),
+          word("g++", "/usr/bin/g++")},
          false);
 }
 
@@ -206,7 +230,8 @@ TEST_CASE("key of a whole compile: options alone, with paths by their fixed name
   Inputs in;
   in.argv = {"nvcc", "-I/a/tree/include", "-DX=1", "-O3"};
   expect(key_in("/a/tree"), in,
-         {kTool2, kId2, word("-DX=1", "-DX=2"), word("-O3", "-O2"), word("-I/a/tree/include", "-I/a/tree/other")},
+         {kTool2, kId2, word("-DX=1", "-DX=2"), word("-O3", "-O2"),
+          word("-I/a/tree/include", "-I/a/tree/other")},
          true);
   expect(key_in("/a/tree"), in, {kSubject, word("nvcc", "/cuda/bin/nvcc")}, false);
   Inputs moved = in;

@@ -1,5 +1,5 @@
-// What CUDA sources hold, through the engine with our headers and through plain nvcc with full ones: per kernel the
-// same instructions, and the same symbols outside.
+// What CUDA sources hold, through the engine with our headers and through plain nvcc with full
+// ones: per kernel the same instructions, and the same symbols outside.
 #include <array>
 #include <regex>
 #include <set>
@@ -18,33 +18,39 @@ namespace fs = std::filesystem;
 constexpr CompileMode kTakenApart{HeaderMode::facade, HeaderMode::facade, false};
 
 struct Compiled {
-  std::map<std::string, std::string> code;  // by e_flags (the architecture) and section of the cubin
+  // By e_flags (the architecture) and section of the cubin
+  std::map<std::string, std::string> code;
   std::set<std::string> exported, undefined;
 };
 
-// The module id is all that must differ: nvcc makes it of the source's place, we of its name in the project.
+// The module id is all that must differ: nvcc makes it of the source's place, we of its name in the
+// project.
 std::string without_id(const std::string& name, const std::string& id) {
   if (name.find(id) == std::string::npos) return name;
   const std::string marked = replaced(name, id, "<id>");
-  return std::regex_replace(marked, std::regex("[0-9]*(_GLOBAL__N_<id>|_INTERNAL_<id>|__device_stub__)"), "$1");
+  return std::regex_replace(
+      marked, std::regex("[0-9]*(_GLOBAL__N_<id>|_INTERNAL_<id>|__device_stub__)"), "$1");
 }
 
 void add_cubin(Compiled& result, const fs::path& cubin, const std::string& id) {
   const auto arch = elf_value<Elf64_Ehdr>(read_file(cubin), 0).e_flags;
   for (const auto& [name, content] : elf_sections(cubin))
     for (const std::string_view kind : {".text.", ".nv.constant", ".nv.shared.", ".nv.global"})
-      if (name.starts_with(kind)) result.code[fmt::format("{:x} {}", arch, without_id(name, id))] = content;
+      if (name.starts_with(kind))
+        result.code[fmt::format("{:x} {}", arch, without_id(name, id))] = content;
 }
 
 // What host code asks of torch, or of the bridge in its place, and how either reports errors.
 bool is_of_launchers(const std::string& name) {
-  constexpr std::array<std::string_view, 6> kParts = {"sagebuild_bridge", "2at6Tensor", "_ZNSt",
-                                                      "_ZTISt",           "__cxa_",     "_GLOBAL_OFFSET_TABLE_"};
-  return std::ranges::any_of(kParts, [&](auto part) { return name.find(part) != std::string::npos; });
+  constexpr std::array<std::string_view, 6> kParts = {
+      "sagebuild_bridge", "2at6Tensor", "_ZNSt", "_ZTISt", "__cxa_", "_GLOBAL_OFFSET_TABLE_"};
+  return std::ranges::any_of(kParts,
+                             [&](auto part) { return name.find(part) != std::string::npos; });
 }
 
 void add_symbols(Compiled& result, const fs::path& object, const std::string& id) {
-  const std::string listing = run_checked({{"nm", "--format=posix", "--extern-only", object}}, "nm").output;
+  const std::string listing =
+      run_checked({{"nm", "--format=posix", "--extern-only", object}}, "nm").output;
   for (const auto line : lines_of(listing)) {
     const auto words = split(line, " ");
     const auto name = without_id(std::string(words.at(0)), id);
@@ -79,8 +85,9 @@ struct PlainRun {
     const auto source = world.source(name);
     Command command{source.recorded.argv, source.recorded.cwd};
     for (const auto& option : gencode_options(source.targets)) command.argv.push_back(option);
-    command.argv.insert(command.argv.end(), {"-std=" + source.cxx_standard, "--keep", "--keep-dir", folder.path(), "-c",
-                                             source.recorded.source, "-o", object});
+    command.argv.insert(command.argv.end(),
+                        {"-std=" + source.cxx_standard, "--keep", "--keep-dir", folder.path(), "-c",
+                         source.recorded.source, "-o", object});
     run_checked(command, "plain nvcc");
     id = read_file(folder.path() / (fs::path(name).stem().string() + ".module_id"));
     for (const auto& entry : fs::directory_iterator(folder.path()))
@@ -89,14 +96,16 @@ struct PlainRun {
   }
 };
 
-// Names first, so that a failure says which kernel. `other` is the one section that may have other bytes.
+// Names first, so that a failure says which kernel. `other` is the one section that may have other
+// bytes.
 void check_same(const Compiled& ours, const Compiled& plain, std::string_view other = "none") {
   std::vector<std::string> here, there, differ;
   for (const auto& [name, content] : ours.code) here.push_back(name);
   for (const auto& [name, content] : plain.code) {
     there.push_back(name);
     const auto found = ours.code.find(name);
-    if (found != ours.code.end() && found->second != content && !name.ends_with(other)) differ.push_back(name);
+    if (found != ours.code.end() && found->second != content && !name.ends_with(other))
+      differ.push_back(name);
   }
   CHECK(here == there);
   CHECK(differ == std::vector<std::string>{});
@@ -112,7 +121,8 @@ struct Case {
 
 const std::vector<Case> kCases = {
     {"static kernel and static device variable",
-     "static __device__ int counter = 3;\nstatic __global__ void bump(int* p) { atomicAdd(&counter, 1); *p = counter; "
+     "static __device__ int counter = 3;\nstatic __global__ void bump(int* p) { "
+     "atomicAdd(&counter, 1); *p = counter; "
      "}\n"
      "void f(int* p) { bump<<<1, 1>>>(p); cudaMemcpyFromSymbol(p, counter, 4); }\n",
      "bump"},
@@ -124,30 +134,39 @@ const std::vector<Case> kCases = {
      "  cudaMemcpyToSymbol(scale, p, 4); }\n",
      "hidden"},
     {"constant symbols, filled by cudaMemcpyToSymbol",
-     "__constant__ float table[64]; static __constant__ int offset; namespace ns { __constant__ double other[2]; }\n"
-     "__global__ void look(float* p) { p[threadIdx.x] = table[threadIdx.x + offset] + ns::other[1]; }\n"
+     "__constant__ float table[64]; static __constant__ int offset; namespace ns { __constant__ "
+     "double other[2]; }\n"
+     "__global__ void look(float* p) { p[threadIdx.x] = table[threadIdx.x + offset] + "
+     "ns::other[1]; }\n"
      "void f(float* p, const float* host) { cudaMemcpyToSymbol(table, host, sizeof table);\n"
-     "  cudaMemcpyToSymbol(offset, host, 4); cudaMemcpyToSymbol(ns::other, host, 16); look<<<1, 64>>>(p); }\n",
+     "  cudaMemcpyToSymbol(offset, host, 4); cudaMemcpyToSymbol(ns::other, host, 16); look<<<1, "
+     "64>>>(p); }\n",
      "look"},
     {"printf and shared memory",
      "#include <cstdio>\n"
-     "__global__ void talk(int* p) { extern __shared__ int fast[]; __shared__ int own[8]; own[threadIdx.x] = "
+     "__global__ void talk(int* p) { extern __shared__ int fast[]; __shared__ int own[8]; "
+     "own[threadIdx.x] = "
      "fast[*p];\n"
      "  __syncthreads(); printf(\"thread %d has %d\\n\", threadIdx.x, own[*p & 7]); }\n"
      "void f(int* p) { talk<<<1, 8, 64>>>(p); }\n",
      "talk"},
-    {"by-value structs, launch bounds, a device function pointer, and torch's names in the host part",
-     "struct Args { int a; float b[3]; };\n__device__ __noinline__ float twice(float x) { return 2 * x; }\n"
+    {"by-value structs, launch bounds, a device function pointer, and torch's names in the host "
+     "part",
+     "struct Args { int a; float b[3]; };\n__device__ __noinline__ float twice(float x) { return 2 "
+     "* x; }\n"
      "__device__ float (*function)(float) = twice;\n"
-     "__global__ void __launch_bounds__(128, 2) take(float* p, Args args) { p[args.a] = function(args.b[1]); }\n"
+     "__global__ void __launch_bounds__(128, 2) take(float* p, Args args) { p[args.a] = "
+     "function(args.b[1]); }\n"
      "void f(torch::Tensor t) { TORCH_CHECK(t.size(0) > 1, \"small\"); take<<<1, "
      "1>>>(static_cast<float*>(t.data_ptr()), "
      "Args{}); }\n",
      "take"},
     {"bf16 and half arithmetic",
      "#include <cuda_bf16.h>\n#include <cuda_fp16.h>\n"
-     "__global__ void add(__half2* p, __nv_bfloat16* q) { *p = __hfma2(p[0], p[1], p[2]); q[0] = q[0] + q[1]; }\n"
-     "void f(void* p) { add<<<1, 1>>>(static_cast<__half2*>(p), static_cast<__nv_bfloat16*>(p)); }\n",
+     "__global__ void add(__half2* p, __nv_bfloat16* q) { *p = __hfma2(p[0], p[1], p[2]); q[0] = "
+     "q[0] + q[1]; }\n"
+     "void f(void* p) { add<<<1, 1>>>(static_cast<__half2*>(p), static_cast<__nv_bfloat16*>(p)); "
+     "}\n",
      "add"},
 };
 
@@ -159,38 +178,47 @@ TEST_CASE("each kind of device symbol gives nvcc's own code and symbols") {
       world.put(world.tree() / "a.cu", kTorch + "#define N_VALUE 7\n" + one.text);
       const Compiled here = ours(world, "a.cu");
       CHECK(std::ranges::any_of(here.code, [&](const auto& code) {
-        return code.first.find(".text.") != std::string::npos && code.first.find(one.kernel) != std::string::npos;
+        return code.first.find(".text.") != std::string::npos &&
+               code.first.find(one.kernel) != std::string::npos;
       }));
       check_same(here, PlainRun(world, "a.cu").compiled);
     }
   }
 }
 
-TEST_CASE("assert in a kernel names the source by its place in the project, and that alone differs") {
+TEST_CASE(
+    "assert in a kernel names the source by its place in the project, and that alone differs") {
   NEEDS_NVCC();
   NvccWorld world;
-  world.put(world.tree() / "a.cu", kTorch +
-                                       "#include <cassert>\n__global__ void k(int* p) { assert(*p > 0); *p = 1; }\n"
-                                       "void f(int* p) { k<<<1, 1>>>(p); }\n");
+  world.put(world.tree() / "a.cu",
+            kTorch +
+                "#include <cassert>\n__global__ void k(int* p) { assert(*p > 0); *p = 1; }\n"
+                "void f(int* p) { k<<<1, 1>>>(p); }\n");
   const Compiled here = ours(world, "a.cu");
   check_same(here, PlainRun(world, "a.cu").compiled, " .nv.global.init");
-  const auto text =
-      std::ranges::find_if(here.code, [](const auto& one) { return one.first.ends_with(".global.init"); });
+  const auto text = std::ranges::find_if(
+      here.code, [](const auto& one) { return one.first.ends_with(".global.init"); });
   REQUIRE(text != here.code.end());
   CHECK(text->second.find("/sagebuild/tree/a.cu") != std::string::npos);
 }
 
-TEST_CASE("templates of one header, instantiated in two sources for two architectures, are nvcc's and link") {
+TEST_CASE(
+    "templates of one header, instantiated in two sources for two architectures, are nvcc's and "
+    "link") {
   NEEDS_NVCC();
   NvccWorld world;
   world.targets.push_back({Arch{12, 0}, Arch{12, 0}, true, true, ""});
-  world.put(world.tree() / "fill.cuh",
-            "#pragma once\ntemplate <class T> __device__ T seven = T(7);\n"
-            "template <class T, int N> __global__ void fill(T* p) { p[threadIdx.x] = seven<T> + N; }\n"
-            "template <class T> void launch_fill(void* p) { fill<T, 3><<<1, 32>>>(static_cast<T*>(p)); }\n");
+  world.put(
+      world.tree() / "fill.cuh",
+      "#pragma once\ntemplate <class T> __device__ T seven = T(7);\n"
+      "template <class T, int N> __global__ void fill(T* p) { p[threadIdx.x] = seven<T> + N; }\n"
+      "template <class T> void launch_fill(void* p) { fill<T, 3><<<1, 32>>>(static_cast<T*>(p)); "
+      "}\n");
   const std::string start = kTorch + "#include \"fill.cuh\"\n";
-  world.put(world.tree() / "one.cu", start + "void one(void* p) { launch_fill<float>(p); launch_fill<int>(p); }\n");
-  world.put(world.tree() / "two.cu", start + "void two(void* p) { launch_fill<float>(p); launch_fill<double>(p); }\n");
+  world.put(world.tree() / "one.cu",
+            start + "void one(void* p) { launch_fill<float>(p); launch_fill<int>(p); }\n");
+  world.put(world.tree() / "two.cu",
+            start + "void two(void* p) { launch_fill<float>(p); launch_fill<double>(p); }\n");
   for (const std::string name : {"one.cu", "two.cu"}) {
     INFO(name);
     const Compiled here = ours(world, name);
@@ -205,9 +233,10 @@ TEST_CASE("templates of one header, instantiated in two sources for two architec
     CHECK_THAT(symbols, Catch::Contains(" void " + kernel + "("));
 }
 
-const std::string kSmall = kTorch +
-                           "static __device__ int step = 1;\nnamespace { __global__ void k(int* p) { *p += step; } }\n"
-                           "void f(torch::Tensor t) { k<<<1, 1>>>(static_cast<int*>(t.data_ptr())); }\n";
+const std::string kSmall =
+    kTorch +
+    "static __device__ int step = 1;\nnamespace { __global__ void k(int* p) { *p += step; } }\n"
+    "void f(torch::Tensor t) { k<<<1, 1>>>(static_cast<int*>(t.data_ptr())); }\n";
 
 TEST_CASE("-lineinfo: the same instructions, and the lines of the source for each of them") {
   NEEDS_NVCC();
@@ -221,12 +250,15 @@ TEST_CASE("-lineinfo: the same instructions, and the lines of the source for eac
   CHECK(elf_sections(world.find_private("a.sm_89.cubin")).contains(".debug_line"));
 }
 
-// The images of an object that nvcc wrote with -no-compress: they lie in one section, in one piece each.
-void add_images(Compiled& result, const fs::path& object, const std::string& section, const std::string& id) {
+// The images of an object that nvcc wrote with -no-compress: they lie in one section, in one piece
+// each.
+void add_images(Compiled& result, const fs::path& object, const std::string& section,
+                const std::string& id) {
   const TempDir folder("images");
   for (const auto& [name, content] : elf_sections(object)) {
     if (name != section) continue;
-    for (auto at = content.find(ELFMAG); at != std::string::npos; at = content.find(ELFMAG, at + 1)) {
+    for (auto at = content.find(ELFMAG); at != std::string::npos;
+         at = content.find(ELFMAG, at + 1)) {
       write_file(folder.path() / "x.cubin", std::string_view(content).substr(at));
       add_cubin(result, folder.path() / "x.cubin", id);
     }
@@ -237,7 +269,8 @@ TEST_CASE("what is not taken apart is nvcc's own object, and it is said why") {
   NEEDS_NVCC();
   NvccWorld world;
   world.put(world.tree() / "a.cu", kSmall);
-  const auto check = [&](const std::string& option, const std::string& section, const std::string& reason) {
+  const auto check = [&](const std::string& option, const std::string& section,
+                         const std::string& reason) {
     world.flags = {"-O1", "-no-compress", option};
     world.compile("a.cu");
     CHECK(world.outcomes.back().mode == CompileMode{HeaderMode::full, HeaderMode::full, true});
@@ -249,7 +282,8 @@ TEST_CASE("what is not taken apart is nvcc's own object, and it is said why") {
     const fs::path object = world.source("a.cu").recorded.object;
     add_symbols(here, object, plain.id);  // the id is of the source's place, which is the same
     add_images(here, object, section, plain.id);
-    CHECK(std::ranges::any_of(here.code, [](const auto& one) { return one.first.ends_with("1kEPi"); }));
+    CHECK(std::ranges::any_of(here.code,
+                              [](const auto& one) { return one.first.ends_with("1kEPi"); }));
     check_same(here, plain.compiled);
   };
   SECTION("-rdc=true") { check("-rdc=true", "__nv_relfatbin", "relocatable device code"); }
@@ -260,7 +294,8 @@ TEST_CASE("two sources of one name in two modules, compiled in one build, are no
   NEEDS_NVCC();
   NvccWorld world;
   const std::string text =
-      "namespace { __global__ void k(int* p) { *p = 1; } }\nvoid FUNCTION(int* p) { k<<<1, 1>>>(p); }\n";
+      "namespace { __global__ void k(int* p) { *p = 1; } }\nvoid FUNCTION(int* p) { k<<<1, "
+      "1>>>(p); }\n";
   StepRunner runner(*world.cache);
   const auto settings = world.settings();
   for (const std::string folder : {"one", "two"}) {
@@ -279,7 +314,8 @@ TEST_CASE("two sources of one name in two modules, compiled in one build, are no
   CHECK(has(world.source("one/k.cu").recorded.object, "_Z3onePi"));
   CHECK_FALSE(has(world.source("one/k.cu").recorded.object, "_Z3twoPi"));
   CHECK(has(world.source("two/k.cu").recorded.object, "_Z3twoPi"));
-  const fs::path first = world.tree() / "build/mini._one.o", second = world.tree() / "build/mini._two.o";
+  const fs::path first = world.tree() / "build/mini._one.o",
+                 second = world.tree() / "build/mini._two.o";
   CHECK(has(first, module_id("one/k.cu", "minisage", "mini._one")));
   CHECK(has(second, module_id("one/k.cu", "minisage", "mini._two")));
   CHECK(read_file(first) == read_file(world.source("one/k.cu").recorded.object));

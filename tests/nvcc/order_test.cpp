@@ -1,4 +1,5 @@
-// Whatever the order in which the scheduler runs a source's steps, and however long each takes, the object is the same.
+// Whatever the order in which the scheduler runs a source's steps, and however long each takes, the
+// object is the same.
 #include <elf.h>
 
 #include <random>
@@ -15,7 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Random priorities, and each process some time before and after its work: what ends first is chance.
+// Random priorities, and each process some time before and after its work: what ends first is
+// chance.
 class Shuffler {
  public:
   Shuffler(unsigned seed, unsigned most_milliseconds) : random_(seed), most_(most_milliseconds) {}
@@ -25,7 +27,8 @@ class Shuffler {
       step.expected_seconds = static_cast<double>(below(1000));
       if (step.command) step.command = delayed(std::move(step.command));
       if (!step.expand) continue;
-      step.expand = [this, expand = std::move(step.expand)](const StepFailure* failure) -> std::optional<StepGraph> {
+      step.expand = [this, expand = std::move(step.expand)](
+                        const StepFailure* failure) -> std::optional<StepGraph> {
         auto steps = expand(failure);
         if (!steps) return std::nullopt;
         return shuffled(*std::move(steps));
@@ -35,11 +38,13 @@ class Shuffler {
   }
 
  private:
-  unsigned below(unsigned limit) { return std::uniform_int_distribution<unsigned>(0, limit - 1)(random_); }
+  unsigned below(unsigned limit) {
+    return std::uniform_int_distribution<unsigned>(0, limit - 1)(random_);
+  }
 
   std::function<std::optional<Command>()> delayed(std::function<std::optional<Command>()> command) {
-    const std::string script =
-        fmt::format("sleep 0.{:03}; \"$@\"; code=$?; sleep 0.{:03}; exit $code", below(most_), below(most_));
+    const std::string script = fmt::format(
+        "sleep 0.{:03}; \"$@\"; code=$?; sleep 0.{:03}; exit $code", below(most_), below(most_));
     return [script, command = std::move(command)]() -> std::optional<Command> {
       auto result = command();
       if (result) {
@@ -55,23 +60,28 @@ class Shuffler {
 };
 
 unsigned rounds_asked_for() {
-  return static_cast<unsigned>(to_integer(environment_value("SAGEBUILD_TEST_ROUNDS").value_or("2")).value());
+  return static_cast<unsigned>(
+      to_integer(environment_value("SAGEBUILD_TEST_ROUNDS").value_or("2")).value());
 }
 
 std::size_t images_in(const fs::path& object) {
   std::size_t count = 0;
   for (const auto& [name, content] : elf_sections(object)) {
     if (!name.starts_with(".nv_fatbin")) continue;
-    for (auto at = content.find(ELFMAG); at != std::string::npos; at = content.find(ELFMAG, at + 1)) ++count;
+    for (auto at = content.find(ELFMAG); at != std::string::npos; at = content.find(ELFMAG, at + 1))
+      ++count;
   }
   return count;
 }
 
-TEST_CASE("in any order, and with any delays, a source becomes the same object, and holds each image once") {
+TEST_CASE(
+    "in any order, and with any delays, a source becomes the same object, and holds each image "
+    "once") {
   NEEDS_NVCC();
   NvccWorld world;
   world.flags = {"-O1", "-no-compress"};
-  world.targets = {{Arch{8, 9}, Arch{8, 9}, true, false, ""}, {Arch{8, 9}, Arch{9, 0}, true, true, ""}};
+  world.targets = {{Arch{8, 9}, Arch{8, 9}, true, false, ""},
+                   {Arch{8, 9}, Arch{9, 0}, true, true, ""}};
   const auto mode = GENERATE(HeaderMode::facade, HeaderMode::full);
   world.choice = mode == HeaderMode::full ? HeaderChoice::full : HeaderChoice::facade;
   world.put(world.tree() / "a.cu",
@@ -86,7 +96,8 @@ TEST_CASE("in any order, and with any delays, a source becomes the same object, 
     settings->cache = &cache;
     Shuffler shuffler(round, 200);
     const ExecSettings execution{{1 + round % 4, 0}, logs.path(), &cache};
-    execute(shuffler.shuffled({compile_step(world.source("a.cu"), "mini._ops", settings)}), execution, world.reporter);
+    execute(shuffler.shuffled({compile_step(world.source("a.cu"), "mini._ops", settings)}),
+            execution, world.reporter);
     objects.insert(world.object("a.cu"));
     CHECK(images_in(world.source("a.cu").recorded.object) == 2);
   }
@@ -95,7 +106,8 @@ TEST_CASE("in any order, and with any delays, a source becomes the same object, 
   CHECK(objects.size() == 1);
 }
 
-// Every process is replaced by one that joins all files of its folder into each file that the step declares.
+// Every process is replaced by one that joins all files of its folder into each file that the step
+// declares.
 StepGraph with_fake_tools(StepGraph graph) {
   for (Step& step : graph) {
     if (!step.expand && (step.command || !step.inputs.empty() || !step.reads.empty())) {
@@ -109,7 +121,8 @@ StepGraph with_fake_tools(StepGraph graph) {
         step.command = nullptr;
       } else {
         step.command = [read, written, label = step.label]() -> std::optional<Command> {
-          std::string script = "for to in \"$@\"; do mkdir -p \"$(dirname \"$to\")\"; (echo '" + label + "'";
+          std::string script =
+              "for to in \"$@\"; do mkdir -p \"$(dirname \"$to\")\"; (echo '" + label + "'";
           for (const auto& file : read) script += "; cat '" + file + "'";
           script += ") > \"$to\"; done";
           Command command{.argv = {"sh", "-c", script, "sh"}};
@@ -122,7 +135,8 @@ StepGraph with_fake_tools(StepGraph graph) {
     step.check = nullptr;
     step.finish = nullptr;
     if (!step.expand) continue;
-    step.expand = [expand = std::move(step.expand)](const StepFailure* failure) -> std::optional<StepGraph> {
+    step.expand =
+        [expand = std::move(step.expand)](const StepFailure* failure) -> std::optional<StepGraph> {
       auto steps = expand(failure);
       if (!steps) return std::nullopt;
       return with_fake_tools(*std::move(steps));
@@ -134,7 +148,8 @@ StepGraph with_fake_tools(StepGraph graph) {
 TEST_CASE("with tools that only join what they read, any order gives one text") {
   NEEDS_NVCC();  // the graph is that of its dry run
   NvccWorld world;
-  world.targets = {{Arch{8, 9}, Arch{8, 9}, true, false, ""}, {Arch{12, 0}, Arch{12, 0}, true, true, ""}};
+  world.targets = {{Arch{8, 9}, Arch{8, 9}, true, false, ""},
+                   {Arch{12, 0}, Arch{12, 0}, true, true, ""}};
   world.put(world.tree() / "a.cu", "__global__ void k(int* p) { *p = 1; }\n");
   const TempDir logs("order-logs");
   std::set<std::string> objects;
@@ -144,8 +159,9 @@ TEST_CASE("with tools that only join what they read, any order gives one text") 
     settings->choice = HeaderChoice::check;
     Shuffler shuffler(round, 10);
     const ExecSettings execution{{1 + round % 5, 0}, logs.path()};
-    execute(shuffler.shuffled(with_fake_tools({compile_step(world.source("a.cu"), "mini._ops", settings)})), execution,
-            world.reporter);
+    execute(shuffler.shuffled(
+                with_fake_tools({compile_step(world.source("a.cu"), "mini._ops", settings)})),
+            execution, world.reporter);
     objects.insert(world.object("a.cu"));
   }
   CHECK(objects.size() == 1);

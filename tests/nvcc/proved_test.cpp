@@ -16,7 +16,8 @@ constexpr std::string_view kSource =
     "#include <torch/extension.h>\n#include \"own.h\"\n__global__ void k(float* p) { *p = OWN; }\n"
     "void f(at::Tensor t) { k<<<1, 1>>>(static_cast<float*>(t.data_ptr())); }\n";
 constexpr std::string_view kBinding =
-    "#include <torch/extension.h>\n#include \"own.h\"\nint f(torch::Tensor& t) { return t.size(0) > OWN; }\n";
+    "#include <torch/extension.h>\n#include \"own.h\"\nint f(torch::Tensor& t) { return t.size(0) "
+    "> OWN; }\n";
 constexpr std::string_view kHeader = "#define OWN 1\n";
 
 const CompileMode kTorchsOwn{HeaderMode::full, HeaderMode::full, false};
@@ -28,7 +29,8 @@ ProvedSources proved_of(std::initializer_list<std::string_view> texts) {
   return proved;
 }
 
-CompileOutcome outcome_of(NvccWorld& world, const std::string& name, std::string_view source, std::string_view header) {
+CompileOutcome outcome_of(NvccWorld& world, const std::string& name, std::string_view source,
+                          std::string_view header) {
   world.put(world.tree() / name, source);
   world.put(world.tree() / "own.h", header);
   world.outcomes.clear();
@@ -46,7 +48,8 @@ TEST_CASE("comments and blanks of a source do not count, and everything else doe
   CHECK(same("int a;  // one\nint b;\n", "int a; // two\n\n  int b; /* x */\n"));
   CHECK(same("int a = 1'000; // '\n", "int a = 1'000;\n"));
   CHECK_FALSE(same("int a;\n#define X\n", "int a; #define X\n"));
-  CHECK_FALSE(same("const char* a = \"/*\"; int b; // */\n", "const char* a = \"/*\"; int c; // */\n"));
+  CHECK_FALSE(
+      same("const char* a = \"/*\"; int b; // */\n", "const char* a = \"/*\"; int c; // */\n"));
   CHECK_FALSE(same("const char* a = \"// x\";\n", "const char* a = \"// y\";\n"));
   CHECK_FALSE(same("int ab;\n", "int a/**/b;\n"));
   CHECK_FALSE(same("// \\\nint a;\n", "// \\\nint b;\n"));
@@ -83,8 +86,11 @@ TEST_CASE("a macro that the proved commands did not define is refused stand-ins"
   NvccWorld world;
   world.proved = proved_of({kSource});
   world.put(world.tree() / "a.cu", kSource);
-  world.flags = GENERATE(Words{"-DOTHER=1"}, Words{"-Xcompiler", "-O1,-DOTHER"}, Words{"-D", "NDEBUG,OTHER"});
-  const auto outcome = [&] { return foresee_compile(world.source("a.cu"), "minisage._x", *world.settings()).outcome; };
+  world.flags =
+      GENERATE(Words{"-DOTHER=1"}, Words{"-Xcompiler", "-O1,-DOTHER"}, Words{"-D", "NDEBUG,OTHER"});
+  const auto outcome = [&] {
+    return foresee_compile(world.source("a.cu"), "minisage._x", *world.settings()).outcome;
+  };
   CHECK(outcome().mode == kTorchsOwn);
   CHECK_THAT(outcome().reason, Catch::Contains("'OTHER'"));
   world.proved.macros.insert("OTHER");

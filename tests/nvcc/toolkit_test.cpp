@@ -142,16 +142,19 @@ struct StrangeToolkit {
       fs::create_symlink(real.parent_path().parent_path() / part, home() / part);
     Command compile{.argv = {"gcc", "-x", "c", "-", "-o", nvcc().string()}};
     compile.input = fmt::format(
-        "#include <stdio.h>\n#include <string.h>\n#include <unistd.h>\nint main(int count, char** words) {{\n"
-        "  for (int i = 1; i < count; ++i) if (!strcmp(words[i], \"--dryrun\")) {{ fputs(\"#$ tileir x\\n\", stderr); "
+        "#include <stdio.h>\n#include <string.h>\n#include <unistd.h>\nint main(int count, char** "
+        "words) {{\n"
+        "  for (int i = 1; i < count; ++i) if (!strcmp(words[i], \"--dryrun\")) {{ fputs(\"#$ "
+        "tileir x\\n\", stderr); "
         "return 0; }}\n  words[0] = \"{0}\";\n  execv(words[0], words);\n  return 1;\n}}\n",
         real.string());
     run_checked(compile, "cannot compile the strange nvcc");
   }
   void script() const {
     fs::remove(nvcc());
-    write_file(nvcc(), fmt::format("#!/bin/sh\ncase \"$*\" in *--dryrun*) exit 0;; esac\nexec {} \"$@\"\n",
-                                   real_nvcc()->string()));
+    write_file(nvcc(),
+               fmt::format("#!/bin/sh\ncase \"$*\" in *--dryrun*) exit 0;; esac\nexec {} \"$@\"\n",
+                           real_nvcc()->string()));
     fs::permissions(nvcc(), fs::perms::owner_all);
   }
   Toolkit inspect() {
@@ -163,7 +166,8 @@ struct StrangeToolkit {
   bool compile_hits() {
     auto settings = world.settings();
     settings->toolkit = std::make_shared<const Toolkit>(inspect());
-    world.put(world.tree() / "a.cu", "__global__ void k(int* p) { *p = 1; }\nvoid f(int* p) { k<<<1, 1>>>(p); }\n");
+    world.put(world.tree() / "a.cu",
+              "__global__ void k(int* p) { *p = 1; }\nvoid f(int* p) { k<<<1, 1>>>(p); }\n");
     PlannedSource source = world.source("a.cu");
     source.recorded.argv.front() = nvcc();
     fs::remove(source.recorded.object);
@@ -174,31 +178,38 @@ struct StrangeToolkit {
   }
 };
 
-TEST_CASE("without a dry run all that nvcc could start or include is in its digest, and results are kept") {
+TEST_CASE(
+    "without a dry run all that nvcc could start or include is in its digest, and results are "
+    "kept") {
   NEEDS_NVCC();
   StrangeToolkit strange;
   const Toolkit before = strange.inspect();
   CHECK(before.decompose_off.find("tileir") != std::string::npos);
   CHECK(before.unknown_tools.empty());
-  for (const char* tool : {"nvcc", "host", "bin/ptxas", "bin/cudafe++", "nvvm/bin/cicc", "nvvm/libdevice/libdevice.10.bc"})
+  for (const char* tool : {"nvcc", "host", "bin/ptxas", "bin/cudafe++", "nvvm/bin/cicc",
+                           "nvvm/libdevice/libdevice.10.bc"})
     CHECK(before.tools.contains(tool));
   CHECK_FALSE(before.runtime_headers == Digest());
   CHECK_FALSE(strange.compile_hits());
-  CHECK(RecordingReporter::any_has(strange.world.reporter.notes, "in one piece: nvcc printed a command"));
+  CHECK(RecordingReporter::any_has(strange.world.reporter.notes,
+                                   "in one piece: nvcc printed a command"));
   CHECK(strange.compile_hits());
 
   SECTION("a new tool") { write_file(strange.home() / "bin" / "tileir", "new"); }
   SECTION("another ptxas") {
     fs::remove(strange.home() / "bin" / "ptxas");
     write_file(strange.home() / "bin" / "ptxas",
-               "#!/bin/sh\nexec " + (fs::canonical(*real_nvcc()).parent_path() / "ptxas").string() + " \"$@\"\n");
+               "#!/bin/sh\nexec " + (fs::canonical(*real_nvcc()).parent_path() / "ptxas").string() +
+                   " \"$@\"\n");
     fs::permissions(strange.home() / "bin" / "ptxas", fs::perms::owner_all);
   }
   CHECK(strange.inspect().digest() != before.digest());
   CHECK_FALSE(strange.compile_hits());
 }
 
-TEST_CASE("what an nvcc without a dry run starts is not known for a script, or where its tools are not: nothing is kept") {
+TEST_CASE(
+    "what an nvcc without a dry run starts is not known for a script, or where its tools are not: "
+    "nothing is kept") {
   NEEDS_NVCC();
   StrangeToolkit strange;
   SECTION("a script") {
@@ -222,7 +233,8 @@ TEST_CASE("a step of nvcc's that fails by itself leaves the compile to nvcc") {
   write_file(cicc, "#!/bin/sh\necho \"cicc: what is this?\" >&2\nexit 1\n");
   fs::permissions(cicc, fs::perms::owner_all);
   const fs::path nvcc = folder.path() / "nvcc";
-  write_file(nvcc, fmt::format("#!/bin/sh\ncase \"$*\" in *--dryrun*) {0} \"$@\" 2>&1 | sed 's|\\$CICC_PATH/cicc|{1}|' >&2; "
+  write_file(nvcc, fmt::format("#!/bin/sh\ncase \"$*\" in *--dryrun*) {0} \"$@\" 2>&1 | sed "
+                               "'s|\\$CICC_PATH/cicc|{1}|' >&2; "
                                "exit 0;; esac\nexec {0} \"$@\"\n",
                                real.string(), cicc.string()));
   fs::permissions(nvcc, fs::perms::owner_all);

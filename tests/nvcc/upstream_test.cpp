@@ -1,4 +1,5 @@
-// The real torch's headers, and optionally a real project's sources, through the engine. Hidden: minutes.
+// The real torch's headers, and optionally a real project's sources, through the engine. Hidden:
+// minutes.
 
 #include <algorithm>
 
@@ -13,7 +14,8 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string python_include() {
-  const auto result = run({{shared_python().value(), "-c", "import sysconfig; print(sysconfig.get_paths()['include'])"}});
+  const auto result = run({{shared_python().value(), "-c",
+                            "import sysconfig; print(sysconfig.get_paths()['include'])"}});
   return std::string(trimmed(result.output));
 }
 
@@ -35,8 +37,9 @@ struct RealWorld {
     result.recorded.cwd = file.parent_path();
     result.recorded.argv.pop_back();
     const Words flags = {"-I" + (torch / "include").string(),
-                         "-I" + (torch / "include/torch/csrc/api/include").string(), "-I" + python_include(),
-                         "-D_GLIBCXX_USE_CXX11_ABI=1", "-DTORCH_EXTENSION_NAME=_ops"};
+                         "-I" + (torch / "include/torch/csrc/api/include").string(),
+                         "-I" + python_include(), "-D_GLIBCXX_USE_CXX11_ABI=1",
+                         "-DTORCH_EXTENSION_NAME=_ops"};
     result.recorded.argv.insert(result.recorded.argv.end(), flags.begin(), flags.end());
     result.targets = targets;
     result.cxx_standard = "c++20";
@@ -48,14 +51,18 @@ void report(const StepRunner& runner, const std::string& name) {
   double total = 0;
   std::uint64_t peak = 0;
   for (const auto& run : runner.runs) {
-    if (environment_value("SAGEBUILD_TEST_VERBOSE")) WARN(run.label << ": " << run.cpu_seconds << " s");
+    if (environment_value("SAGEBUILD_TEST_VERBOSE"))
+      WARN(run.label << ": " << run.cpu_seconds << " s");
     total += run.cpu_seconds;
     peak = std::max(peak, run.peak_memory);
   }
   WARN(name << ": " << total << " CPU s, largest process " << (peak >> 20U) << " MiB");
 }
 
-TEST_CASE("a source with the real torch's headers is compiled with facade headers, and linked with the bridge", "[.torch]") {
+TEST_CASE(
+    "a source with the real torch's headers is compiled with facade headers, and linked with the "
+    "bridge",
+    "[.torch]") {
   const TempDir tree("nvcc-real");
   write_file(tree.path() / "ops.cu", R"(#include <ATen/cuda/CUDAContext.h>
 #include <c10/cuda/CUDAGuard.h>
@@ -90,22 +97,25 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) { m.def("ones", &ones, "ones like", pyb
   CAPTURE(real.world.outcomes.back().reason);
   CHECK(real.world.outcomes.back().mode.host == HeaderMode::binding);
   // Its symbols are hidden: the linker finds each, or says so.
-  run_checked({{"g++", "-shared", ops.recorded.object, binding.recorded.object, real.settings->bridge->object, "-o",
-                tree.path() / "ops.so"}},
+  run_checked({{"g++", "-shared", ops.recorded.object, binding.recorded.object,
+                real.settings->bridge->object, "-o", tree.path() / "ops.so"}},
               "cannot link with the bridge");
-  CHECK_THROWS(run_checked({{"g++", "-shared", ops.recorded.object, "-o", tree.path() / "no.so"}}, "no bridge"));
+  CHECK_THROWS(run_checked({{"g++", "-shared", ops.recorded.object, "-o", tree.path() / "no.so"}},
+                           "no bridge"));
   report(runner, "small source and its binding");
 }
 
-// By hand: SAGEBUILD_TEST_PROJECT (a source tree), _FILES (relative to it, by colons), _ARCHS ("8.9 12.0") and _WORK
-// (private folders and objects are left there, to be held against those of plain nvcc).
+// By hand: SAGEBUILD_TEST_PROJECT (a source tree), _FILES (relative to it, by colons), _ARCHS
+// ("8.9 12.0") and _WORK (private folders and objects are left there, to be held against those of
+// plain nvcc).
 TEST_CASE("a real project's sources", "[.project]") {
   const auto tree = environment_value("SAGEBUILD_TEST_PROJECT");
   const auto files = environment_value("SAGEBUILD_TEST_FILES");
   const auto work = environment_value("SAGEBUILD_TEST_WORK");
   REQUIRE((tree && files && work));
   std::vector<Target> targets;
-  for (const auto& request : parse_arch_list(environment_value("SAGEBUILD_TEST_ARCHS").value_or("8.9")))
+  for (const auto& request :
+       parse_arch_list(environment_value("SAGEBUILD_TEST_ARCHS").value_or("8.9")))
     targets.push_back({request.arch, request.arch, request.sass, request.ptx, ""});
   RealWorld real(*tree);
   real.settings->work = fs::path(*work) / "private";
@@ -128,7 +138,8 @@ TEST_CASE("a real project's sources", "[.project]") {
     source.recorded.argv.insert(source.recorded.argv.end(), flags.begin(), flags.end());
     StepRunner runner(*real.world.cache);
     runner.run(compile_step(source, "sageattention._ops", real.settings));
-    WARN(file << ": " << describe(real.world.outcomes.back().mode) << " " << real.world.outcomes.back().reason);
+    WARN(file << ": " << describe(real.world.outcomes.back().mode) << " "
+              << real.world.outcomes.back().reason);
     report(runner, std::string(file));
   }
 }

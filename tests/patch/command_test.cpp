@@ -88,8 +88,8 @@ TEST_CASE("a file is patched in place, keeps its mode, and a link to it stays a 
   CHECK(read_file(world.file).find("requested_archs") != std::string::npos);
   CHECK(fs::is_symlink(link));
   CHECK((fs::status(world.file).permissions() & fs::perms::all) == fs::perms(0750));
-  CHECK(
-      RecordingReporter::any_has(result.not_applied, "rule 'hopper-fake-name' is for 'sageattention/sm90_compile.py'"));
+  CHECK(RecordingReporter::any_has(
+      result.not_applied, "rule 'hopper-fake-name' is for 'sageattention/sm90_compile.py'"));
 }
 
 TEST_CASE("--check, --diff and --verify write nothing; --output writes elsewhere") {
@@ -97,7 +97,8 @@ TEST_CASE("--check, --diff and --verify write nothing; --output writes elsewhere
   const std::string before = read_file(world.file);
   PatchSettings check = world.settings;
   check.check = true;
-  CHECK_THROWS_MATCHES(patch_files(check, world.report), Error, says("needs a patch").hints("sagebuild patch"));
+  CHECK_THROWS_MATCHES(patch_files(check, world.report), Error,
+                       says("needs a patch").hints("sagebuild patch"));
   PatchSettings diff = world.settings;
   diff.diff = true;
   const PatchReport shown = patch_files(diff, world.report);
@@ -137,9 +138,12 @@ TEST_CASE("a folder is patched as a whole: dispatch, version, the Hopper fix") {
   CHECK(init.find("\"\"\"Doc.\"\"\"\nfrom importlib.metadata") == 0);
   CHECK(init.ends_with("from .core import sageattn"));
   const std::string sm90 = read_file(world.dir.path() / "sageattention/sm90_compile.py");
-  CHECK(sm90.find("register_fake(\"sageattention_sm90::qk_int8_sv_f8_accum_f32_fuse_v_scale_attn_inst_buf\")\n"
-                  "def qk_int8_sv_f8_accum_f32_fuse_v_scale_attn_inst_buf_fake_impl(") != std::string::npos);
-  CHECK(sm90.find("def qk_int8_sv_f8_accum_f32_fuse_v_scale_attn_inst_buf(query):\n    return real") !=
+  CHECK(sm90.find("register_fake(\"sageattention_sm90::qk_int8_sv_f8_accum_f32_fuse_v_scale_attn_"
+                  "inst_buf\")\n"
+                  "def qk_int8_sv_f8_accum_f32_fuse_v_scale_attn_inst_buf_fake_impl(") !=
+        std::string::npos);
+  CHECK(sm90.find(
+            "def qk_int8_sv_f8_accum_f32_fuse_v_scale_attn_inst_buf(query):\n    return real") !=
         std::string::npos);
   world.settings.check = true;
   CHECK_NOTHROW(patch_files(world.settings, world.report));
@@ -157,13 +161,15 @@ TEST_CASE("version 2.1.0 learns to dispatch sm120") {
   World world(shape_text("v2_1_0"));
   make_folders(world.dir.path() / "sageattention");
   write_file(world.dir.path() / "sageattention/core.py",
-             "def f(q, k, v, arch):\n    if arch == \"sm89\":\n        return 1\n    elif arch == \"sm90\":\n"
-             "        return sageattn_qk_int8_pv_fp8_cuda_sm90(q, k, v)\n    else:\n        raise ValueError(arch)\n");
+             "def f(q, k, v, arch):\n    if arch == \"sm89\":\n        return 1\n    elif arch == "
+             "\"sm90\":\n"
+             "        return sageattn_qk_int8_pv_fp8_cuda_sm90(q, k, v)\n    else:\n        raise "
+             "ValueError(arch)\n");
   world.settings.target = world.dir.path().string();
   (void)patch_files(world.settings, world.report);
   CHECK(read_file(world.dir.path() / "sageattention/core.py")
-            .find("\n    elif arch in (\"sm120\", \"sm121\"):\n        return sageattn_qk_int8_pv_fp8_cuda(") !=
-        std::string::npos);
+            .find("\n    elif arch in (\"sm120\", \"sm121\"):\n        return "
+                  "sageattn_qk_int8_pv_fp8_cuda(") != std::string::npos);
 }
 
 TEST_CASE("nothing is written when one file of a tree does not fit") {
@@ -180,7 +186,8 @@ TEST_CASE("nothing is written when one file of a tree does not fit") {
 TEST_CASE("bad input: read-only, vanished, no project, not UTF-8, a result that is no Python") {
   World world;
   ::chmod(world.file.c_str(), 0444);
-  CHECK_THROWS_MATCHES(patch_files(world.settings, world.report), Error, says("it is read-only").hints("--output"));
+  CHECK_THROWS_MATCHES(patch_files(world.settings, world.report), Error,
+                       says("it is read-only").hints("--output"));
   fs::remove(world.file);
   CHECK_THROWS_MATCHES(patch_files(world.settings, world.report), Error, says("No such file"));
   World folder("x = 1\n");
@@ -189,7 +196,8 @@ TEST_CASE("bad input: read-only, vanished, no project, not UTF-8, a result that 
   folder.settings.target = folder.dir.path().string();
   CHECK_THROWS_MATCHES(patch_files(folder.settings, folder.report), Error, says("is no project"));
   World bytes("# name='sageattention' \xFF\n");
-  CHECK_THROWS_MATCHES(patch_files(bytes.settings, bytes.report), Error, says("is not UTF-8: byte 0xff at offset 23"));
+  CHECK_THROWS_MATCHES(patch_files(bytes.settings, bytes.report), Error,
+                       says("is not UTF-8: byte 0xff at offset 23"));
   World broken(shape_text("v2_2_main") + "\nif True\n    pass\n");
   CHECK_THROWS_MATCHES(patch_files(broken.settings, broken.report), Error,
                        says("would not be valid Python").hints("nothing was written"));
@@ -202,9 +210,10 @@ TEST_CASE("bad input: read-only, vanished, no project, not UTF-8, a result that 
 TEST_CASE("a recipe of one's own is taken, and its mistakes are found by --lint") {
   World world("# mine\nvalue = 1\n");
   world.settings.recipe_file = world.dir.path() / "mine.toml";
-  write_file(*world.settings.recipe_file,
-             "name = 'mine'\ndetect = ['mine']\n[[rule]]\nid = 'v'\nwhy = 'more'\npattern = 'value = 1'\n"
-             "replace = 'value = 2'\ndone = 'value = 2'\n");
+  write_file(
+      *world.settings.recipe_file,
+      "name = 'mine'\ndetect = ['mine']\n[[rule]]\nid = 'v'\nwhy = 'more'\npattern = 'value = 1'\n"
+      "replace = 'value = 2'\ndone = 'value = 2'\n");
   (void)patch_files(world.settings, world.report);
   CHECK(read_file(world.file) == "# mine\nvalue = 2\n");
   CHECK(lint_recipes(source_folder(), world.settings.recipe_file).size() == 6);

@@ -10,7 +10,8 @@
 namespace sagebuild {
 namespace {
 
-void must_run(std::vector<std::string> argv, const std::filesystem::path& cwd, const std::string& input) {
+void must_run(std::vector<std::string> argv, const std::filesystem::path& cwd,
+              const std::string& input) {
   Command command;
   command.argv = std::move(argv);
   command.cwd = cwd;
@@ -54,7 +55,9 @@ TEST_CASE("patch and git apply take a diff, and patch -R undoes it") {
 
 TEST_CASE("random edits make the round trip") {
   std::mt19937 random(20260117);
-  const auto pick = [&](std::size_t below) { return std::uniform_int_distribution<std::size_t>(0, below - 1)(random); };
+  const auto pick = [&](std::size_t below) {
+    return std::uniform_int_distribution<std::size_t>(0, below - 1)(random);
+  };
   for (int round = 0; round < 40; ++round) {
     std::vector<std::string> lines;
     for (std::size_t count = pick(40) + 1; count > 0; --count)

@@ -1,4 +1,5 @@
-// Random edits of the fixtures: the result is right, or the file is refused; never half patched, never broken Python.
+// Random edits of the fixtures: the result is right, or the file is refused; never half patched,
+// never broken Python.
 
 #include <functional>
 #include <random>
@@ -21,7 +22,9 @@ class Mutator {
  public:
   explicit Mutator(unsigned seed) : random_(seed) {}
 
-  std::size_t pick(std::size_t below) { return std::uniform_int_distribution<std::size_t>(0, below - 1)(random_); }
+  std::size_t pick(std::size_t below) {
+    return std::uniform_int_distribution<std::size_t>(0, below - 1)(random_);
+  }
 
   // Edits after which the file still means the same.
   void reword(Lines& lines) {
@@ -32,7 +35,8 @@ class Mutator {
         lines.insert(lines.begin() + offset(at), "");
         break;
       case 1:
-        lines.insert(lines.begin() + offset(at), indent_of(line) + "# NVCC_FLAGS = compute_capabilities.add(HAS_SM90");
+        lines.insert(lines.begin() + offset(at),
+                     indent_of(line) + "# NVCC_FLAGS = compute_capabilities.add(HAS_SM90");
         break;
       case 2:
         if (!line.empty()) line += "  # CUDAExtension(";
@@ -77,8 +81,9 @@ class Mutator {
 
   void rename(Lines& lines) {
     static const std::vector<std::pair<std::string, std::string>> names = {
-        {"compute_capabilities", "targets"}, {"capability", "arch"},     {"qattn_extension", "module"},
-        {"nvcc_cuda_version", "toolkit"},    {"NVCC_FLAGS", "CU_FLAGS"}, {"device_count = ", "gpus = "}};
+        {"compute_capabilities", "targets"}, {"capability", "arch"},
+        {"qattn_extension", "module"},       {"nvcc_cuda_version", "toolkit"},
+        {"NVCC_FLAGS", "CU_FLAGS"},          {"device_count = ", "gpus = "}};
     const auto& [from, to] = names[pick(names.size())];
     if (from == "device_count = ") return;  // also a function of torch
     for (std::string& line : lines) line = replaced(line, from, to);
@@ -90,7 +95,8 @@ class Mutator {
       const auto is_flag = [](const std::string& line) {
         return trimmed(line).starts_with("HAS_SM") && line.find(" = False") != std::string::npos;
       };
-      if (is_flag(lines[at]) && is_flag(lines[at + 1]) && pick(2) == 0) return std::swap(lines[at], lines[at + 1]);
+      if (is_flag(lines[at]) && is_flag(lines[at + 1]) && pick(2) == 0)
+        return std::swap(lines[at], lines[at + 1]);
     }
   }
 
@@ -108,15 +114,15 @@ std::vector<bool> valid_python(const std::vector<std::string>& texts) {
   std::string input;
   for (const std::string& text : texts) input += text + '\0';
   Command command;
-  command.argv = {
-      "python3",
-      "-I",
-      "-S",
-      "-W",
-      "ignore",
-      "-c",
-      "import sys\nfor t in sys.stdin.read().split('\\0')[:-1]:\n try:\n  compile(t, 'x', 'exec'); print(1)\n"
-      " except (SyntaxError, ValueError):\n  print(0)\n"};
+  command.argv = {"python3",
+                  "-I",
+                  "-S",
+                  "-W",
+                  "ignore",
+                  "-c",
+                  "import sys\nfor t in sys.stdin.read().split('\\0')[:-1]:\n try:\n  compile(t, "
+                  "'x', 'exec'); print(1)\n"
+                  " except (SyntaxError, ValueError):\n  print(0)\n"};
   command.input = input;
   const ProcessResult result = run_checked(command, "cannot check syntax");
   std::vector<bool> valid;

@@ -1,5 +1,6 @@
 #pragma once
-// What the tests of the shipped rules share: the fixtures, one file per shape that upstream's setup.py ever had.
+// What the tests of the shipped rules share: the fixtures, one file per shape that upstream's
+// setup.py ever had.
 
 #include <cstdlib>
 #include <filesystem>
@@ -29,7 +30,8 @@ inline PatchSettings plain_settings() {
   return settings;
 }
 
-// Module by module, as plain setuptools would build it: "_fused: sm_80 sm_120 | _qattn_sm80: sm_80", or the error.
+// Module by module, as plain setuptools would build it: "_fused: sm_80 sm_120 | _qattn_sm80:
+// sm_80", or the error.
 inline std::string row_text(const GencodeRow& row) {
   if (!row.error.empty()) return row.error;
   std::vector<std::string> cells;
@@ -39,7 +41,8 @@ inline std::string row_text(const GencodeRow& row) {
   return join(cells, " | ");
 }
 
-inline std::vector<std::string> built_for(std::string_view setup_py, const std::vector<std::string>& lists) {
+inline std::vector<std::string> built_for(std::string_view setup_py,
+                                          const std::vector<std::string>& lists) {
   std::vector<std::string> rows;
   for (const GencodeRow& row :
        gencode_table(setup_py, std::filesystem::temp_directory_path(), lists, plain_settings())) {
@@ -48,7 +51,7 @@ inline std::vector<std::string> built_for(std::string_view setup_py, const std::
   return rows;
 }
 
-inline const std::vector<std::string> kSageShapes = {"v2_0",   "v2_1_0", "v2_1_1",        "v2_2_july",
-                                                     "v2_2_0", "simple", "v2_2_november", "v2_2_main"};
+inline const std::vector<std::string> kSageShapes = {
+    "v2_0", "v2_1_0", "v2_1_1", "v2_2_july", "v2_2_0", "simple", "v2_2_november", "v2_2_main"};
 
 }  // namespace sagebuild

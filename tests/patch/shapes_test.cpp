@@ -19,7 +19,8 @@ const std::vector<std::pair<std::string, std::string>> kTable = {
      "_qattn_sm89: sm_89 sm_90 sm_120 compute_120 | _qattn_sm90: sm_90a"},
     {"8.0", "_fused: sm_80 | _qattn_sm80: sm_80"},
     {"8.0 8.6", "_fused: sm_80 | _qattn_sm80: sm_80"},
-    {"8.9+PTX", "_fused: sm_89 compute_89 | _qattn_sm80: sm_80 compute_80 | _qattn_sm89: sm_89 compute_89"},
+    {"8.9+PTX",
+     "_fused: sm_89 compute_89 | _qattn_sm80: sm_80 compute_80 | _qattn_sm89: sm_89 compute_89"},
     {"9.0", "_fused: sm_90 | _qattn_sm80: sm_90 | _qattn_sm89: sm_90 | _qattn_sm90: sm_90a"},
     {"12.0", "_fused: sm_120 | _qattn_sm80: sm_120 | _qattn_sm89: sm_120"},
     {"12.1", "_fused: sm_120 | _qattn_sm80: sm_120 | _qattn_sm89: sm_120"},
@@ -51,35 +52,45 @@ TEST_CASE("every shape is patched so that plain setuptools builds what the table
 }
 
 TEST_CASE("every spelling of one architecture means the same, and an unknown one is named") {
-  const PatchOutcome outcome = patch_text(shipped_rules("sageattention"), "setup.py", shape_text("v2_2_main"));
+  const PatchOutcome outcome =
+      patch_text(shipped_rules("sageattention"), "setup.py", shape_text("v2_2_main"));
   const std::vector<std::string> same = {"12.0",  "120",  "sm_120",   "SM_120",   "12.0a",
                                          "12.0f", "120a", " 12.0 ; ", "12.0,12.0"};
   for (const std::string& row : built_for(outcome.after, same)) {
     CHECK(row == "_fused: sm_120 | _qattn_sm80: sm_120 | _qattn_sm89: sm_120");
   }
-  const std::vector<std::string> ptx = {"12.0+PTX", "12.0+ptx", "compute_120;sm_120", "sm_120 compute_120", "120+PTX"};
+  const std::vector<std::string> ptx = {"12.0+PTX", "12.0+ptx", "compute_120;sm_120",
+                                        "sm_120 compute_120", "120+PTX"};
   for (const std::string& row : built_for(outcome.after, ptx)) {
-    CHECK(row == "_fused: sm_120 compute_120 | _qattn_sm80: sm_120 compute_120 | _qattn_sm89: sm_120 compute_120");
+    CHECK(row ==
+          "_fused: sm_120 compute_120 | _qattn_sm80: sm_120 compute_120 | _qattn_sm89: sm_120 "
+          "compute_120");
   }
-  for (const std::string bad : {"9.9", "rtx5090", "Ada", "all", "8.0a", "9.0f", "8.0 sm_121x", "11.0"}) {
+  for (const std::string bad :
+       {"9.9", "rtx5090", "Ada", "all", "8.0a", "9.0f", "8.0 sm_121x", "11.0"}) {
     INFO(bad);
     CHECK(built_for(outcome.after, {bad}).at(0).find("RuntimeError: unknown architecture '") == 0);
   }
-  CHECK(built_for(outcome.after, {"8.0 9.9"}).at(0).find("unknown architecture '9.9'") != std::string::npos);
+  CHECK(built_for(outcome.after, {"8.0 9.9"}).at(0).find("unknown architecture '9.9'") !=
+        std::string::npos);
   CHECK(built_for(outcome.after, {""}).at(0).find("set TORCH_CUDA_ARCH_LIST") != std::string::npos);
-  CHECK(built_for(outcome.after, {"7.5"}).at(0).find("no architecture to build for") != std::string::npos);
+  CHECK(built_for(outcome.after, {"7.5"}).at(0).find("no architecture to build for") !=
+        std::string::npos);
 }
 
 TEST_CASE("unpatched, the same list gives the known wrong builds") {
   // This is what the rules are for; when it fails, the fixture is no longer upstream's shape.
   CHECK(built_for(shape_text("v2_2_main"), {kGuideList}).at(0) ==
         "_fused: sm_80 compute_80 | _qattn_sm80: sm_80 compute_80");
-  CHECK(built_for(shape_text("v2_2_0"), {"9.0;12.0"}).at(0).find("_qattn_sm90: sm_") != std::string::npos);
-  CHECK(built_for(shape_text("v2_1_1"), {"8.9"}).at(0).find("nothing to build for") != std::string::npos);
+  CHECK(built_for(shape_text("v2_2_0"), {"9.0;12.0"}).at(0).find("_qattn_sm90: sm_") !=
+        std::string::npos);
+  CHECK(built_for(shape_text("v2_1_1"), {"8.9"}).at(0).find("nothing to build for") !=
+        std::string::npos);
 }
 
 TEST_CASE("version 2.0 says that it cannot serve sm_120, and from which version on it is served") {
-  const PatchOutcome outcome = patch_text(shipped_rules("sageattention"), "setup.py", shape_text("v2_0"));
+  const PatchOutcome outcome =
+      patch_text(shipped_rules("sageattention"), "setup.py", shape_text("v2_0"));
   CHECK(outcome.note.find("2.1.0") != std::string::npos);
   const auto rows = built_for(outcome.after, {"8.0 8.9 9.0", "8.9 12.0"});
   CHECK(rows[0] == "_fused: sm_80 sm_89 sm_90 | _qattn: sm_80 sm_89 sm_90");
@@ -88,7 +99,8 @@ TEST_CASE("version 2.0 says that it cannot serve sm_120, and from which version 
 }
 
 TEST_CASE("version 1 is refused with the reason") {
-  const PatchOutcome outcome = patch_text(shipped_rules("sageattention"), "setup.py", shape_text("v1"));
+  const PatchOutcome outcome =
+      patch_text(shipped_rules("sageattention"), "setup.py", shape_text("v1"));
   REQUIRE(outcome.failures.size() == 1);
   CHECK(outcome.failures[0].find("pure Triton") != std::string::npos);
 }
@@ -117,7 +129,8 @@ TEST_CASE("a file indented with tabs stays indented with tabs") {
   INFO(join(outcome.failures, "\n"));
   REQUIRE(outcome.failures.empty());
   CHECK(outcome.after.find("\n    ") == std::string::npos);
-  CHECK(built_for(outcome.after, {"12.0"}).at(0) == "_fused: sm_120 | _qattn_sm80: sm_120 | _qattn_sm89: sm_120");
+  CHECK(built_for(outcome.after, {"12.0"}).at(0) ==
+        "_fused: sm_120 | _qattn_sm80: sm_120 | _qattn_sm89: sm_120");
 }
 
 TEST_CASE("minisage's own setup.py is patched, and builds as its table says") {
@@ -128,32 +141,39 @@ TEST_CASE("minisage's own setup.py is patched, and builds as its table says") {
   CHECK(built_for(outcome.after, {"8.0 8.9 12.0+PTX"}).at(0) ==
         "_fused: sm_80 sm_89 sm_120 compute_120 | _qattn_sm80: sm_80 sm_120 compute_120 | "
         "_qattn_sm89: sm_89 sm_120 compute_120");
-  CHECK(built_for(text, {"8.0 8.9 12.0+PTX"}).at(0) == "_fused: sm_80 compute_80 | _qattn_sm80: sm_80 compute_80");
+  CHECK(built_for(text, {"8.0 8.9 12.0+PTX"}).at(0) ==
+        "_fused: sm_80 compute_80 | _qattn_sm80: sm_80 compute_80");
 }
 
 TEST_CASE("the FP4 subproject is built for what is asked instead of for the local GPU") {
-  const PatchOutcome outcome = patch_text(shipped_rules("sageattention3"), "setup.py", shape_text("sageattention3"));
+  const PatchOutcome outcome =
+      patch_text(shipped_rules("sageattention3"), "setup.py", shape_text("sageattention3"));
   INFO(join(outcome.failures, "\n"));
   REQUIRE(outcome.failures.empty());
   const auto rows = built_for(outcome.after, {"10.0 12.0;sm_121", "12.0+PTX", "8.9"});
-  CHECK(rows[0] == "fp4attn_cuda: sm_100a sm_120a sm_121a | fp4quant_cuda: sm_100a sm_120a sm_121a");
+  CHECK(rows[0] ==
+        "fp4attn_cuda: sm_100a sm_120a sm_121a | fp4quant_cuda: sm_100a sm_120a sm_121a");
   CHECK(rows[1] == "fp4attn_cuda: sm_120a | fp4quant_cuda: sm_120a");
-  CHECK(rows[2].find("unknown architecture '8.9': this version serves 10.0, 12.0, 12.1") != std::string::npos);
+  CHECK(rows[2].find("unknown architecture '8.9': this version serves 10.0, 12.0, 12.1") !=
+        std::string::npos);
 }
 
 TEST_CASE("SpargeAttn takes 12.0 and +PTX, and says why 9.0 is not for the patched file") {
-  const PatchOutcome outcome = patch_text(shipped_rules("spargeattn"), "setup.py", shape_text("spargeattn"));
+  const PatchOutcome outcome =
+      patch_text(shipped_rules("spargeattn"), "setup.py", shape_text("spargeattn"));
   INFO(join(outcome.failures, "\n"));
   REQUIRE(outcome.failures.empty());
   const auto rows = built_for(outcome.after, {"8.0 8.9 12.0+PTX", "9.0"});
-  CHECK(rows[0] == "_fused: sm_80 sm_89 sm_120 compute_120 | _qattn: sm_80 sm_89 sm_120 compute_120");
+  CHECK(rows[0] ==
+        "_fused: sm_80 sm_89 sm_120 compute_120 | _qattn: sm_80 sm_89 sm_120 compute_120");
   CHECK(rows[1].find("unknown architecture '9.0'") != std::string::npos);
   CHECK(outcome.note.find("H100") != std::string::npos);
 }
 
 TEST_CASE("the plan and a patched setup.py give every module the same targets, for any list") {
   const Recipe recipe = load_recipes(source_folder() / "patches").named("sageattention");
-  const std::string setup = patch_text(shipped_rules("sageattention"), "setup.py", shape_text("v2_2_main")).after;
+  const std::string setup =
+      patch_text(shipped_rules("sageattention"), "setup.py", shape_text("v2_2_main")).after;
   RecordedBuild recorded;
   for (const std::string name : {"_fused", "_qattn_sm80", "_qattn_sm89", "_qattn_sm90"}) {
     RecordedModule module;
@@ -162,7 +182,8 @@ TEST_CASE("the plan and a patched setup.py give every module the same targets, f
     recorded.modules.push_back(module);
   }
   std::mt19937 random(89);
-  const std::vector<std::string> items = {"8.0", "8.6", "8.7", "8.9", "9.0", "9.0a", "10.0", "10.3", "12.0", "12.1"};
+  const std::vector<std::string> items = {"8.0",  "8.6",  "8.7",  "8.9",  "9.0",
+                                          "9.0a", "10.0", "10.3", "12.0", "12.1"};
   std::vector<std::string> lists;
   std::vector<std::string> planned;
   while (lists.size() < 60) {
@@ -174,7 +195,8 @@ TEST_CASE("the plan and a patched setup.py give every module the same targets, f
     std::ranges::shuffle(list, random);
     lists.push_back(join(list, " "));
     std::vector<std::string> cells;
-    for (const PlannedModule& module : make_plan(recorded, recipe, parse_arch_list(lists.back())).modules) {
+    for (const PlannedModule& module :
+         make_plan(recorded, recipe, parse_arch_list(lists.back())).modules) {
       std::set<std::string> targets;
       for (const Target& target : module.sources.at(0).targets) {
         if (target.sass) targets.insert(sm_name(target.real));
@@ -191,7 +213,8 @@ TEST_CASE("the plan and a patched setup.py give every module the same targets, f
     std::vector<std::string> cells;
     for (const auto& [module, targets] : table[index].modules) {
       const std::set<std::string> sorted(targets.begin(), targets.end());
-      cells.push_back(module.substr(module.find('.') + 1) + ": " + join({sorted.begin(), sorted.end()}, " "));
+      cells.push_back(module.substr(module.find('.') + 1) + ": " +
+                      join({sorted.begin(), sorted.end()}, " "));
     }
     INFO(lists[index] << " " << table[index].error);
     CHECK(join(cells, " | ") == planned[index]);

@@ -1,5 +1,6 @@
-// Every setup.py that upstream ever had, in all branches and pull requests. Needs a git directory of
-// thu-ml/SageAttention in SAGEBUILD_UPSTREAM_GIT; writes a table to SAGEBUILD_UPSTREAM_TABLE if that is set.
+// Every setup.py that upstream ever had, in all branches and pull requests. Needs a git directory
+// of thu-ml/SageAttention in SAGEBUILD_UPSTREAM_GIT; writes a table to SAGEBUILD_UPSTREAM_TABLE if
+// that is set.
 
 #include <fmt/format.h>
 
@@ -32,7 +33,8 @@ struct Result {
 // Shortest form of a failure: the rules that did not fit.
 std::string reason_of(const PatchOutcome& outcome) {
   std::vector<std::string> reasons;
-  for (const std::string& failure : outcome.failures) reasons.push_back(failure.substr(0, failure.find("; nearest")));
+  for (const std::string& failure : outcome.failures)
+    reasons.push_back(failure.substr(0, failure.find("; nearest")));
   for (std::string& reason : reasons) reason = reason.substr(0, reason.find(" in 'setup.py'"));
   return join(reasons, "; ");
 }
@@ -50,8 +52,8 @@ Result result_of(const RuleSet& rules, const std::string& text, const std::strin
 
 std::string table_of(const std::string& directory, const std::string& path, const RuleSet& rules,
                      const std::string& list) {
-  std::string table =
-      "| commit | date | shape | result | rules | gencodes for `" + list + "` |\n|---|---|---|---|---|---|\n";
+  std::string table = "| commit | date | shape | result | rules | gencodes for `" + list +
+                      "` |\n|---|---|---|---|---|---|\n";
   std::map<std::string, Result> by_blob;
   const std::string commits =
       git(directory, {"log", "--all", "--reverse", "--date=short", "--format=%h %ad", "--", path});
@@ -60,7 +62,8 @@ std::string table_of(const std::string& directory, const std::string& path, cons
     const std::string listing = git(directory, {"ls-tree", commit, "--", path});
     if (listing.empty()) continue;  // deleted there
     const std::string blob = listing.substr(12, 40);
-    if (!by_blob.contains(blob)) by_blob[blob] = result_of(rules, git(directory, {"cat-file", "blob", blob}), list);
+    if (!by_blob.contains(blob))
+      by_blob[blob] = result_of(rules, git(directory, {"cat-file", "blob", blob}), list);
     const Result& result = by_blob[blob];
     INFO(commit << " " << result.verdict << " " << result.gencodes);
     CHECK(result.verdict != "unchanged");
@@ -72,22 +75,26 @@ std::string table_of(const std::string& directory, const std::string& path, cons
     } else {
       CHECK(result.verdict.size() > std::string("refused: ").size());
     }
-    table += fmt::format("| {} | {} | {} | {} | {} | {} |\n", commit, line.substr(line.find(' ') + 1), result.shape,
-                         result.verdict, result.rules, replaced(result.gencodes, "|", "/"));
+    table += fmt::format("| {} | {} | {} | {} | {} | {} |\n", commit,
+                         line.substr(line.find(' ') + 1), result.shape, result.verdict,
+                         result.rules, replaced(result.gencodes, "|", "/"));
   }
   return table;
 }
 
 }  // namespace
 
-TEST_CASE("every setup.py of upstream's history is patched or refused with a reason", "[.upstream]") {
+TEST_CASE("every setup.py of upstream's history is patched or refused with a reason",
+          "[.upstream]") {
   const char* directory = std::getenv("SAGEBUILD_UPSTREAM_GIT");
   REQUIRE(directory != nullptr);
-  const std::string main_table = table_of(directory, "setup.py", shipped_rules("sageattention"), kList);
-  const std::string fp4_table =
-      table_of(directory, "sageattention3_blackwell/setup.py", shipped_rules("sageattention3"), kBlackwell);
+  const std::string main_table =
+      table_of(directory, "setup.py", shipped_rules("sageattention"), kList);
+  const std::string fp4_table = table_of(directory, "sageattention3_blackwell/setup.py",
+                                         shipped_rules("sageattention3"), kBlackwell);
   if (const char* file = std::getenv("SAGEBUILD_UPSTREAM_TABLE")) {
-    write_file(file, "# setup.py\n\n" + main_table + "\n# sageattention3_blackwell/setup.py\n\n" + fp4_table);
+    write_file(file, "# setup.py\n\n" + main_table + "\n# sageattention3_blackwell/setup.py\n\n" +
+                         fp4_table);
   }
 }
 

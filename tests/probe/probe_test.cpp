@@ -48,27 +48,31 @@ TEST_CASE("the ninja files that torch writes are read into commands") {
   REQUIRE(builds.size() == 2);
   CHECK(builds[0].inputs == std::vector<std::string>{"/tree/my src/bind.cpp"});
   CHECK(builds[0].command ==
-        "c++ -MMD -MF '/tree/my build/bind.o'.d -pthread -B /x/compiler dir -DA=\"b c\" -fPIC -c '/tree/my "
+        "c++ -MMD -MF '/tree/my build/bind.o'.d -pthread -B /x/compiler dir -DA=\"b c\" -fPIC -c "
+        "'/tree/my "
         "src/bind.cpp' -o "
         "'/tree/my build/bind.o' -O3 -DTORCH_EXTENSION_NAME=_fused");
   CHECK(builds[1].outputs == std::vector<std::string>{"/tree/o/cost$.o"});
   CHECK(builds[1].command.starts_with("/opt/cuda/bin/nvcc --generate-dependencies-with-compile"));
-  CHECK(
-      builds[1].command.ends_with("-c '/tree/cost$.cu' -o '/tree/o/cost$.o' -O3 -gencode arch=compute_80,code=sm_80"));
+  CHECK(builds[1].command.ends_with(
+      "-c '/tree/cost$.cu' -o '/tree/o/cost$.o' -O3 -gencode arch=compute_80,code=sm_80"));
 }
 
 TEST_CASE("what a ninja file may not hold is named with its line") {
-  CHECK_THROWS_MATCHES(parse_ninja("rule a\n  command = x\nbuild o: b i\n", "n"), Error, says("n:3: unknown rule 'b'"));
-  CHECK_THROWS_MATCHES(parse_ninja("subninja other.ninja\n", "n"), Error, says("n:1: not understood"));
+  CHECK_THROWS_MATCHES(parse_ninja("rule a\n  command = x\nbuild o: b i\n", "n"), Error,
+                       says("n:3: unknown rule 'b'"));
+  CHECK_THROWS_MATCHES(parse_ninja("subninja other.ninja\n", "n"), Error,
+                       says("n:1: not understood"));
   CHECK_THROWS_MATCHES(parse_ninja("  stray = 1\n", "n"), Error, says("n:1: an indented line"));
-  CHECK_THROWS_MATCHES(parse_ninja("rule a\n  command = $b\n  b = $b\nbuild o: a i\n  b = $b\n", "n"), Error,
-                       says("refers to itself"));
+  CHECK_THROWS_MATCHES(
+      parse_ninja("rule a\n  command = $b\n  b = $b\nbuild o: a i\n  b = $b\n", "n"), Error,
+      says("refers to itself"));
 }
 
 namespace {
 
-// A project whose setup.py does what it is told, with a stand-in for torch's part: it writes a build.ninja, runs ninja
-// and links.
+// A project whose setup.py does what it is told, with a stand-in for torch's part: it writes a
+// build.ninja, runs ninja and links.
 struct Project {
   TempDir folder;
   PythonEnv python;
@@ -84,7 +88,8 @@ struct Project {
   RecordedBuild record(std::string_view setup_py) {
     write_file(folder.path() / "p" / "setup.py", setup_py);
     fs::remove_all(folder.path() / "work");
-    return record_setup({folder.path() / "p", "8.0;9.0", folder.path() / "work"}, python, toolchain, report);
+    return record_setup({folder.path() / "p", "8.0;9.0", folder.path() / "work"}, python, toolchain,
+                        report);
   }
 };
 
@@ -108,7 +113,8 @@ assert os.path.getsize(so) == 0
 open(wheel + "/pkg-1.0-cp311-cp311-linux_x86_64.whl", "w").close()
 )";
 
-// As BuildExtension does it: per extension one build.ninja for one folder of objects, then its link. @FIRST@ and
+// As BuildExtension does it: per extension one build.ninja for one folder of objects, then its
+// link. @FIRST@ and
 // @SECOND@ are sources.
 constexpr std::string_view kTwoExtensions = R"(
 import os, subprocess, sys
@@ -136,7 +142,8 @@ std::string two_extensions(std::string_view first, std::string_view second) {
 }  // namespace
 
 TEST_CASE(
-    "setup.py is recorded: sources, flags, link line and wheel, with the real compiler in place of the stand-in") {
+    "setup.py is recorded: sources, flags, link line and wheel, with the real compiler in place of "
+    "the stand-in") {
   Project project;
   const RecordedBuild build = project.record(kSetup);
   REQUIRE(build.modules.size() == 1);
@@ -148,8 +155,9 @@ TEST_CASE(
   CHECK(module.sources[0].language == Language::cuda);
   CHECK(module.sources[0].source == fs::canonical(project.folder.path()) / "p/a.cu");
   CHECK(module.sources[0].argv == std::vector<std::string>{"/opt/cuda/bin/nvcc", "-ccbin",
-                                                           project.toolchain.host_compiler.string(), "-Xcompiler",
-                                                           "-fPIC", "-O3", "-gencode", "arch=compute_80,code=sm_80"});
+                                                           project.toolchain.host_compiler.string(),
+                                                           "-Xcompiler", "-fPIC", "-O3", "-gencode",
+                                                           "arch=compute_80,code=sm_80"});
   CHECK(build.wheel.filename() == "pkg-1.0-cp311-cp311-linux_x86_64.whl");
 }
 
@@ -167,10 +175,13 @@ TEST_CASE("a source that two extensions have in common is compiled by each one's
   CHECK(shown(build.modules[1]) == "_second common.cu -DNAME=_second b.cu -DNAME=_second");
 }
 
-TEST_CASE("two sources of one extension that setuptools compiles to one object are refused before anything is built") {
+TEST_CASE(
+    "two sources of one extension that setuptools compiles to one object are refused before "
+    "anything is built") {
   Project project;
-  CHECK_THROWS_MATCHES(project.record(two_extensions("a.cu", "common.cpp")), Error,
-                       says("'common.cu' and 'common.cpp' of one extension are compiled to one object file"));
+  CHECK_THROWS_MATCHES(
+      project.record(two_extensions("a.cu", "common.cpp")), Error,
+      says("'common.cu' and 'common.cpp' of one extension are compiled to one object file"));
   Project other;
   CHECK_THROWS_MATCHES(other.record(two_extensions("a.cu", "common.cu")), Error,
                        says("one extension has 'common.cu' twice"));
@@ -182,14 +193,16 @@ TEST_CASE("a compiler cache that torch 2.13 puts in front of the compilers is ta
   };
   const auto plain = recorded(std::string(kSetup));
   for (const std::string launcher : {"ccache ", "/usr/bin/sccache "}) {
-    const std::string wrapped = replaced(std::string(kSetup), "command = ", "command = " + launcher);
+    const std::string wrapped =
+        replaced(std::string(kSetup), "command = ", "command = " + launcher);
     CHECK(recorded(wrapped) == plain);
   }
 }
 
 namespace {
 
-// What torch does with use_ninja=False: nvcc of CUDA_HOME and the compiler, each by itself, and a probe before.
+// What torch does with use_ninja=False: nvcc of CUDA_HOME and the compiler, each by itself, and a
+// probe before.
 constexpr std::string_view kWithoutNinja = R"(
 import os, subprocess, sys
 wheel = sys.argv[sys.argv.index("--dist-dir") + 1]
@@ -219,7 +232,8 @@ void plant_toolkit(const fs::path& home) {
 
 }  // namespace
 
-TEST_CASE("what is compiled without ninja is recorded like the rest, with the real toolkit's names") {
+TEST_CASE(
+    "what is compiled without ninja is recorded like the rest, with the real toolkit's names") {
   Project project;
   const fs::path home = project.folder.path() / "toolkit";
   plant_toolkit(home);
@@ -232,15 +246,17 @@ TEST_CASE("what is compiled without ninja is recorded like the rest, with the re
   const RecordedSource& kernel = build.modules[0].sources[0];
   CHECK(kernel.language == Language::cuda);
   CHECK(kernel.source == fs::canonical(project.folder.path()) / "p/k.cu");
-  CHECK(kernel.argv == std::vector<std::string>{home / "bin/nvcc", "-I" + (home / "include").string(), "-O3", "-ccbin",
+  CHECK(kernel.argv == std::vector<std::string>{home / "bin/nvcc",
+                                                "-I" + (home / "include").string(), "-O3", "-ccbin",
                                                 gxx});
   const RecordedSource& binding = build.modules[0].sources[1];
   CHECK(binding.language == Language::cxx);
   CHECK(binding.argv == std::vector<std::string>{gxx, "-DA=1"});
 
   // What was only written down and goes nowhere would be lost; a probe that was done is not missed.
-  const std::string unlinked = replaced(std::string(kWithoutNinja), "temp + \"/k.o\", temp + \"/b.o\", \"-o\"",
-                                        "temp + \"/k.o\", \"-o\"");
+  const std::string unlinked =
+      replaced(std::string(kWithoutNinja), "temp + \"/k.o\", temp + \"/b.o\", \"-o\"",
+               "temp + \"/k.o\", \"-o\"");
   fs::remove_all(project.folder.path() / "p");
   CHECK_THROWS_MATCHES(project.record(unlinked), Error, says("b.cpp' but links it into nothing"));
 }
@@ -261,11 +277,12 @@ subprocess.check_call([os.environ["CC"], "-shared", "a.o", "-o", "_a.so"])
 open(wheel + "/pkg-1.0-cp311-cp311-linux_x86_64.whl", "w").close()
 )";
   CHECK_THROWS_MATCHES(project.record(other), Error,
-                       says("in a way that sagebuild does not understand").hints("no build step of the project's own"));
+                       says("in a way that sagebuild does not understand")
+                           .hints("no build step of the project's own"));
   fs::remove(project.folder.path() / "p" / "setup.py");
   const RecordSettings settings{project.folder.path() / "p", "8.0", project.folder.path() / "w2"};
-  CHECK_THROWS_MATCHES(record_setup(settings, project.python, project.toolchain, project.report), Error,
-                       says("there is no setup.py"));
+  CHECK_THROWS_MATCHES(record_setup(settings, project.python, project.toolchain, project.report),
+                       Error, says("there is no setup.py"));
 }
 
 }  // namespace sagebuild

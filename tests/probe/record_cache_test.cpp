@@ -1,5 +1,5 @@
-// A recorded setup.py from the cache. The project's setup.py does what torch's extension does: one build.ninja, ninja
-// from PATH, then the link by setuptools' compiler.
+// A recorded setup.py from the cache. The project's setup.py does what torch's extension does: one
+// build.ninja, ninja from PATH, then the link by setuptools' compiler.
 
 #include "probe/record_cache.hpp"
 
@@ -77,7 +77,8 @@ struct Recording {
     python.executable = test_python();
     python.version = "3.11.7";
     python.site_packages = temp.path() / "site-packages";
-    write_file(python.site_packages / "torch-2.11.0.dist-info/RECORD", "torch/__init__.py,sha256=abc,1\n");
+    write_file(python.site_packages / "torch-2.11.0.dist-info/RECORD",
+               "torch/__init__.py,sha256=abc,1\n");
     toolchain.nvcc = temp.path() / "cuda/bin/nvcc";
     toolchain.cuda_home = temp.path() / "cuda";
     write_file(toolchain.nvcc, "nvcc");
@@ -118,7 +119,8 @@ bool has_setuptools() {
   if (run(command).ok()) return true;
   command.argv.back() = "import setuptools, wheel";
   if (run(command).ok()) return true;
-  note_skip("python3 has no setuptools that makes wheels; SAGEBUILD_TEST_PYTHON may name one that has");
+  note_skip(
+      "python3 has no setuptools that makes wheels; SAGEBUILD_TEST_PYTHON may name one that has");
   return false;
 }
 
@@ -135,7 +137,9 @@ TEST_CASE("a setup.py with the same inputs runs once, wherever its tree lies") {
   const RecordedBuild second = recording.record();
   CHECK(recording.runs() == 1);
   const fs::path place = recording.settings.project.parent_path();
-  const auto here = [&](const std::string& text) { return replaced(text, first_place.string(), place.string()); };
+  const auto here = [&](const std::string& text) {
+    return replaced(text, first_place.string(), place.string());
+  };
   REQUIRE(second.modules.size() == 1);
   const RecordedModule &before = first.modules[0], &now = second.modules[0];
   CHECK(now.name == before.name);
@@ -174,7 +178,8 @@ TEST_CASE("a setup.py that writes into its tree, or that fails, is not kept") {
 }
 
 // What setup.py reads outside of its tree, by itself and in a child.
-TEST_CASE("a file that setup.py read elsewhere, listed or did not find is an input of its recording") {
+TEST_CASE(
+    "a file that setup.py read elsewhere, listed or did not find is an input of its recording") {
   if (!has_setuptools()) return;
   Recording recording;
   const fs::path outside = recording.temp.path() / "outside";
@@ -186,7 +191,8 @@ TEST_CASE("a file that setup.py read elsewhere, listed or did not find is an inp
   write_file(outside / "by_path.pth", (outside / "by_path").string() + "\n");
   write_file(outside / "by_path/named.py", "");
   // A folder that changes during the run is not trusted, and Python makes these the first time.
-  for (const char* folder : {"modules/__pycache__", "by_path/__pycache__", "written"}) make_folders(outside / folder);
+  for (const char* folder : {"modules/__pycache__", "by_path/__pycache__", "written"})
+    make_folders(outside / folder);
   const std::string extra = replaced(R"py(
 import sys, site
 sys.path.insert(0, "@/modules")
@@ -226,10 +232,18 @@ open("@/written/own.txt").read()
   CHECK(runs_again());
   CHECK_FALSE(runs_again());
   const std::vector<std::pair<fs::path, std::string>> changes = {
-      {"modules/beside.py", "value = 2\n"}, {"version.txt", "1.1"},   {"child.txt", "b"},
-      {"listed/two", ""},                   {"modules/os_like.py", ""}, {"by_path/named.py", "#\n"},
-      {"absent.cfg", ""},                   {"nowhere/absent.cfg", ""}, {"asked.1", ""},
-      {"asked.2", ""},                      {"asked.3", ""},           {"asked.4/in_it", ""}};
+      {"modules/beside.py", "value = 2\n"},
+      {"version.txt", "1.1"},
+      {"child.txt", "b"},
+      {"listed/two", ""},
+      {"modules/os_like.py", ""},
+      {"by_path/named.py", "#\n"},
+      {"absent.cfg", ""},
+      {"nowhere/absent.cfg", ""},
+      {"asked.1", ""},
+      {"asked.2", ""},
+      {"asked.3", ""},
+      {"asked.4/in_it", ""}};
   for (const auto& [name, content] : changes) {
     INFO(name);
     write_file(outside / name, content);
@@ -242,7 +256,9 @@ open("@/written/own.txt").read()
   CHECK_FALSE(runs_again());
 }
 
-TEST_CASE("a file of the toolkit that setup.py reads through the stand-in's folder is an input of its recording") {
+TEST_CASE(
+    "a file of the toolkit that setup.py reads through the stand-in's folder is an input of its "
+    "recording") {
   if (!has_setuptools()) return;
   Recording recording;
   const fs::path home = recording.temp.path() / "toolkit";
@@ -250,7 +266,8 @@ TEST_CASE("a file of the toolkit that setup.py reads through the stand-in's fold
   make_folders(home / "bin");
   recording.toolchain.cuda_home = home;
   const auto record_again = [&] {
-    recording.move_to_new_place("open(os.environ['CUDA_HOME'] + '/version.json').read()  # use_ninja");
+    recording.move_to_new_place(
+        "open(os.environ['CUDA_HOME'] + '/version.json').read()  # use_ninja");
     const auto stamp = fs::file_time_type::clock::now();
     while (fs::file_time_type::clock::now() < stamp + std::chrono::milliseconds(100)) {
     }
@@ -274,9 +291,11 @@ TEST_CASE("a run whose reading is not known to the end is not kept, and that is 
       {"subprocess.run(['git', '-C', '/', 'status'])", "it starts 'git', which reads files"},
       {"subprocess.run(['git', 'status'], cwd='/')", "it starts 'git', which reads files"},
       {"import sys; subprocess.run([sys.executable, '-Ic', 'pass'])", "whose files are not known"},
-      {"import sys; subprocess.run([sys.executable, '-c', 'pass'], env={})", "whose files are not known"},
+      {"import sys; subprocess.run([sys.executable, '-c', 'pass'], env={})",
+       "whose files are not known"},
       {"os.remove(os.environ['SAGEBUILD_READS'])", "which files it reads was not written down"},
-      {"os.truncate(os.environ['SAGEBUILD_READS'], 0)", "which files it reads was not written down"}};
+      {"os.truncate(os.environ['SAGEBUILD_READS'], 0)",
+       "which files it reads was not written down"}};
   for (const auto& [extra, problem] : runs) {
     INFO(extra);
     Recording recording;
@@ -294,11 +313,13 @@ TEST_CASE("the hook changes nothing that a run sees, and gives way to an own sit
   write_file(temp.path() / "sitecustomize.py", "value = 'own'\n");
   const fs::path listener = data_folder() / "patches/probe";
   const std::string show =
-      "import sys, sitecustomize as s; print(s.value, s.__file__, [p for p in sys.path if 'patches/probe' in p])";
+      "import sys, sitecustomize as s; print(s.value, s.__file__, [p for p in sys.path if "
+      "'patches/probe' in p])";
   Command command{{test_python(), "-c", show}};
   command.env["PYTHONPATH"] = listener.string() + ":" + temp.path().string();
   command.env["SAGEBUILD_READS"] = temp.path() / "reads";
-  const std::string expected = fmt::format("own {} []\n", (temp.path() / "sitecustomize.py").string());
+  const std::string expected =
+      fmt::format("own {} []\n", (temp.path() / "sitecustomize.py").string());
   CHECK(run_checked(command, "python").output == expected);
   CHECK(read_file(temp.path() / "reads").starts_with('b'));
   // Where it cannot write, and where nobody listens.
@@ -308,7 +329,9 @@ TEST_CASE("the hook changes nothing that a run sees, and gives way to an own sit
   CHECK(run_checked(command, "python").output == expected);
   // A child that forks and one that closes its files do no harm.
   command.env["SAGEBUILD_READS"] = temp.path() / "reads";
-  command.argv.back() = "import os; os.closerange(3, 100); pid = os.fork(); open('/etc/passwd').read(); pid and os.wait()";
+  command.argv.back() =
+      "import os; os.closerange(3, 100); pid = os.fork(); open('/etc/passwd').read(); pid and "
+      "os.wait()";
   CHECK(run_checked(command, "python").diagnostics.empty());
 }
 
@@ -333,15 +356,23 @@ TEST_CASE("every input of a recording changes its key, and the place does not") 
   CHECK(changes([&] { recording.python.version = "3.12.1"; }));
   CHECK(changes([&] { recording.python.soabi = "cpython-312-x86_64-linux-gnu"; }));
   CHECK(changes([&] { recording.python.executable = "/other/python3"; }));
-  CHECK(changes([&] { write_file(recording.python.site_packages / "torch-2.11.0.dist-info/RECORD", "other"); }));
-  CHECK(changes([&] { write_file(recording.python.site_packages / "numpy-2.0.dist-info/RECORD", ""); }));
+  CHECK(changes([&] {
+    write_file(recording.python.site_packages / "torch-2.11.0.dist-info/RECORD", "other");
+  }));
+  CHECK(changes(
+      [&] { write_file(recording.python.site_packages / "numpy-2.0.dist-info/RECORD", ""); }));
   CHECK(changes([&] { write_file(recording.python.site_packages / "extra.pth", "/some/folder"); }));
   CHECK(changes([&] { write_file(recording.toolchain.nvcc, "a newer nvcc"); }));
-  CHECK(changes([&] { write_file(recording.toolchain.nvcc.parent_path() / "nvcc.profile", "TOP = /other"); }));
+  CHECK(changes([&] {
+    write_file(recording.toolchain.nvcc.parent_path() / "nvcc.profile", "TOP = /other");
+  }));
   CHECK(changes([&] { recording.toolchain.host_compiler = recording.toolchain.nvcc; }));
-  CHECK_FALSE(changes([&] { write_file(recording.settings.project / "build/temp/a.o", "left over"); }));
-  CHECK_FALSE(changes([&] { write_file(recording.settings.project / "demo.egg-info/PKG-INFO", "left over"); }));
-  CHECK_FALSE(changes([&] { write_file(recording.settings.project / "pkg/__pycache__/x.pyc", "left over"); }));
+  CHECK_FALSE(
+      changes([&] { write_file(recording.settings.project / "build/temp/a.o", "left over"); }));
+  CHECK_FALSE(changes(
+      [&] { write_file(recording.settings.project / "demo.egg-info/PKG-INFO", "left over"); }));
+  CHECK_FALSE(changes(
+      [&] { write_file(recording.settings.project / "pkg/__pycache__/x.pyc", "left over"); }));
 
   Recording other;
   other.python = recording.python;
@@ -353,7 +384,9 @@ TEST_CASE("every input of a recording changes its key, and the place does not") 
   CHECK(other.key() != base);
 }
 
-TEST_CASE("the user's variables reach setup.py, are inputs of its recording, and those it asked for are known") {
+TEST_CASE(
+    "the user's variables reach setup.py, are inputs of its recording, and those it asked for are "
+    "known") {
   if (!has_setuptools()) return;
   Recording recording;
   const std::string extra = R"(
@@ -384,7 +417,9 @@ TEST_CASE("the value of a secret counts, and is not in what the cache keeps of a
   const auto key = [&](const std::string& name, const std::string& value) {
     Command command{{recording.python.executable, "setup.py"}};
     command.env[name] = value;
-    return RecordCache(recording.settings, command, recording.python, recording.toolchain, *recording.cache).key();
+    return RecordCache(recording.settings, command, recording.python, recording.toolchain,
+                       *recording.cache)
+        .key();
   };
   CHECK(key("MY_TOKEN", "first").digest() != key("MY_TOKEN", "second").digest());
   CHECK(key("MY_SWITCH", "first").digest() != key("MY_SWITCH", "second").digest());

@@ -26,8 +26,8 @@ const RecipeModule& module_of(const Recipe& recipe, std::string_view name) {
 std::string table_of(const RecipeModule& module) {
   std::vector<std::string> cells;
   for (const RecipeTarget& target : module.targets) {
-    cells.push_back(dotted(target.request) + "->" + digits(target.virtual_arch) + "/" + digits(target.real) +
-                    (target.ptx_allowed ? "+" : ""));
+    cells.push_back(dotted(target.request) + "->" + digits(target.virtual_arch) + "/" +
+                    digits(target.real) + (target.ptx_allowed ? "+" : ""));
   }
   return join(cells, " ");
 }
@@ -49,7 +49,8 @@ TEST_CASE("the shipped recipe of SageAttention says what each module is built fo
         "8.9->89/89+ 9.0->89/90+ 10.0->100/100+ 10.3->100/100+ 12.0->120/120+ 12.1->120/120+");
   CHECK(table_of(module_of(recipe, "sageattention._qattn_sm90")) == "9.0->90a/90a");
   CHECK(table_of(module_of(recipe, "sageattention._fused")) ==
-        "8.0->80/80 8.6->80/80 8.7->80/80 8.9->89/89+ 9.0->90/90+ 10.0->100/100+ 10.3->100/100+ 12.0->120/120+ "
+        "8.0->80/80 8.6->80/80 8.7->80/80 8.9->89/89+ 9.0->90/90+ 10.0->100/100+ 10.3->100/100+ "
+        "12.0->120/120+ "
         "12.1->120/120+");
   for (const RecipeModule& module : recipe.modules) CHECK_FALSE(module.reason.empty());
   CHECK(module_of(recipe, "sageattention._qattn_sm80").costs == StageCosts{56, 34, 2});
@@ -64,7 +65,8 @@ TEST_CASE("no shipped recipe makes FP8 PTX below 8.9 or PTX of an architecture-s
   const Recipes recipes = load_recipes(shipped());
   for (const Recipe& recipe : recipes.all()) {
     for (const RecipeModule& module : recipe.modules) {
-      const bool fp8 = module.name.find("sm80") == std::string::npos && module.name.find("fp4") == std::string::npos;
+      const bool fp8 = module.name.find("sm80") == std::string::npos &&
+                       module.name.find("fp4") == std::string::npos;
       for (const RecipeTarget& target : module.targets) {
         INFO(recipe.name << " " << module.name << " " << dotted(target.request));
         if (fp8 && target.virtual_arch < Arch{8, 9}) CHECK_FALSE(target.ptx_allowed);
@@ -96,16 +98,21 @@ std::string matched(const std::string& setup_py) {
 
 }  // namespace
 
-TEST_CASE("a recipe is told by the modules that setup.py builds, not by words that may stand anywhere") {
-  // A fork of the FP4 subproject in a folder of its own, which names the parent project in its address.
-  CHECK(matched("setup(name=\"sageattn3\", url=\"https://example.org/sageattention\", ext_modules=[\n"
-                "  CUDAExtension(\"sageattn3.fp4attn_cuda\", [\"k.cu\"])])\n") == "sageattention3");
+TEST_CASE(
+    "a recipe is told by the modules that setup.py builds, not by words that may stand anywhere") {
+  // A fork of the FP4 subproject in a folder of its own, which names the parent project in its
+  // address.
+  CHECK(
+      matched("setup(name=\"sageattn3\", url=\"https://example.org/sageattention\", ext_modules=[\n"
+              "  CUDAExtension(\"sageattn3.fp4attn_cuda\", [\"k.cu\"])])\n") == "sageattention3");
   CHECK(matched("setup(name='mine', install_requires=['sageattention'],\n"
                 "  ext_modules=[CUDAExtension('mine._C', ['k.cu'])])\n") == "none");
   // A fork under another name, with the same modules; and one that builds both projects.
-  CHECK(matched("# from sageattention\nCUDAExtension(f'{PACKAGE}._qattn_sm80')\n") == "sageattention");
-  CHECK(matched("CUDAExtension('sageattention._fused')\nCUDAExtension('sageattention._qattn_sm80')\n"
-                "CUDAExtension('fp4attn_cuda')\n") == "sageattention");
+  CHECK(matched("# from sageattention\nCUDAExtension(f'{PACKAGE}._qattn_sm80')\n") ==
+        "sageattention");
+  CHECK(
+      matched("CUDAExtension('sageattention._fused')\nCUDAExtension('sageattention._qattn_sm80')\n"
+              "CUDAExtension('fp4attn_cuda')\n") == "sageattention");
   CHECK(matched("url = 'of sageattention'\nCUDAExtension(name='spas_sage_attn._qattn')\n"
                 "CUDAExtension(name='spas_sage_attn._fused')\n") == "spargeattn");
 }
@@ -115,8 +122,9 @@ TEST_CASE("two recipes that fit equally are asked about, unless one was given") 
   const TempDir dir("recipe-test");
   write_file(dir.path() / "a.toml", "name = 'a'\ndetect = ['p._C']\n" + module);
   write_file(dir.path() / "b.toml", "name = 'b'\ndetect = ['p._C']\n" + module);
-  CHECK_THROWS_MATCHES(load_recipes(dir.path()).match_text("X('p._C')"), Error,
-                       says("recipes 'a' and 'b' fit 'setup.py' equally").hints("--recipe a or --recipe b"));
+  CHECK_THROWS_MATCHES(
+      load_recipes(dir.path()).match_text("X('p._C')"), Error,
+      says("recipes 'a' and 'b' fit 'setup.py' equally").hints("--recipe a or --recipe b"));
   CHECK(load_recipes(dir.path(), dir.path() / "b.toml").match_text("X('p._C')")->name == "b");
   write_file(dir.path() / "b.toml", "name = 'b'\ndetect = [\"X('p._C')\"]\n" + module);
   CHECK(load_recipes(dir.path()).match_text("X('p._C')")->name == "b");
@@ -126,27 +134,37 @@ TEST_CASE("what is wrong in a recipe is named with its line") {
   const std::string head = "name = 'x'\ndetect = ['x']\n";
   CHECK(from_text(head).package == "x");
   CHECK_THROWS_MATCHES(from_text("name = 'x'\n"), Error, says("'detect' is missing"));
-  CHECK_THROWS_MATCHES(from_text(head + "may_mis = ['a']\n"), Error, says("unknown key 'may_mis'").hints("may_miss"));
+  CHECK_THROWS_MATCHES(from_text(head + "may_mis = ['a']\n"), Error,
+                       says("unknown key 'may_mis'").hints("may_miss"));
   CHECK_THROWS_MATCHES(from_text(head + "[[module]]\nname = 'm'\n"), Error, says("has no targets"));
-  CHECK_THROWS_MATCHES(from_text(head + "[[module]]\nname = 'm'\ntargets = [{request = '9.9'}]\n"), Error,
-                       says("x.toml:5"));
+  CHECK_THROWS_MATCHES(from_text(head + "[[module]]\nname = 'm'\ntargets = [{request = '9.9'}]\n"),
+                       Error, says("x.toml:5"));
   CHECK_THROWS_MATCHES(
-      from_text(head + "[[module]]\nname = 'm'\ntargets = [{request = '9.0', virtual = '9.0a', ptx = true}]\n"), Error,
-      says("no other GPU can take it"));
-  CHECK_THROWS_MATCHES(from_text(head + "[[module]]\nname = 'm'\ntargets = [{request = '8.0'}, {request = '8.0'}]\n"),
-                       Error, says("'8.0' has two targets"));
-  const std::string costs = head + "[[module]]\nname = 'm'\ntargets = [{request = '8.0'}]\ncosts = {";
+      from_text(
+          head +
+          "[[module]]\nname = 'm'\ntargets = [{request = '9.0', virtual = '9.0a', ptx = true}]\n"),
+      Error, says("no other GPU can take it"));
+  CHECK_THROWS_MATCHES(
+      from_text(head +
+                "[[module]]\nname = 'm'\ntargets = [{request = '8.0'}, {request = '8.0'}]\n"),
+      Error, says("'8.0' has two targets"));
+  const std::string costs =
+      head + "[[module]]\nname = 'm'\ntargets = [{request = '8.0'}]\ncosts = {";
   CHECK(from_text(costs + "ptxas_threads = 2}\n").modules[0].costs == StageCosts{12, 8, 2});
-  CHECK_THROWS_MATCHES(from_text(costs + "ptxas_threads = 0}\n"), Error, says("'ptxas_threads' is from 1 to 16"));
+  CHECK_THROWS_MATCHES(from_text(costs + "ptxas_threads = 0}\n"), Error,
+                       says("'ptxas_threads' is from 1 to 16"));
   CHECK_THROWS_MATCHES(from_text(costs + "cicc = 3}\n"), Error, says("unknown key 'cicc'"));
 }
 
-TEST_CASE("an extra recipe replaces the shipped one of its name, and unknown names get the nearest") {
+TEST_CASE(
+    "an extra recipe replaces the shipped one of its name, and unknown names get the nearest") {
   const TempDir dir("recipe-test");
-  write_file(dir.path() / "mine.toml", "name = 'sageattention'\ndetect = ['fork']\nurl = 'file:///mine'\n");
+  write_file(dir.path() / "mine.toml",
+             "name = 'sageattention'\ndetect = ['fork']\nurl = 'file:///mine'\n");
   const Recipes recipes = load_recipes(shipped(), dir.path() / "mine.toml");
   CHECK(recipes.named("sageattention").url == "file:///mine");
-  CHECK_THROWS_MATCHES(recipes.named("sageatention"), Error, says("unknown recipe").hints("sageattention"));
+  CHECK_THROWS_MATCHES(recipes.named("sageatention"), Error,
+                       says("unknown recipe").hints("sageattention"));
 }
 
 }  // namespace sagebuild

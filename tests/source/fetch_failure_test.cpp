@@ -1,4 +1,5 @@
-// Remotes that fail: refused, silent, stalled, wrong certificate, wrong password, interrupted; and two fetches at once.
+// Remotes that fail: refused, silent, stalled, wrong certificate, wrong password, interrupted; and
+// two fetches at once.
 #include <sys/wait.h>
 
 #include <chrono>
@@ -27,18 +28,19 @@ void make_certificates(const fs::path& folder, const std::string& name) {
     command.cwd = folder;
     run_checked(command, "openssl failed");
   };
-  openssl({"req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "ca.key",
-           "-out", "ca.pem", "-days", "2", "-subj", "/CN=test authority"});
-  openssl({"req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "server.key",
-           "-out", "server.csr", "-subj", "/CN=" + name});
+  openssl({"req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+           "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=test authority"});
+  openssl({"req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
+           "server.key", "-out", "server.csr", "-subj", "/CN=" + name});
   write_file(folder / "server.ext", "subjectAltName=DNS:" + name + "\n");
-  openssl({"x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out",
-           "server.pem", "-days", "2", "-extfile", "server.ext"});
+  openssl({"x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
+           "-CAcreateserial", "-out", "server.pem", "-days", "2", "-extfile", "server.ext"});
 }
 
 GitServer https_server(const fs::path& folder) {
-  return GitServer(folder, "https",
-                   {"--cert", (folder / "server.pem").string(), "--key", (folder / "server.key").string()});
+  return GitServer(
+      folder, "https",
+      {"--cert", (folder / "server.pem").string(), "--key", (folder / "server.key").string()});
 }
 
 // Waits for something that another process does, not for time: the limit only ends a broken test.
@@ -56,7 +58,8 @@ constexpr int kInterrupted = 77;
 constexpr int kFetched = 0;
 constexpr int kFailed = 1;
 
-// Runs `work` in a child process, which ends with one of the above: the signal's flag is never taken back.
+// Runs `work` in a child process, which ends with one of the above: the signal's flag is never
+// taken back.
 template <class Work>
 pid_t in_child(Work work) {
   const pid_t child = ::fork();
@@ -93,7 +96,8 @@ TEST_CASE("what is not there, and what needs a password") {
   FetchWorld world;
   world.sample.bare("bare.git");
   const GitServer open_server(world.folder.path(), "http");
-  CHECK_THROWS_MATCHES(world.fetch_from(open_server.url("absent.git")), Error, says("404").hints("no repository"));
+  CHECK_THROWS_MATCHES(world.fetch_from(open_server.url("absent.git")), Error,
+                       says("404").hints("no repository"));
   const GitServer daemon(world.folder.path(), "git");
   CHECK_THROWS_MATCHES(world.fetch_from(daemon.url("absent.git")), Error, says("cannot fetch"));
   const TempDir other;
@@ -102,7 +106,8 @@ TEST_CASE("what is not there, and what needs a password") {
   CHECK_THROWS_MATCHES(world.fetch_from(closed.url("bare.git")), Error,
                        says("cannot fetch").hints("needs credentials"));
   const std::string wrong = "http://me:wrong-word@127.0.0.1:" + closed.port() + "/bare.git";
-  CHECK_THROWS_MATCHES(world.fetch_from(wrong), Error, says("cannot fetch").hints("needs credentials"));
+  CHECK_THROWS_MATCHES(world.fetch_from(wrong), Error,
+                       says("cannot fetch").hints("needs credentials"));
   try {
     world.fetch_from(wrong);
   } catch (const Error& error) {
@@ -141,7 +146,8 @@ TEST_CASE("a server that stalls in the middle of a pack") {
   world.sample.commit("large");
   world.sample.bare("bare.git");
   const GitServer server(world.folder.path(), "http", {"--stall-after", "2000"});
-  CHECK_THROWS_MATCHES(world.fetch_from(server.url("bare.git")), Error, says("the server sent nothing for 1 s"));
+  CHECK_THROWS_MATCHES(world.fetch_from(server.url("bare.git")), Error,
+                       says("the server sent nothing for 1 s"));
   CHECK(server.requests().find("stalled") != std::string::npos);
   CHECK(world.nothing_left());
 }
@@ -153,7 +159,8 @@ TEST_CASE("https with an authority of our own") {
   const GitServer server = https_server(world.folder.path());
   {
     const WithVariable unset("SSL_CERT_FILE", "");
-    CHECK_THROWS_MATCHES(world.fetch_from(server.url("bare.git")), Error, says("ertificate").hints("SSL_CERT_FILE"));
+    CHECK_THROWS_MATCHES(world.fetch_from(server.url("bare.git")), Error,
+                         says("ertificate").hints("SSL_CERT_FILE"));
   }
   const WithVariable trusted("SSL_CERT_FILE", (world.folder.path() / "ca.pem").string());
   CHECK(world.fetch_from(server.url("bare.git")).commit == world.sample.second());
@@ -179,7 +186,8 @@ TEST_CASE("a certificate for another name") {
   make_certificates(world.folder.path(), "elsewhere.example");
   const WithVariable trusted("SSL_CERT_FILE", (world.folder.path() / "ca.pem").string());
   const GitServer server = https_server(world.folder.path());
-  CHECK_THROWS_MATCHES(world.fetch_from(server.url("bare.git")), Error, says("ertificate").hints("SSL_CERT_FILE"));
+  CHECK_THROWS_MATCHES(world.fetch_from(server.url("bare.git")), Error,
+                       says("ertificate").hints("SSL_CERT_FILE"));
   const WithVariable absent("SSL_CERT_FILE", "/nonexistent/ca.pem");
   CHECK_THROWS_MATCHES(world.fetch_from(server.url("bare.git")), Error,
                        says("cannot read the certificates of '/nonexistent/ca.pem'"));
@@ -188,7 +196,8 @@ TEST_CASE("a certificate for another name") {
 TEST_CASE("an interrupt ends a fetch that waits for a silent server") {
   FetchWorld world;
   const GitServer server(world.folder.path(), "silent");
-  const pid_t child = in_child([&] { world.fetch_from("http://127.0.0.1:" + server.port() + "/x"); });
+  const pid_t child =
+      in_child([&] { world.fetch_from("http://127.0.0.1:" + server.port() + "/x"); });
   REQUIRE(comes_true([&] { return !server.requests().empty(); }));
   // Again until it ends: one that comes before the child blocks in recv() is only noted.
   int status = 0;
@@ -207,7 +216,9 @@ TEST_CASE("an interrupt in the middle of a pack leaves nothing, and the next fet
   struct Interrupting : RecordingReporter {
     void transfer(const TransferProgress&) override { std::raise(SIGINT); }
   } interrupting;
-  const pid_t child = in_child([&] { fetch({server.url("bare.git"), ""}, world.options, interrupting); });
+  const pid_t child = in_child([&] {
+    fetch({server.url("bare.git"), ""}, world.options, interrupting);
+  });
   CHECK(exit_code(child) == kInterrupted);
   CHECK(world.nothing_left());
   for (const auto& entry : fs::recursive_directory_iterator(world.options.cache)) {
@@ -226,7 +237,9 @@ TEST_CASE("an interrupt while the tree is written leaves nothing") {
   } interrupting;
   for (const std::string& source : {bare, archive, world.sample.folder().string()}) {
     INFO(source);
-    CHECK(exit_code(in_child([&] { fetch({source, ""}, world.options, interrupting); })) == kInterrupted);
+    CHECK(exit_code(in_child([&] {
+            fetch({source, ""}, world.options, interrupting);
+          })) == kInterrupted);
     CHECK(world.nothing_left());
   }
 }
@@ -262,7 +275,8 @@ TEST_CASE("the second of two fetches of one address waits and says so") {
   } releasing;
   releasing.end = tell[1];
   fs::remove_all(world.options.destination);
-  CHECK(fetch({server.url("bare.git"), ""}, world.options, releasing).commit == world.sample.second());
+  CHECK(fetch({server.url("bare.git"), ""}, world.options, releasing).commit ==
+        world.sample.second());
   CHECK(RecordingReporter::any_has(releasing.notes, "waiting for another build that fetches"));
   CHECK(exit_code(child) == kFetched);
   for (const int end : {tell[0], tell[1], told[0], told[1]}) ::close(end);

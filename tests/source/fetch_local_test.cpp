@@ -68,7 +68,8 @@ TEST_CASE("a plain folder is copied and counts as dirty") {
   CHECK(RecordingReporter::any_has(world.report.warnings, "'out' leads out of the source folder"));
   CHECK_THROWS_MATCHES(world.fetch_from(plain.string(), "main"), Error,
                        says("is not a git repository").hints("leave out --ref"));
-  CHECK_THROWS_MATCHES(world.fetch_from("file://" + plain.string()), Error, says("is not a git repository"));
+  CHECK_THROWS_MATCHES(world.fetch_from("file://" + plain.string()), Error,
+                       says("is not a git repository"));
 }
 
 TEST_CASE("what is no source at all") {
@@ -78,14 +79,16 @@ TEST_CASE("what is no source at all") {
                        says("there is no source '/nonexistent/x'").hints("git URL"));
   CHECK_THROWS_MATCHES(world.fetch_from("thu-ml/SageAttention"), Error,
                        says("there is no source").hints("https://github.com/thu-ml/SageAttention"));
-  CHECK_THROWS_MATCHES(world.fetch_from("ftp://me:word-word@host/x"), Error, says("there is no source 'ftp://host/x'"));
-  CHECK_THROWS_MATCHES(world.fetch_from("https://host/x.tar.gz"), Error, says("is an archive").hints("download it"));
+  CHECK_THROWS_MATCHES(world.fetch_from("ftp://me:word-word@host/x"), Error,
+                       says("there is no source 'ftp://host/x'"));
+  CHECK_THROWS_MATCHES(world.fetch_from("https://host/x.tar.gz"), Error,
+                       says("is an archive").hints("download it"));
   CHECK_THROWS_MATCHES(world.fetch_from(world.sample.folder().string(), "v2"), Error,
                        says("no branch, tag or commit 'v2'").hints("'v1'"));
   CHECK(world.nothing_left());
   write_file(world.folder.path() / "out" / "tree" / "x", "x");
-  CHECK_THROWS_MATCHES(fetch({world.sample.folder().string(), ""}, world.options, world.report), Error,
-                       says("is not empty"));
+  CHECK_THROWS_MATCHES(fetch({world.sample.folder().string(), ""}, world.options, world.report),
+                       Error, says("is not empty"));
 }
 
 TEST_CASE("a repository that belongs to someone else needs an option") {
@@ -109,12 +112,13 @@ TEST_CASE("a partial repository: what may be missing and what may not") {
   world.sample.write("assets/deep/b.png", std::string(5000, 'b'));
   world.sample.commit("pictures");
   git(world.sample.folder(), {"config", "uploadpack.allowFilter", "true"});
-  git(world.folder.path(),
-      {"clone", "-q", "--bare", "--filter=blob:limit=1k", "file://" + world.sample.folder().string(), "partial.git"});
+  git(world.folder.path(), {"clone", "-q", "--bare", "--filter=blob:limit=1k",
+                            "file://" + world.sample.folder().string(), "partial.git"});
   git(world.folder.path() / "partial.git", {"remote", "remove", "origin"});
   const std::string partial = (world.folder.path() / "partial.git").string();
 
-  CHECK_THROWS_MATCHES(world.fetch_from(partial), Error, says("2 files of commit").hints("is partial"));
+  CHECK_THROWS_MATCHES(world.fetch_from(partial), Error,
+                       says("2 files of commit").hints("is partial"));
   CHECK_THROWS_MATCHES(world.fetch_from(partial), Error, says("assets/deep/b.png (blob "));
   world.options.may_miss = {"assets/a*"};
   CHECK_THROWS_MATCHES(world.fetch_from(partial), Error, says("1 file of commit"));
@@ -122,7 +126,8 @@ TEST_CASE("a partial repository: what may be missing and what may not") {
   world.options.may_miss = {"assets/*"};
   const Checkout checkout = world.fetch_from(partial);
   CHECK(checkout.missing == std::vector<std::string>{"assets/a.png", "assets/deep/b.png"});
-  CHECK(RecordingReporter::any_has(world.report.warnings, "2 files not needed for the build are left out"));
+  CHECK(RecordingReporter::any_has(world.report.warnings,
+                                   "2 files not needed for the build are left out"));
   CHECK(world.content("setup.py") == "print('two')\n");
 }
 

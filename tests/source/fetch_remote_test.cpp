@@ -36,8 +36,8 @@ TEST_CASE("git daemon: branches, tags and commits, also abbreviated") {
   CHECK(world.report.transfers.back().done > 0);
   CHECK(world.report.transfers.back().what.find("bare") != std::string::npos);
 
-  for (const std::string& ref :
-       {std::string("v1"), std::string("feature/x"), world.sample.first(), world.sample.first().substr(0, 9)}) {
+  for (const std::string& ref : {std::string("v1"), std::string("feature/x"), world.sample.first(),
+                                 world.sample.first().substr(0, 9)}) {
     INFO(ref);
     checkout = world.fetch_from(url, ref);
     CHECK(checkout.commit == world.sample.first());
@@ -76,12 +76,13 @@ TEST_CASE("a branch that moved is updated, one that went is forgotten") {
 
   world.sample.write("setup.py", "print('three')\n");
   const std::string third = world.sample.commit("third");
-  git(world.sample.folder(),
-      {"push", "-q", "--force", bare.string(), "main", ":feature/x", "main:refs/heads/feature/x/y"});
+  git(world.sample.folder(), {"push", "-q", "--force", bare.string(), "main", ":feature/x",
+                              "main:refs/heads/feature/x/y"});
   CHECK(world.fetch_from(url).commit == third);
   CHECK(world.content("setup.py") == "print('three')\n");
   CHECK(world.fetch_from(url, "feature/x/y").commit == third);
-  CHECK_THROWS_MATCHES(world.fetch_from(url, "feature/x"), Error, says("no branch, tag or commit 'feature/x'"));
+  CHECK_THROWS_MATCHES(world.fetch_from(url, "feature/x"), Error,
+                       says("no branch, tag or commit 'feature/x'"));
 }
 
 TEST_CASE("another default branch than main, and pull requests") {
@@ -94,7 +95,8 @@ TEST_CASE("another default branch than main, and pull requests") {
   CHECK(checkout.commit == world.sample.first());
   CHECK(checkout.ref == "feature/x");
   CHECK(world.fetch_from(server.url("bare.git"), "pull/7/head").commit == world.sample.first());
-  CHECK_THROWS_MATCHES(world.fetch_from(server.url("bare.git"), "pull/8/head"), Error, says("pull/8/head"));
+  CHECK_THROWS_MATCHES(world.fetch_from(server.url("bare.git"), "pull/8/head"), Error,
+                       says("pull/8/head"));
 }
 
 TEST_CASE("one ref at first, its history when it is asked for") {
@@ -113,7 +115,8 @@ TEST_CASE("one ref at first, its history when it is asked for") {
   CHECK(world.fetch_from(url, "main").commit == third);
   CHECK(world.fetch_from(url, world.sample.second().substr(0, 9)).commit == world.sample.second());
   CHECK(world.content("setup.py") == "print('two')\n");
-  CHECK_THROWS_MATCHES(world.fetch_from(url, "mian"), Error, says("'mian'").hints("did you mean 'main'"));
+  CHECK_THROWS_MATCHES(world.fetch_from(url, "mian"), Error,
+                       says("'mian'").hints("did you mean 'main'"));
 }
 
 TEST_CASE("a commit that no branch leads to") {
@@ -122,12 +125,14 @@ TEST_CASE("a commit that no branch leads to") {
   const std::string lone = git(bare, {"commit-tree", "-m", "alone", "main^{tree}"});
   const GitServer server(world.folder.path(), "http");
   const std::string url = server.url("bare.git");
-  CHECK_THROWS_MATCHES(world.fetch_from(url, lone), Error, says("has no branch, tag or commit '" + lone));
+  CHECK_THROWS_MATCHES(world.fetch_from(url, lone), Error,
+                       says("has no branch, tag or commit '" + lone));
   if (libgit2_version() < 10400) SKIP_HERE("libgit2 before 1.4 cannot ask for a commit");
   git(bare, {"config", "uploadpack.allowAnySHA1InWant", "true"});
   CHECK(world.fetch_from(url, lone).commit == lone);
   const std::string absent(40, '1');
-  CHECK_THROWS_MATCHES(world.fetch_from(url, absent), Error, says("has no branch, tag or commit '" + absent));
+  CHECK_THROWS_MATCHES(world.fetch_from(url, absent), Error,
+                       says("has no branch, tag or commit '" + absent));
 }
 
 TEST_CASE("offline uses the kept clone, and says so when it cannot") {
@@ -143,7 +148,8 @@ TEST_CASE("offline uses the kept clone, and says so when it cannot") {
   const std::string before = server.requests();
   CHECK(world.fetch_from(url, "v1", true).commit == world.sample.first());
   CHECK(world.fetch_from(url, "", true).commit == world.sample.second());
-  CHECK_THROWS_MATCHES(world.fetch_from(url, "mian", true), Error, says("(--offline)").hints("did you mean 'main'"));
+  CHECK_THROWS_MATCHES(world.fetch_from(url, "mian", true), Error,
+                       says("(--offline)").hints("did you mean 'main'"));
   CHECK(server.requests() == before);
   CHECK(world.nothing_left());
 }
@@ -164,8 +170,10 @@ TEST_CASE("submodules come at their pinned commits, also by relative address") {
   FetchWorld world;
   const SampleRepository inner(world.folder.path() / "inner");
   inner.bare("inner.git");
-  world.sample.write(".gitmodules", "[submodule \"lib\"]\n\tpath = third/lib\n\turl = ../inner.git\n");
-  git(world.sample.folder(), {"update-index", "--add", "--cacheinfo", "160000," + inner.first() + ",third/lib"});
+  world.sample.write(".gitmodules",
+                     "[submodule \"lib\"]\n\tpath = third/lib\n\turl = ../inner.git\n");
+  git(world.sample.folder(),
+      {"update-index", "--add", "--cacheinfo", "160000," + inner.first() + ",third/lib"});
   git(world.sample.folder(), {"add", ".gitmodules"});
   git(world.sample.folder(), {"commit", "-q", "-m", "with a submodule"});
   world.sample.bare("outer.git");
@@ -188,16 +196,19 @@ TEST_CASE("submodules come at their pinned commits, also by relative address") {
 TEST_CASE("a remote repository may not name local folders as submodules") {
   FetchWorld world;
   const SampleRepository inner(world.folder.path() / "inner");
-  for (const std::string& address :
-       {inner.folder().string(), "file://" + inner.folder().string(), std::string("ext::sh -c id")}) {
-    world.sample.write(".gitmodules", "[submodule \"lib\"]\n\tpath = lib\n\turl = " + address + "\n");
-    git(world.sample.folder(), {"update-index", "--add", "--cacheinfo", "160000," + inner.first() + ",lib"});
+  for (const std::string& address : {inner.folder().string(), "file://" + inner.folder().string(),
+                                     std::string("ext::sh -c id")}) {
+    world.sample.write(".gitmodules",
+                       "[submodule \"lib\"]\n\tpath = lib\n\turl = " + address + "\n");
+    git(world.sample.folder(),
+        {"update-index", "--add", "--cacheinfo", "160000," + inner.first() + ",lib"});
     git(world.sample.folder(), {"add", ".gitmodules"});
     git(world.sample.folder(), {"commit", "-q", "-m", "with a submodule"});
     fs::remove_all(world.folder.path() / "outer.git");
     world.sample.bare("outer.git");
     const GitServer server(world.folder.path(), "git");
-    CHECK_THROWS_MATCHES(world.fetch_from(server.url("outer.git")), Error, says("refused the submodule 'lib'"));
+    CHECK_THROWS_MATCHES(world.fetch_from(server.url("outer.git")), Error,
+                         says("refused the submodule 'lib'"));
     CHECK(world.nothing_left());
   }
 }

@@ -1,6 +1,6 @@
 #pragma once
-// Catch2 version 2 (Debian 12, Ubuntu 22.04) and version 3 (Debian 13, Ubuntu 24.04) under one name, and a matcher for
-// our errors.
+// Catch2 version 2 (Debian 12, Ubuntu 22.04) and version 3 (Debian 13, Ubuntu 24.04) under one
+// name, and a matcher for our errors.
 
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
@@ -21,7 +21,8 @@ inline auto Contains(const std::string& part) { return Matchers::ContainsSubstri
 }  // namespace Catch
 #endif
 
-// Ends a test case that cannot run here. `make test` counts what is written to the file that SAGEBUILD_TEST_SKIPS names.
+// Ends a test case that cannot run here. `make test` counts what is written to the file that
+// SAGEBUILD_TEST_SKIPS names.
 #define SKIP_HERE(reason)         \
   do {                            \
     sagebuild::note_skip(reason); \
@@ -33,7 +34,8 @@ namespace sagebuild {
 inline void note_skip(const std::string& reason) {
   WARN("SKIPPED: " << reason);
   if (const char* file = std::getenv("SAGEBUILD_TEST_SKIPS"))
-    std::ofstream(file, std::ios::app) << Catch::getResultCapture().getCurrentTestName() << ": " << reason << "\n";
+    std::ofstream(file, std::ios::app)
+        << Catch::getResultCapture().getCurrentTestName() << ": " << reason << "\n";
 }
 
 // CHECK_THROWS_MATCHES(f(), Error, says("unknown architecture '12.2'").hints("12.1"));
@@ -52,9 +54,12 @@ class says : public Catch::Matchers::
     return *this;
   }
   bool match(const Error& error) const override {
-    return error.rendered().find(text_) != std::string::npos && error.hint.find(hint_) != std::string::npos;
+    return error.rendered().find(text_) != std::string::npos &&
+           error.hint.find(hint_) != std::string::npos;
   }
-  std::string describe() const override { return "says \"" + text_ + "\" and hints \"" + hint_ + "\""; }
+  std::string describe() const override {
+    return "says \"" + text_ + "\" and hints \"" + hint_ + "\"";
+  }
 
  private:
   std::string text_;

@@ -31,8 +31,8 @@ inline std::multimap<std::string, std::string> elf_sections(const std::filesyste
   for (std::uint64_t i = 1; i < header.e_shnum; ++i) {
     const auto one = section(i);
     const std::string name = bytes.c_str() + names.sh_offset + one.sh_name;
-    result.emplace(name,
-                   one.sh_type == SHT_NOBITS ? std::to_string(one.sh_size) : bytes.substr(one.sh_offset, one.sh_size));
+    result.emplace(name, one.sh_type == SHT_NOBITS ? std::to_string(one.sh_size)
+                                                   : bytes.substr(one.sh_offset, one.sh_size));
   }
   return result;
 }

@@ -11,14 +11,21 @@ struct FetchWorld {
   TempDir folder;
   SampleRepository sample{folder.path() / "sample"};
   RecordingReporter report;
-  FetchOptions options{.cache = folder.path() / "cache", .destination = folder.path() / "out" / "tree", .may_miss = {}};
+  FetchOptions options{.cache = folder.path() / "cache",
+                       .destination = folder.path() / "out" / "tree",
+                       .may_miss = {}};
 
-  Checkout fetch_from(const std::string& location, const std::string& ref = "", bool offline = false) {
+  Checkout fetch_from(const std::string& location, const std::string& ref = "",
+                      bool offline = false) {
     std::filesystem::remove_all(options.destination);
     return fetch({location, ref, offline}, options, report);
   }
-  std::string content(const std::string& path) const { return read_file(options.destination / path); }
-  bool has(const std::string& path) const { return std::filesystem::exists(options.destination / path); }
+  std::string content(const std::string& path) const {
+    return read_file(options.destination / path);
+  }
+  bool has(const std::string& path) const {
+    return std::filesystem::exists(options.destination / path);
+  }
   // No destination, and no half of it beside it.
   bool nothing_left() const {
     namespace fs = std::filesystem;

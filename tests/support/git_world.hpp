@@ -19,7 +19,8 @@
 
 namespace sagebuild {
 
-// Git without the user's settings, and with fixed people and times, so that commits have the same names everywhere.
+// Git without the user's settings, and with fixed people and times, so that commits have the same
+// names everywhere.
 inline std::string git(const std::filesystem::path& folder, std::vector<std::string> arguments,
                        std::string input = "") {
   Command command;
@@ -37,7 +38,8 @@ inline std::string git(const std::filesystem::path& folder, std::vector<std::str
   return std::string(trimmed(run_checked(command, "git failed").output));
 }
 
-// A repository with a work tree: main with two commits, a branch "feature/x", an annotated tag "v1".
+// A repository with a work tree: main with two commits, a branch "feature/x", an annotated tag
+// "v1".
 class SampleRepository {
  public:
   explicit SampleRepository(std::filesystem::path folder) : folder_(std::move(folder)) {
@@ -81,7 +83,8 @@ class SampleRepository {
 // tests/support/git_server.py, until the object goes.
 class GitServer {
  public:
-  GitServer(const std::filesystem::path& folder, const std::string& mode, std::vector<std::string> arguments = {})
+  GitServer(const std::filesystem::path& folder, const std::string& mode,
+            std::vector<std::string> arguments = {})
       : mode_(mode), log_(folder / (mode + "-requests.log")) {
     write_file(log_, "");
     const std::filesystem::path ready = folder / (mode + ".ready");
@@ -114,7 +117,9 @@ class GitServer {
     port_ = std::string(trimmed(std::string_view(line).substr(0, static_cast<std::size_t>(count))));
   }
 
-  std::string url(const std::string& path) const { return mode_ + "://" + host() + ":" + port_ + "/" + path; }
+  std::string url(const std::string& path) const {
+    return mode_ + "://" + host() + ":" + port_ + "/" + path;
+  }
   // mbedTLS 2 knows no addresses in certificates, only names.
   std::string host() const { return mode_ == "https" ? "localhost" : "127.0.0.1"; }
   const std::string& port() const { return port_; }
@@ -122,7 +127,8 @@ class GitServer {
   std::string requests() const { return read_file(log_); }
   void stop() { server_.stop_all(); }
 
-  // One that can serve this mode: ssh needs paramiko, which Debian installs for its own Python only.
+  // One that can serve this mode: ssh needs paramiko, which Debian installs for its own Python
+  // only.
   static std::optional<std::string> python(const std::string& mode) {
     if (mode != "ssh") return "python3";
     for (const char* candidate : {"python3", "/usr/bin/python3"}) {

@@ -1,5 +1,6 @@
 #pragma once
-// An action cache that lives as long as the object, and counts: for tests of rooms that only see the interface.
+// An action cache that lives as long as the object, and counts: for tests of rooms that only see
+// the interface.
 
 #include <chrono>
 #include <map>
@@ -17,7 +18,9 @@ class MemoryCache : public ActionCache {
   // Keys that were looked up or stored, as "kind: subject", in order.
   std::vector<std::string> hits, misses;
 
-  std::optional<ActionResult> lookup(const ActionKey& key) override { return noted(key, find(key.digest())); }
+  std::optional<ActionResult> lookup(const ActionKey& key) override {
+    return noted(key, find(key.digest()));
+  }
 
   bool materialize(const ActionResult& result, const Paths& destinations) override {
     for (const auto& [name, path] : destinations) {
@@ -32,7 +35,8 @@ class MemoryCache : public ActionCache {
     return results_[key.digest()] = with_files(outputs, std::move(result));
   }
 
-  std::optional<ActionResult> lookup_by_files(const ActionKey& key, const SearchScope& scope) override {
+  std::optional<ActionResult> lookup_by_files(const ActionKey& key,
+                                              const SearchScope& scope) override {
     std::string reason;
     const auto found = matching_result(manifests_[key.digest()], scope, digests_, names_, reason);
     return noted(key, found ? find(*found) : std::nullopt);
@@ -40,12 +44,14 @@ class MemoryCache : public ActionCache {
 
   // Files that were changed a moment ago count as read before: tests write them as they go.
   ActionResult store_by_files(const ActionKey& key, const SearchScope& scope,
-                              const std::vector<std::filesystem::path>& files_read, Clock::time_point,
-                              const Paths& outputs, ActionResult result) override {
+                              const std::vector<std::filesystem::path>& files_read,
+                              Clock::time_point, const Paths& outputs,
+                              ActionResult result) override {
     result = with_files(outputs, std::move(result));
     const auto later = Clock::now() + std::chrono::hours(1);
     std::string reason;
-    auto set = file_set(key.digest(), scope, files_read, later, digests_, names_, directives_, reason);
+    auto set =
+        file_set(key.digest(), scope, files_read, later, digests_, names_, directives_, reason);
     if (!set) return result;
     results_[set->result] = result;
     manifests_[key.digest()].add(std::move(*set));

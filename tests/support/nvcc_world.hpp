@@ -1,5 +1,6 @@
 #pragma once
-// What tests of the nvcc room share: where the golden texts lie, and the toolkit of this machine, if there is one.
+// What tests of the nvcc room share: where the golden texts lie, and the toolkit of this machine,
+// if there is one.
 
 #include <cstdlib>
 #include <filesystem>
@@ -28,7 +29,8 @@ inline std::filesystem::path test_source() {
 
 inline std::filesystem::path test_data() { return test_source() / "tests" / "nvcc" / "data"; }
 
-// CUDA_HOME's nvcc, else the one on PATH, else /usr/local/cuda's, else the one beside the torch that tests share.
+// CUDA_HOME's nvcc, else the one on PATH, else /usr/local/cuda's, else the one beside the torch
+// that tests share.
 inline std::optional<std::filesystem::path> real_nvcc() {
   for (const auto& home : {environment_value("CUDA_HOME"), environment_value("CUDA_PATH")})
     if (home && std::filesystem::exists(*home + "/bin/nvcc")) return *home + "/bin/nvcc";
@@ -37,43 +39,57 @@ inline std::optional<std::filesystem::path> real_nvcc() {
   return shared_package("nvidia/cu13/bin/nvcc");
 }
 
-// A project and a torch of a few lines, and everything a compile of it needs. The torch has what our binding
-// headers include, and a torch/extension.h that brings more.
+// A project and a torch of a few lines, and everything a compile of it needs. The torch has what
+// our binding headers include, and a torch/extension.h that brings more.
 class NvccWorld {
  public:
   NvccWorld() : NvccWorld(std::make_shared<MemoryCache>()) {}
 
   // A second build with the cache of the first, elsewhere.
-  explicit NvccWorld(std::shared_ptr<MemoryCache> shared) : cache(std::move(shared)), folder_("nvcc-world") {
+  explicit NvccWorld(std::shared_ptr<MemoryCache> shared)
+      : cache(std::move(shared)), folder_("nvcc-world") {
     const std::string torch = (site() / "torch" / "include").string() + "/";
     put(torch + "torch/version.h", "#pragma once\n#define TORCH_VERSION_MAJOR 2\n");
     put(torch + "ATen/core/Tensor.h",
-        "#pragma once\n#include <cstdint>\n#include <stdexcept>\n#include <vector>\n#define C10_HOST_DEVICE __host__ "
+        "#pragma once\n#include <cstdint>\n#include <stdexcept>\n#include <vector>\n#define "
+        "C10_HOST_DEVICE __host__ "
         "__device__\n"
-        "namespace c10 { enum class ScalarType : int8_t { Byte, Char, Short, Int, Long, Half, Float, Double, Bool = 11,"
-        " BFloat16 = 15 };\ntemplate <class T> struct ArrayRef { ArrayRef(const std::vector<T>&); };\n"
+        "namespace c10 { enum class ScalarType : int8_t { Byte, Char, Short, Int, Long, Half, "
+        "Float, Double, Bool = 11,"
+        " BFloat16 = 15 };\ntemplate <class T> struct ArrayRef { ArrayRef(const std::vector<T>&); "
+        "};\n"
         "using IntArrayRef = ArrayRef<int64_t>; struct Scale { float value; }; }\n"
         "#ifdef __CUDA_ARCH_LIST__\ntemplate <int...> struct Archs {}; using TheseArchs = "
         "Archs<__CUDA_ARCH_LIST__>;\n#endif\n"
         "namespace at { using c10::ScalarType; using c10::IntArrayRef; using c10::Scale;\n"
-        "class Tensor { public: void* data_ptr() const; int64_t size(int64_t) const; ScalarType scalar_type() const; "
+        "class Tensor { public: void* data_ptr() const; int64_t size(int64_t) const; ScalarType "
+        "scalar_type() const; "
         "};\n"
-        "constexpr auto kByte = ScalarType::Byte; constexpr auto kChar = ScalarType::Char; constexpr auto kShort = "
+        "constexpr auto kByte = ScalarType::Byte; constexpr auto kChar = ScalarType::Char; "
+        "constexpr auto kShort = "
         "ScalarType::Short;\n"
-        "constexpr auto kInt = ScalarType::Int; constexpr auto kLong = ScalarType::Long; constexpr auto kHalf = "
+        "constexpr auto kInt = ScalarType::Int; constexpr auto kLong = ScalarType::Long; constexpr "
+        "auto kHalf = "
         "ScalarType::Half;\n"
-        "constexpr auto kFloat = ScalarType::Float; constexpr auto kDouble = ScalarType::Double; }\n");
+        "constexpr auto kFloat = ScalarType::Float; constexpr auto kDouble = ScalarType::Double; "
+        "}\n");
     put(torch + "c10/core/ScalarType.h", "#pragma once\n#include <ATen/core/Tensor.h>\n");
     put(torch + "c10/util/Exception.h",
-        "#pragma once\n#define TORCH_CHECK(c, ...) if (!(c)) { throw std::runtime_error(__FILE__); }\n");
+        "#pragma once\n#define TORCH_CHECK(c, ...) if (!(c)) { throw std::runtime_error(__FILE__); "
+        "}\n");
     put(torch + "torch/csrc/autograd/generated/variable_factories.h",
-        "#pragma once\n#include <ATen/core/Tensor.h>\nnamespace torch { at::Tensor empty(at::IntArrayRef); }\n");
-    put(torch + "torch/csrc/utils/pybind.h", "#pragma once\nnamespace pybind11 { struct module_; }\n");
+        "#pragma once\n#include <ATen/core/Tensor.h>\nnamespace torch { at::Tensor "
+        "empty(at::IntArrayRef); }\n");
+    put(torch + "torch/csrc/utils/pybind.h",
+        "#pragma once\nnamespace pybind11 { struct module_; }\n");
     put(torch + "torch/extension.h",
-        "#pragma once\n#include <ATen/core/Tensor.h>\n#include <c10/util/Exception.h>\n#include <torch/version.h>\n"
-        "#include <torch/csrc/utils/pybind.h>\n#include <torch/csrc/autograd/generated/variable_factories.h>\n"
+        "#pragma once\n#include <ATen/core/Tensor.h>\n#include <c10/util/Exception.h>\n#include "
+        "<torch/version.h>\n"
+        "#include <torch/csrc/utils/pybind.h>\n#include "
+        "<torch/csrc/autograd/generated/variable_factories.h>\n"
         "#define ONLY_FULL 1\n#define FULL_HEADERS 1\n"
-        "namespace torch { using namespace at; constexpr auto kInt32 = at::kInt; constexpr auto kFloat32 = at::kFloat; "
+        "namespace torch { using namespace at; constexpr auto kInt32 = at::kInt; constexpr auto "
+        "kFloat32 = at::kFloat; "
         "}\n");
   }
 
@@ -121,14 +137,18 @@ class NvccWorld {
     result->toolkit = toolkit();
     result->headers = test_source() / "patches" / "headers";
     result->work = folder_.path() / "work";
-    result->roots = {{"tree", tree()}, {"site", site()}, {"cuda", toolchain().cuda_home}, {"headers", result->headers}};
+    result->roots = {{"tree", tree()},
+                     {"site", site()},
+                     {"cuda", toolchain().cuda_home},
+                     {"headers", result->headers}};
     result->project = "minisage";
     result->bridge = bridge;
     result->choice = choice;
     result->proved = proved;
     result->foreign_headers = {result->headers, site() / "torch/include", toolchain().cuda_home,
                                std::filesystem::canonical(toolchain().cuda_home)};
-    std::ranges::copy(result->toolkit->system_includes, std::back_inserter(result->foreign_headers));
+    std::ranges::copy(result->toolkit->system_includes,
+                      std::back_inserter(result->foreign_headers));
     result->keep_temporary = true;
     result->cache = cache.get();
     result->reporter = &reporter;
@@ -159,7 +179,9 @@ class NvccWorld {
     runner.run(compile_step(source(name), "mini._ops", settings()));
     return runner;
   }
-  std::string object(const std::string& name) const { return read_file(source(name).recorded.object); }
+  std::string object(const std::string& name) const {
+    return read_file(source(name).recorded.object);
+  }
   // A file of the source's private folder.
   std::filesystem::path find_private(const std::string& name) const {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_.path() / "work"))

@@ -1,5 +1,6 @@
 #pragma once
-// Looks at /proc, because kill(-group, 0) also finds zombies, which a container's init may never reap.
+// Looks at /proc, because kill(-group, 0) also finds zombies, which a container's init may never
+// reap.
 
 #include <sys/types.h>
 #include <unistd.h>
@@ -16,7 +17,8 @@ inline bool group_runs(pid_t group) {
     std::ifstream file(entry.path() / "stat");
     std::string line;
     if (!std::getline(file, line)) continue;
-    // "PID (name) STATE PPID PGRP ...": the name may hold anything, so look behind its last parenthesis.
+    // "PID (name) STATE PPID PGRP ...": the name may hold anything, so look behind its last
+    // parenthesis.
     const auto after = line.rfind(')');
     if (after == std::string::npos || after + 2 >= line.size()) continue;
     const char state = line[after + 2];
@@ -27,8 +29,8 @@ inline bool group_runs(pid_t group) {
   return false;
 }
 
-// Waits for the end of a group that was sent KILL: a grandchild is nobody's to wait for, and dies when the kernel gets
-// to it.
+// Waits for the end of a group that was sent KILL: a grandchild is nobody's to wait for, and dies
+// when the kernel gets to it.
 inline bool group_ends(pid_t group) {
   for (int i = 0; i < 500 && group_runs(group); ++i) usleep(10'000);
   return !group_runs(group);

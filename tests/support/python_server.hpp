@@ -1,7 +1,7 @@
 #pragma once
-// A Python script that serves on loopback while the object lives. Contract with the script: it prints one line of JSON
-// (its addresses) on standard output when it is ready, and ends when its standard input closes, so nothing outlives a
-// killed test.
+// A Python script that serves on loopback while the object lives. Contract with the script: it
+// prints one line of JSON (its addresses) on standard output when it is ready, and ends when its
+// standard input closes, so nothing outlives a killed test.
 
 #include <fcntl.h>
 #include <spawn.h>
@@ -30,7 +30,8 @@ class PythonServer {
     argv.push_back(nullptr);
     int input[2];
     int output[2];
-    if (pipe2(input, O_CLOEXEC) != 0 || pipe2(output, O_CLOEXEC) != 0) throw std::runtime_error("pipe");
+    if (pipe2(input, O_CLOEXEC) != 0 || pipe2(output, O_CLOEXEC) != 0)
+      throw std::runtime_error("pipe");
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, input[0], STDIN_FILENO);

@@ -22,14 +22,17 @@ class RecordingReporter : public Reporter {
   void step_started(const StepProgress&) override {}
   void step_finished(const StepProgress& progress) override { finished.push_back(progress.label); }
   void part_finished(const StepProgress& progress) override {
-    parts.push_back(std::to_string(progress.done) + "/" + std::to_string(progress.total) + " " + progress.label);
+    parts.push_back(std::to_string(progress.done) + "/" + std::to_string(progress.total) + " " +
+                    progress.label);
   }
-  void step_failed(std::string_view label, std::string_view, std::string_view output, std::string_view) override {
+  void step_failed(std::string_view label, std::string_view, std::string_view output,
+                   std::string_view) override {
     failures.push_back(std::string(label) + "\n" + std::string(output));
   }
 
   static bool any_has(const std::vector<std::string>& lines, std::string_view text) {
-    return std::ranges::any_of(lines, [&](const auto& line) { return line.find(text) != std::string::npos; });
+    return std::ranges::any_of(
+        lines, [&](const auto& line) { return line.find(text) != std::string::npos; });
   }
 };
 

@@ -57,7 +57,8 @@ class StepRunner {
     } else if (auto command = step.command ? step.command() : std::nullopt) {
       const auto process = sagebuild::run(*command);
       runs.push_back({step.kind, step.label, false, process.cpu_seconds, process.peak_memory});
-      if (!process.ok()) return StepFailure{step.kind, process.status_text() + "\n" + process.diagnostics};
+      if (!process.ok())
+        return StepFailure{step.kind, process.status_text() + "\n" + process.diagnostics};
       result.diagnostics = process.diagnostics;
     }
     try {

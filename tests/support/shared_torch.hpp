@@ -1,5 +1,6 @@
 #pragma once
-// The Python with torch and a CUDA compiler that tests share: tests/e2e/environment_test.py makes it.
+// The Python with torch and a CUDA compiler that tests share: tests/e2e/environment_test.py makes
+// it.
 
 #include <cstdlib>
 #include <filesystem>

@@ -1,6 +1,6 @@
 #pragma once
-// The test Hub (tests/hub/testhub) as seen from a test: scripts faults, asks what happened. One server for a test
-// executable.
+// The test Hub (tests/hub/testhub) as seen from a test: scripts faults, asks what happened. One
+// server for a test executable.
 
 #include <fmt/format.h>
 
@@ -24,7 +24,8 @@ namespace sagebuild {
 
 constexpr const char* kTestToken = "hf_writewritewritewrite";
 constexpr const char* kTestRepo = "user/wheels";
-// Short enough to wait for, long enough that a server on a busy machine is not taken for a silent one.
+// Short enough to wait for, long enough that a server on a busy machine is not taken for a silent
+// one.
 constexpr std::chrono::milliseconds kShortStall{600};
 
 class TestHub {
@@ -44,7 +45,8 @@ class TestHub {
                                           .headers = {{"Content-Type", "application/json"}},
                                           .body = what.dump()});
     if (!response.ok())
-      throw std::runtime_error("the test Hub's control refuses " + what.dump() + ": " + response.body);
+      throw std::runtime_error("the test Hub's control refuses " + what.dump() + ": " +
+                               response.body);
     return json::parse(response.body);
   }
   void reset(json options = json::object()) {
@@ -52,7 +54,9 @@ class TestHub {
     call(options);
   }
   // One fault or a list of them: braces around a single JSON value may mean either.
-  void faults(const json& list) { call({{"do", "faults"}, {"faults", list.is_array() ? list : json::array({list})}}); }
+  void faults(const json& list) {
+    call({{"do", "faults"}, {"faults", list.is_array() ? list : json::array({list})}});
+  }
   std::size_t struck() { return call({{"do", "struck"}})["struck"].size(); }
   json log() { return call({{"do", "log"}})["log"]; }
   // One ref of one repository: head, commits, files.
@@ -61,7 +65,8 @@ class TestHub {
   }
   std::size_t requests(const std::set<std::string>& endpoints) {
     std::size_t count = 0;
-    for (const json& entry : log()) count += endpoints.contains(entry["endpoint"].get<std::string>()) ? 1 : 0;
+    for (const json& entry : log())
+      count += endpoints.contains(entry["endpoint"].get<std::string>()) ? 1 : 0;
     return count;
   }
   std::string read(const std::string& path, const std::string& revision = "main");
@@ -73,14 +78,16 @@ class TestHub {
 };
 
 inline std::string TestHub::read(const std::string& path, const std::string& revision) {
-  const Response response = http_.send(
-      {.url = server_["hub"] + "/" + kTestRepo + "/resolve/" + percent_encoded(revision) + "/" + encoded_path(path),
-       .redirects = Redirects::anywhere});
-  if (!response.ok()) throw std::runtime_error(fmt::format("{} cannot be read: {}", path, response.status));
+  const Response response = http_.send({.url = server_["hub"] + "/" + kTestRepo + "/resolve/" +
+                                               percent_encoded(revision) + "/" + encoded_path(path),
+                                        .redirects = Redirects::anywhere});
+  if (!response.ok())
+    throw std::runtime_error(fmt::format("{} cannot be read: {}", path, response.status));
   return response.body;
 }
 
-// A repository with the user's own README, and two wheels to publish: one goes in a single PUT, one in five parts.
+// A repository with the user's own README, and two wheels to publish: one goes in a single PUT, one
+// in five parts.
 struct UploadWorld {
   static constexpr const char* kSmall = "sage-1.0+cu130torch2.11-cp311-cp311-linux_x86_64.whl";
   static constexpr const char* kLarge = "sage-1.0+cu128torch2.8-cp311-cp311-linux_x86_64.whl";
@@ -96,7 +103,9 @@ struct UploadWorld {
     options.emplace("chunk_size", 30'000);
     hub.reset(options);
     hub.call({{"do", "create"}, {"name", kTestRepo}});
-    hub.call({{"do", "commit"}, {"name", kTestRepo}, {"files", {{"README.md", "# My wheels\n\nMy own words.\n"}}}});
+    hub.call({{"do", "commit"},
+              {"name", kTestRepo},
+              {"files", {{"README.md", "# My wheels\n\nMy own words.\n"}}}});
     commits_before = 2;
     write_file(folder.path() / "token", std::string(kTestToken) + "\n");
     settings.repo = parse_repo_id(kTestRepo);
@@ -107,7 +116,8 @@ struct UploadWorld {
     settings.http.retry.longest = std::chrono::milliseconds(100);
     settings.http.stall = std::chrono::seconds(20);  // tests of silence take kShortStall
     settings.http.connect_timeout = std::chrono::seconds(10);
-    settings.files = {make_wheel(folder.path(), kSmall, 20'000, 1), make_wheel(folder.path(), kLarge, 130'000, 2)};
+    settings.files = {make_wheel(folder.path(), kSmall, 20'000, 1),
+                      make_wheel(folder.path(), kLarge, 130'000, 2)};
   }
 
   UploadOutcome run() { return upload(settings, report); }
@@ -118,7 +128,8 @@ struct UploadWorld {
     REQUIRE(ref.is_object());
     CHECK(ref["commits"].size() == commits_before + commits);
     for (const auto& path : settings.files) {
-      const std::string name = (settings.folder.empty() ? "" : settings.folder + "/") + path.filename().string();
+      const std::string name =
+          (settings.folder.empty() ? "" : settings.folder + "/") + path.filename().string();
       REQUIRE(ref["files"].contains(name));
       CHECK(ref["files"][name]["sha256"] == sha256_file(path).hex());
     }

@@ -27,12 +27,14 @@ using WheelContent = std::vector<std::pair<std::string, ZipEntry>>;
 inline std::string record_of(const WheelContent& content, const std::string& dist_info) {
   std::string record;
   for (const auto& [name, entry] : content) {
-    record += fmt::format("{},sha256={},{}\n", name, sha256(entry.content).base64url(), entry.content.size());
+    record += fmt::format("{},sha256={},{}\n", name, sha256(entry.content).base64url(),
+                          entry.content.size());
   }
   return record + dist_info + "/RECORD,,\n";
 }
 
-// The entries of a sound wheel called `file_name`, with `payload` as its module. RECORD is still to be added.
+// The entries of a sound wheel called `file_name`, with `payload` as its module. RECORD is still to
+// be added.
 inline WheelContent wheel_content(const std::string& file_name, const std::string& payload,
                                   const std::string& provenance = "") {
   const WheelName name = parse_wheel_name(file_name).value();
@@ -42,15 +44,17 @@ inline WheelContent wheel_content(const std::string& file_name, const std::strin
   WheelContent content = {
       {name.distribution + "/_module.so", {payload, true}},
       {dist_info + "/METADATA",
-       {fmt::format("Metadata-Version: 2.1\nName: {}\nVersion: {}\n", name.distribution, name.version)}},
-      {dist_info + "/WHEEL", {"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\n" + tags}},
+       {fmt::format("Metadata-Version: 2.1\nName: {}\nVersion: {}\n", name.distribution,
+                    name.version)}},
+      {dist_info + "/WHEEL",
+       {"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\n" + tags}},
   };
   if (!provenance.empty()) content.push_back({dist_info + "/sagebuild.json", {provenance}});
   return content;
 }
 
-inline std::filesystem::path write_wheel(const std::filesystem::path& folder, const std::string& file_name,
-                                         WheelContent content) {
+inline std::filesystem::path write_wheel(const std::filesystem::path& folder,
+                                         const std::string& file_name, WheelContent content) {
   const WheelName name = parse_wheel_name(file_name).value();
   const std::string dist_info = fmt::format("{}-{}.dist-info", name.distribution, name.version);
   content.push_back({dist_info + "/RECORD", {record_of(content, dist_info)}});
@@ -58,8 +62,9 @@ inline std::filesystem::path write_wheel(const std::filesystem::path& folder, co
   return folder / file_name;
 }
 
-inline std::filesystem::path make_wheel(const std::filesystem::path& folder, const std::string& file_name,
-                                        std::size_t size, unsigned seed = 1, const std::string& provenance = "") {
+inline std::filesystem::path make_wheel(const std::filesystem::path& folder,
+                                        const std::string& file_name, std::size_t size,
+                                        unsigned seed = 1, const std::string& provenance = "") {
   return write_wheel(folder, file_name, wheel_content(file_name, noise(size, seed), provenance));
 }
 

@@ -17,7 +17,8 @@ namespace fs = std::filesystem;
 
 namespace {
 std::size_t entries(const fs::path& folder) {
-  return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
+  return static_cast<std::size_t>(
+      std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
 }
 }  // namespace
 
@@ -115,7 +116,9 @@ TEST_CASE("a lock can be shared, and whoever wants it alone waits for all who sh
   CHECK_FALSE(SharedLock("/proc/no/such").held());
 }
 
-TEST_CASE("what a killed process left in $TMPDIR is swept, what a living one has or anybody kept is not") {
+TEST_CASE(
+    "what a killed process left in $TMPDIR is swept, what a living one has or anybody kept is "
+    "not") {
   const TempDir temporary;
   const auto before = environment_value("TMPDIR");
   setenv("TMPDIR", temporary.path().c_str(), 1);

@@ -60,7 +60,9 @@ TEST_CASE("the log holds no secret") {
   CHECK(text.find("me:pass") == std::string::npos);
 }
 
-TEST_CASE("the logs of a living run stay, however many runs come after it; those of ended ones go, the oldest first") {
+TEST_CASE(
+    "the logs of a living run stay, however many runs come after it; those of ended ones go, the "
+    "oldest first") {
   const TempDir all;
   const OtherRun living(all.path(), 3, true);
   std::set<fs::path> later;
@@ -74,7 +76,9 @@ TEST_CASE("the logs of a living run stay, however many runs come after it; those
   CHECK(entries_of(all.path()).size() == 3);
 }
 
-TEST_CASE("a log folder without a mark may be one that is just being made: it goes when it is a week old") {
+TEST_CASE(
+    "a log folder without a mark may be one that is just being made: it goes when it is a week "
+    "old") {
   const TempDir all;
   for (const char* name : {"20200101-000000-1", "20200101-000001-2", "20200101-000002-3"})
     write_file(all.path() / name / "run.log", "x");
@@ -82,7 +86,8 @@ TEST_CASE("a log folder without a mark may be one that is just being made: it go
                       fs::file_time_type::clock::now() - std::chrono::hours(24 * 8));
   const OtherRun next(all.path(), 1, false);
   CHECK(entries_of(all.path()) == std::vector<fs::path>{all.path() / "20200101-000000-1",
-                                                        all.path() / "20200101-000002-3", next.folder});
+                                                        all.path() / "20200101-000002-3",
+                                                        next.folder});
 }
 
 }  // namespace sagebuild

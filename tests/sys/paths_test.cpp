@@ -36,15 +36,18 @@ TEST_CASE("what stands at a path") {
   CHECK_FALSE(path_exists(folder.path() / "nowhere"));
   CHECK(is_link(folder.path() / "nowhere"));
   CHECK_FALSE(path_exists(folder.path() / "a/file/below"));  // no folder, so nothing is below it
-  CHECK(entries_of(folder.path()) ==
-        std::vector<fs::path>{folder.path() / "a", folder.path() / "link", folder.path() / "nowhere"});
-  CHECK(files_below(folder.path()) == std::vector<fs::path>{folder.path() / "a/file", folder.path() / "link"});
+  CHECK(entries_of(folder.path()) == std::vector<fs::path>{folder.path() / "a",
+                                                           folder.path() / "link",
+                                                           folder.path() / "nowhere"});
+  CHECK(files_below(folder.path()) ==
+        std::vector<fs::path>{folder.path() / "a/file", folder.path() / "link"});
   CHECK(entries_if_readable(folder.path() / "none").empty());
   CHECK(size_of_file(folder.path() / "link") == 1);
   CHECK(link_target(folder.path() / "link") == "a/file");
 }
 
-TEST_CASE("what the system refuses is an error with path, reason and next step, or counts as not there") {
+TEST_CASE(
+    "what the system refuses is an error with path, reason and next step, or counts as not there") {
   const TempDir folder;
   const fs::path closed = folder.path() / "closed";
   write_file(closed / "file", "x");
@@ -54,10 +57,18 @@ TEST_CASE("what the system refuses is an error with path, reason and next step, 
   std::vector<Error> errors;
   const bool could = as_nobody([&] {
     const std::vector<std::function<void()>> questions = {
-        [&] { path_exists(inside); }, [&] { is_folder(inside); },    [&] { is_file(inside); },
-        [&] { is_link(inside); },     [&] { real_path(inside); },    [&] { link_target(inside); },
-        [&] { entries_of(closed); },  [&] { files_below(closed); },  [&] { last_written(inside); },
-        [&] { size_of_file(inside); }, [&] { remove_path(inside); }, [&] { make_link(closed / "link", "x"); },
+        [&] { path_exists(inside); },
+        [&] { is_folder(inside); },
+        [&] { is_file(inside); },
+        [&] { is_link(inside); },
+        [&] { real_path(inside); },
+        [&] { link_target(inside); },
+        [&] { entries_of(closed); },
+        [&] { files_below(closed); },
+        [&] { last_written(inside); },
+        [&] { size_of_file(inside); },
+        [&] { remove_path(inside); },
+        [&] { make_link(closed / "link", "x"); },
         [&] { move_path(inside, closed / "other"); }};
     for (const auto& question : questions) {
       try {

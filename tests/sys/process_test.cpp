@@ -42,7 +42,8 @@ TEST_CASE("input, working folder and environment reach the child, tokens do not"
 }
 
 TEST_CASE("a program that does not exist is an error of the environment") {
-  CHECK_THROWS_MATCHES(run({.argv = {"no-such-program"}}), Error, says("cannot find the program 'no-such-program'"));
+  CHECK_THROWS_MATCHES(run({.argv = {"no-such-program"}}), Error,
+                       says("cannot find the program 'no-such-program'"));
 }
 
 TEST_CASE("a deadline ends the whole group, also one that ignores TERM") {
@@ -85,7 +86,8 @@ TEST_CASE("a signal ends a running child and comes out as Interrupted") {
 TEST_CASE("signal 9 from outside counts as killed for memory, and so does a driver's text") {
   CHECK(run(shell("kill -9 $$")).killed_for_memory);
   CHECK(run(shell("exit 137")).killed_for_memory);
-  CHECK(run(shell("echo \"nvcc error   : 'cicc' died due to signal 9 (Kill signal)\" >&2; exit 9")).killed_for_memory);
+  CHECK(run(shell("echo \"nvcc error   : 'cicc' died due to signal 9 (Kill signal)\" >&2; exit 9"))
+            .killed_for_memory);
   CHECK(run(shell("kill -9 $$")).status_text() == "killed: out of memory");
 }
 
@@ -102,8 +104,8 @@ TEST_CASE("with a log both streams go there whole, and the last lines come back"
 TEST_CASE("many children are waited for in the order they end; peak memory and CPU are counted") {
   Processes processes;
   const auto slow = processes.start(shell("sleep 0.4"));
-  const auto busy =
-      processes.start({.argv = {"python3", "-c", "x = bytearray(80_000_000)\nfor i in range(10**6): pass"}});
+  const auto busy = processes.start(
+      {.argv = {"python3", "-c", "x = bytearray(80_000_000)\nfor i in range(10**6): pass"}});
   const auto quick = processes.start(shell("true"));
   std::vector<Processes::Id> order;
   while (processes.running() > 0) {

@@ -1,4 +1,5 @@
-// Whose folders are trusted. Owners can be changed by root alone, so as anybody else only the modes are tested.
+// Whose folders are trusted. Owners can be changed by root alone, so as anybody else only the modes
+// are tested.
 
 #include "sagebuild/sys/trust.hpp"
 
@@ -37,7 +38,8 @@ TEST_CASE("a folder of one's own is trusted, also one that is not there yet, and
 
 TEST_CASE("a folder that others can write to is named: itself, above, below, behind a link") {
   World world;
-  for (const fs::path& path : {world.cache, world.cache.parent_path(), world.cache / "actions", world.deep}) {
+  for (const fs::path& path :
+       {world.cache, world.cache.parent_path(), world.cache / "actions", world.deep}) {
     World::mode(path, 0777);
     CHECK(world.fault() == "everybody can write to '" + path.string() + "'");
     World::mode(path, 0755);

@@ -11,7 +11,8 @@ TEST_CASE("remote addresses are told from paths") {
   CHECK(parse_remote_url("git://host:9418/x")->scheme == "git");
   CHECK(parse_remote_url("ssh://me@host:22/x")->user == "me");
   CHECK(parse_remote_url("git@github.com:a/b.git")->scheme == "ssh");
-  for (const char* path : {"/srv/x", "./a:b", "../x", "a/b@c:d", "file:///x", "ftp://host/x", "C:/x", "@:x", ""}) {
+  for (const char* path :
+       {"/srv/x", "./a:b", "../x", "a/b@c:d", "file:///x", "ftp://host/x", "C:/x", "@:x", ""}) {
     INFO(path);
     CHECK_FALSE(parse_remote_url(path).has_value());
   }
@@ -53,7 +54,8 @@ TEST_CASE("file addresses become paths") {
   CHECK(file_url_path("git+file:///srv/x") == "/srv/x");
   CHECK(file_url_path("file://localhost/srv/x") == "/srv/x");
   CHECK_FALSE(file_url_path("/srv/x").has_value());
-  CHECK_THROWS_MATCHES(file_url_path("file://srv/x"), Error, says("names no host").hints("file:///srv/x"));
+  CHECK_THROWS_MATCHES(file_url_path("file://srv/x"), Error,
+                       says("names no host").hints("file:///srv/x"));
 }
 
 TEST_CASE("relative submodule addresses") {
@@ -64,7 +66,8 @@ TEST_CASE("relative submodule addresses") {
   CHECK(resolve_relative_url("git@host:b.git", "../c.git") == "git@host:c.git");
   CHECK(resolve_relative_url("/srv/git/b", "../c") == "/srv/git/c");
   CHECK(resolve_relative_url("/srv/b", "https://host/x") == "https://host/x");
-  CHECK_THROWS_MATCHES(resolve_relative_url("https://host/a", "../../x"), Error, says("climbs above"));
+  CHECK_THROWS_MATCHES(resolve_relative_url("https://host/a", "../../x"), Error,
+                       says("climbs above"));
   CHECK_THROWS_MATCHES(resolve_relative_url("git@host:b", "../../x"), Error, says("climbs above"));
 }
 

@@ -24,7 +24,8 @@ TEST_CASE("refs resolve to commits") {
   CHECK(repository->head_name() == "main");
   for (const std::string ref : {"", "HEAD", "main", "refs/heads/main"})
     CHECK(repository->resolve(ref) == sample.second());
-  for (const std::string ref : {"v1", "refs/tags/v1", "feature/x"}) CHECK(repository->resolve(ref) == sample.first());
+  for (const std::string ref : {"v1", "refs/tags/v1", "feature/x"})
+    CHECK(repository->resolve(ref) == sample.first());
   CHECK(repository->resolve(sample.first()) == sample.first());
   CHECK(repository->resolve(sample.first().substr(0, 7)) == sample.first());
   CHECK(repository->has_commit(sample.first()));
@@ -39,9 +40,11 @@ TEST_CASE("wrong refs say what is near") {
   const auto repository = Repository::open(sample.folder());
   CHECK_THROWS_MATCHES(repository->resolve("mian"), Error,
                        says("has no branch, tag or commit 'mian'").hints("did you mean 'main'"));
-  CHECK_THROWS_MATCHES(repository->resolve("qqqqqqqqqqqq"), Error, says("has no branch").hints("feature/x, main, v1"));
+  CHECK_THROWS_MATCHES(repository->resolve("qqqqqqqqqqqq"), Error,
+                       says("has no branch").hints("feature/x, main, v1"));
   CHECK_THROWS_MATCHES(repository->resolve("abc"), Error, says("no branch, tag or commit 'abc'"));
-  CHECK_THROWS_MATCHES(repository->resolve(std::string(40, 'a')), Error, says("no branch, tag or commit"));
+  CHECK_THROWS_MATCHES(repository->resolve(std::string(40, 'a')), Error,
+                       says("no branch, tag or commit"));
   // A tree is no commit.
   CHECK_THROWS_AS(repository->resolve(git(sample.folder(), {"rev-parse", "main^{tree}"})), Error);
   git(sample.folder(), {"tag", "feature/x", "main"});
@@ -52,7 +55,8 @@ TEST_CASE("wrong refs say what is near") {
 TEST_CASE("an abbreviation that fits two objects is ambiguous") {
   const TempDir world;
   const SampleRepository sample(world.path() / "sample");
-  // Blobs until two names begin with the same four digits: a few hundred are enough, and always the same ones.
+  // Blobs until two names begin with the same four digits: a few hundred are enough, and always the
+  // same ones.
   std::string stream;
   for (int i = 0; i < 1000; ++i) {
     const std::string content = "blob " + std::to_string(i);
@@ -61,14 +65,16 @@ TEST_CASE("an abbreviation that fits two objects is ambiguous") {
   git(sample.folder(), {"fast-import", "--quiet"}, stream);
   std::map<std::string, int> beginnings;
   std::string twice;
-  const std::string names = git(sample.folder(), {"cat-file", "--batch-all-objects", "--batch-check=%(objectname)"});
+  const std::string names =
+      git(sample.folder(), {"cat-file", "--batch-all-objects", "--batch-check=%(objectname)"});
   for (const auto line : lines_of(names)) {
     const std::string beginning(line.substr(0, 4));
     if (++beginnings[beginning] == 2) twice = beginning;
   }
   REQUIRE_FALSE(twice.empty());
   const auto repository = Repository::open(sample.folder());
-  CHECK_THROWS_MATCHES(repository->resolve(twice), Error, says("is ambiguous").hints("more of its digits"));
+  CHECK_THROWS_MATCHES(repository->resolve(twice), Error,
+                       says("is ambiguous").hints("more of its digits"));
 }
 
 TEST_CASE("an empty repository has no commit") {
@@ -90,7 +96,8 @@ TEST_CASE("a commit's entries and blobs") {
   const auto repository = Repository::open(sample.folder());
 
   std::map<std::string, TreeEntry> entries;
-  repository->for_each_entry(commit, [&](const TreeEntry& entry) { entries.emplace(entry.path, entry); });
+  repository->for_each_entry(commit,
+                             [&](const TreeEntry& entry) { entries.emplace(entry.path, entry); });
   REQUIRE(entries.size() == 4);
   CHECK(entries.at("csrc/kernel.cu").kind == TreeEntry::Kind::file);
   CHECK(entries.at("run.sh").kind == TreeEntry::Kind::executable);
@@ -118,7 +125,8 @@ TEST_CASE("extensions of partial clones are no hindrance") {
   git(sample.folder(), {"config", "extensions.partialClone", "origin"});
   CHECK(Repository::open(sample.folder())->resolve("main") == sample.second());
   git(sample.folder(), {"config", "extensions.unheardOf", "true"});
-  CHECK_THROWS_MATCHES(Repository::open(sample.folder()), Error, says("cannot open the repository").hints(""));
+  CHECK_THROWS_MATCHES(Repository::open(sample.folder()), Error,
+                       says("cannot open the repository").hints(""));
 }
 
 TEST_CASE("the state of a work tree") {

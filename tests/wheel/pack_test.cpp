@@ -14,7 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A wheel as setuptools makes it while it is recorded (modules empty), written by Python's own zipfile.
+// A wheel as setuptools makes it while it is recorded (modules empty), written by Python's own
+// zipfile.
 constexpr std::string_view kMakeWheel = R"(
 import sys, zipfile
 with zipfile.ZipFile(sys.argv[1], "w") as z:
@@ -59,14 +60,17 @@ struct World {
     settings.local_label = "cu130torch2.11.gd1a57a5";
     settings.platform = "linux_x86_64";
     settings.torch_pin = "==2.11.*";
-    settings.provenance.tree.checkout = {
-        folder.path(), "https://host/x", "main", "d1a57a546c3d395b1ffcbeecc66d81db76f3b4b5", false, {}};
+    settings.provenance.tree.checkout = {folder.path(), "https://host/x",
+                                         "main",        "d1a57a546c3d395b1ffcbeecc66d81db76f3b4b5",
+                                         false,         {}};
     settings.provenance.plan.archs = parse_arch_list("8.9 12.0+PTX");
     settings.provenance.plan.dropped = {{"pkg._b", "pkg/_b.so", "no target for 8.9"}};
   }
   nlohmann::json read(const fs::path& wheel) const {
     return nlohmann::json::parse(
-        run_checked({.argv = {"python3", "-c", std::string(kReadWheel), wheel.string()}}, "unsound wheel").output);
+        run_checked({.argv = {"python3", "-c", std::string(kReadWheel), wheel.string()}},
+                    "unsound wheel")
+            .output);
   }
 };
 
@@ -84,7 +88,8 @@ TEST_CASE("a packed wheel agrees with itself: name, folder, version, tags, RECOR
   CHECK(seen["metadata"] ==
         "Metadata-Version: 2.1\nName: pkg\nVersion: 1.0+cu130torch2.11.gd1a57a5\n"
         "Requires-Dist: torch==2.11.*\nRequires-Dist: torchvision\n\nVersion: of the text\n");
-  CHECK(seen["wheel"].get<std::string>().ends_with("Root-Is-Purelib: false\nTag: cp311-cp311-linux_x86_64\n"));
+  CHECK(seen["wheel"].get<std::string>().ends_with(
+      "Root-Is-Purelib: false\nTag: cp311-cp311-linux_x86_64\n"));
   const std::vector<std::string> names = seen["names"];
   CHECK(std::ranges::find(names, "pkg/_b.so") == names.end());  // dropped by the plan
   CHECK(names.back().ends_with("/RECORD"));
@@ -107,13 +112,16 @@ TEST_CASE("the same inputs give the same bytes, at another time and in another t
   world.settings.compressed.clear();
   unsetenv("TZ");
   setenv("SOURCE_DATE_EPOCH", "1700000000", 1);
-  CHECK(world.read(pack_wheel(world.settings).path)["times"][0] == nlohmann::json({2023, 11, 14, 22, 13, 20}));
+  CHECK(world.read(pack_wheel(world.settings).path)["times"][0] ==
+        nlohmann::json({2023, 11, 14, 22, 13, 20}));
   setenv("SOURCE_DATE_EPOCH", "soon", 1);
-  CHECK_THROWS_MATCHES(pack_wheel(world.settings), Error, says("SOURCE_DATE_EPOCH, which is 'soon'"));
+  CHECK_THROWS_MATCHES(pack_wheel(world.settings), Error,
+                       says("SOURCE_DATE_EPOCH, which is 'soon'"));
   unsetenv("SOURCE_DATE_EPOCH");
 }
 
-TEST_CASE("provenance names source, architectures and what was left out, and no folder of this machine") {
+TEST_CASE(
+    "provenance names source, architectures and what was left out, and no folder of this machine") {
   World world;
   const std::string text = provenance_json(world.settings.provenance);
   const auto document = nlohmann::json::parse(text);
@@ -123,19 +131,22 @@ TEST_CASE("provenance names source, architectures and what was left out, and no 
   CHECK(document["left_out"][0]["name"] == "pkg._b");
   CHECK(text.find(world.folder.path().string()) == std::string::npos);
   world.settings.provenance.tree.checkout.location = world.folder.path();
-  CHECK(provenance_json(world.settings.provenance).find(world.folder.path().string()) == std::string::npos);
+  CHECK(provenance_json(world.settings.provenance).find(world.folder.path().string()) ==
+        std::string::npos);
 }
 
 TEST_CASE("the label tells wheels of different torch, CUDA and commit apart") {
   PythonEnv python;
   python.torch = TorchInfo{"2.11.0+cu130", {2, 11, 0}, {13, 0}, "", true};
   CHECK(local_version_label(python, {.commit = "d1a57a546c3d"}) == "cu130torch2.11.gd1a57a5");
-  CHECK(local_version_label(python, {.commit = "d1a57a546c3d", .dirty = true}) == "cu130torch2.11.gd1a57a5.dirty");
+  CHECK(local_version_label(python, {.commit = "d1a57a546c3d", .dirty = true}) ==
+        "cu130torch2.11.gd1a57a5.dirty");
   CHECK(local_version_label(python, {}) == "cu130torch2.11");
 }
 
 TEST_CASE(
-    "a module that the recorded wheel has no place for, and a damaged wheel, are refused; nothing is half-written") {
+    "a module that the recorded wheel has no place for, and a damaged wheel, are refused; nothing "
+    "is half-written") {
   World world;
   world.settings.modules["pkg/_new.so"] = world.folder.path() / "a.so";
   CHECK_THROWS_MATCHES(pack_wheel(world.settings), Error, says("no place for 'pkg/_new.so'"));
@@ -156,24 +167,30 @@ TEST_CASE("a wheel is bound to a torch only where a module is, and to CUDA only 
     const fs::path source = folder.path() / "m.cpp";
     write_file(source, code);
     const fs::path module = folder.path() / "m.so";
-    run_checked({.argv = {"g++", "-shared", "-fPIC", source.string(), "-o", module.string()}}, "no module");
+    run_checked({.argv = {"g++", "-shared", "-fPIC", source.string(), "-o", module.string()}},
+                "no module");
     return module;
   };
   CHECK(wants_torch(module_of("namespace at { void empty(int); } void f() { at::empty(1); }")));
-  CHECK(wants_torch(module_of("namespace c10 { struct T { int size() const; }; } int f(c10::T& t) { return t.size(); }")));
-  CHECK(wants_torch(module_of("extern \"C\" void* THPVariableClass; void* f() { return THPVariableClass; }")));
+  CHECK(wants_torch(module_of(
+      "namespace c10 { struct T { int size() const; }; } int f(c10::T& t) { return t.size(); }")));
+  CHECK(wants_torch(
+      module_of("extern \"C\" void* THPVariableClass; void* f() { return THPVariableClass; }")));
   // std::string::at is no function of namespace at; aoti_torch_* is torch's stable C interface.
-  CHECK_FALSE(wants_torch(module_of("#include <string>\nextern \"C\" int aoti_torch_device_type_cuda(); extern template "
-                                    "class std::basic_string<char>; char f(std::string& s) { return s.at(1) + "
-                                    "aoti_torch_device_type_cuda(); }")));
+  CHECK_FALSE(wants_torch(module_of(
+      "#include <string>\nextern \"C\" int aoti_torch_device_type_cuda(); extern template "
+      "class std::basic_string<char>; char f(std::string& s) { return s.at(1) + "
+      "aoti_torch_device_type_cuda(); }")));
 }
 
 TEST_CASE("a label of the project's own is kept or replaced, never doubled") {
   const std::string ours = "cu130torch2.11.gd1a57a5";
   CHECK(labelled_version("1.0", ours) == "1.0+" + ours);
   CHECK(labelled_version("1.0+post6", ours) == "1.0+post6." + ours);
-  CHECK(labelled_version("1.0+cu130torch2.9.0andhigher", "cu130.gd1a57a5") == "1.0+cu130torch2.9.0andhigher");
-  CHECK(labelled_version("1.0+cu130torch2.9.0andhigher", ours) == "1.0+" + ours);  // not true of this build
+  CHECK(labelled_version("1.0+cu130torch2.9.0andhigher", "cu130.gd1a57a5") ==
+        "1.0+cu130torch2.9.0andhigher");
+  // Not true of this build
+  CHECK(labelled_version("1.0+cu130torch2.9.0andhigher", ours) == "1.0+" + ours);
   CHECK(labelled_version("1.0+cu128", ours) == "1.0+" + ours);
   CHECK(labelled_version("1.0+cu130", ours) == "1.0+cu130");
   CHECK(labelled_version("0.2.dev3+gd1a57a546", ours) == "0.2.dev3+gd1a57a546.cu130torch2.11");
@@ -182,11 +199,14 @@ TEST_CASE("a label of the project's own is kept or replaced, never doubled") {
 TEST_CASE("only the distribution torch is pinned, and its extras and markers stay") {
   World world;
   const auto metadata_of = [&](const std::string& requires_lines) {
-    run_checked({.argv = {"python3", "-c", replaced(std::string(kMakeWheel), "Requires-Dist: torch>=2\\n", requires_lines),
-                          world.settings.recorded.string()}},
-                "cannot make the wheel");
+    run_checked(
+        {.argv = {"python3", "-c",
+                  replaced(std::string(kMakeWheel), "Requires-Dist: torch>=2\\n", requires_lines),
+                  world.settings.recorded.string()}},
+        "cannot make the wheel");
     const std::string text = world.read(pack_wheel(world.settings).path)["metadata"];
-    return text.substr(text.find("Requires"), text.find("Requires-Dist: torchvision") - text.find("Requires"));
+    return text.substr(text.find("Requires"),
+                       text.find("Requires-Dist: torchvision") - text.find("Requires"));
   };
   const std::string others =
       "Requires-Dist: torch-geometric\\nRequires-Dist: torch_scatter>=2\\nRequires-Dist: torch.x\\n"

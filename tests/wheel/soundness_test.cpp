@@ -8,7 +8,8 @@
 namespace sagebuild {
 namespace {
 
-const std::string kName = "sage_x-1.0+cu130torch2.11.gd1a57a5-cp39-abi3-manylinux_2_28_x86_64.manylinux2014_x86_64.whl";
+const std::string kName =
+    "sage_x-1.0+cu130torch2.11.gd1a57a5-cp39-abi3-manylinux_2_28_x86_64.manylinux2014_x86_64.whl";
 const std::string kInfo = "sage_x-1.0+cu130torch2.11.gd1a57a5.dist-info";
 
 // The sound content, changed by `edit`; with a RECORD that is true for it.
@@ -35,24 +36,26 @@ TEST_CASE("the parts of a wheel's name") {
   CHECK(name.distribution == "sage_x");
   CHECK(name.version == "1.0+cu130torch2.11.gd1a57a5");
   CHECK(name.local_label() == "cu130torch2.11.gd1a57a5");
-  CHECK(expanded_tags(name) ==
-        std::vector<std::string>{"cp39-abi3-manylinux_2_28_x86_64", "cp39-abi3-manylinux2014_x86_64"});
+  CHECK(expanded_tags(name) == std::vector<std::string>{"cp39-abi3-manylinux_2_28_x86_64",
+                                                        "cp39-abi3-manylinux2014_x86_64"});
   CHECK(cuda_of_label(name.local_label()) == Version{13, 0});
   CHECK(torch_of_label(name.local_label()) == Version{2, 11});
   CHECK(parse_wheel_name("a-1-2build-py3-none-any.whl")->build == "2build");
   CHECK(cuda_of_label("torch2.8cu128") == Version{12, 8});
   CHECK_FALSE(cuda_of_label("cutorch"));
   CHECK_FALSE(torch_of_label("cu130"));
-  for (const char* bad : {"a.whl", "a-1-py3-none-any.zip", "a-1-py3-none.whl", "a-1-x-py3-none-any.whl",
-                          "a--py3-none-any.whl", "a-x-py3-none-any.whl", "a b-1-py3-none-any.whl",
-                          "../a-1-py3-none-any.whl", "a-1-1-py3-none-any-x.whl", "\xc3\xa9-1-py3-none-any.whl"}) {
+  for (const char* bad :
+       {"a.whl", "a-1-py3-none-any.zip", "a-1-py3-none.whl", "a-1-x-py3-none-any.whl",
+        "a--py3-none-any.whl", "a-x-py3-none-any.whl", "a b-1-py3-none-any.whl",
+        "../a-1-py3-none-any.whl", "a-1-1-py3-none-any-x.whl", "\xc3\xa9-1-py3-none-any.whl"}) {
     CHECK_FALSE(parse_wheel_name(bad));
   }
 }
 
 TEST_CASE("a sound wheel is read: its metadata, its provenance, its entries") {
   const TempDir folder;
-  const SoundWheel wheel = require_sound_wheel(make_wheel(folder.path(), kName, 3'000'000, 1, R"({"archs":"8.0"})"));
+  const SoundWheel wheel =
+      require_sound_wheel(make_wheel(folder.path(), kName, 3'000'000, 1, R"({"archs":"8.0"})"));
   CHECK(metadata_field(wheel.metadata, "name") == "sage_x");
   CHECK(wheel.provenance == R"({"archs":"8.0"})");
   const WheelReader reader(folder.path() / kName);
@@ -90,7 +93,8 @@ TEST_CASE("every fault of a wheel is named, all at once") {
   CHECK(two.find("METADATA has the version '2.0'") != std::string::npos);
   CHECK(two.find("WHEEL has the tags 'cp39-abi3-linux_x86_64'") != std::string::npos);
   CHECK(faults_of(edited(folder, [&](WheelContent& content) {
-          replace(content, kInfo + "/METADATA", "Name: Sage.X\nVersion: 1.0+CU130torch2-11_gd1a57a5\n");
+          replace(content, kInfo + "/METADATA",
+                  "Name: Sage.X\nVersion: 1.0+CU130torch2-11_gd1a57a5\n");
         })).empty());
   CHECK(faults_of(edited(folder, [](WheelContent& content) {
           content.push_back({"../up", {"x"}});
@@ -118,9 +122,10 @@ TEST_CASE("RECORD must be true, whole and about this archive alone") {
     return faults_of(path);
   };
   CHECK(with_record(record).empty());
-  CHECK(with_record(record.substr(record.find('\n') + 1)).find("RECORD does not list 'sage_x/_module.so'") !=
+  CHECK(with_record(record.substr(record.find('\n') + 1))
+            .find("RECORD does not list 'sage_x/_module.so'") != std::string::npos);
+  CHECK(with_record(record + "ghost.py,sha256=x,1\n").find("lists 'ghost.py', which is not") !=
         std::string::npos);
-  CHECK(with_record(record + "ghost.py,sha256=x,1\n").find("lists 'ghost.py', which is not") != std::string::npos);
   CHECK(with_record(record + record).find("twice") != std::string::npos);
   content[0].second.content = "Payload";
   CHECK(with_record(record).find("has not the hash") != std::string::npos);
@@ -140,7 +145,8 @@ TEST_CASE("a damaged archive is refused, wherever the damage is") {
     write_file(path, damaged);
     const bool in_time_or_attributes = faults_of(path).empty();
     INFO(at);
-    // Of the few bytes that carry no content (times, versions) a change may pass; the content itself never changes.
+    // Of the few bytes that carry no content (times, versions) a change may pass; the content
+    // itself never changes.
     if (in_time_or_attributes) CHECK(read_zip(path).begin()->second.content.size() > 0);
     if (at < 5000) CHECK_FALSE(in_time_or_attributes);
   }

@@ -1,6 +1,6 @@
 #pragma once
-// Which architectures a build is for (design section 7): what the user wrote, else the local GPU, else the recipe's
-// default.
+// Which architectures a build is for (design section 7): what the user wrote, else the local GPU,
+// else the recipe's default.
 
 #include <optional>
 #include <string>
@@ -10,13 +10,13 @@
 
 namespace sagebuild {
 
-// The reporter is told which was taken. `all` is what the recipe has code for and this toolkit compiles, `all-major` the
-// first of each major of them; like nvcc's, with PTX of the newest. A list that the user did not write for this build
-// (inherited, or the local GPUs') loses, with a warning, what neither this toolkit nor this recipe serves. Throws
-// Error{usage} for what cannot be read, for `native` without a GPU, and if nothing is left. A toolkit without a version
-// is any.
-ArchList choose_archs(const ArchChoice& choice, const std::optional<Recipe>& recipe, const Version& cuda,
-                      Reporter& report);
+// The reporter is told which was taken. `all` is what the recipe has code for and this toolkit
+// compiles, `all-major` the first of each major of them; like nvcc's, with PTX of the newest. A
+// list that the user did not write for this build (inherited, or the local GPUs') loses, with a
+// warning, what neither this toolkit nor this recipe serves. Throws Error{usage} for what cannot be
+// read, for `native` without a GPU, and if nothing is left. A toolkit without a version is any.
+ArchList choose_archs(const ArchChoice& choice, const std::optional<Recipe>& recipe,
+                      const Version& cuda, Reporter& report);
 
 // "8.9 12.0": the compute capabilities that nvidia-smi names; empty without a GPU.
 std::string local_gpu_archs();

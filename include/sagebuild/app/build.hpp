@@ -1,5 +1,6 @@
 #pragma once
-// The whole program: settings in, a wheel out. Each stage takes values and gives a new one (design section 2).
+// The whole program: settings in, a wheel out. Each stage takes values and gives a new one (design
+// section 2).
 
 #include <cstdint>
 #include <filesystem>
@@ -22,9 +23,10 @@ namespace sagebuild {
 
 // The architectures as the user wrote them, and where; parsed when the recipe is known.
 struct ArchChoice {
-  std::string text;        // empty: the local GPU, else the recipe's default
-  std::string origin;      // "--arch", "TORCH_CUDA_ARCH_LIST" ...
-  bool inherited = false;  // from a variable that base images set: what the code cannot serve is dropped with a warning
+  std::string text;    // empty: the local GPU, else the recipe's default
+  std::string origin;  // "--arch", "TORCH_CUDA_ARCH_LIST" ...
+  // From a variable that base images set: what the code cannot serve is dropped with a warning
+  bool inherited = false;
 };
 
 // Every field decided, nothing looked up later.
@@ -39,7 +41,7 @@ struct BuildSettings {
   Limits limits;
   CacheChoice cache;
   HeaderChoice headers = HeaderChoice::automatic;
-  std::filesystem::path timeline;  // a Chrome trace of the steps; empty: none
+  std::filesystem::path timeline;            // a Chrome trace of the steps; empty: none
   std::vector<std::string> setup_variables;  // --env: NAME or NAME=VALUE, for setup.py
   bool allow_cpu = false;                    // a wheel without device code is no error
   bool force = false;                        // takes the place of another wheel of its name

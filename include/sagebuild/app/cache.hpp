@@ -24,8 +24,9 @@ struct CacheChoice {
 
 // The folder of the action cache below cache_folder(): also what `sagebuild cache` looks after.
 std::filesystem::path action_cache_folder();
-// Throws Error{environment} if others can put files into the cache folder: results that are linked into wheels, and
-// environments whose programs are run. `shared`: the user has said that these others are trusted.
+// Throws Error{environment} if others can put files into the cache folder: results that are linked
+// into wheels, and environments whose programs are run. `shared`: the user has said that these
+// others are trusted.
 void require_own_cache(bool shared);
 
 // Throws Error{usage} for a remote that is no http or https URL.

@@ -1,6 +1,6 @@
 #pragma once
-// Everything that can be known of a build before anything is fetched: what cannot work is told in the
-// first second, not after minutes and gigabytes.
+// Everything that can be known of a build before anything is fetched: what cannot work is told in
+// the first second, not after minutes and gigabytes.
 
 #include "sagebuild/app/build.hpp"
 #include "sagebuild/recipe/recipe.hpp"
@@ -13,8 +13,9 @@ struct CheckedBuild {
 };
 
 // Throws what the stages would throw later: Error{usage} for a recipe, source, ref or architecture
-// that is not there, Error{environment} for a Python, toolkit or compiler that cannot build, and for
-// an environment that would have to be made and may not be. Fetches and makes nothing, says nothing.
+// that is not there, Error{environment} for a Python, toolkit or compiler that cannot build, and
+// for an environment that would have to be made and may not be. Fetches and makes nothing, says
+// nothing.
 CheckedBuild check(const BuildSettings& settings);
 
 }  // namespace sagebuild

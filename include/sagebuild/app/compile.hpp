@@ -19,10 +19,11 @@ namespace sagebuild {
 using LinkedModules = std::map<std::filesystem::path, std::filesystem::path>;
 
 struct CompileRoom {
-  std::string name;               // of the project: part of every module id
-  std::filesystem::path project;  // folder of setup.py; its place is mapped away in objects and keys
-  std::filesystem::path work;     // private
-  bool keep = false;              // leave the stages' files
+  std::string name;  // of the project: part of every module id
+  // Folder of setup.py; its place is mapped away in objects and keys
+  std::filesystem::path project;
+  std::filesystem::path work;  // private
+  bool keep = false;           // leave the stages' files
 };
 
 struct ModuleOutcome {
@@ -31,13 +32,15 @@ struct ModuleOutcome {
   ExecOutcome execution;
 };
 
-ModuleOutcome compile_modules(const BuildPlan& plan, const Toolchain& toolchain, const PythonEnv& python,
-                              const CompileRoom& room, HeaderChoice headers, const ExecSettings& execution,
+ModuleOutcome compile_modules(const BuildPlan& plan, const Toolchain& toolchain,
+                              const PythonEnv& python, const CompileRoom& room,
+                              HeaderChoice headers, const ExecSettings& execution,
                               Reporter& report);
 
 // What that would cost. Compiles nothing (but for the toolkit's self-test, where it is new).
-BuildForecast foresee_modules(const BuildPlan& plan, const Toolchain& toolchain, const PythonEnv& python,
-                              const CompileRoom& room, HeaderChoice headers, const ExecSettings& execution,
+BuildForecast foresee_modules(const BuildPlan& plan, const Toolchain& toolchain,
+                              const PythonEnv& python, const CompileRoom& room,
+                              HeaderChoice headers, const ExecSettings& execution,
                               Reporter& report);
 
 }  // namespace sagebuild

@@ -8,11 +8,12 @@
 
 namespace sagebuild {
 
-// A folder of this run's own below the cache, with run.log in it. Where none can be made, a warning, and a folder below
-// `work` that goes with it.
+// A folder of this run's own below the cache, with run.log in it. Where none can be made, a
+// warning, and a folder below `work` that goes with it.
 std::filesystem::path make_run_log(const std::filesystem::path& work, Reporter& report);
 
-// The log that the error names goes with the folder `work`: it gets a place that stays, or is not named.
+// The log that the error names goes with the folder `work`: it gets a place that stays, or is not
+// named.
 void keep_log(Error& error, const std::filesystem::path& work);
 
 // Runs `part` of a command that works in the folder `work`, and keeps the log that its error names.

@@ -24,8 +24,9 @@ struct UploadSettings {
   bool force = false;
   bool dry_run = false;
   std::optional<std::filesystem::path> token_file;
-  std::string endpoint;                                  // see hub_endpoint()
-  HttpSettings http = http_settings_from_environment();  // timeouts and retries; the rest is filled in
+  std::string endpoint;  // see hub_endpoint()
+  // Timeouts and retries; the rest is filled in
+  HttpSettings http = http_settings_from_environment();
 };
 
 // Where one published file is found, pinned to the commit.
@@ -42,14 +43,15 @@ struct UploadOutcome {
   std::vector<PublishedWheel> wheels;
 };
 
-// The wheels that the last build left in `folder`: those that .sagebuild-last.json names, else all. Throws Error{usage}
-// if there are none.
+// The wheels that the last build left in `folder`: those that .sagebuild-last.json names, else all.
+// Throws Error{usage} if there are none.
 std::vector<std::filesystem::path> wheels_of_last_build(const std::filesystem::path& folder);
 // Written by build, so that `upload` without a file knows what the last build made.
-void remember_last_build(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& wheels);
+void remember_last_build(const std::filesystem::path& folder,
+                         const std::vector<std::filesystem::path>& wheels);
 
-// For `build --upload`: throws what an upload would throw for want of a token, of rights or of the repository, hours
-// earlier.
+// For `build --upload`: throws what an upload would throw for want of a token, of rights or of the
+// repository, hours earlier.
 void require_upload_access(const UploadSettings& settings, Reporter& report);
 
 // Throws what require_sound_wheel, find_hub_token and publish throw.

@@ -23,8 +23,8 @@ struct Digest {
 // Reads 64 hex digits. Throws Error{failed} for anything else.
 Digest digest_from_hex(std::string_view hex);
 
-// Takes bytes in pieces. `field` adds a length-prefixed value, so that ("ab","c") and ("a","bc") differ: use it for
-// keys.
+// Takes bytes in pieces. `field` adds a length-prefixed value, so that ("ab","c") and ("a","bc")
+// differ: use it for keys.
 class Sha256 {
  public:
   Sha256();
@@ -47,7 +47,8 @@ Digest sha256_file(const std::filesystem::path& path);
 
 std::string base64(std::string_view bytes);  // with padding (RFC 4648)
 
-// git's name of a file's content: SHA-1 over "blob SIZE\0CONTENT", 40 hex digits. An identity, not a protection.
+// git's name of a file's content: SHA-1 over "blob SIZE\0CONTENT", 40 hex digits. An identity, not
+// a protection.
 std::string git_blob_id(std::string_view content);
 
 }  // namespace sagebuild

@@ -1,6 +1,6 @@
 #pragma once
-// What ends a command: one Error, thrown where the reason is known, caught once in main. Expected outcomes (a cache
-// miss, an exit status, an HTTP status, a finding) are values, never this.
+// What ends a command: one Error, thrown where the reason is known, caught once in main. Expected
+// outcomes (a cache miss, an exit status, an HTTP status, a finding) are values, never this.
 
 #include <exception>
 #include <string>
@@ -20,7 +20,8 @@ enum class ErrorKind : int {
 };
 
 // Text is lower case, without a full stop, and names the object: "cannot patch 'setup.py'".
-// `causes` go from the nearest reason to the deepest. `hint` says what to do next. `log` is a path to read, or empty.
+// `causes` go from the nearest reason to the deepest. `hint` says what to do next. `log` is a path
+// to read, or empty.
 struct Error : std::exception {
   ErrorKind kind;
   std::string message;
@@ -28,15 +29,17 @@ struct Error : std::exception {
   std::string hint;
   std::string log;
 
-  Error(ErrorKind kind, std::string message, std::vector<std::string> causes = {}, std::string hint = {},
-        std::string log = {});
+  Error(ErrorKind kind, std::string message, std::vector<std::string> causes = {},
+        std::string hint = {}, std::string log = {});
 
-  // "error: ...", "  caused by: ..." lines, a blank line and "hint: ...", then "log: ...". Ends with a newline.
+  // "error: ...", "  caused by: ..." lines, a blank line and "hint: ...", then "log: ...". Ends
+  // with a newline.
   std::string rendered() const;
   const char* what() const noexcept override { return message.c_str(); }
 };
 
-// INT, TERM, HUP or QUIT arrived. main cleans up and raises the signal again, so that the exit status is the signal's.
+// INT, TERM, HUP or QUIT arrived. main cleans up and raises the signal again, so that the exit
+// status is the signal's.
 struct Interrupted : std::exception {
   int signal;
   explicit Interrupted(int number) : signal(number) {}

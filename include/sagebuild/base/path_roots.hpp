@@ -1,5 +1,6 @@
 #pragma once
-// Fixed names for folders that lie elsewhere in the next build, on another machine, or for another Python.
+// Fixed names for folders that lie elsewhere in the next build, on another machine, or for another
+// Python.
 
 #include <filesystem>
 #include <map>
@@ -11,8 +12,9 @@ namespace sagebuild {
 // By the name that stands for the folder: {"tree", "/tmp/x/tree"}.
 using PathRoots = std::map<std::string, std::filesystem::path>;
 
-// "/tmp/x/tree/csrc/a.cu" -> "/sagebuild/tree/csrc/a.cu"; the deepest root wins. Others stay. The fixed form is an
-// absolute path, because compilers treat relative ones in line markers differently.
+// "/tmp/x/tree/csrc/a.cu" -> "/sagebuild/tree/csrc/a.cu"; the deepest root wins. Others stay. The
+// fixed form is an absolute path, because compilers treat relative ones in line markers
+// differently.
 std::string mapped_path(std::string_view path, const PathRoots& roots);
 
 }  // namespace sagebuild

@@ -1,6 +1,6 @@
 #pragma once
-// A token or password. It cannot be printed, formatted, compared or copied by accident; the log sink knows every one
-// alive.
+// A token or password. It cannot be printed, formatted, compared or copied by accident; the log
+// sink knows every one alive.
 
 #include <string>
 #include <string_view>
@@ -25,8 +25,8 @@ class Secret {
   std::string text_;
 };
 
-// `text` with every live secret of 8 or more characters, every "hf_..." token, user:password@ in URLs and what stands
-// behind "Authorization: SCHEME" replaced by "***".
+// `text` with every live secret of 8 or more characters, every "hf_..." token, user:password@ in
+// URLs and what stands behind "Authorization: SCHEME" replaced by "***".
 std::string redacted(std::string_view text);
 
 }  // namespace sagebuild

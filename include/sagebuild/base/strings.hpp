@@ -9,14 +9,17 @@
 
 namespace sagebuild {
 
-// The parts of `text` between any of the separator characters, empty parts left out. Views into `text`.
+// The parts of `text` between any of the separator characters, empty parts left out. Views into
+// `text`.
 std::vector<std::string_view> split(std::string_view text, std::string_view separators);
-// The lines of `text` without their ends ("\n" or "\r\n"); a last empty line is left out. Views into `text`.
+// The lines of `text` without their ends ("\n" or "\r\n"); a last empty line is left out. Views
+// into `text`.
 std::vector<std::string_view> lines_of(std::string_view text);
-// The views would outlive a temporary, and `for (auto line : lines_of(run(...).output))` ends it before the loop
-// begins.
+// The views would outlive a temporary, and `for (auto line : lines_of(run(...).output))` ends it
+// before the loop begins.
 template <class Text>
-requires std::same_as<Text, std::string> std::vector<std::string_view> split(Text&& text, std::string_view separators)
+requires std::same_as<Text, std::string> std::vector<std::string_view> split(
+    Text&& text, std::string_view separators)
 = delete;
 template <class Text>
 requires std::same_as<Text, std::string> std::vector<std::string_view> lines_of(Text&& text)
@@ -31,12 +34,15 @@ bool take_prefix(std::string_view& text, std::string_view prefix);
 // The whole text as a number in base 10 (or 16), or nothing.
 std::optional<long long> to_integer(std::string_view text, int base = 10);
 
-// The known word with the smallest edit distance to `word`, if it is near enough to be what was meant.
+// The known word with the smallest edit distance to `word`, if it is near enough to be what was
+// meant.
 std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& known);
 
-// POSIX shell words: 'single', "double" and backslash quoting, no expansion. Throws Error{failed} for an open quote.
+// POSIX shell words: 'single', "double" and backslash quoting, no expansion. Throws Error{failed}
+// for an open quote.
 std::vector<std::string> shell_words(std::string_view line);
-// One word or a whole command, quoted so that a POSIX shell reads it back: for logs and messages, never to run.
+// One word or a whole command, quoted so that a POSIX shell reads it back: for logs and messages,
+// never to run.
 std::string shell_quoted(std::string_view word);
 std::string shell_line(const std::vector<std::string>& argv);
 

@@ -1,6 +1,6 @@
 #pragma once
-// TOML files (recipes, sagebuild.toml) as plain values, with the line that each one stands on. toml++ stays behind this
-// door.
+// TOML files (recipes, sagebuild.toml) as plain values, with the line that each one stands on.
+// toml++ stays behind this door.
 
 #include <filesystem>
 #include <map>
@@ -12,8 +12,9 @@
 
 namespace sagebuild {
 
-// One table. Every getter that finds a value of another type throws Error{usage} naming file, line, key and both types.
-// Getters mark their key as read, so that `finish` can refuse a key that nobody knows (a typing error in a recipe).
+// One table. Every getter that finds a value of another type throws Error{usage} naming file, line,
+// key and both types. Getters mark their key as read, so that `finish` can refuse a key that nobody
+// knows (a typing error in a recipe).
 class TomlTable {
  public:
   struct Node;
@@ -23,7 +24,8 @@ class TomlTable {
   std::optional<std::string> text(std::string_view key) const;
   std::optional<bool> boolean(std::string_view key) const;
   std::optional<long long> integer(std::string_view key) const;
-  std::vector<std::string> texts(std::string_view key) const;  // absent = empty; one text counts as a list of one
+  // Absent = empty; one text counts as a list of one
+  std::vector<std::string> texts(std::string_view key) const;
   std::optional<TomlTable> table(std::string_view key) const;
   std::vector<TomlTable> tables(std::string_view key) const;  // [[key]]
   std::vector<std::string> keys() const;                      // in the file's order
@@ -33,7 +35,8 @@ class TomlTable {
   std::string place() const;                      // "patches/x.toml:12"
   // Error{usage} at this table, with a reason.
   [[noreturn]] void fail(std::string_view reason) const;
-  // Throws Error{usage} for the first key that no getter asked for, with the nearest known key as the hint.
+  // Throws Error{usage} for the first key that no getter asked for, with the nearest known key as
+  // the hint.
   void finish() const;
 
  private:

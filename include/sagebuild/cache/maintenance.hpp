@@ -1,5 +1,6 @@
 #pragma once
-// What `sagebuild cache` does to a cache's folder. All of it is safe while builds use the folder: they see misses.
+// What `sagebuild cache` does to a cache's folder. All of it is safe while builds use the folder:
+// they see misses.
 
 #include <cstdint>
 #include <filesystem>
@@ -24,20 +25,23 @@ CacheStat cache_stat(const std::filesystem::path& folder);
 struct CacheCleaning {
   std::uint64_t removed_files = 0;
   std::uint64_t removed_bytes = 0;
-  std::uint64_t orphans = 0;  // of those, temporary files that a killed process left more than an hour ago
+  // Of those, temporary files that a killed process left more than an hour ago
+  std::uint64_t orphans = 0;
   std::uint64_t remaining_bytes = 0;
 };
 
-// Removes orphans and then the least recently used until at most `limit` bytes are left. A file that cannot be removed
-// stays.
+// Removes orphans and then the least recently used until at most `limit` bytes are left. A file
+// that cannot be removed stays.
 CacheCleaning cache_gc(const std::filesystem::path& folder, std::uint64_t limit);
-// Removes everything that the cache made, the history of costs included; other files in the folder stay.
+// Removes everything that the cache made, the history of costs included; other files in the folder
+// stay.
 CacheCleaning cache_clear(const std::filesystem::path& folder);
 
 struct CacheVerification {
   std::uint64_t checked = 0;
   std::vector<std::string> damaged;  // removed; relative paths
-  std::uint64_t incomplete = 0;      // entries whose contents are gone (or only on the remote): not an error
+  // Entries whose contents are gone (or only on the remote): not an error
+  std::uint64_t incomplete = 0;
 };
 
 // Reads and checks every file.
@@ -46,11 +50,13 @@ CacheVerification cache_verify(const std::filesystem::path& folder);
 struct KeyDifference {
   std::string kind;
   std::string subject;
-  std::string text;  // "arguments: ... -O2 ... -> ... -O3 ...; ptx: sha256:12ab... -> sha256:34cd..."
+  // "arguments: ... -O2 ... -> ... -O3 ...; ptx: sha256:12ab... -> sha256:34cd..."
+  std::string text;
 };
 
-// For every subject that holds `pattern` (empty: all) and has at least two keys: what differs between its newest and
-// the nearest earlier one.
-std::vector<KeyDifference> cache_explain(const std::filesystem::path& folder, std::string_view pattern);
+// For every subject that holds `pattern` (empty: all) and has at least two keys: what differs
+// between its newest and the nearest earlier one.
+std::vector<KeyDifference> cache_explain(const std::filesystem::path& folder,
+                                         std::string_view pattern);
 
 }  // namespace sagebuild

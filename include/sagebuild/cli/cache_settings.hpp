@@ -19,7 +19,8 @@ inline const SettingSpec kAllowSharedCache = {
     {},
     true};
 
-// A bearer token comes from SAGEBUILD_CACHE_TOKEN alone: a flag would show it to every user of the machine.
+// A bearer token comes from SAGEBUILD_CACHE_TOKEN alone: a flag would show it to every user of the
+// machine.
 CacheChoice cache_choice(const Settings& settings);
 
 }  // namespace sagebuild

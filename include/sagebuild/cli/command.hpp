@@ -1,6 +1,6 @@
 #pragma once
-// How a command is made: add_X(Cli&) registers its options and examples with CLI11 and says what runs. One file per
-// command.
+// How a command is made: add_X(Cli&) registers its options and examples with CLI11 and says what
+// runs. One file per command.
 
 #include <CLI/CLI.hpp>
 #include <functional>
@@ -28,18 +28,19 @@ class Cli {
  public:
   Cli();
 
-  // A command whose flags are the table's rows. `examples` are shown under --help, one per line. `run` gets the merged
-  // settings and gives the exit code.
+  // A command whose flags are the table's rows. `examples` are shown under --help, one per line.
+  // `run` gets the merged settings and gives the exit code.
   using Run = std::function<int(const Settings&, Reporter&)>;
   CLI::App& add(std::string name, std::string description, std::vector<SettingSpec> specs,
                 std::vector<std::string> examples, Run run);
   // The same below another command: `env create`.
-  CLI::App& add_below(CLI::App& parent, std::string name, std::string description, std::vector<SettingSpec> specs,
-                      std::vector<std::string> examples, Run run);
+  CLI::App& add_below(CLI::App& parent, std::string name, std::string description,
+                      std::vector<SettingSpec> specs, std::vector<std::string> examples, Run run);
   // A group without work of its own: `env`, `cache`.
   CLI::App& add_group(std::string name, std::string description);
 
-  // Parses argv, runs the chosen command, prints what ended it. Gives the exit code; raises a signal that came again.
+  // Parses argv, runs the chosen command, prints what ended it. Gives the exit code; raises a
+  // signal that came again.
   int run(const std::vector<std::string>& argv);
 
   const GlobalOptions& global() const { return global_; }
@@ -53,14 +54,16 @@ class Cli {
   void warn_of_variables(Reporter& report) const;
   std::string nearest_word(const std::string& unknown) const;
   [[noreturn]] void unknown_word(const std::string& word) const;
-  void require_values(const std::vector<std::string>& argv) const;  // throws Error{usage} that names the option
+  // Throws Error{usage} that names the option
+  void require_values(const std::vector<std::string>& argv) const;
   bool is_flag(std::string_view word) const;
 
   CLI::App app_;
   GlobalOptions global_;
   std::map<std::string, std::string> flags_;
   std::vector<std::string> known_;  // every setting of every command
-  std::set<std::string> valued_;    // every option that takes a value, as it is spelled: "--output", "-o"
+  // Every option that takes a value, as it is spelled: "--output", "-o"
+  std::set<std::string> valued_;
   std::function<int(Reporter&)> chosen_;
 };
 

@@ -1,5 +1,6 @@
 #pragma once
-// Events as lines on standard error: one line that overwrites itself on a terminal, a line per finished step elsewhere.
+// Events as lines on standard error: one line that overwrites itself on a terminal, a line per
+// finished step elsewhere.
 
 #include <chrono>
 #include <string>
@@ -11,7 +12,8 @@ namespace sagebuild {
 
 class ConsoleReporter : public Reporter {
  public:
-  // verbosity -1: warnings and failures only; 1: details as well. `live`: the self-overwriting line.
+  // verbosity -1: warnings and failures only; 1: details as well. `live`: the self-overwriting
+  // line.
   ConsoleReporter(int verbosity, bool live, bool color);
   ~ConsoleReporter() override;
 
@@ -38,7 +40,8 @@ class ConsoleReporter : public Reporter {
   bool color_;
   bool has_live_line_ = false;
   Clock::time_point last_transfer_{};
-  std::pair<Clock::time_point, std::uint64_t> transfer_begin_{};  // of `last_what_`, with the bytes it began at
+  // Of `last_what_`, with the bytes it began at
+  std::pair<Clock::time_point, std::uint64_t> transfer_begin_{};
   Clock::time_point last_line_ = Clock::now();
   std::string last_what_;
 };

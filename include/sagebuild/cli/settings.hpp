@@ -1,5 +1,6 @@
 #pragma once
-// Every setting of a command, merged once: flag > environment > sagebuild.toml > default (design section 4).
+// Every setting of a command, merged once: flag > environment > sagebuild.toml > default (design
+// section 4).
 
 #include <filesystem>
 #include <map>
@@ -12,27 +13,33 @@
 
 namespace sagebuild {
 
-// One row of the table that flags, SAGEBUILD_* variables, the file's keys and --show-settings are made from.
+// One row of the table that flags, SAGEBUILD_* variables, the file's keys and --show-settings are
+// made from.
 struct SettingSpec {
-  std::string_view name;  // "cuda-home": flag --cuda-home, variable SAGEBUILD_CUDA_HOME, key cuda-home
+  // "cuda-home": flag --cuda-home, variable SAGEBUILD_CUDA_HOME, key cuda-home
+  std::string_view name;
   std::string_view help;
-  std::string_view fallback = "";              // the default; empty: none
-  std::vector<std::string_view> foreign = {};  // variables of other tools that are honoured after ours
+  std::string_view fallback = "";  // the default; empty: none
+  // Variables of other tools that are honoured after ours
+  std::vector<std::string_view> foreign = {};
   bool is_switch = false;
-  bool is_list = false;  // may stand several times; one value a line in the variable, an array in the file
+  // May stand several times; one value a line in the variable, an array in the file
+  bool is_list = false;
 };
 
 struct SettingValue {
   std::string text;
-  std::string origin;  // "--arch", "SAGEBUILD_ARCH", "TORCH_CUDA_ARCH_LIST", "sagebuild.toml:3", "default"
+  // "--arch", "SAGEBUILD_ARCH", "TORCH_CUDA_ARCH_LIST", "sagebuild.toml:3", "default"
+  std::string origin;
 };
 
 class Settings {
  public:
-  // `flags` holds what was on the command line. The file's other keys are an error with the nearest name (it may hold
-  // settings of other commands: `known` are all names there are).
-  static Settings merge(const std::vector<SettingSpec>& specs, const std::map<std::string, std::string>& flags,
-                        const Environment& env, const std::optional<std::filesystem::path>& file,
+  // `flags` holds what was on the command line. The file's other keys are an error with the nearest
+  // name (it may hold settings of other commands: `known` are all names there are).
+  static Settings merge(const std::vector<SettingSpec>& specs,
+                        const std::map<std::string, std::string>& flags, const Environment& env,
+                        const std::optional<std::filesystem::path>& file,
                         const std::vector<std::string>& known);
 
   // Nothing if neither set nor defaulted.
@@ -40,10 +47,12 @@ class Settings {
   std::string text(std::string_view name) const;  // empty if there is none
   std::optional<std::string> optional_text(std::string_view name) const;
   std::vector<std::string> list(std::string_view name) const;  // of a setting with is_list
-  bool enabled(std::string_view name) const;  // 1, true, yes, on. Anything else but 0, false, no, off: Error{usage}
+  // 1, true, yes, on. Anything else but 0, false, no, off: Error{usage}
+  bool enabled(std::string_view name) const;
   // Throws Error{usage} naming the origin.
   std::optional<unsigned> number(std::string_view name) const;
-  // Bytes of "4G", "1.5G", "512MB" (decimal units), "4GiB" (binary ones). Without a unit only what can be bytes.
+  // Bytes of "4G", "1.5G", "512MB" (decimal units), "4GiB" (binary ones). Without a unit only what
+  // can be bytes.
   std::optional<std::uint64_t> size(std::string_view name) const;
 
   std::string table() const;  // of --show-settings: all of them, set or not
@@ -58,6 +67,7 @@ struct UnknownVariable {
   std::string name;
   std::string near;  // what was meant; may be empty
 };
-std::vector<UnknownVariable> unknown_variables(const Environment& env, const std::vector<std::string>& known);
+std::vector<UnknownVariable> unknown_variables(const Environment& env,
+                                               const std::vector<std::string>& known);
 
 }  // namespace sagebuild

@@ -1,5 +1,6 @@
 #pragma once
-// What `upload` and `build --upload` have in common: the flags, the settings made from them, and what is printed.
+// What `upload` and `build --upload` have in common: the flags, the settings made from them, and
+// what is printed.
 
 #include <filesystem>
 #include <nlohmann/json.hpp>

@@ -38,12 +38,14 @@ struct DoctorRequest {
   std::string source_url;  // empty or a local path: no network check
 };
 
-// Says why a URL's host cannot be reached, or nothing. TCP only, through the proxy of the environment if there is one.
+// Says why a URL's host cannot be reached, or nothing. TCP only, through the proxy of the
+// environment if there is one.
 using Reach = std::function<std::string(const std::string& url)>;
 std::string tcp_reach(const std::string& url);
 
-// Looks, makes nothing. One finding per check, in a fixed order; errors are what would stop a build.
-std::vector<Diagnosis> diagnose(const DoctorRequest& request, const Machine& machine, const Reach& reach,
-                                Reporter& report);
+// Looks, makes nothing. One finding per check, in a fixed order; errors are what would stop a
+// build.
+std::vector<Diagnosis> diagnose(const DoctorRequest& request, const Machine& machine,
+                                const Reach& reach, Reporter& report);
 
 }  // namespace sagebuild

@@ -12,19 +12,22 @@
 
 namespace sagebuild {
 
-// What an interpreter says about itself and its packages. torch is not imported (that costs 3 s): its version.py is
-// read. `executable` is a path, a name on PATH, or a folder with bin/python. Throws Error{environment} if there is no
-// such interpreter, if it is not CPython, or if it does not answer. A missing package is a value, not an error.
+// What an interpreter says about itself and its packages. torch is not imported (that costs 3 s):
+// its version.py is read. `executable` is a path, a name on PATH, or a folder with bin/python.
+// Throws Error{environment} if there is no such interpreter, if it is not CPython, or if it does
+// not answer. A missing package is a value, not an error.
 PythonEnv probe_python(const std::filesystem::path& executable);
 
-// What keeps `python` from building a CUDA extension: headers, torch, CUDA in torch, setuptools, wheel. Empty: nothing.
+// What keeps `python` from building a CUDA extension: headers, torch, CUDA in torch, setuptools,
+// wheel. Empty: nothing.
 enum class PythonPart { headers, torch, setuptools, wheel };
 struct MissingPart {
   PythonPart part;
   std::string what;  // "torch is not installed in '/x/bin/python'"
   std::string fix;   // the command that mends it, on this system
 };
-std::vector<MissingPart> missing_for_build(const PythonEnv& python, const System& system = this_system());
+std::vector<MissingPart> missing_for_build(const PythonEnv& python,
+                                           const System& system = this_system());
 // Throws Error{environment} for missing_for_build: all of them in one error.
 void require_python_can_build(const PythonEnv& python);
 
@@ -45,18 +48,20 @@ struct FoundPython {
   std::string origin;
 };
 
-// --python, else the active virtual environment, else a kept environment that fits; nothing if there is none of them.
-// An active environment that does not fit what is asked for is passed over with a note; --python that does not fit is
-// Error{environment}. Does not check that the Python can build.
+// --python, else the active virtual environment, else a kept environment that fits; nothing if
+// there is none of them. An active environment that does not fit what is asked for is passed over
+// with a note; --python that does not fit is Error{environment}. Does not check that the Python can
+// build.
 std::optional<FoundPython> existing_python(const PythonChoice& choice, Reporter& report);
 
-// existing_python, else a new environment (minutes and about 5.1 GB; the reporter is told). The result can build:
-// otherwise Error{environment} says what is missing and how to get it.
+// existing_python, else a new environment (minutes and about 5.1 GB; the reporter is told). The
+// result can build: otherwise Error{environment} says what is missing and how to get it.
 PythonEnv find_python(const PythonChoice& choice, Reporter& report);
 
 // What find_python will give, as far as that is known without fetching anything.
 struct ForeseenPython {
-  PythonEnv python;  // of one that is still to be made, only its torch: with no CUDA where that is unknown
+  // Of one that is still to be made, only its torch: with no CUDA where that is unknown
+  PythonEnv python;
   bool to_be_made = false;
 };
 // Throws what find_python would, and Error{environment} for an environment that has to be made and

@@ -11,9 +11,10 @@ namespace sagebuild {
 // Tests plant their own.
 struct System {
   std::string manager;  // "apt-get", "dnf", "zypper", "pacman", "apk"; empty: none that is known
-  std::string release;  // as NVIDIA's package source spells it: "debian12", "ubuntu2404"; may be empty
-  std::string python;   // "3.11": what the system's python3 package is; empty: not known
-  Version glibc;        // empty: another libc
+  // As NVIDIA's package source spells it: "debian12", "ubuntu2404"; may be empty
+  std::string release;
+  std::string python;  // "3.11": what the system's python3 package is; empty: not known
+  Version glibc;       // empty: another libc
   bool has_uv = false;
 };
 System this_system();

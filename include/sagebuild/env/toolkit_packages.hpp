@@ -1,5 +1,6 @@
 #pragma once
-// CUDA compilers as PyPI packages. NVIDIA's wheels have one for CUDA 13 only; none of the cu12 wheels holds nvcc.
+// CUDA compilers as PyPI packages. NVIDIA's wheels have one for CUDA 13 only; none of the cu12
+// wheels holds nvcc.
 
 #include <filesystem>
 #include <optional>
@@ -12,8 +13,8 @@
 
 namespace sagebuild {
 
-// One CUDA release. The five packages pin each other loosely, so they are always named with exact versions: nvcc 13.0
-// beside nvvm 13.5 ends in "ptxas fatal: Unsupported .version 9.5".
+// One CUDA release. The five packages pin each other loosely, so they are always named with exact
+// versions: nvcc 13.0 beside nvvm 13.5 ends in "ptxas fatal: Unsupported .version 9.5".
 struct ToolkitPackages {
   std::string_view release;   // "13.0.2", as the meta-package cuda-toolkit counts
   std::string_view compiler;  // of nvidia-cuda-nvcc, nvidia-nvvm, nvidia-cuda-crt
@@ -27,14 +28,16 @@ const ToolkitPackages* toolkit_release(std::string_view release);  // "13.0.2", 
 // The release of the same major.minor, else the newest of the same major, else nullptr.
 const ToolkitPackages* toolkit_for(const Version& cuda);
 
-// cache_folder()/toolkits/RELEASE as a CUDA_HOME, made if missing: installed beside it, tried, then renamed into place.
-// `python` runs the installer (uv or pip) and is not changed. Throws Error{network}, {environment} or {failed}.
-std::filesystem::path make_toolkit(const ToolkitPackages& packages, const PythonEnv& python, bool offline,
-                                   Reporter& report);
-std::filesystem::path toolkit_folder(std::string_view release);  // its CUDA_HOME; may not exist
+// cache_folder()/toolkits/RELEASE as a CUDA_HOME, made if missing: installed beside it, tried, then
+// renamed into place. `python` runs the installer (uv or pip) and is not changed. Throws
+// Error{network}, {environment} or {failed}.
+std::filesystem::path make_toolkit(const ToolkitPackages& packages, const PythonEnv& python,
+                                   bool offline, Reporter& report);
+// Its CUDA_HOME; may not exist
+std::filesystem::path toolkit_folder(std::string_view release);
 
-// Adds the links that the packages lack: lib64 (nvcc 13.0 and 13.1 link against it) and libcudart.so (torch says
-// -lcudart).
+// Adds the links that the packages lack: lib64 (nvcc 13.0 and 13.1 link against it) and
+// libcudart.so (torch says -lcudart).
 void complete_toolkit(const std::filesystem::path& cuda_home);
 
 }  // namespace sagebuild

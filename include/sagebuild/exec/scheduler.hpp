@@ -1,5 +1,6 @@
 #pragma once
-// The one parallel stage: runs a graph of steps on a limit of cores and memory, through the action cache.
+// The one parallel stage: runs a graph of steps on a limit of cores and memory, through the action
+// cache.
 
 #include <cstdint>
 #include <filesystem>
@@ -25,16 +26,19 @@ struct ExecSettings {
 };
 
 struct ExecOutcome {
-  std::vector<StepRecord> steps;  // in the order they ended; a step that expanded stands there by its sub-steps
+  // In the order they ended; a step that expanded stands there by its sub-steps
+  std::vector<StepRecord> steps;
   double wall_seconds = 0;
   double cpu_seconds = 0;
   std::uint64_t peak_memory =
-      0;  // bytes, the largest sum of what ran at once: the ended step's peak and the others' expected
+      // Bytes, the largest sum of what ran at once: the ended step's peak and the others' expected
+      0;
 };
 
-// Runs every step once, those with the longest chain behind them first. A step that would pass the memory limit waits,
-// but one always runs. A step killed for memory is run once more, alone. A failure is reported at once, with what still
-// runs; nothing new starts, what runs ends and is kept, and then Error{failed} names all failures. On a signal all groups are ended and Interrupted
+// Runs every step once, those with the longest chain behind them first. A step that would pass the
+// memory limit waits, but one always runs. A step killed for memory is run once more, alone. A
+// failure is reported at once, with what still runs; nothing new starts, what runs ends and is
+// kept, and then Error{failed} names all failures. On a signal all groups are ended and Interrupted
 // is thrown.
 ExecOutcome execute(StepGraph graph, const ExecSettings& settings, Reporter& report);
 

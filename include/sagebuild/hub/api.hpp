@@ -1,7 +1,8 @@
 #pragma once
-// The Hub's HTTP calls, one function each, with typed answers. What the Hub refuses becomes an Error that says which
-// call, the Hub's own words, the request id and what to do; what the caller must decide (a moved head, a lost answer)
-// is a value. Protocol: https://huggingface.co/docs/hub/api, and the official client huggingface_hub where that is
+// The Hub's HTTP calls, one function each, with typed answers. What the Hub refuses becomes an
+// Error that says which call, the Hub's own words, the request id and what to do; what the caller
+// must decide (a moved head, a lost answer) is a value. Protocol:
+// https://huggingface.co/docs/hub/api, and the official client huggingface_hub where that is
 // silent.
 
 #include <cstdint>
@@ -27,7 +28,8 @@ struct RemoteFile {
 };
 using RemoteTree = std::map<std::string, RemoteFile>;
 
-// A file as the commit will have it. LFS content is at the Hub already; other content travels inside the commit.
+// A file as the commit will have it. LFS content is at the Hub already; other content travels
+// inside the commit.
 struct CommitFile {
   std::string path;
   std::uint64_t size = 0;
@@ -93,20 +95,23 @@ class HubApi {
   void create(bool is_private);                   // existing is fine
   void create_branch(const std::string& branch);  // from main; existing is fine
 
-  // The commit at the head, or nothing if there is no such revision. Learns the repository's present name.
+  // The commit at the head, or nothing if there is no such revision. Learns the repository's
+  // present name.
   std::optional<std::string> head(const std::string& revision);
   RemoteTree tree(const std::string& commit);
   // A small file. Its content is checked against `expected`, whatever host it came from.
-  std::string download(const std::string& commit, const std::string& path, const RemoteFile& expected);
+  std::string download(const std::string& commit, const std::string& path,
+                       const RemoteFile& expected);
 
   struct Candidate {
     std::string path;
     std::string sample;  // the first 512 bytes
     std::uint64_t size = 0;
   };
-  std::vector<UploadMode> upload_modes(const std::string& revision, const std::vector<Candidate>& files,
-                                       bool open_pull);
-  std::vector<ObjectUpload> batch(const std::vector<ObjectId>& objects, const std::string& revision);
+  std::vector<UploadMode> upload_modes(const std::string& revision,
+                                       const std::vector<Candidate>& files, bool open_pull);
+  std::vector<ObjectUpload> batch(const std::vector<ObjectId>& objects,
+                                  const std::string& revision);
   // Nothing if all is well; else the answer that says what is wrong with the object.
   std::optional<Response> complete(const ObjectUpload& upload, const ObjectId& object,
                                    const std::vector<std::string>& etags);
@@ -130,7 +135,8 @@ class HubApi {
   RepoId repo_;
 };
 
-// The Hub's or the storage's own words in an answer: JSON, XML or X-Error-Message; empty if there are none.
+// The Hub's or the storage's own words in an answer: JSON, XML or X-Error-Message; empty if there
+// are none.
 std::string server_message(const Response& response);
 // The Error for an answer that ends the command. `doing` is "commit to 'user/wheels'".
 Error hub_error(std::string_view doing, const Request& request, const Response& response);

@@ -1,5 +1,6 @@
 #pragma once
-// Local files on their way to the Hub's storage: streamed from disk, in parts where the Hub says so, bounded in memory.
+// Local files on their way to the Hub's storage: streamed from disk, in parts where the Hub says
+// so, bounded in memory.
 
 #include <cstdint>
 #include <filesystem>
@@ -28,16 +29,18 @@ struct LocalFile {
   FileStamp stamp;
 };
 
-// Hashes the file. `tick` is called every few megabytes and may throw. Throws Error{failed} if it cannot be read or
-// changes meanwhile.
-LocalFile read_local_file(const std::filesystem::path& path, std::string repo_path, const std::function<void()>& tick);
+// Hashes the file. `tick` is called every few megabytes and may throw. Throws Error{failed} if it
+// cannot be read or changes meanwhile.
+LocalFile read_local_file(const std::filesystem::path& path, std::string repo_path,
+                          const std::function<void()>& tick);
 // Throws Error{failed} if the file is not the one that was hashed any more, or is gone.
 void require_unchanged(const LocalFile& file);
 
-// Brings every object to the storage: asks the Hub which are missing, sends those, completes and verifies. An address
-// that expires or content that arrives damaged is asked for and sent again, at most twice without progress. Throws the
-// Hub's or the storage's refusal as an Error; the repository itself is untouched either way.
-void send_objects(HubApi& api, const std::vector<const LocalFile*>& files, const std::string& revision,
-                  Reporter& report);
+// Brings every object to the storage: asks the Hub which are missing, sends those, completes and
+// verifies. An address that expires or content that arrives damaged is asked for and sent again, at
+// most twice without progress. Throws the Hub's or the storage's refusal as an Error; the
+// repository itself is untouched either way.
+void send_objects(HubApi& api, const std::vector<const LocalFile*>& files,
+                  const std::string& revision, Reporter& report);
 
 }  // namespace sagebuild

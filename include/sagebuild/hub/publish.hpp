@@ -1,6 +1,6 @@
 #pragma once
-// Files become one commit, or nothing happens. The Hub is the only state: a second run sees what is there and sends the
-// rest.
+// Files become one commit, or nothing happens. The Hub is the only state: a second run sees what is
+// there and sends the rest.
 
 #include <cstdint>
 #include <filesystem>
@@ -48,11 +48,12 @@ struct PublishOutcome {
   std::vector<std::string> index_files;  // wheels.json and its kin, where the commit changes them
 };
 
-// Checks access, hashes, compares with the head, sends what is missing, commits with the head as the parent, and reads
-// the commit back. If the head moved meanwhile, or the answer got lost, it looks at the new head and goes on from
-// there: no commit is made twice, and content that somebody else put there meanwhile is not replaced without `force`.
-// With a wheel among the files, wheels.json, SHA256SUMS and the table in README.md are part of the commit.
-// Throws Error and leaves the repository as it was, or, after the commit, says that it was made.
+// Checks access, hashes, compares with the head, sends what is missing, commits with the head as
+// the parent, and reads the commit back. If the head moved meanwhile, or the answer got lost, it
+// looks at the new head and goes on from there: no commit is made twice, and content that somebody
+// else put there meanwhile is not replaced without `force`. With a wheel among the files,
+// wheels.json, SHA256SUMS and the table in README.md are part of the commit. Throws Error and
+// leaves the repository as it was, or, after the commit, says that it was made.
 PublishOutcome publish(HubApi& api, const PublishRequest& request, Reporter& report);
 
 }  // namespace sagebuild

@@ -1,5 +1,6 @@
 #pragma once
-// Names and addresses on the Hub. The same repository has one prefix in the API and another on the web.
+// Names and addresses on the Hub. The same repository has one prefix in the API and another on the
+// web.
 
 #include <string>
 #include <string_view>
@@ -11,7 +12,8 @@ struct RepoId {
   std::string name;            // "OWNER/NAME"
 };
 
-// "OWNER/NAME", with "datasets/" or "spaces/" in front for those. Throws Error{usage} for what the Hub does not allow.
+// "OWNER/NAME", with "datasets/" or "spaces/" in front for those. Throws Error{usage} for what the
+// Hub does not allow.
 RepoId parse_repo_id(std::string_view text);
 
 std::string shown(const RepoId& repo);     // "datasets/OWNER/NAME"; a model has no prefix
@@ -27,12 +29,12 @@ std::string encoded_revision(std::string_view revision);
 std::string resolve_url(const std::string& endpoint, const RepoId& repo, std::string_view revision,
                         std::string_view path);
 
-// Throws Error{usage} for what the Hub refuses as a path in a repository: absolute, "." or "..", ".git" or ".cache",
-// control characters.
+// Throws Error{usage} for what the Hub refuses as a path in a repository: absolute, "." or "..",
+// ".git" or ".cache", control characters.
 void require_repo_path(std::string_view path);
 
-// HF_ENDPOINT (a final "/" is dropped) or https://huggingface.co. Throws Error{usage} for what is no URL, and for plain
-// http to another machine: the token would travel in the clear.
+// HF_ENDPOINT (a final "/" is dropped) or https://huggingface.co. Throws Error{usage} for what is
+// no URL, and for plain http to another machine: the token would travel in the clear.
 std::string hub_endpoint();
 
 }  // namespace sagebuild

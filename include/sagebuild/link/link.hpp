@@ -27,8 +27,8 @@ struct LinkSettings {
   // Of the toolkit.
   std::filesystem::path host_compiler;
   Digest tools;  // what links and strips
-  std::vector<std::filesystem::path>
-      library_folders;        // where the driver and the linker look behind every -L
+  // Where the driver and the linker look behind every -L
+  std::vector<std::filesystem::path> library_folders;
   bool lists_inputs = false;  // the linker knows --dependency-file; else nothing is cached
   std::function<bool()> tools_unchanged;  // asked before a module is kept
   std::filesystem::path driver_stubs;     // with a libcuda.so; empty: one is made

@@ -34,12 +34,14 @@ std::string compute_name(Arch arch);  // "compute_120": PTX, nvcc's arch=
 std::string digits(Arch arch);        // "120", "90a"
 // The first CUDA toolkit whose nvcc builds for it (CUDA release notes).
 Version first_cuda(Arch arch);
-// The first CUDA toolkit that no longer knows it: 10.1 became 11.0 in CUDA 13, which left out 7.2 and older.
+// The first CUDA toolkit that no longer knows it: 10.1 became 11.0 in CUDA 13, which left out 7.2
+// and older.
 std::optional<Version> removed_in_cuda(Arch arch);
 // One architecture in any spelling, without +PTX. Throws as parse_arch_list.
 Arch parse_arch(std::string_view text);
 
-// What a user asks for. `sass` is machine code for that GPU; `ptx` is code that a newer driver can compile.
+// What a user asks for. `sass` is machine code for that GPU; `ptx` is code that a newer driver can
+// compile.
 struct ArchRequest {
   Arch arch;
   bool sass = true;
@@ -51,17 +53,20 @@ struct ArchRequest {
 // Sorted, one request per architecture, never empty.
 using ArchList = std::vector<ArchRequest>;
 
-// Reads every spelling in use: "8.0 8.6 9.0 12.0+PTX" with spaces, commas or semicolons, "sm_120", "compute_120",
-// "120", "12.0a", torch's names ("Ampere" ... "Blackwell", "Ada+PTX") and GPU models ("rtx5090", "h100"). A pair of
-// sm_X and compute_X is one request with both; a repeated item counts once. `native` is not known here: app replaces it
-// before. Throws Error{usage} that names the item and the nearest valid spelling, and for an empty list. Whether a
-// toolkit or a package serves it is not asked here.
+// Reads every spelling in use: "8.0 8.6 9.0 12.0+PTX" with spaces, commas or semicolons, "sm_120",
+// "compute_120", "120", "12.0a", torch's names ("Ampere" ... "Blackwell", "Ada+PTX") and GPU models
+// ("rtx5090", "h100"). A pair of sm_X and compute_X is one request with both; a repeated item
+// counts once. `native` is not known here: app replaces it before. Throws Error{usage} that names
+// the item and the nearest valid spelling, and for an empty list. Whether a toolkit or a package
+// serves it is not asked here.
 ArchList parse_arch_list(std::string_view text);
-// The canonical text: "8.0 8.6 9.0 12.0+PTX"; PTX alone is "compute_120". parse_arch_list(print(x)) == x.
+// The canonical text: "8.0 8.6 9.0 12.0+PTX"; PTX alone is "compute_120". parse_arch_list(print(x))
+// == x.
 std::string print(const ArchList& list);
 
-// For a list that came from the environment (base images set "7.5 8.0 ... 12.0+PTX"): drops the architectures that are
-// not known here ("13.0") and names them in `dropped`, instead of failing. Still throws for a word that is none.
+// For a list that came from the environment (base images set "7.5 8.0 ... 12.0+PTX"): drops the
+// architectures that are not known here ("13.0") and names them in `dropped`, instead of failing.
+// Still throws for a word that is none.
 struct InheritedArchList {
   ArchList list;  // may be empty
   std::vector<std::string> dropped;

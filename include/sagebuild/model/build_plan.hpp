@@ -48,8 +48,9 @@ struct BuildPlan {
   ArchList archs;
   std::vector<PlannedModule> modules;
   std::vector<DroppedModule> dropped;
-  ProvedSources proved = {};               // the recipe's
-  std::vector<std::string> warnings = {};  // "8.6 is served by the sm_80 code", "a 4090 would hit trap stubs"
+  ProvedSources proved = {};  // the recipe's
+  std::vector<std::string> warnings =
+      {};  // "8.6 is served by the sm_80 code", "a 4090 would hit trap stubs"
 };
 
 }  // namespace sagebuild

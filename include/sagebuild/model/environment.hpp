@@ -40,10 +40,10 @@ struct Toolchain {
   std::string nvcc_build;               // "13.0.88"
   std::filesystem::path host_compiler;  // g++, full path
   Version host_version;                 // 12.2.0
-  std::vector<std::filesystem::path>
-      include_folders;  // extra -isystem (cublas headers from torch's packages); mostly empty
-  // A folder with a libcuda.so to link against: the toolkit's stubs, or one that sagebuild makes. Empty until asked
-  // for.
+  // Extra -isystem (cublas headers from torch's packages); mostly empty
+  std::vector<std::filesystem::path> include_folders;
+  // A folder with a libcuda.so to link against: the toolkit's stubs, or one that sagebuild makes.
+  // Empty until asked for.
   std::filesystem::path stubs;
   std::string origin;  // "--cuda-home", "CUDA_HOME", "nvcc on PATH", "PyPI packages" ...
 };

@@ -8,16 +8,19 @@
 namespace sagebuild {
 
 struct SourceForecast {
-  bool cached = false;     // its object is in the cache
-  std::string mode;        // "facade device, full host headers": what fitted last time, else what is tried first
-  std::string reason;      // why not an earlier mode; empty: the first one
-  double cpu_seconds = 0;  // 0 if cached; else as its steps took last time, or as the recipe says. Some may yet hit
+  bool cached = false;  // its object is in the cache
+  // "facade device, full host headers": what fitted last time, else what is tried first
+  std::string mode;
+  std::string reason;  // why not an earlier mode; empty: the first one
+  // 0 if cached; else as its steps took last time, or as the recipe says. Some may yet hit
+  double cpu_seconds = 0;
 };
 
 struct BuildForecast {
   std::vector<SourceForecast> sources;  // in the plan's order: modules, and sources in them
   double cpu_seconds = 0;
-  double wall_seconds = 0;        // the work shared by all cores, and at least the longest chain of steps
+  // The work shared by all cores, and at least the longest chain of steps
+  double wall_seconds = 0;
   std::uint64_t peak_memory = 0;  // bytes: as many of the largest steps as cores
 };
 

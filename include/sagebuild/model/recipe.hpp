@@ -1,6 +1,6 @@
 #pragma once
-// What sagebuild knows of one project: patches/NAME.toml as values. The rules are the patch engine's (patch/rule.hpp
-// reads them from the same file); here is what planning needs.
+// What sagebuild knows of one project: patches/NAME.toml as values. The rules are the patch
+// engine's (patch/rule.hpp reads them from the same file); here is what planning needs.
 
 #include <filesystem>
 #include <optional>
@@ -29,12 +29,15 @@ struct RecipeModule {
   StageCosts costs = {};              // of each of its sources, per architecture
 };
 
-// For which sources the headers that stand in for torch's are known to give the same code and the same numbers.
+// For which sources the headers that stand in for torch's are known to give the same code and the
+// same numbers.
 struct ProvedSources {
   bool everything = false;  // by the user's own word (--headers facade, check)
-  // Per version of the project: the source_digest of every file of it that a compile may read, in hex.
+  // Per version of the project: the source_digest of every file of it that a compile may read, in
+  // hex.
   std::vector<std::set<std::string, std::less<>>> versions = {};
-  std::set<std::string, std::less<>> macros = {};  // that its commands define, beside torch's and setuptools'
+  // That its commands define, beside torch's and setuptools'
+  std::set<std::string, std::less<>> macros = {};
 
   bool empty() const { return !everything && versions.empty(); }
 };
@@ -42,8 +45,8 @@ struct ProvedSources {
 // A commit that people ask for and that gives wrong results.
 struct KnownBad {
   std::string tag;
-  std::string commit;     // its first digits, 7 or more
-  ArchList archs;         // where it is bad; empty: everywhere
+  std::string commit;  // its first digits, 7 or more
+  ArchList archs;      // where it is bad; empty: everywhere
   std::string reason;
   std::string mended_by;  // id of the rule that mends it; empty: none does
 };
@@ -56,13 +59,16 @@ struct Recipe {
   std::string package;              // wheel's distribution name
   std::string subfolder;            // folder of setup.py inside the tree; empty: the top
   std::vector<std::string> detect;  // texts that setup.py must hold for this recipe to fit
-  std::string record_archs;         // TORCH_CUDA_ARCH_LIST while recording: all modules, `;` between items
+  // TORCH_CUDA_ARCH_LIST while recording: all modules, `;` between items
+  std::string record_archs;
   ArchList default_archs;
   std::vector<RecipeModule> modules;
-  // Shown by `--headers check` and on a GPU. Other sources, those of a fork too, are compiled with torch's own headers.
+  // Shown by `--headers check` and on a GPU. Other sources, those of a fork too, are compiled with
+  // torch's own headers.
   ProvedSources proved = {};
   std::vector<KnownBad> known_bad;
-  std::vector<std::string> may_miss;  // globs of paths that a partial repository may lack ("assets/*")
+  // Globs of paths that a partial repository may lack ("assets/*")
+  std::vector<std::string> may_miss;
 };
 
 }  // namespace sagebuild

@@ -13,22 +13,26 @@ struct RecordedSource {
   std::filesystem::path source;  // absolute
   std::filesystem::path object;  // absolute, where ninja would have put it
   Language language = Language::cxx;
-  std::vector<std::string> argv;  // compiler and flags, shell words; without -c, -o, source and dependency options
-  std::filesystem::path cwd;      // where ninja would have run it
+  // Compiler and flags, shell words; without -c, -o, source and dependency options
+  std::vector<std::string> argv;
+  std::filesystem::path cwd;  // where ninja would have run it
 };
 
 struct RecordedModule {
-  std::string name;              // "sageattention._fused"
-  std::filesystem::path output;  // relative to the wheel: "sageattention/_fused.cpython-311-x86_64-linux-gnu.so"
+  std::string name;  // "sageattention._fused"
+  // Relative to the wheel: "sageattention/_fused.cpython-311-x86_64-linux-gnu.so"
+  std::filesystem::path output;
   std::vector<RecordedSource> sources;
-  std::vector<std::string> link;  // the whole link command, real driver first, with -o and the objects
+  // The whole link command, real driver first, with -o and the objects
+  std::vector<std::string> link;
   std::filesystem::path link_cwd;
 };
 
 struct RecordedBuild {
   std::vector<RecordedModule> modules;
   std::filesystem::path wheel;  // complete, but its modules are empty files
-  // Environment variables that the project's own Python code asked for, set or not; sorted. Empty without a cache.
+  // Environment variables that the project's own Python code asked for, set or not; sorted. Empty
+  // without a cache.
   std::vector<std::string> variables = {};
 };
 

@@ -9,9 +9,11 @@ namespace sagebuild {
 
 struct SourceSpec {
   std::string location;  // URL, folder, local repository, .tar.gz
-  std::string ref;       // branch, tag, commit (also abbreviated); empty: the default branch, or the folder as it is
+  // Branch, tag, commit (also abbreviated); empty: the default branch, or the folder as it is
+  std::string ref;
   bool offline = false;
-  std::string subfolder{};  // of setup.py, relative to the source's top; empty: the top, or what a recipe says
+  // Of setup.py, relative to the source's top; empty: the top, or what a recipe says
+  std::string subfolder{};
 };
 
 // A private working tree; nothing in it was run.
@@ -19,9 +21,12 @@ struct Checkout {
   std::filesystem::path root{};
   std::string location{};  // as asked for, without credentials
   std::string ref{};
-  std::string commit{};                // 40 hex digits; empty for a folder or archive that says none
-  bool dirty = false;                  // a plain folder whose files differ from its commit, or that has none
-  std::vector<std::string> missing{};  // paths left out because a partial repository lacks them (pictures)
+  // 40 hex digits; empty for a folder or archive that says none
+  std::string commit{};
+  // A plain folder whose files differ from its commit, or that has none
+  bool dirty = false;
+  // Paths left out because a partial repository lacks them (pictures)
+  std::vector<std::string> missing{};
 };
 
 struct AppliedRule {

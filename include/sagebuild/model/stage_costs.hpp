@@ -1,13 +1,14 @@
 #pragma once
-// What the stages of a source cost, before any build here has measured it; and how long stages are cut into parts.
+// What the stages of a source cost, before any build here has measured it; and how long stages are
+// cut into parts.
 
 namespace sagebuild {
 
 struct StageCosts {
   double cicc_seconds = 12;  // wall, one core, stand-in headers
   double ptxas_seconds = 8;
-  // ptxas' -split-compile. It changes a note in the cubin (facts/nvcc.md section 8), so it is a property of the source
-  // and never of the machine's load.
+  // ptxas' -split-compile. It changes a note in the cubin (facts/nvcc.md section 8), so it is a
+  // property of the source and never of the machine's load.
   unsigned ptxas_threads = 1;
 
   auto operator<=>(const StageCosts&) const = default;

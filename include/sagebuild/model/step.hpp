@@ -27,24 +27,29 @@ struct StepFailure {
 // A file of an earlier step, copied into the folder of the step that reads it.
 struct StepInput {
   std::filesystem::path from;  // written by a step that comes before
-  std::filesystem::path name;  // relative to the reader's folder: "k.ptx", "compute_89/k.sm_89.cubin"
+  // Relative to the reader's folder: "k.ptx", "compute_89/k.sm_89.cubin"
+  std::filesystem::path name;
 };
 
-// All functions run on the scheduler's thread, once every step in `after` is done; each may be empty. What they throw
-// (Error{failed}) makes the step fail.
+// All functions run on the scheduler's thread, once every step in `after` is done; each may be
+// empty. What they throw (Error{failed}) makes the step fail.
 //
-// A file has one writer. A process runs on copies of its inputs in a folder that no other step touches, so it cannot
-// write what another step reads, and its key is made from the very bytes that it reads. The scheduler checks this when
-// a graph is added (exec/file_use.hpp): two writers of one path, or a reader that does not come after the writer, is a
-// bug and ends the build. (Two steps that shared one file once linked the image of an older source.)
+// A file has one writer. A process runs on copies of its inputs in a folder that no other step
+// touches, so it cannot write what another step reads, and its key is made from the very bytes that
+// it reads. The scheduler checks this when a graph is added (exec/file_use.hpp): two writers of one
+// path, or a reader that does not come after the writer, is a bug and ends the build. (Two steps
+// that shared one file once linked the image of an older source.)
 struct Step {
-  std::string kind;     // "nvcc", "g++", "cicc", "ptxas", "link", "strip" ...: costs are remembered by kind and subject
-  std::string subject;  // what it is about, the same in every build: "sageattention._fused fused.cu sm_90a"
-  std::string label;    // what the user sees: "ptxas sm_90a fused.cu"
+  // "nvcc", "g++", "cicc", "ptxas", "link", "strip" ...: costs are remembered by kind and subject
+  std::string kind;
+  // What it is about, the same in every build: "sageattention._fused fused.cu sm_90a"
+  std::string subject;
+  std::string label;  // what the user sees: "ptxas sm_90a fused.cu"
   std::vector<StepId> after{};
 
-  // Absolute, its own: emptied before anything else, then the inputs are copied in. All that the step writes lies below
-  // it, but for what an outer step (the one that expanded to it) has among its own outputs. Empty: it runs no process.
+  // Absolute, its own: emptied before anything else, then the inputs are copied in. All that the
+  // step writes lies below it, but for what an outer step (the one that expanded to it) has among
+  // its own outputs. Empty: it runs no process.
   std::filesystem::path folder{};
   std::vector<StepInput> inputs{};
   // Files of earlier steps that are read where they lie.
@@ -57,20 +62,21 @@ struct Step {
   // After exit 0 (or without a process, or after a hit): moves the outputs on to where they belong.
   std::function<void()> finish{};
 
-  // Caching. Nothing: run it always. Asked when the inputs lie in the folder. On a hit the outputs are put into their places, and neither `command`, `expand`
-  // nor `check` is asked, only `finish`.
+  // Caching. Nothing: run it always. Asked when the inputs lie in the folder. On a hit the outputs
+  // are put into their places, and neither `command`, `expand` nor `check` is asked, only `finish`.
   std::function<std::optional<ActionKey>()> key{};
   ActionCache::Paths outputs{};  // by name; what is stored and restored
-  // Direct mode: the key holds options alone, and the result depends on the files that `files_read` names afterwards.
+  // Direct mode: the key holds options alone, and the result depends on the files that `files_read`
+  // names afterwards.
   std::optional<SearchScope> scope{};
   std::function<std::vector<std::filesystem::path>()> files_read{};
   // Are the outputs good enough to store? After exit 0, before `finish`.
   std::function<void()> check{};
 
-  // A step of many: on a miss its sub-steps run in its place (their `after` counts in their own graph) and it is done
-  // when they are. Asked with nullptr first; after a failure (a sub-step ended badly, or check or finish threw) all
-  // sub-steps still running are stopped and it is asked again for another way. Nothing: there is none, so the step has
-  // failed.
+  // A step of many: on a miss its sub-steps run in its place (their `after` counts in their own
+  // graph) and it is done when they are. Asked with nullptr first; after a failure (a sub-step
+  // ended badly, or check or finish threw) all sub-steps still running are stopped and it is asked
+  // again for another way. Nothing: there is none, so the step has failed.
   std::function<std::optional<StepGraph>(const StepFailure*)> expand{};
 
   double expected_seconds = 1;                // wall, alone: the weight on the critical path

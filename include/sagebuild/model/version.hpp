@@ -9,7 +9,8 @@
 
 namespace sagebuild {
 
-// The leading numbers of a version; what follows them (".dev3", "rc1", "+cu130") is kept as text and does not compare.
+// The leading numbers of a version; what follows them (".dev3", "rc1", "+cu130") is kept as text
+// and does not compare.
 class Version {
  public:
   Version() = default;

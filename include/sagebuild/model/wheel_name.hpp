@@ -1,5 +1,6 @@
 #pragma once
-// The parts of a wheel's file name (PEP 427) and what sagebuild's local version label says: "+cu130torch2.11".
+// The parts of a wheel's file name (PEP 427) and what sagebuild's local version label says:
+// "+cu130torch2.11".
 
 #include <optional>
 #include <string>
@@ -21,7 +22,8 @@ struct WheelName {
   std::string local_label() const;  // "cu130torch2.11", or empty
 };
 
-// Nothing if `file_name` is no wheel name: "sageattention-2.2.0+cu130torch2.11-cp311-cp311-linux_x86_64.whl" is one.
+// Nothing if `file_name` is no wheel name:
+// "sageattention-2.2.0+cu130torch2.11-cp311-cp311-linux_x86_64.whl" is one.
 std::optional<WheelName> parse_wheel_name(std::string_view file_name);
 
 // Every tag of the compressed set, "cp39-abi3-linux_x86_64" each, as the file WHEEL lists them.

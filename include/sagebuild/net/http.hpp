@@ -1,7 +1,8 @@
 #pragma once
-// HTTP over libcurl's multi interface. One client is one connection pool; it belongs to one thread. TLS is always
-// verified, there is no switch against it. An HTTP status and a broken transfer are values of Response; only a local
-// file that cannot be read or written throws (Error{failed}), and whatever a callback throws comes out of send.
+// HTTP over libcurl's multi interface. One client is one connection pool; it belongs to one thread.
+// TLS is always verified, there is no switch against it. An HTTP status and a broken transfer are
+// values of Response; only a local file that cannot be read or written throws (Error{failed}), and
+// whatever a callback throws comes out of send.
 
 #include <chrono>
 #include <cstdint>
@@ -28,7 +29,9 @@ class Headers {
   Headers() = default;
   Headers(std::initializer_list<std::pair<std::string, std::string>> fields) : fields_(fields) {}
 
-  void add(std::string name, std::string value) { fields_.emplace_back(std::move(name), std::move(value)); }
+  void add(std::string name, std::string value) {
+    fields_.emplace_back(std::move(name), std::move(value));
+  }
   void clear() { fields_.clear(); }
   std::optional<std::string> find(std::string_view name) const;  // the first
   const std::vector<std::pair<std::string, std::string>>& fields() const { return fields_; }
@@ -56,7 +59,8 @@ enum class Redirects {
   same_origin,  // with method, body and credentials; one to another origin is a failure
   anywhere,     // GET and HEAD: other origins too, without the credentials
 };
-// In every mode: https to http is a failure, so are 301 to 303 for a method with a body, and more than 10 in a row.
+// In every mode: https to http is a failure, so are 301 to 303 for a method with a body, and more
+// than 10 in a row.
 
 struct Request {
   std::string method = "GET";
@@ -66,19 +70,19 @@ struct Request {
   // Sent with its exact length, never chunked.
   std::variant<std::monostate, std::string, FileRange> body = {};
   Redirects redirects = Redirects::none;
-  // At most once: no retry, and a new connection, because libcurl sends a request again by itself when a reused
-  // connection closes before the answer.
+  // At most once: no retry, and a new connection, because libcurl sends a request again by itself
+  // when a reused connection closes before the answer.
   bool once = false;
   std::function<bool(const Response&)> also_transient = nullptr;  // retry these too
-  // Where the body of a 2xx answer goes: a file (made anew by each attempt), a function (then no retry once it was
-  // given bytes), or neither: Response::body.
+  // Where the body of a 2xx answer goes: a file (made anew by each attempt), a function (then no
+  // retry once it was given bytes), or neither: Response::body.
   std::filesystem::path to_file = {};
   std::function<void(std::string_view)> sink = nullptr;
-  // Most bytes of a 2xx answer's body, wherever it goes; not set: HttpSettings::body_limit. Other answers are held to
-  // that one, too.
+  // Most bytes of a 2xx answer's body, wherever it goes; not set: HttpSettings::body_limit. Other
+  // answers are held to that one, too.
   std::optional<std::uint64_t> body_limit = std::nullopt;
-  // Bytes of the body, sent or received, and how many there will be (0: unknown). Starts again from 0 with each
-  // attempt.
+  // Bytes of the body, sent or received, and how many there will be (0: unknown). Starts again from
+  // 0 with each attempt.
   std::function<void(std::uint64_t done, std::uint64_t total)> progress = nullptr;
 };
 
@@ -113,17 +117,19 @@ struct HttpSettings {
   std::chrono::milliseconds stall{90000};
   std::size_t body_limit = std::size_t{32} << 20;
   RetryPolicy retry;
-  // Called several times a second. What it throws ends all transfers and comes out of send: pass throw_if_interrupted.
+  // Called several times a second. What it throws ends all transfers and comes out of send: pass
+  // throw_if_interrupted.
   std::function<void()> tick = nullptr;
   // Before each wait for a retry.
-  std::function<void(const Request&, const Response&, std::chrono::milliseconds wait)> on_retry = nullptr;
+  std::function<void(const Request&, const Response&, std::chrono::milliseconds wait)> on_retry =
+      nullptr;
   // One line per answer: "PUT https://host/path -> 200 (0.4s)". No query, no header, no body.
   std::function<void(std::string_view)> log = nullptr;
 };
 
-// ca_file and ca_folder from SSL_CERT_FILE, CURL_CA_BUNDLE or REQUESTS_CA_BUNDLE, and SSL_CERT_DIR: libcurl with a
-// default bundle (Debian's) reads none of them. Proxies are libcurl's own business: https_proxy, HTTPS_PROXY,
-// ALL_PROXY, NO_PROXY, and http_proxy in lower case only.
+// ca_file and ca_folder from SSL_CERT_FILE, CURL_CA_BUNDLE or REQUESTS_CA_BUNDLE, and SSL_CERT_DIR:
+// libcurl with a default bundle (Debian's) reads none of them. Proxies are libcurl's own business:
+// https_proxy, HTTPS_PROXY, ALL_PROXY, NO_PROXY, and http_proxy in lower case only.
 HttpSettings http_settings_from_environment();
 
 class HttpClient {
@@ -147,7 +153,8 @@ class HttpClient {
   std::unique_ptr<Multi> multi_;
 };
 
-// "PUT https://host/path: 503 Service Unavailable" or "...: connection refused": for the causes of an Error.
+// "PUT https://host/path: 503 Service Unavailable" or "...: connection refused": for the causes of
+// an Error.
 std::string described(const Request& request, const Response& response);
 
 }  // namespace sagebuild

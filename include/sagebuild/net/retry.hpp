@@ -17,17 +17,18 @@ struct RetryPolicy {
   std::chrono::seconds longest_asked{300};   // a server that asks for more gets no retry
 };
 
-// The doubled wait after attempt number `attempt` (from 1), with jitter: between half of it and all of it, so that many
-// clients that failed together do not come back together.
+// The doubled wait after attempt number `attempt` (from 1), with jitter: between half of it and all
+// of it, so that many clients that failed together do not come back together.
 std::chrono::milliseconds backoff(const RetryPolicy& policy, int attempt, std::mt19937& random);
 
-// True for what may well work next time: no connection, a reset or truncated answer, a stall, 408, 429 and 5xx.
-// False for a certificate that does not verify, a refused redirect, and every other status.
+// True for what may well work next time: no connection, a reset or truncated answer, a stall, 408,
+// 429 and 5xx. False for a certificate that does not verify, a refused redirect, and every other
+// status.
 bool is_transient(const Response& response);
 
-// What the server asked for: Retry-After in seconds or as a date (measured from the server's own Date, so a wrong local
-// clock does not matter), or for a 429 the reset time of an exhausted RateLimit header
-// (draft-ietf-httpapi-ratelimit-headers).
+// What the server asked for: Retry-After in seconds or as a date (measured from the server's own
+// Date, so a wrong local clock does not matter), or for a 429 the reset time of an exhausted
+// RateLimit header (draft-ietf-httpapi-ratelimit-headers).
 std::optional<std::chrono::seconds> asked_wait(const Response& response);
 
 }  // namespace sagebuild

@@ -9,8 +9,8 @@
 
 namespace sagebuild {
 
-// A URL as libcurl takes it apart. Every address that a user gives is read by this, so that there is one opinion of
-// what its host is, and its user info is a secret from there on.
+// A URL as libcurl takes it apart. Every address that a user gives is read by this, so that there
+// is one opinion of what its host is, and its user info is a secret from there on.
 struct Url {
   std::string scheme;  // lower case
   std::string host;    // lower case, an IPv6 address without its brackets
@@ -20,25 +20,27 @@ struct Url {
   std::string plain;   // the whole without user and password
   std::string ssh;     // the whole without the password: ssh needs the login name
 };
-// "scheme://host..." of any scheme; nothing for all else: paths, "host/x", "git@host:path", a password that should have
-// been percent-encoded.
+// "scheme://host..." of any scheme; nothing for all else: paths, "host/x", "git@host:path", a
+// password that should have been percent-encoded.
 std::optional<Url> parse_url(const std::string& text);
 
-// Scheme, host and port in one comparable text: "https://huggingface.co:443". Two URLs with equal origins may share a
-// credential (RFC 6454). Nothing if the text is no http or https URL.
+// Scheme, host and port in one comparable text: "https://huggingface.co:443". Two URLs with equal
+// origins may share a credential (RFC 6454). Nothing if the text is no http or https URL.
 std::optional<std::string> origin_of(const std::string& url);
 
-// `location` as a server gave it (absolute or relative) seen from `base`. Nothing if it cannot be read.
+// `location` as a server gave it (absolute or relative) seen from `base`. Nothing if it cannot be
+// read.
 std::optional<std::string> resolved_url(const std::string& base, const std::string& location);
 
-// RFC 3986: everything but letters, digits and "-._~" becomes %XX. `keep` names further characters to leave alone.
+// RFC 3986: everything but letters, digits and "-._~" becomes %XX. `keep` names further characters
+// to leave alone.
 std::string percent_encoded(std::string_view text, std::string_view keep = "");
 
 // "a b" of "a%20b"; what is no escape stays.
 std::string percent_decoded(std::string_view text);
 
-// For logs and messages: without user, password, query and fragment, because the query of a presigned URL is a
-// credential.
+// For logs and messages: without user, password, query and fragment, because the query of a
+// presigned URL is a credential.
 std::string shown_url(std::string_view url);
 
 }  // namespace sagebuild

@@ -1,6 +1,6 @@
 #pragma once
-// One planned source becomes steps: a .cu taken apart into nvcc's stages with our headers in front, or left to plain
-// nvcc; a .cpp with the binding header. Facts section 9 is the algorithm.
+// One planned source becomes steps: a .cu taken apart into nvcc's stages with our headers in front,
+// or left to plain nvcc; a .cpp with the binding header. Facts section 9 is the algorithm.
 
 #include <cstdint>
 #include <filesystem>
@@ -17,15 +17,15 @@
 
 namespace sagebuild {
 
-// Which headers stand in front of the include path in one pass: small ones of ours for .cu files (facade) and for .cpp
-// files (binding), or none, so that torch's own are read (full).
+// Which headers stand in front of the include path in one pass: small ones of ours for .cu files
+// (facade) and for .cpp files (binding), or none, so that torch's own are read (full).
 enum class HeaderMode { facade, binding, full };
 std::string_view name_of(HeaderMode mode);
 
-// --headers. Headers that stand in for torch's serve where they are proved: `automatic` takes them for projects whose
-// recipe vouches for them and torch's own for all others, since a detection idiom or an overload could turn out
-// differently and no check would see it. `facade` takes them for any project, `check` too, with the proof of device
-// code and exports.
+// --headers. Headers that stand in for torch's serve where they are proved: `automatic` takes them
+// for projects whose recipe vouches for them and torch's own for all others, since a detection
+// idiom or an overload could turn out differently and no check would see it. `facade` takes them
+// for any project, `check` too, with the proof of device code and exports.
 enum class HeaderChoice { automatic, facade, full, check };
 
 // How a source is compiled.
@@ -36,7 +36,8 @@ struct CompileMode {
 
   bool operator==(const CompileMode&) const = default;
 };
-std::string describe(const CompileMode& mode);  // "facade headers", "facade device, full host headers", "plain nvcc"
+std::string describe(
+    const CompileMode& mode);  // "facade headers", "facade device, full host headers", "plain nvcc"
 
 struct CompileOutcome {
   std::string label;  // "sageattention._fused fused.cu"
@@ -47,7 +48,8 @@ struct CompileOutcome {
 // What the facade needs on the host: an object that asks the real torch (patches/headers/bridge).
 struct TorchBridge {
   std::filesystem::path object;  // to be linked into every module whose objects refer to it
-  bool fits = true;              // until it turns out that it does not compile with this torch's headers
+  // Until it turns out that it does not compile with this torch's headers
+  bool fits = true;
 };
 
 // What the compiles of one build share.
@@ -55,48 +57,53 @@ struct CompileSettings {
   std::shared_ptr<const Toolkit> toolkit;
   std::filesystem::path headers;  // the folder with facade/, bridge/ and binding/
   std::filesystem::path work;     // private folders are made below it
-  // "tree" (the project), "site" (site-packages of torch), "cuda", "python": nothing of them reaches an object or a
-  // key.
+  // "tree" (the project), "site" (site-packages of torch), "cuda", "python": nothing of them
+  // reaches an object or a key.
   PathRoots roots;
   std::string project;  // "sageattention": part of every module id
-  // What sources see as __DATE__, __TIME__ and __TIMESTAMP__, in seconds since 1970: else no two builds would agree.
+  // What sources see as __DATE__, __TIME__ and __TIMESTAMP__, in seconds since 1970: else no two
+  // builds would agree.
   std::int64_t date = 0;
   HeaderChoice choice = HeaderChoice::automatic;
   ProvedSources proved = {};  // sources that may have our headers
-  // Folders whose headers are nobody's but torch's, Python's, CUDA's and the system's, absolute. What other files ask of
-  // the preprocessor must not depend on which headers stand in.
+  // Folders whose headers are nobody's but torch's, Python's, CUDA's and the system's, absolute.
+  // What other files ask of the preprocessor must not depend on which headers stand in.
   std::vector<std::filesystem::path> foreign_headers = {};
   std::string prepend_flags, append_flags;  // NVCC_PREPEND_FLAGS, NVCC_APPEND_FLAGS as recorded
   bool keep_temporary = false;              // leave the private folders
   std::shared_ptr<TorchBridge> bridge;      // none: host passes have torch's own headers
   ActionCache* cache = nullptr;
   Reporter* reporter = nullptr;
-  std::function<void(const CompileOutcome&)> on_outcome;  // once per source that was compiled; may be empty
+  // Once per source that was compiled; may be empty
+  std::function<void(const CompileOutcome&)> on_outcome;
 };
 
-// The step that makes `source.recorded.object`. Nothing is run or read before its `expand` is asked.
-// Throws Error{usage} if the source is CUDA and has no target, Error{environment} if our headers are not where they
-// should.
+// The step that makes `source.recorded.object`. Nothing is run or read before its `expand` is
+// asked. Throws Error{usage} if the source is CUDA and has no target, Error{environment} if our
+// headers are not where they should.
 Step compile_step(const PlannedSource& source, const std::string& module,
                   std::shared_ptr<const CompileSettings> settings);
 
 // Some file of the project in `tree` includes a header of torch's; else there is nothing to bridge.
 bool includes_torch(const std::filesystem::path& tree);
 
-// The step that makes `settings.bridge->object`, with the torch that `source`, a CUDA source, is compiled with.
-// Compiles do not wait for it. If it does not compile, it says so, and what is compiled from then on does without.
+// The step that makes `settings.bridge->object`, with the torch that `source`, a CUDA source, is
+// compiled with. Compiles do not wait for it. If it does not compile, it says so, and what is
+// compiled from then on does without.
 Step bridge_step(const PlannedSource& source, const CompileSettings& settings);
 
 // For `plan`: what would be done, without doing it (one dry run, 10 ms). Throws as compile_step.
 struct Foresight {
-  CompileOutcome outcome;  // the mode that fitted last time, else the first that will be tried; why if it is plain nvcc
-  bool cached = false;     // the object is in the cache
-  StepGraph steps;         // of that mode; none if cached
+  // The mode that fitted last time, else the first that will be tried; why if it is plain nvcc
+  CompileOutcome outcome;
+  bool cached = false;  // the object is in the cache
+  StepGraph steps;      // of that mode; none if cached
 };
-Foresight foresee_compile(const PlannedSource& source, const std::string& module, const CompileSettings& settings);
+Foresight foresee_compile(const PlannedSource& source, const std::string& module,
+                          const CompileSettings& settings);
 
-// "_3fa9c1d2_8_fused_cu_0b7e55aa": for the same source of the same project always the same, in every folder, for every
-// torch and Python. Two sources of one module never share it.
+// "_3fa9c1d2_8_fused_cu_0b7e55aa": for the same source of the same project always the same, in
+// every folder, for every torch and Python. Two sources of one module never share it.
 std::string module_id(const std::filesystem::path& source_in_project, const std::string& project,
                       const std::string& module);
 

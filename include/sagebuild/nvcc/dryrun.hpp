@@ -1,7 +1,7 @@
 #pragma once
-// `nvcc --dryrun --keep -c` taken apart: what it prints, as a small graph by role. Nothing is positional: a command is
-// known by its program and options, and steps are joined by the file names they share (facts: nvcc prints them in
-// another order with dependencies or threads).
+// `nvcc --dryrun --keep -c` taken apart: what it prints, as a small graph by role. Nothing is
+// positional: a command is known by its program and options, and steps are joined by the file names
+// they share (facts: nvcc prints them in another order with dependencies or threads).
 
 #include <filesystem>
 #include <optional>
@@ -13,8 +13,8 @@ namespace sagebuild {
 
 using Words = std::vector<std::string>;
 
-// One ptxas run. `cubin` is empty for a run that only checks the PTX (nvcc prints it where a virtual architecture has
-// no real one; it finds bad inline PTX).
+// One ptxas run. `cubin` is empty for a run that only checks the PTX (nvcc prints it where a
+// virtual architecture has no real one; it finds bad inline PTX).
 struct RealPass {
   std::string arch;  // "sm_89"
   Words ptxas;
@@ -30,7 +30,8 @@ struct VirtualPass {
   std::vector<RealPass> real;
 };
 
-// The commands as nvcc printed them: program first, words unquoted, file names nvcc's own in the current folder.
+// The commands as nvcc printed them: program first, words unquoted, file names nvcc's own in the
+// current folder.
 struct DryRun {
   Words host_preprocess;
   Words cudafe;
@@ -45,20 +46,24 @@ struct DryRun {
 struct DryRunOutcome {
   std::optional<DryRun> run;
   std::string reason;
-  // With a reason: what nvcc would start, each once, found on its PATH; what is not found there stands as printed.
+  // With a reason: what nvcc would start, each once, found on its PATH; what is not found there
+  // stands as printed.
   std::vector<std::filesystem::path> programs{};
 };
 
 DryRunOutcome parse_dryrun(std::string_view text);
 
-// Runs it for one source: `argv` is nvcc and its options, without -c, -o and the source. Takes about 10 ms.
-DryRunOutcome dry_run(const Words& argv, const std::filesystem::path& source, const std::filesystem::path& cwd);
+// Runs it for one source: `argv` is nvcc and its options, without -c, -o and the source. Takes
+// about 10 ms.
+DryRunOutcome dry_run(const Words& argv, const std::filesystem::path& source,
+                      const std::filesystem::path& cwd);
 
 // The word after `option`, or what follows "OPTION=" in one word; nothing if it does not occur.
 std::optional<std::string> option_value(const Words& argv, std::string_view option);
 
-// The file names of one command that are its own inputs and outputs (not headers): for joining, renaming and keys.
-// Every occurrence of a name in `names` (a whole word, or behind "=") is replaced.
+// The file names of one command that are its own inputs and outputs (not headers): for joining,
+// renaming and keys. Every occurrence of a name in `names` (a whole word, or behind "=") is
+// replaced.
 Words renamed(const Words& argv, const std::vector<std::pair<std::string, std::string>>& names);
 
 }  // namespace sagebuild

@@ -1,6 +1,7 @@
 #pragma once
-// The commands of a dry run with canonical names: one private folder for the source, one below it for each virtual
-// architecture, and no architecture in a file's name. Then host text, stub and object do not change when one is added.
+// The commands of a dry run with canonical names: one private folder for the source, one below it
+// for each virtual architecture, and no architecture in a file's name. Then host text, stub and
+// object do not change when one is added.
 
 #include <string>
 #include <vector>
@@ -18,7 +19,8 @@ struct RealLayout {
 // Runs in the folder `arch`, below the source's.
 struct PassLayout {
   std::string arch;  // "compute_89"
-  Words preprocess;  // run in the recorded folder; its -o and dependency options are the caller's to add
+  // Run in the recorded folder; its -o and dependency options are the caller's to add
+  Words preprocess;
   Words cicc;
   std::string text;  // "k.cpp1.ii"
   std::string ptx;   // "k.ptx"
@@ -45,7 +47,8 @@ struct Layout {
   std::string fatbin_c;  // "k.fatbin.c"
   Words host_compile;    // makes "k.o"
   std::string object;
-  std::string module_id_file;  // "k.module_id"; to be written into the source's folder and into every pass's
+  // "k.module_id"; to be written into the source's folder and into every pass's
+  std::string module_id_file;
   std::string path;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
-// Patch rules as data: the [[shape]], [[rule]] and [insert] parts of patches/NAME.toml. Patterns are RE2; a rule also
-// has a scope, because RE2 has neither lookahead nor backreferences (design D6).
+// Patch rules as data: the [[shape]], [[rule]] and [insert] parts of patches/NAME.toml. Patterns
+// are RE2; a rule also has a scope, because RE2 has neither lookahead nor backreferences (design
+// D6).
 
 #include <cstddef>
 #include <filesystem>
@@ -52,8 +53,10 @@ struct Rule {
   bool prose = false;          // a match may begin inside a comment or string
   bool every = false;          // every scope found must match
   bool optional_file = false;  // no such file: the rule is not for this tree
-  bool planned = false;        // `build` does the same by itself, so nothing is lost where the rule does not fit
-  Pattern done;                // is in the file once the rule was applied, or where upstream fixed it
+  // `build` does the same by itself, so nothing is lost where the rule does not fit
+  bool planned = false;
+  // Is in the file once the rule was applied, or where upstream fixed it
+  Pattern done;
   std::vector<Pattern> after;  // must be in the result
   std::vector<Pattern> gone;   // must not be in the result's code
 };
@@ -73,15 +76,17 @@ struct RuleSet {
   std::vector<Shape> shapes;  // the first that fits is taken; none: refused
   std::vector<Rule> rules;
   std::map<std::string, std::string> values;  // inserts
-  std::vector<RecipeModule> modules;          // {{module_table}} is made of those that the file names
+  // {{module_table}} is made of those that the file names
+  std::vector<RecipeModule> modules;
 };
 
-// Reads the rules of a recipe's file. Throws Error{usage} with file and line for a pattern that does not compile, a
-// capture or a {{name}} that does not exist, an unknown scope, a second rule of the same id, a rule without a reason.
+// Reads the rules of a recipe's file. Throws Error{usage} with file and line for a pattern that
+// does not compile, a capture or a {{name}} that does not exist, an unknown scope, a second rule of
+// the same id, a rule without a reason.
 RuleSet load_rules(const Recipe& recipe);
 
-// The value `module_table`: lines of a Python dictionary, `"_fused": {"8.0": ("80", "80", False), ...},`, so that the
-// plan and a patched setup.py have one truth.
+// The value `module_table`: lines of a Python dictionary, `"_fused": {"8.0": ("80", "80", False),
+// ...},`, so that the plan and a patched setup.py have one truth.
 std::string module_table(const std::vector<RecipeModule>& modules);
 
 }  // namespace sagebuild

@@ -1,5 +1,6 @@
 #pragma once
-// From what setup.py would do to what is done: which source is compiled for which architecture, and why.
+// From what setup.py would do to what is done: which source is compiled for which architecture, and
+// why.
 
 #include <optional>
 #include <string>
@@ -15,23 +16,25 @@ namespace sagebuild {
 // The reason of a target that no recipe gives one for.
 inline constexpr const char* kAskedFor = "asked for";
 
-// With a recipe each module gets the targets of the recipe's table; without one every source gets what was asked for,
-// or, if setup.py compiles it for feature targets (90a, 100f), of what setup.py names that which serves what was asked
-// for: what that leaves out is a warning.
-// All architecture, -std and --threads options of the recording are taken out: the plan owns them (design D7). Modules
-// without targets are dropped with their reason. Throws Error{usage} for an architecture that no module serves, or,
-// where the list was inherited from the environment, warns of it and leaves it out.
-BuildPlan make_plan(const RecordedBuild& recorded, const std::optional<Recipe>& recipe, const ArchList& archs,
-                    bool inherited = false);
+// With a recipe each module gets the targets of the recipe's table; without one every source gets
+// what was asked for, or, if setup.py compiles it for feature targets (90a, 100f), of what setup.py
+// names that which serves what was asked for: what that leaves out is a warning. All architecture,
+// -std and --threads options of the recording are taken out: the plan owns them (design D7).
+// Modules without targets are dropped with their reason. Throws Error{usage} for an architecture
+// that no module serves, or, where the list was inherited from the environment, warns of it and
+// leaves it out.
+BuildPlan make_plan(const RecordedBuild& recorded, const std::optional<Recipe>& recipe,
+                    const ArchList& archs, bool inherited = false);
 
-// Whether the module, or one of the recipe's, has a target for it; true of a recipe without modules, which leaves it to setup.py.
+// Whether the module, or one of the recipe's, has a target for it; true of a recipe without
+// modules, which leaves it to setup.py.
 bool serves(const Recipe& recipe, Arch arch);
 bool serves(const RecipeModule& module, Arch arch);
 
 // "sm_80 sm_90 sm_120 compute_120", with "sm_90 from compute_89" where they differ.
 std::string describe(const std::vector<Target>& targets);
-// The table of `sagebuild plan`: module, source, targets, what is expected; then what was left out, and what it costs.
-// Ends with a newline.
+// The table of `sagebuild plan`: module, source, targets, what is expected; then what was left out,
+// and what it costs. Ends with a newline.
 std::string table_of(const BuildPlan& plan, const BuildForecast& forecast);
 // One JSON document, schema "sagebuild.plan/1".
 std::string json_of(const BuildPlan& plan);

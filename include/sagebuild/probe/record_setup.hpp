@@ -1,6 +1,6 @@
 #pragma once
-// One run of setup.py with stand-ins for ninja and the compiler driver: every compile and link command becomes known,
-// and the wheel comes out complete but for its modules (design D1).
+// One run of setup.py with stand-ins for ninja and the compiler driver: every compile and link
+// command becomes known, and the wheel comes out complete but for its modules (design D1).
 
 #include <filesystem>
 #include <string>
@@ -14,18 +14,20 @@
 namespace sagebuild {
 
 struct RecordSettings {
-  std::filesystem::path project;  // the folder of setup.py; changed by the run (build/, egg-info)
-  std::string archs;              // TORCH_CUDA_ARCH_LIST for the recording, `;` between items
-  std::filesystem::path work;     // an empty private folder for records, stand-ins and the wheel
-  ActionCache* cache = nullptr;   // none: setup.py is run in any case
-  std::filesystem::path log{};    // what setup.py prints; empty: in `work`
-  Environment variables = {};     // the user's, for setup.py (probe/setup_environment.hpp)
-  std::string git = {};           // what git says in the tree, by content; empty: there is no .git
+  // The folder of setup.py; changed by the run (build/, egg-info)
+  std::filesystem::path project;
+  std::string archs;  // TORCH_CUDA_ARCH_LIST for the recording, `;` between items
+  // An empty private folder for records, stand-ins and the wheel
+  std::filesystem::path work;
+  ActionCache* cache = nullptr;  // none: setup.py is run in any case
+  std::filesystem::path log{};   // what setup.py prints; empty: in `work`
+  Environment variables = {};    // the user's, for setup.py (probe/setup_environment.hpp)
+  std::string git = {};          // what git says in the tree, by content; empty: there is no .git
 };
 
-// Throws Error{failed} if setup.py is missing, fails (with its last lines), compiles in a way that is not understood,
-// or links nothing of what it compiles.
-RecordedBuild record_setup(const RecordSettings& settings, const PythonEnv& python, const Toolchain& toolchain,
-                           Reporter& report);
+// Throws Error{failed} if setup.py is missing, fails (with its last lines), compiles in a way that
+// is not understood, or links nothing of what it compiles.
+RecordedBuild record_setup(const RecordSettings& settings, const PythonEnv& python,
+                           const Toolchain& toolchain, Reporter& report);
 
 }  // namespace sagebuild

@@ -1,6 +1,6 @@
 #pragma once
-// How engines and app tell what happens. They report, they do not print: cli has a console and a JSON reporter, tests a
-// list.
+// How engines and app tell what happens. They report, they do not print: cli has a console and a
+// JSON reporter, tests a list.
 
 #include <cstdint>
 #include <string>
@@ -16,7 +16,8 @@ struct TransferProgress {
   std::uint64_t objects_total = 0;
 };
 
-// Counted are the parts of the build, sources and modules: how many steps they come to is not known before.
+// Counted are the parts of the build, sources and modules: how many steps they come to is not known
+// before.
 struct StepProgress {
   std::size_t done = 0;
   std::size_t total = 0;
@@ -29,9 +30,11 @@ class Reporter {
  public:
   virtual ~Reporter() = default;
 
-  virtual void stage(std::string_view text) = 0;                // "fetching ...": one line as each stage begins
-  virtual void note(std::string_view text) = 0;                 // worth knowing: where the arch list came from
-  virtual void warning(std::string_view text) = 0;              // the result may not be what the user wants
+  virtual void stage(std::string_view text) = 0;  // "fetching ...": one line as each stage begins
+  // Worth knowing: where the arch list came from
+  virtual void note(std::string_view text) = 0;
+  // The result may not be what the user wants
+  virtual void warning(std::string_view text) = 0;
   virtual void detail(std::string_view text) = 0;               // with -v, and in the log
   virtual void transfer(const TransferProgress& progress) = 0;  // often; the reporter thins it out
   virtual void step_started(const StepProgress& progress) = 0;
@@ -41,8 +44,8 @@ class Reporter {
   // About once a second while steps run; `label` and `seconds` are of the one that runs longest.
   virtual void waiting(const StepProgress&) {}
   // A step that failed: its command, its whole output once, its log.
-  virtual void step_failed(std::string_view label, std::string_view command, std::string_view output,
-                           std::string_view log) = 0;
+  virtual void step_failed(std::string_view label, std::string_view command,
+                           std::string_view output, std::string_view log) = 0;
 };
 
 }  // namespace sagebuild

@@ -14,7 +14,8 @@ class SilentReporter : public Reporter {
   void transfer(const TransferProgress&) override {}
   void step_started(const StepProgress&) override {}
   void step_finished(const StepProgress&) override {}
-  void step_failed(std::string_view, std::string_view, std::string_view, std::string_view) override {}
+  void step_failed(std::string_view, std::string_view, std::string_view,
+                   std::string_view) override {}
 };
 
 }  // namespace sagebuild

@@ -20,7 +20,8 @@ std::vector<std::string> undefined_symbols(const std::filesystem::path& object);
 struct ObjectExports {
   std::vector<std::string> names;  // sorted
   struct Function {
-    std::string code;  // its bytes, with zeros where the linker fills in, and what is filled in by name
+    // Its bytes, with zeros where the linker fills in, and what is filled in by name
+    std::string code;
     std::vector<std::string> uses;
   };
   std::map<std::string, Function> functions;

@@ -1,5 +1,6 @@
 #pragma once
-// What this machine allows: cores and memory as the cgroup (v1 and v2) limits them, and the terminal.
+// What this machine allows: cores and memory as the cgroup (v1 and v2) limits them, and the
+// terminal.
 
 #include <cstdint>
 #include <optional>
@@ -17,10 +18,11 @@ unsigned terminal_width(int fd);  // columns, 80 if unknown
 // Flag, then NO_COLOR, then CLICOLOR_FORCE or FORCE_COLOR, then a terminal with TERM not "dumb".
 bool wants_color(int fd);
 
-std::optional<std::string> environment_value(const std::string& name);  // unset and empty are both nothing
+// Unset and empty are both nothing
+std::optional<std::string> environment_value(const std::string& name);
 
-// The one time that a build knows, in seconds since 1970: SOURCE_DATE_EPOCH, else 1980-01-01, the first that a zip can
-// hold. Throws Error{usage} if it is no number or none that a zip can hold.
+// The one time that a build knows, in seconds since 1970: SOURCE_DATE_EPOCH, else 1980-01-01, the
+// first that a zip can hold. Throws Error{usage} if it is no number or none that a zip can hold.
 std::int64_t source_date_epoch();
 
 }  // namespace sagebuild

@@ -1,5 +1,6 @@
 #pragma once
-// The other side of FileLock: many hold it at once, and who wants the file alone waits for all of them.
+// The other side of FileLock: many hold it at once, and who wants the file alone waits for all of
+// them.
 
 #include <filesystem>
 
@@ -7,7 +8,8 @@ namespace sagebuild {
 
 class SharedLock {
  public:
-  // Makes the file where it is missing. Where it cannot be made or locked, or somebody has it alone, nothing is held.
+  // Makes the file where it is missing. Where it cannot be made or locked, or somebody has it
+  // alone, nothing is held.
   explicit SharedLock(const std::filesystem::path& path);
   ~SharedLock();
   SharedLock(const SharedLock&) = delete;

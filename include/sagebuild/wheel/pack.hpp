@@ -1,6 +1,6 @@
 #pragma once
-// The finished wheel: the recorded one with its modules, its label and its RECORD (design section 6). Same inputs, same
-// bytes.
+// The finished wheel: the recorded one with its modules, its label and its RECORD (design section
+// 6). Same inputs, same bytes.
 
 #include <filesystem>
 #include <map>
@@ -11,46 +11,54 @@
 namespace sagebuild {
 
 struct PackSettings {
-  std::filesystem::path recorded;                                     // the wheel that setup.py made, its modules empty
-  std::map<std::filesystem::path, std::filesystem::path> modules;     // path in the wheel -> linked and stripped file
-  std::map<std::filesystem::path, std::filesystem::path> compressed;  // the same, by compress_module; may lack some
-  std::filesystem::path output;                                       // folder for the finished wheel
-  std::string local_label;                                            // "cu130torch2.11.gd1a57a5"
-  std::string platform;                                               // "linux_x86_64"
-  std::string torch_pin;  // "==2.11.*", in place of what the project asks; empty: that stands
+  // The wheel that setup.py made, its modules empty
+  std::filesystem::path recorded;
+  // Path in the wheel -> linked and stripped file
+  std::map<std::filesystem::path, std::filesystem::path> modules;
+  // The same, by compress_module; may lack some
+  std::map<std::filesystem::path, std::filesystem::path> compressed;
+  // Folder for the finished wheel
+  std::filesystem::path output;
+  std::string local_label;  // "cu130torch2.11.gd1a57a5"
+  std::string platform;     // "linux_x86_64"
+  std::string torch_pin;    // "==2.11.*", in place of what the project asks; empty: that stands
   Provenance provenance;
 };
 
 // What of the environment a wheel is bound to.
 struct WheelNeeds {
-  bool cuda = true;   // it has device code
-  bool torch = true;  // a module wants symbols of torch's C++ libraries, which change with each minor version
+  bool cuda = true;  // it has device code
+  // A module wants symbols of torch's C++ libraries, which change with each minor version
+  bool torch = true;
 };
 
-// Whether a linked module wants such symbols. One of the limited API with kernels alone does not, and serves every
-// torch that its project allows. Throws Error{failed} if it is no module.
+// Whether a linked module wants such symbols. One of the limited API with kernels alone does not,
+// and serves every torch that its project allows. Throws Error{failed} if it is no module.
 bool wants_torch(const std::filesystem::path& module);
 
-// "cu130torch2.11.gd1a57a5": what the wheel is bound to, then the commit where there is one (PEP 440 local version).
-// "cputorch2.11" for one without device code.
+// "cu130torch2.11.gd1a57a5": what the wheel is bound to, then the commit where there is one (PEP
+// 440 local version). "cputorch2.11" for one without device code.
 std::string local_version_label(const PythonEnv& python, const Checkout& checkout,
                                 const WheelNeeds& needs = {});
 
-// "1.0+LABEL". A label that the project set itself stays in front of ours. But one that names CUDA or torch is an
-// answer to the same question, so there is one of the two: its own where that is true of this build, else ours.
+// "1.0+LABEL". A label that the project set itself stays in front of ours. But one that names CUDA
+// or torch is an answer to the same question, so there is one of the two: its own where that is
+// true of this build, else ours.
 std::string labelled_version(const std::string& version, const std::string& label);
 
 // NAME-VERSION+LABEL-PY-ABI-PLATFORM.whl in the folder `output`: where the wheel will be.
 std::filesystem::path wheel_path(const PackSettings& settings);
 
-// A zip that holds the file alone. What is in it goes into a wheel as it is, so that a module is compressed once.
+// A zip that holds the file alone. What is in it goes into a wheel as it is, so that a module is
+// compressed once.
 void compress_module(const std::filesystem::path& file, const std::filesystem::path& zip);
 
 // The folder `output` gets the wheel, whole or not at all. Modules of the plan's `dropped`
 // list are left out. Times are SOURCE_DATE_EPOCH or 1980-01-01. Throws Error{failed}.
 Wheel pack_wheel(const PackSettings& settings);
 
-// The text of NAME.dist-info/sagebuild.json, schema "sagebuild.provenance/1". Holds no path of this machine.
+// The text of NAME.dist-info/sagebuild.json, schema "sagebuild.provenance/1". Holds no path of this
+// machine.
 std::string provenance_json(const Provenance& provenance);
 
 }  // namespace sagebuild

@@ -1,5 +1,6 @@
 #pragma once
-// Reads a wheel (PEP 427) and says whether it is sound. Entries stream; nothing is unpacked to disk.
+// Reads a wheel (PEP 427) and says whether it is sound. Entries stream; nothing is unpacked to
+// disk.
 
 #include <cstdint>
 #include <filesystem>
@@ -29,7 +30,8 @@ struct RecordLine {
 
 class WheelReader {
  public:
-  // Throws Error{failed} if the file cannot be read or is no intact zip archive (local and central directory agree).
+  // Throws Error{failed} if the file cannot be read or is no intact zip archive (local and central
+  // directory agree).
   explicit WheelReader(std::filesystem::path path);
   ~WheelReader();
   WheelReader(const WheelReader&) = delete;
@@ -40,7 +42,8 @@ class WheelReader {
   bool has(std::string_view name) const;
   // The folder "NAME-VERSION.dist-info". Throws Error{failed} unless there is exactly one.
   std::string dist_info() const;
-  // The whole entry; its CRC is checked. Throws Error{failed} if it is missing, damaged, or larger than `limit` bytes.
+  // The whole entry; its CRC is checked. Throws Error{failed} if it is missing, damaged, or larger
+  // than `limit` bytes.
   std::string read(std::string_view name, std::uint64_t limit = std::uint64_t{16} << 20) const;
   // The same in pieces, for entries of any size.
   void stream(std::size_t index, const std::function<void(std::string_view)>& take) const;
@@ -64,10 +67,12 @@ struct SoundWheel {
   std::optional<std::string> provenance;  // sagebuild.json, where sagebuild made the wheel
 };
 
-// Everything that PyPI, pip or uv would trip over, all at once: the file name; an intact archive without doubled,
-// absolute or upward names; one .dist-info folder that fits; METADATA's name and version and WHEEL's tags are those of
-// the file name; RECORD lists every file with its true hash and size, and nothing else. Throws Error{failed} "'x.whl'
-// is not a sound wheel" with every fault as a cause. `tick` is called often and may throw.
-SoundWheel require_sound_wheel(const std::filesystem::path& path, const std::function<void()>& tick = nullptr);
+// Everything that PyPI, pip or uv would trip over, all at once: the file name; an intact archive
+// without doubled, absolute or upward names; one .dist-info folder that fits; METADATA's name and
+// version and WHEEL's tags are those of the file name; RECORD lists every file with its true hash
+// and size, and nothing else. Throws Error{failed} "'x.whl' is not a sound wheel" with every fault
+// as a cause. `tick` is called often and may throw.
+SoundWheel require_sound_wheel(const std::filesystem::path& path,
+                               const std::function<void()>& tick = nullptr);
 
 }  // namespace sagebuild
