@@ -77,6 +77,23 @@ ArchList servable(const std::string& text, std::string_view origin,
 
 }  // namespace
 
+std::string archs_for_torch(const ArchList& archs) {
+  constexpr Arch kUnknownToTorch{8, 8};
+  constexpr Arch kNearestBelow{8, 6};
+  const bool has_family = std::ranges::any_of(archs, [](const ArchRequest& request) {
+    return request.arch.feature == ArchFeature::family;
+  });
+  std::vector<std::string> items;
+  for (ArchRequest request : archs) {
+    // All plain, then: flags that name some targets and not others would be taken for setup.py's
+    // own.
+    if (has_family) request.arch.feature = ArchFeature::plain;
+    if (request.arch == kUnknownToTorch) request.arch = kNearestBelow;
+    items.push_back(dotted(request.arch) + (request.ptx ? "+PTX" : ""));
+  }
+  return join(items, ";");
+}
+
 std::string local_gpu_archs() {
   if (!find_program("nvidia-smi")) return "";
   Command command{.argv = {"nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"}};

@@ -98,7 +98,7 @@ std::optional<Recipe> recipe_of(const BuildSettings& settings, const Recipes& re
 
 std::string recording_archs(const std::optional<Recipe>& recipe, const ArchList& archs) {
   if (recipe && !recipe->record_archs.empty()) return recipe->record_archs;
-  return replaced(print(archs), " ", ";");
+  return archs_for_torch(archs);
 }
 
 // Relative to the tree.

@@ -38,9 +38,13 @@ CheckedBuild check(const BuildSettings& settings) {
                                        : choose_archs(settings.archs, std::nullopt, cuda, silent);
   };
   (void)archs_for({});
-  const ForeseenPython python = foresee_python(settings.python);
+  // What would fail with the environment is told before it is asked for.
+  PythonChoice choice = settings.python;
+  choice.create = true;
+  const ForeseenPython python = foresee_python(choice);
   const Toolchain toolchain = foresee_toolchain(settings.toolchain, python.python);
   if (!toolchain.cuda.empty()) require_cuda_for(archs_for(toolchain.cuda), toolchain);
+  if (python.to_be_made && !settings.python.create) (void)foresee_python(settings.python);
   return {std::move(recipes), source};
 }
 

@@ -32,9 +32,28 @@ bool is_asked(std::string_view before, std::string_view behind) {
   return before.ends_with('(') || before.ends_with('[') || trimmed(behind).starts_with("in ");
 }
 
-// Name -> where. Those that a run never came to are here, too.
-std::map<std::string, std::string> switches_in(const std::string& setup_py) {
-  std::map<std::string, std::string> switches;
+struct Switch {
+  std::optional<std::string> value;  // what its line compares with, if that is plain
+  std::string where;                 // empty: not in the text of setup.py
+};
+using Switches = std::map<std::string, Switch>;
+
+// "TRUE" of `os.getenv("X", "FALSE") == "TRUE":`; `behind` is what follows the name.
+std::optional<std::string> compared_value(std::string_view behind) {
+  auto at = behind.find("==");
+  if (at == std::string_view::npos) return std::nullopt;
+  behind = trimmed(behind.substr(at + 2));
+  if (!behind.starts_with('"') && !behind.starts_with('\'')) return std::nullopt;
+  at = behind.find(behind.front(), 1);
+  const std::string_view value = behind.substr(1, at == std::string_view::npos ? 0 : at - 1);
+  if (value.empty() || value.find_first_of(" $`\\\"'") != std::string_view::npos)
+    return std::nullopt;
+  return std::string(value);
+}
+
+// Those that a run never came to are here, too.
+Switches switches_in(const std::string& setup_py) {
+  Switches switches;
   int number = 0;
   for (const auto line : lines_of(std::string_view(setup_py))) {
     ++number;
@@ -45,48 +64,55 @@ std::map<std::string, std::string> switches_in(const std::string& setup_py) {
       const auto end = line.find(line[start], start + 1);
       if (end == std::string_view::npos) break;
       const auto name = line.substr(start + 1, end - start - 1);
-      if (is_switch_name(name) && is_asked(line.substr(0, start), line.substr(end + 1)))
-        switches.emplace(name, fmt::format("line {} of setup.py: {}", number, trimmed(line)));
+      if (is_switch_name(name) && is_asked(line.substr(0, start), line.substr(end + 1))) {
+        switches.emplace(name,
+                         Switch{compared_value(line.substr(end + 1)),
+                                fmt::format("line {} of setup.py: {}", number, trimmed(line))});
+      }
       start = line.find_first_of("\"'", end + 1);
     }
   }
   return switches;
 }
 
-// The variables that setup.py looks at and that have no value, but for those that say nothing of
-// what is built.
-std::map<std::string, std::string> unset_switches(const RecordedBuild& recorded,
-                                                  const fs::path& project,
-                                                  const Environment& passed) {
+// The variables that setup.py looks at and that have no value, or another than its text asks for;
+// but for those that say nothing of what is built.
+Switches unset_switches(const RecordedBuild& recorded, const fs::path& project,
+                        const Environment& passed) {
   auto switches = switches_in(read_file_if_exists(project / "setup.py").value_or(""));
-  for (const std::string& name : recorded.variables) switches.emplace(name, "");
+  for (const std::string& name : recorded.variables) switches.emplace(name, Switch{});
   const Environment base = clean_environment();
   std::erase_if(switches, [&](const auto& entry) {
     const std::string& name = entry.first;
-    return passed.contains(name) || base.contains(name) || is_own_variable(name) ||
-           !is_switch_name(name);
+    const auto given = passed.find(name);
+    // "1" is no help where the text wants "TRUE".
+    const bool is_on =
+        given != passed.end() && entry.second.value.value_or(given->second) == given->second;
+    return is_on || base.contains(name) || is_own_variable(name) || !is_switch_name(name);
   });
   return switches;
 }
 
 // Throws MESSAGE with the switches as causes and in the hint; `otherwise` is the rest of the hint.
 [[noreturn]] void fail(std::string message, std::vector<std::string> causes,
-                       const std::map<std::string, std::string>& switches,
-                       const std::string& otherwise) {
+                       const Switches& switches, const std::string& otherwise) {
   std::vector<std::string> names;
-  for (const auto& [name, where] : switches) {
+  for (const auto& [name, found] : switches) {
     names.push_back(name);
-    if (!where.empty()) causes.push_back(where);
+    if (!found.where.empty()) causes.push_back(found.where);
   }
   std::string hint = otherwise;
-  if (!names.empty())
-    hint = fmt::format("setup.py looks at {}, not set: try --env {}=1; {}", join(names, ", "),
-                       names.front(), otherwise);
+  if (!names.empty()) {
+    const auto forcing = std::ranges::find_if(
+        names, [](const std::string& name) { return name.find("FORCE") != std::string::npos; });
+    const std::string& first = forcing == names.end() ? names.front() : *forcing;
+    hint = fmt::format("setup.py looks at {}: try --env {}={}; {}", join(names, ", "), first,
+                       switches.at(first).value.value_or("1"), otherwise);
+  }
   throw Error(ErrorKind::failed, std::move(message), std::move(causes), std::move(hint));
 }
 
-[[noreturn]] void fail_uncompiled(const RecordedBuild& recorded,
-                                  const std::map<std::string, std::string>& switches) {
+[[noreturn]] void fail_uncompiled(const RecordedBuild& recorded, const Switches& switches) {
   const WheelReader wheel(recorded.wheel);
   for (const WheelEntry& entry : wheel.entries()) {
     if (!entry.name.ends_with(".so")) continue;

@@ -30,7 +30,7 @@ std::vector<SettingSpec> shared_specs() {
        "same"},
       {"recipe", "recipe to use: its name (sageattention, minisage, ...), or a file of your own"},
       {"arch",
-       "architectures: \"8.0 8.9 12.0+PTX\", sm_120, rtx5090, Ada, native",
+       "architectures: \"8.0 8.9 12.0+PTX\", sm_120, rtx5090, Ada, native, all, all-major",
        "",
        {"TORCH_CUDA_ARCH_LIST"}},
       {"python",
@@ -180,7 +180,7 @@ int run_build(const Cli& cli, const Settings& settings, Reporter& report) {
 
 int run_plan(const Cli& cli, const Settings& settings, Reporter& report) {
   if (settings.enabled("show-settings")) {
-    fmt::print("{}", redacted(settings.table()));
+    fmt::print("{}", cli.global().json ? settings.json() : settings.table());
     return 0;
   }
   BuildSettings chosen = build_settings(settings);

@@ -16,6 +16,9 @@ PythonChoice python_choice(const Settings& settings) {
       choice.path = *python;
   }
   choice.torch = settings.text("torch");
+  if (!choice.torch.empty() && !parse_version(choice.torch))
+    throw Error(ErrorKind::usage, fmt::format("'{}' is no torch version", choice.torch), {},
+                "for example 2.11.0");
   choice.cuda = settings.text("cuda");
   choice.index_url = settings.text("index-url");
   choice.offline = settings.enabled("offline");

@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <nlohmann/json.hpp>
 
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/secret.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/base/toml.hpp"
+#include "sagebuild/probe/setup_environment.hpp"
 
 namespace sagebuild {
 namespace {
@@ -26,8 +29,12 @@ std::optional<std::string> file_value(const TomlTable& file, const SettingSpec& 
   if (spec.is_switch) return *file.boolean(name) ? "true" : "false";
   try {
     return join(file.texts(name), spec.is_list ? "\n" : " ");
-  } catch (const Error&) {
-    return std::to_string(*file.integer(name));
+  } catch (const Error& no_text) {
+    try {
+      return std::to_string(*file.integer(name));
+    } catch (const Error&) {
+      throw no_text;  // text is what most settings are: `arch = 8.6` lacks its quotes
+    }
   }
 }
 
@@ -166,18 +173,41 @@ std::optional<std::uint64_t> Settings::size(std::string_view name) const {
   return static_cast<std::uint64_t>(bytes);
 }
 
+std::string Settings::shown(const SettingValue& value) {
+  std::vector<std::string> words;
+  for (const std::string_view word : split(value.text, "\n")) {
+    const auto equals = word.find('=');
+    const bool is_secret =
+        equals != std::string_view::npos && is_secret_variable(word.substr(0, equals));
+    words.emplace_back(is_secret ? std::string(word.substr(0, equals)) + "=***" : word);
+  }
+  return redacted(join(words, ", "));
+}
+
+std::string Settings::json() const {
+  auto rows = nlohmann::ordered_json::object();
+  for (const std::string& name : names_) {
+    const auto value = find(name);
+    rows[name] = {{"value", value ? nlohmann::ordered_json(shown(*value)) : nullptr},
+                  {"origin", value ? value->origin : "not set"}};
+  }
+  const nlohmann::ordered_json document = {{"schema", "sagebuild.settings/1"}, {"settings", rows}};
+  return document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
 std::string Settings::table() const {
   const SettingValue unset{"-", "not set"};
   std::size_t width = 0;
   std::size_t value_width = 0;
   for (const std::string& name : names_) {
     width = std::max(width, name.size());
-    value_width = std::max(value_width, find(name).value_or(unset).text.size());
+    value_width = std::max(value_width, shown(find(name).value_or(unset)).size());
   }
   std::string text;
   for (const std::string& name : names_) {
     const SettingValue value = find(name).value_or(unset);
-    text += fmt::format("{:<{}}  {:<{}}  {}\n", name, width, value.text, value_width, value.origin);
+    text +=
+        fmt::format("{:<{}}  {:<{}}  {}\n", name, width, shown(value), value_width, value.origin);
   }
   return text;
 }
@@ -187,13 +217,18 @@ std::vector<UnknownVariable> unknown_variables(const Environment& env,
   std::vector<std::string> names = {"SAGEBUILD_CACHE_DIR", "SAGEBUILD_CACHE_TOKEN",
                                     "SAGEBUILD_DATA_DIR"};
   for (const std::string& name : known) names.push_back(variable_of(name));
+  constexpr std::string_view kPrefix = "SAGEBUILD_";
+  std::vector<std::string> endings;
+  for (const std::string& name : names) endings.push_back(name.substr(kPrefix.size()));
   std::vector<UnknownVariable> unknown;
   for (const auto& [name, value] : env) {
-    const bool is_ours = name.starts_with("SAGEBUILD_") && !name.starts_with("SAGEBUILD_TEST_") &&
+    const bool is_ours = name.starts_with(kPrefix) && !name.starts_with("SAGEBUILD_TEST_") &&
                          !name.starts_with("SAGEBUILD_BENCH_") &&
                          !name.starts_with("SAGEBUILD_UPSTREAM_");
     if (!is_ours || std::ranges::find(names, name) != names.end()) continue;
-    unknown.push_back({name, nearest(name, names).value_or("")});
+    // The prefix, which all of them have, makes no two of them near.
+    const auto near = nearest(name.substr(kPrefix.size()), endings);
+    unknown.push_back({name, near ? std::string(kPrefix) + *near : ""});
   }
   return unknown;
 }

@@ -48,7 +48,7 @@ bool says_any(std::string_view text, const auto& words) {
 }
 
 // uv and pip exit with 1 or 2 whatever happened; only their words tell what.
-Error install_error(const std::string& what, const ProcessResult& result, const fs::path& log) {
+Error install_error(const PackageJob& job, const ProcessResult& result) {
   constexpr std::array kNetwork = {"error sending request",
                                    "Failed to fetch",
                                    "dns error",
@@ -65,15 +65,20 @@ Error install_error(const std::string& what, const ProcessResult& result, const 
                                    "was not found in the package"};
   const std::string text = result.output + result.diagnostics;
   const auto causes = last_lines(redacted(text), 6);
-  const std::string message = fmt::format("cannot install {}", what);
+  const std::string message = fmt::format("cannot install {}", job.what);
+  const fs::path& log = job.log;
   if (text.find("No space left") != std::string::npos) {
     return {ErrorKind::failed, message, causes,
             "free some disk, or set SAGEBUILD_CACHE_DIR to a larger one", log};
   }
-  if (says_any(text, kNoMatch)) {
+  // pip that reached nobody knows of no version, and says so last.
+  const bool reached_nobody = text.find("connection broken by") != std::string::npos &&
+                              text.find("from versions: none") != std::string::npos;
+  if (says_any(text, kNoMatch) && !reached_nobody) {
     return {ErrorKind::environment, message, causes,
-            "the package index has no such version for this Python: choose another, or another "
-            "index with --index-url",
+            job.offline ? "with --offline nothing is fetched: leave it out once"
+                        : "the package index has no such version for this Python: choose another, "
+                          "or another index with --index-url",
             log};
   }
   if (says_any(text, kNetwork)) {
@@ -155,7 +160,7 @@ void install_packages(const PackageJob& job) {
   if (!job.dependencies) argv.emplace_back("--no-deps");
   argv.insert(argv.end(), job.requirements.begin(), job.requirements.end());
   const ProcessResult result = run(installer_command(std::move(argv), job.log));
-  if (!result.ok()) throw install_error(job.what, result, job.log);
+  if (!result.ok()) throw install_error(job, result);
 }
 
 void require_venv_maker(const std::string& version) {

@@ -195,7 +195,7 @@ std::optional<FoundToolkit> existing_toolkit(const ToolchainChoice& choice, cons
     }
     passed_over.push_back(
         fmt::format("'{}' ({}) {}", candidate.home.string(), candidate.origin, misfit));
-    report.note("passing over the CUDA toolkit " + passed_over.back());
+    report.note("passing over a CUDA toolkit: " + passed_over.back());
   }
   return std::nullopt;
 }

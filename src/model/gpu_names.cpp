@@ -55,10 +55,21 @@ constexpr std::array kModels = {
 // What stands around a model's name and changes nothing of its capability.
 constexpr std::array<std::string_view, 6> kBefore = {"nvidia", "geforce", "tesla",
                                                      "quadro", "jetson",  "hgx"};
-constexpr std::array<std::string_view, 23> kBehind = {
-    "gpu",       "laptop", "mobile", "maxq", "edition", "workstation", "server", "generation",
-    "blackwell", "pcie",   "sxm",    "sxm2", "sxm4",    "sxm5",        "nvl",    "16gb",
-    "24gb",      "32gb",   "40gb",   "48gb", "80gb",    "96gb",        "141gb"};
+// Of memory sizes the longer first: "4gb" ends "24gb", too.
+constexpr std::array<std::string_view, 38> kBehind = {
+    "gpu",        "laptop", "mobile",    "maxq",  "edition", "workstation", "server", "16gb",
+    "generation", "nvl",    "blackwell", "pcie",  "sxm",     "sxm2",        "sxm4",   "sxm5",
+    "sxm6",       "hbm2e",  "hbm3",      "hbm3e", "141gb",   "144gb",       "288gb",  "480gb",
+    "10gb",       "11gb",   "12gb",      "20gb",  "24gb",    "32gb",        "40gb",   "48gb",
+    "64gb",       "72gb",   "80gb",      "96gb",  "6gb",     "8gb"};
+
+// Takes one of the words off the end.
+bool take_word_behind(std::string_view& name) {
+  const auto behind =
+      std::ranges::find_if(kBehind, [&](std::string_view word) { return name.ends_with(word); });
+  if (behind != kBehind.end()) name.remove_suffix(behind->size());
+  return behind != kBehind.end();
+}
 
 std::string_view exact(std::string_view name) {
   for (const auto& [capability, names] : kModels) {
@@ -87,10 +98,7 @@ std::string capability_of_gpu(std::string_view name) {
   for (std::string_view rest = text; !rest.empty();) {
     for (std::string_view core = rest; !core.empty();) {
       if (const auto capability = exact(core); !capability.empty()) return std::string(capability);
-      const auto behind = std::ranges::find_if(
-          kBehind, [&](std::string_view word) { return core.ends_with(word); });
-      if (behind == kBehind.end()) break;
-      core.remove_suffix(behind->size());
+      if (!take_word_behind(core)) break;
     }
     const auto before = std::ranges::find_if(
         kBefore, [&](std::string_view word) { return rest.starts_with(word); });

@@ -201,15 +201,12 @@ void check_served(const std::set<Arch>& served, bool inherited, BuildPlan& plan)
   for (const ArchRequest& request : plan.archs)
     (served.contains(request.arch) ? kept : unserved).push_back(request);
   if (unserved.empty()) return;
-  const std::string names = dotted(unserved.front().arch);
+  const std::string names = print(unserved);
   if (!inherited || kept.empty()) {
-    throw Error(
-        ErrorKind::usage, fmt::format("no module of this package can be built for {}", names),
-        plan.warnings,
-        inherited ? "give --arch, for example --arch 8.9"
-                  : fmt::format(
-                        "leave {} out of --arch; `sagebuild plan` shows what each module can serve",
-                        names));
+    throw Error(ErrorKind::usage,
+                fmt::format("no module of this package can be built for {}", names), plan.warnings,
+                kept.empty() ? "give --arch what the package has code for"
+                             : fmt::format("leave {} out: --arch \"{}\"", names, print(kept)));
   }
   plan.warnings.push_back(
       fmt::format("no module of this package can be built for {}: left out of the inherited list",
@@ -246,7 +243,8 @@ BuildPlan make_plan(const RecordedBuild& recorded, const std::optional<Recipe>& 
     }
     plan_by_flags(module, served, plan);
   }
-  if (!recorded.modules.empty()) check_served(served, inherited, plan);
+  // Without device code (--allow-cpu) no list is served, and none need be.
+  if (std::ranges::any_of(recorded.modules, has_cuda)) check_served(served, inherited, plan);
   return plan;
 }
 

@@ -8,6 +8,7 @@
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/recipe/recipe.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 
 namespace sagebuild {
 namespace {
@@ -99,6 +100,24 @@ std::optional<Recipe> Recipes::match_text(std::string_view setup_py) const {
   return best_of(std::move(candidates), "setup.py");
 }
 
+namespace {
+
+// The tree is a copy in a temporary folder, so it is not named.
+[[noreturn]] void fail_without_setup(const fs::path& root) {
+  std::vector<std::string> folders;
+  for (const fs::path& folder : entries_if_readable(root)) {
+    if (is_there(folder / "setup.py")) folders.push_back(folder.filename().string());
+  }
+  std::vector<std::string> causes;
+  if (!folders.empty())
+    causes.push_back(fmt::format("folders that have one: {}", join(folders, ", ")));
+  throw Error(ErrorKind::failed, "the source has no setup.py at its top", std::move(causes),
+              fmt::format("give the folder that holds setup.py: --subfolder {}",
+                          folders.empty() ? "FOLDER" : folders.front()));
+}
+
+}  // namespace
+
 std::optional<Recipe> Recipes::match(const fs::path& root) const {
   if (const auto top = read_file_if_exists(root / "setup.py")) {
     auto recipe = match_text(*top);
@@ -113,8 +132,7 @@ std::optional<Recipe> Recipes::match(const fs::path& root) const {
     if (fit) candidates.push_back({&recipe, *fit});
   }
   if (auto recipe = best_of(std::move(candidates), root.string())) return recipe;
-  throw Error(ErrorKind::failed, fmt::format("'{}' has no setup.py", root.string()), {},
-              "give the folder that holds setup.py: --subfolder FOLDER");
+  fail_without_setup(root);
 }
 
 }  // namespace sagebuild

@@ -160,6 +160,10 @@ Recipes load_recipes(const fs::path& folder, const std::optional<fs::path>& extr
     if (path.extension() == ".toml") files.push_back(path);
   }
   std::vector<Recipe> recipes;
+  if (extra && !is_file(*extra)) {
+    throw Error(ErrorKind::usage, fmt::format("there is no recipe file '{}'", extra->string()), {},
+                "--recipe takes a name, such as sageattention, or a file (with '/' or .toml)");
+  }
   if (extra) recipes.push_back(load_recipe(*extra));
   for (const fs::path& file : files) {
     Recipe recipe = load_recipe(file);

@@ -2,6 +2,8 @@
 // forge.
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/source/fetch.hpp"
@@ -115,7 +117,10 @@ SourceSpec read_source(std::string_view text, std::string ref, std::string subfo
                 fmt::format("'{}' is no folder inside the source", spec.subfolder), {},
                 "--subfolder is relative to the source's top, without '..'");
   }
-  while (spec.subfolder.ends_with('/')) spec.subfolder.pop_back();
+  // Modules are named by where they lie, so "./a" and "a//b" must not reach setuptools.
+  spec.subfolder = std::filesystem::path(spec.subfolder).lexically_normal().string();
+  if (spec.subfolder == ".") spec.subfolder.clear();
+  if (spec.subfolder.ends_with('/')) spec.subfolder.pop_back();
   spec.location = std::move(location);
   return spec;
 }

@@ -43,4 +43,11 @@ TEST_CASE("what the user wrote for this build is taken as it is") {
       choose_archs({"13.0", "--arch", false}, recipe_for("8.0"), Version{13, 0}, report), Error);
 }
 
+TEST_CASE("setup.py is recorded with a list that torch reads") {
+  const auto for_torch = [](const char* list) { return archs_for_torch(parse_arch_list(list)); };
+  CHECK(for_torch("8.0 9.0a 12.0+PTX") == "8.0;9.0a;12.0+PTX");
+  CHECK(for_torch("9.0a 12.0f") == "9.0;12.0");
+  CHECK(for_torch("8.8 compute_120") == "8.6;12.0+PTX");
+}
+
 }  // namespace sagebuild

@@ -29,14 +29,18 @@ TEST_CASE(
       "if os.getenv('FORCE_CUDA', 'NO') == 'TRUE' or \"WITH_CUDA\" in os.environ:\n"
       "    home = os.environ[\"CUDA_HOME\"]\nname = 'OTHER'\nif os.environ.get('GIVEN'): pass\n");
   const auto checked = [&](const Environment& passed, bool allow_cpu) {
-    require_device_code(cpu_build({"SEEN_ELSEWHERE", "PATH", "MAX_JOBS"}), tree.path(), passed,
+    require_device_code(cpu_build({"BUILD_TARGET", "PATH", "MAX_JOBS"}), tree.path(), passed,
                         allow_cpu);
   };
   CHECK_THROWS_MATCHES(checked({{"GIVEN", "1"}}, false), Error,
                        says("line 1 of setup.py: if os.getenv('FORCE_CUDA'")
-                           .hints("looks at FORCE_CUDA, SEEN_ELSEWHERE, WITH_CUDA, not set: try "
-                                  "--env FORCE_CUDA=1; --allow-cpu"));
+                           .hints("looks at BUILD_TARGET, FORCE_CUDA, WITH_CUDA: try "
+                                  "--env FORCE_CUDA=TRUE; --allow-cpu"));
+  CHECK_THROWS_MATCHES(checked({{"FORCE_CUDA", "1"}}, false), Error,
+                       says("no module").hints("try --env FORCE_CUDA=TRUE"));
   checked({}, true);
+  write_file(tree.path() / "setup.py", "if os.getenv('FORCE_CUDA', '0') == other:\n");
+  CHECK_THROWS_MATCHES(checked({}, false), Error, says("no module").hints("--env FORCE_CUDA=1;"));
   RecordedBuild with_code = cpu_build();
   with_code.modules.front().sources.front().language = Language::cuda;
   require_device_code(with_code, tree.path(), {}, false);

@@ -1,5 +1,8 @@
 #include "sagebuild/cli/settings.hpp"
 
+#include <nlohmann/json.hpp>
+
+#include "sagebuild/cli/choices.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "support/catch.hpp"
 
@@ -93,6 +96,12 @@ TEST_CASE("a setting that may stand several times keeps each value whole") {
   CHECK(words({}, std::nullopt).empty());
 }
 
+TEST_CASE("a value of the file that is neither text nor a whole number is asked for as text") {
+  const File file("arch = 8.6\n");
+  CHECK_THROWS_MATCHES(Settings::merge(kSpecs, {}, {}, file.path, kKnown), Error,
+                       says("'arch' must be a list of texts"));
+}
+
 TEST_CASE("all settings are shown, those that nobody set too") {
   const std::string table =
       Settings::merge(kSpecs, {{"jobs", "2"}}, {}, std::nullopt, kKnown).table();
@@ -100,6 +109,31 @@ TEST_CASE("all settings are shown, those that nobody set too") {
         "arch     -     not set\noutput   dist  default\njobs     2     --jobs\nmemory   -     not "
         "set\n"
         "offline  -     not set\n");
+}
+
+TEST_CASE("what is shown of settings holds no secret, in the table and as JSON") {
+  const std::vector<SettingSpec> specs = {{.name = "env", .help = "variables", .is_list = true}};
+  const Settings settings =
+      Settings::merge(specs, {{"env", "A=1\nMY_TOKEN=short\nB"}}, {}, std::nullopt, {"env"});
+  CHECK(settings.table() == "env  A=1, MY_TOKEN=***, B  --env\n");
+  const auto document = nlohmann::json::parse(settings.json());
+  CHECK(document.at("schema") == "sagebuild.settings/1");
+  CHECK(document.at("settings").at("env").at("value") == "A=1, MY_TOKEN=***, B");
+  const Settings unset = Settings::merge(specs, {}, {}, std::nullopt, {"env"});
+  CHECK(nlohmann::json::parse(unset.json()).at("settings").at("env").at("value").is_null());
+}
+
+TEST_CASE("a torch version is one before anything is fetched for it") {
+  const std::vector<SettingSpec> specs = {{"python", ""},
+                                          {"torch", ""},
+                                          {"cuda", ""},
+                                          {"index-url", ""},
+                                          {"offline", "", "", {}, true}};
+  const auto choice = [&](const std::string& torch) {
+    return python_choice(Settings::merge(specs, {{"torch", torch}}, {}, std::nullopt, {}));
+  };
+  CHECK(choice("2.11").torch == "2.11");
+  CHECK_THROWS_MATCHES(choice("abc"), Error, says("'abc' is no torch version"));
 }
 
 TEST_CASE("a variable of ours that no setting has is named, with the nearest that has one") {
@@ -111,6 +145,8 @@ TEST_CASE("a variable of ours that no setting has is named, with the nearest tha
   REQUIRE(unknown.size() == 1);
   CHECK(unknown[0].name == "SAGEBUILD_ARCHS");
   CHECK(unknown[0].near == "SAGEBUILD_ARCH");
+  // What all have in front brings no two of them near.
+  CHECK(unknown_variables({{"SAGEBUILD_FOO", "1"}}, kKnown).at(0).near.empty());
 }
 
 }  // namespace sagebuild

@@ -70,6 +70,8 @@ class BeforeAnythingIsFetched(support.EndToEnd):
                 (USAGE, ["--source", self.world / "plain", "--ref", "main"], ["not a git repository"]),
                 (USAGE, ["--source", self.world / "notes.txt"], ["not a source archive"]),
                 (USAGE, ["--source", package, "--recipe", "minisge"], ["'minisge'", "minisage"]),
+                (USAGE, ["--source", package, "--recipe", "nowhere.toml"], ["'nowhere.toml'", "--recipe takes"]),
+                (USAGE, ["--source", package, "--torch", "newest"], ["'newest' is no torch version"]),
                 (ENVIRONMENT, ["--source", package, "--cuda-home", self.world / "empty"], [str(self.world / "empty")]),
                 (ENVIRONMENT, ["--source", package, "--torch", "2.11.0", "--cuda", "12.8"], ["download.pytorch.org/whl/cu128"])):
             with self.subTest(arguments=arguments):
@@ -77,7 +79,8 @@ class BeforeAnythingIsFetched(support.EndToEnd):
 
     @support.require(not list(pathlib.Path("/usr/local").glob("cuda*12*")), "a CUDA 12 toolkit would do")
     def test_a_torch_without_toolkit(self):
-        self.refused(ENVIRONMENT, "--torch", "2.8.0", says=["torch 2.8.0 needs a CUDA 12 toolkit"])
+        for command in ("build", "plan"):
+            self.refused(ENVIRONMENT, "--torch", "2.8.0", says=["torch 2.8.0 needs a CUDA 12 toolkit"], command=command)
 
     def test_a_plan_makes_no_environment_unasked(self):
         self.refused(ENVIRONMENT, command="plan", says=["2.8 GB", "5.1 GB", str(self.world / "cache"), " are free", "--create-env", "--yes"])

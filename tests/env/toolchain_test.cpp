@@ -69,7 +69,7 @@ TEST_CASE("the first toolkit that fits torch's CUDA major is taken, in the docum
   CHECK(second.host_compiler == "/usr/bin/g++");
   CHECK(second.stubs.empty());
   CHECK(report.any_has(report.notes,
-                       "passing over the CUDA toolkit '" + old.string() +
+                       "passing over a CUDA toolkit: '" + old.string() +
                            "' (CUDA_HOME) has CUDA 12.4, and torch 2.11.0+cu130 needs CUDA 13"));
 
   const WithEnvironment no_path({{"CUDA_PATH", std::nullopt}});

@@ -99,10 +99,19 @@ TEST_CASE("a list that leaves a GPU on trap stubs is warned of") {
 TEST_CASE(
     "an architecture that no module serves is refused; without a recipe all is built for all") {
   CHECK_THROWS_MATCHES(make_plan(recorded(), recipe(), parse_arch_list("8.9 11.0")), Error,
-                       says("can be built for 11.0").hints("leave 11.0 out"));
+                       says("can be built for 11.0").hints("leave 11.0 out: --arch \"8.9\""));
   CHECK(print(make_plan(recorded(), recipe(), parse_arch_list("8.9 11.0"), true).archs) == "8.9");
   const BuildPlan plan = make_plan(recorded(), std::nullopt, parse_arch_list("11.0+PTX 9.0a"));
   CHECK(targets_of(plan, "pkg._sm90") == "sm_90a, sm_110, compute_110");
+}
+
+TEST_CASE("a package without device code is planned, whatever the list") {
+  RecordedModule cpu = module("_cpu", "op.cpp");
+  cpu.sources[0].language = Language::cxx;
+  const BuildPlan plan = make_plan({{cpu}, "/w.whl"}, std::nullopt, parse_arch_list("8.6"));
+  REQUIRE(plan.modules.size() == 1);
+  CHECK(plan.modules[0].sources.size() == 2);
+  CHECK(plan.warnings.empty());
 }
 
 namespace {

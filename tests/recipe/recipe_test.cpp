@@ -76,10 +76,18 @@ TEST_CASE("no shipped recipe makes FP8 PTX below 8.9 or PTX of an architecture-s
   }
 }
 
+TEST_CASE("a recipe file that is not there is the user's slip, with what --recipe takes") {
+  CHECK_THROWS_MATCHES(load_recipes(shipped(), fs::path("nowhere.toml")), Error,
+                       says("there is no recipe file 'nowhere.toml'").hints("--recipe takes"));
+}
+
 TEST_CASE("a tree is matched by what its setup.py holds") {
   const Recipes recipes = load_recipes(shipped());
   const TempDir tree("recipe-test");
   CHECK_THROWS_MATCHES(recipes.match(tree.path()), Error, says("has no setup.py"));
+  write_file(tree.path() / "python" / "setup.py", "");
+  CHECK_THROWS_MATCHES(recipes.match(tree.path()), Error,
+                       says("python").hints("--subfolder python"));
 
   write_file(tree.path() / "setup.py", "setup(name='something')\n");
   CHECK_FALSE(recipes.match(tree.path()));

@@ -20,6 +20,9 @@ TEST_CASE("pip's way to name a git source is understood") {
   CHECK(read("git+https://token@example.org/o/r@main") ==
         "git+https://token@example.org/o/r main ");
   CHECK(read("https://example.org/o/r#subdirectory=x", "main") == "https://example.org/o/r main x");
+  for (const char* folder : {"./x", "x//", "x/.", "./x/"})
+    CHECK(read("/tree", "", folder) == "/tree  x");
+  CHECK(read("/tree", "", "./") == "/tree  ");
   CHECK_THROWS_MATCHES(read("git+https://example.org/o/r#extra=x"), Error,
                        says("'#extra=x'").hints("--subfolder"));
 }

@@ -18,6 +18,11 @@ namespace sagebuild {
 ArchList choose_archs(const ArchChoice& choice, const std::optional<Recipe>& recipe,
                       const Version& cuda, Reporter& report);
 
+// A list for TORCH_CUDA_ARCH_LIST while setup.py is recorded, in spellings that every torch reads:
+// torch refuses "12.0f", "compute_120" and 8.8 outright, and what is built for is the plan's to
+// say.
+std::string archs_for_torch(const ArchList& archs);
+
 // "8.9 12.0": the compute capabilities that nvidia-smi names; empty without a GPU.
 std::string local_gpu_archs();
 

@@ -55,9 +55,13 @@ class Settings {
   // can be bytes.
   std::optional<std::uint64_t> size(std::string_view name) const;
 
-  std::string table() const;  // of --show-settings: all of them, set or not
+  // Of --show-settings: all of them, set or not. Of `env` the values of secrets are hidden.
+  std::string table() const;
+  std::string json() const;  // the same as one document
 
  private:
+  static std::string shown(const SettingValue& value);
+
   std::vector<std::string> names_;  // in the command's order
   std::map<std::string, SettingValue, std::less<>> values_;
 };
