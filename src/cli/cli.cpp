@@ -14,6 +14,7 @@
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/cli/command.hpp"
 #include "sagebuild/cli/console_reporter.hpp"
+#include "sagebuild/probe/setup_environment.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/log.hpp"
 #include "sagebuild/sys/machine.hpp"
@@ -139,7 +140,9 @@ CLI::App& Cli::add_below(CLI::App& parent, std::string name, std::string descrip
     chosen_ = [this, specs, run](Reporter& report) {
       std::optional<std::filesystem::path> file;
       if (path_exists(kSettingsFile)) file = kSettingsFile;
-      return run(Settings::merge(specs, flags_, current_environment(), file, known_), report);
+      const Settings settings = Settings::merge(specs, flags_, current_environment(), file, known_);
+      keep_secrets(settings);
+      return run(settings, report);
     };
   });
   return command;
@@ -205,6 +208,17 @@ void Cli::apply_global() const {
   // Child processes find their cache by it, too.
   if (!global_.cache.empty())
     ::setenv("SAGEBUILD_CACHE_DIR", absolute_path(global_.cache).c_str(), /*overwrite=*/1);
+}
+
+// What setup.py is given may come back in what it prints.
+void Cli::keep_secrets(const Settings& settings) {
+  for (const std::string& word : settings.list("env")) {
+    const auto equals = word.find('=');
+    const std::string name = word.substr(0, equals);
+    if (!is_secret_variable(name)) continue;
+    secrets_.emplace_back(equals == std::string::npos ? environment_value(name).value_or("")
+                                                      : word.substr(equals + 1));
+  }
 }
 
 void Cli::warn_of_variables(Reporter& report) const {

@@ -141,7 +141,12 @@ OwnTargets own_targets(const std::vector<Target>& named, const ArchList& archs) 
       target.sass = request.sass;
       if (target.sass || target.ptx) own.targets.push_back(std::move(target));
     }
-    if (own.targets.size() > before) continue;
+    if (own.targets.size() > before) {
+      const bool has_ptx = std::any_of(own.targets.begin() + static_cast<std::ptrdiff_t>(before),
+                                       own.targets.end(), [](const Target& t) { return t.ptx; });
+      if (request.ptx && !has_ptx) own.unserved.push_back({request.arch, false, true});
+      continue;
+    }
     if (auto ptx = ptx_for(gpu, named))
       own.targets.push_back(*std::move(ptx));
     else

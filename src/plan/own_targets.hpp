@@ -21,7 +21,7 @@ bool names_features(const std::vector<Target>& named);
 struct OwnTargets {
   // Of `named`, those that serve a request; not sorted, a pair may come twice
   std::vector<Target> targets;
-  ArchList unserved;  // requests that nothing named can run on
+  ArchList unserved;  // requests that nothing named can run on, and PTX that nothing named gives
 };
 // Each request gets the named code of its GPU with its suffix, else older plain or family code of
 // its major, else named PTX.

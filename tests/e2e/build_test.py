@@ -320,6 +320,18 @@ class WrongWheels(support.EndToEnd):
         # The list that nvcc and g++ get has nothing of it, so what they made is found again.
         self.assert_fails(self.plan(package, "--env", "NOT_THERE"), 2, "'NOT_THERE'")
 
+    def test_a_secret_that_setup_py_prints_is_shown_nowhere(self):
+        package = support.tiny_package(self.world / "tiny", setup='import os; raise SystemExit("boom " + os.environ["MY_TOKEN"])')
+        for passed in (self.plan(package, "--env", "MY_TOKEN=word-of-the-user"), self.plan(package, "--env", "MY_TOKEN", MY_TOKEN="word-of-the-user")):
+            self.assert_fails(passed, 1, "boom ***")
+            self.assertNotIn("word-of-the-user", passed.stdout + passed.stderr)
+
+    def test_lists_that_torch_refuses_are_recorded_all_the_same(self):
+        package = support.tiny_package(self.world / "tiny")
+        outcome = self.plan(package, arch="8.0 8.8 12.0f compute_120")
+        self.assertEqual(outcome.code, 0, outcome)
+        self.assertIn("sm_80, sm_88, compute_120, sm_120f", outcome.stdout)
+
     def test_a_wheel_without_device_code_names_no_cuda(self):
         package = support.tiny_package(self.world / "tiny", setup=self.SWITCHED, binding="""\
             extern "C" __attribute__((visibility("default"))) void* PyInit__kernel() { return 0; }

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sagebuild/base/secret.hpp"
 #include "sagebuild/cli/settings.hpp"
 #include "sagebuild/report/reporter.hpp"
 
@@ -51,6 +52,7 @@ class Cli {
   int run_chosen(const std::vector<std::string>& words);
   static std::vector<std::string> with_help_word(std::vector<std::string> argv);
   void apply_global() const;
+  void keep_secrets(const Settings& settings);
   void warn_of_variables(Reporter& report) const;
   std::string nearest_word(const std::string& unknown) const;
   [[noreturn]] void unknown_word(const std::string& word) const;
@@ -65,6 +67,7 @@ class Cli {
   // Every option that takes a value, as it is spelled: "--output", "-o"
   std::set<std::string> valued_;
   std::function<int(Reporter&)> chosen_;
+  std::vector<Secret> secrets_;  // alive, and so hidden, until the last word is printed
 };
 
 // Registered by main's table, in the order of --help.
