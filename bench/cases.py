@@ -270,9 +270,11 @@ class Bench:
             shutil.copy(header, own)
             replace_once(source, f'#include "{header.name}"', f'#include "{own.name}"')
             source = own
-        self.sagebuild(name + "-before", tree)
+        # A changed source is none for which the recipe vouches: who works on kernels says so.
+        more = ("--headers", "facade")
+        self.sagebuild(name + "-before", tree, more=more)
         replace_once(source, *touch["line"])
-        return self.sagebuild(name, tree)
+        return self.sagebuild(name, tree, more=more)
 
     def one_more_arch(self, name):
         numbers = [arch.removesuffix("+PTX") for arch in self.archs.split()]

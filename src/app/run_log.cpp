@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "sagebuild/base/path_roots.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/log.hpp"
 
@@ -26,7 +27,7 @@ fs::path make_run_log(const fs::path& work, Reporter& report) {
 }
 
 void keep_log(Error& error, const fs::path& work) {
-  if (!error.log.starts_with(work.string() + "/")) return;
+  if (!is_below(error.log, work)) return;
   try {
     const fs::path run =
         log_path().empty() ? open_run_log(logs_of_all_runs()) : log_path().parent_path();

@@ -2,7 +2,15 @@
 
 #include <fmt/format.h>
 
+#include "sagebuild/base/strings.hpp"
+
 namespace sagebuild {
+
+bool is_below(const std::filesystem::path& path, const std::filesystem::path& folder) {
+  std::string_view rest = path.native();
+  if (!take_prefix(rest, folder.native())) return false;
+  return rest.empty() || rest.front() == '/' || folder.native().ends_with('/');
+}
 
 std::string mapped_path(std::string_view path, const PathRoots& roots) {
   const std::string* best = nullptr;

@@ -6,6 +6,7 @@
 
 #include "nodes.hpp"
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/path_roots.hpp"
 
 namespace sagebuild {
 namespace {
@@ -13,11 +14,6 @@ namespace {
 namespace fs = std::filesystem;
 
 [[noreturn]] void bug(std::string text) { throw Error(ErrorKind::bug, std::move(text)); }
-
-bool is_below(const fs::path& path, const fs::path& folder) {
-  const auto [in_folder, in_path] = std::ranges::mismatch(folder, path);
-  return in_folder == folder.end();
-}
 
 std::vector<fs::path> written_by(const Step& step) {
   std::vector<fs::path> paths = step.writes;

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/path_roots.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/link/stubs.hpp"
 #include "sagebuild/sys/elf.hpp"
@@ -30,10 +31,6 @@ std::vector<fs::path> listed_inputs(std::string_view rule) {
     files.emplace_back(line);
   }
   return files;
-}
-
-bool is_below(const fs::path& file, const fs::path& folder) {
-  return file.native().starts_with(folder.native() + "/");
 }
 
 class Link : public std::enable_shared_from_this<Link> {

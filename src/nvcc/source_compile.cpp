@@ -1,6 +1,7 @@
 #include "source_compile.hpp"
 
 #include "proved.hpp"
+#include "sagebuild/base/path_roots.hpp"
 #include "sagebuild/nvcc/checks.hpp"
 #include "sagebuild/nvcc/keys.hpp"
 
@@ -29,16 +30,12 @@ std::vector<fs::path> Job::files_in(const Depfile& depfile) const {
     const bool is_pseudo = read.native().starts_with("/sagebuild/") ||
                            name.native().starts_with("{standard") ||
                            name.native().ends_with(".cudafe1.cpp");
-    if (!is_pseudo && !read.native().starts_with(settings->work.native() + "/"))
-      files.push_back(std::move(read));
+    if (!is_pseudo && !is_below(read, settings->work)) files.push_back(std::move(read));
   }
   return files;
 }
 
 bool Job::is_own(const fs::path& header) const {
-  const auto is_below = [](const fs::path& name, const fs::path& top) {
-    return name.native().starts_with(top.native() + "/");
-  };
   const fs::path normal = header.lexically_normal();
   std::error_code ignored;
   const fs::path real = fs::weakly_canonical(normal, ignored);

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/path_roots.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/probe/setup_environment.hpp"
 #include "sagebuild/sys/files.hpp"
@@ -106,7 +107,7 @@ Reads read_list(const fs::path& list, const std::vector<fs::path>& own,
   const std::string text = read_file_if_exists(list).value_or("");
   for (const std::string_view record : split(text, std::string_view("\0", 1))) {
     fs::path name = record.substr(1);
-    if (name == stands_for.first || name.native().starts_with(stands_for.first.native() + "/"))
+    if (is_below(name, stands_for.first))
       name = (stands_for.second / name.lexically_relative(stands_for.first)).lexically_normal();
     switch (record.front()) {
       case 'b':
@@ -139,13 +140,11 @@ Reads read_list(const fs::path& list, const std::vector<fs::path>& own,
   if (!text.ends_with('\0') || begun < (started > 0 ? 2U : 1U))
     reads.problem = "which files it reads was not written down";
   const auto is_own = [&](const fs::path& path) {
-    return written.contains(path) || std::ranges::any_of(own, [&](const fs::path& folder) {
-             return path == folder || path.native().starts_with(folder.native() + "/");
-           });
+    return written.contains(path) ||
+           std::ranges::any_of(own, [&](const fs::path& folder) { return is_below(path, folder); });
   };
   const auto holds_own = [&](const fs::path& path) {  // another folder in the next run
-    return std::ranges::any_of(
-        own, [&](const auto& one) { return one.native().starts_with(path.native() + "/"); });
+    return std::ranges::any_of(own, [&](const fs::path& one) { return is_below(one, path); });
   };
   for (const fs::path& path : asked)
     if (!is_own(path) && !holds_own(path) && !read.contains(path))

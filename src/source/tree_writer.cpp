@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/path_roots.hpp"
 #include "sagebuild/base/scope.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/files.hpp"
@@ -73,11 +74,6 @@ bool climbs_out(const fs::path& link, const fs::path& target) {
     if (depth < 0) return true;
   }
   return false;
-}
-
-bool is_within(const fs::path& path, const fs::path& tree) {
-  const fs::path relative = path.lexically_relative(tree);
-  return !relative.empty() && *relative.begin() != "..";
 }
 
 }  // namespace
@@ -168,7 +164,7 @@ fs::path TreeWriter::finish(bool strip_top) {
   for (const Link& link : links_) {
     std::error_code circle;
     const fs::path end = fs::weakly_canonical(root_ / link.path, circle);
-    if (!circle && !is_within(end, real_tree))
+    if (!circle && !is_below(end, real_tree))
       refuse(link.path, "it is a link that leads out of the tree");
   }
   return tree;
@@ -178,7 +174,7 @@ fs::path TreeWriter::only_folder_or(const fs::path& fallback) const {
   const std::vector<fs::path> entries = entries_of(root_);
   if (entries.size() != 1 || !is_folder(entries.front())) return fallback;
   const bool link_beside = std::ranges::any_of(
-      links_, [&](const Link& link) { return !is_within(root_ / link.path, entries.front()); });
+      links_, [&](const Link& link) { return !is_below(root_ / link.path, entries.front()); });
   return link_beside ? fallback : entries.front();
 }
 

@@ -1,4 +1,5 @@
 #include "sagebuild/base/digest.hpp"
+#include "sagebuild/base/path_roots.hpp"
 #include "sagebuild/base/secret.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/base/toml.hpp"
@@ -104,5 +105,14 @@ TEST_CASE("every occurrence is replaced, and an empty one occurs nowhere") {
 }
 
 TEST_CASE("a test case that cannot run here", "[.planted]") { SKIP_HERE("planted"); }
+
+TEST_CASE("a path below a folder") {
+  CHECK(is_below("/a/b", "/a"));
+  CHECK(is_below("/a", "/a"));
+  CHECK(is_below("/a", "/"));
+  CHECK(is_below("/a/b", "/a/"));
+  CHECK_FALSE(is_below("/ab", "/a"));
+  CHECK_FALSE(is_below("/a", "/a/b"));
+}
 
 }  // namespace sagebuild

@@ -1,6 +1,6 @@
 #pragma once
-// Fixed names for folders that lie elsewhere in the next build, on another machine, or for another
-// Python.
+// Paths below folders, and fixed names for folders that lie elsewhere in the next build, on another
+// machine, or for another Python.
 
 #include <filesystem>
 #include <map>
@@ -8,6 +8,9 @@
 #include <string_view>
 
 namespace sagebuild {
+
+// Is the path the folder, or in it? By their text: both absolute (or both relative) and normal.
+bool is_below(const std::filesystem::path& path, const std::filesystem::path& folder);
 
 // By the name that stands for the folder: {"tree", "/tmp/x/tree"}.
 using PathRoots = std::map<std::string, std::filesystem::path>;
