@@ -99,7 +99,7 @@ Checkout from_archive(const fs::path& path, const SourceSpec& spec, const fs::pa
   const std::string shown = shown_url(spec.location);
   std::string hint = "give a folder, a .tar.gz, or a git URL (https, http, git, ssh, file)";
   if (split(spec.location, "/").size() == 2 && !spec.location.starts_with('/') &&
-      !spec.location.starts_with('.')) {
+      !spec.location.starts_with('.') && spec.location.find_first_of("~:@") == std::string::npos) {
     hint = fmt::format("on GitHub it would be https://github.com/{}", shown);
   }
   throw Error(ErrorKind::usage, fmt::format("there is no source '{}'", shown), {}, hint);

@@ -64,7 +64,7 @@ class BeforeAnythingIsFetched(support.EndToEnd):
         (self.world / "empty").mkdir()
         (self.world / "plain").mkdir()
         for code, arguments, says in (
-                (USAGE, ["--source", package, "--arch", "5.0"], ["'5.0'"]),
+                (USAGE, ["--source", package, "--arch", "5.7"], ["'5.7'"]),
                 (USAGE, ["--source", self.world / "nowhere"], ["nowhere"]),
                 (USAGE, ["--source", package, "--ref", "no-such-branch"], ["'no-such-branch'"]),
                 (USAGE, ["--source", self.world / "plain", "--ref", "main"], ["not a git repository"]),

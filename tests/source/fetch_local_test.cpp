@@ -79,6 +79,9 @@ TEST_CASE("what is no source at all") {
                        says("there is no source '/nonexistent/x'").hints("git URL"));
   CHECK_THROWS_MATCHES(world.fetch_from("thu-ml/SageAttention"), Error,
                        says("there is no source").hints("https://github.com/thu-ml/SageAttention"));
+  for (const char* place : {"~/x", "me:word-word@host/x"})  // of no repository on GitHub
+    CHECK_THROWS_MATCHES(world.fetch_from(place), Error,
+                         says("there is no source").hints("git URL"));
   CHECK_THROWS_MATCHES(world.fetch_from("ftp://me:word-word@host/x"), Error,
                        says("there is no source 'ftp://host/x'"));
   CHECK_THROWS_MATCHES(world.fetch_from("https://host/x.tar.gz"), Error,
