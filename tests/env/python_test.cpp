@@ -1,5 +1,6 @@
 #include "sagebuild/env/python.hpp"
 
+#include "env/packages.hpp"
 #include "env/planted.hpp"
 #include "sagebuild/env/environments.hpp"
 #include "sagebuild/sys/process.hpp"
@@ -190,6 +191,33 @@ TEST_CASE("without uv on PATH, the one that make demo fetched into the cache fol
   EnvironmentRequest request;
   request.torch = "";
   CHECK_THROWS_MATCHES(create_environment(request, report), Error, says("the fetched uv: venv"));
+}
+
+TEST_CASE("an installer that reached nobody, or might not, knows of no missing version") {
+  const CleanPython clean;
+  const fs::path uv = clean.home.path() / "bin" / "uv";
+  const WithEnvironment path({{"PATH", uv.parent_path().string() + ":/usr/bin:/bin"}});
+  const auto install = [&](const std::string& words, bool offline) -> Error {
+    write_file(uv, "#!/bin/sh\n[ \"$1\" = --version ] && exit 0\necho '" + words + "'\nexit 1\n");
+    fs::permissions(uv, fs::perms::owner_all);
+    try {
+      PackageJob job;
+      job.what = "torch 9";
+      job.python = "python3";
+      job.requirements = {"torch==9"};
+      job.offline = offline;
+      job.log = clean.home.path() / "log";
+      install_packages(job);
+    } catch (const Error& error) {
+      return error;
+    }
+    return Error(ErrorKind::bug, "no error");
+  };
+  const std::string none = "No matching distribution found (from versions: none)";
+  CHECK(install("after connection broken by X: Connection refused. " + none, false).kind ==
+        ErrorKind::network);
+  CHECK(install(none, false).hint.find("--index-url") != std::string::npos);
+  CHECK(install(none, true).hint.find("--offline") != std::string::npos);
 }
 
 }  // namespace sagebuild
