@@ -1,6 +1,9 @@
 #include "sagebuild/base/secret.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <array>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -78,6 +81,28 @@ void mask_url_passwords(std::string& text) {
   }
 }
 
+// "https://host/x.git?private_token=...", as forges and signed addresses have it.
+void mask_url_queries(std::string& text) {
+  constexpr std::array<std::string_view, 6> kParts = {"token",    "key",       "secret",
+                                                      "password", "signature", "credential"};
+  for (auto at = text.find("://"); at != std::string::npos; at = text.find("://", at + 3)) {
+    const auto end = std::min(text.find_first_of(" \t\n'\"", at), text.size());
+    const auto begin = std::min(text.find('?', at), end);
+    const std::string old = text.substr(begin, end - begin);
+    std::string query;
+    for (const std::string_view field : split(old, "&")) {
+      const std::string_view name = field.substr(0, field.find('='));
+      const bool is_secret = name.size() < field.size() &&
+                             std::ranges::any_of(kParts, [folded = lower(name)](auto part) {
+                               return folded.find(part) != std::string::npos;
+                             });
+      if (!query.empty()) query += '&';
+      query += is_secret ? fmt::format("{}={}", name, kMask) : std::string(field);
+    }
+    text.replace(begin, end - begin, query);
+  }
+}
+
 // "bob:password@host", which lacks its scheme. Not "git@host:path", "/a:b@c", "std::f@plt" or what
 // a linker says.
 void mask_bare_passwords(std::string& text) {
@@ -137,6 +162,7 @@ std::string redacted(std::string_view text) {
   mask_hub_tokens(result);
   mask_authorization(result);
   mask_url_passwords(result);
+  mask_url_queries(result);
   mask_bare_passwords(result);
   return result;
 }

@@ -49,6 +49,8 @@ TEST_CASE("secrets do not survive redaction, and are forgotten when they end") {
     const Secret token("topsecretvalue");
     CHECK(redacted("Authorization: Bearer topsecretvalue") == "Authorization: Bearer ***");
     CHECK(redacted("https://user:pw@host/path?x=1") == "https://***@host/path?x=1");
+    CHECK(redacted("'https://host/a.git?ref=1&private_token=abc&x=2' and more") ==
+          "'https://host/a.git?ref=1&private_token=***&x=2' and more");
     CHECK(redacted("token hf_abcdefghijklmnopqrst end") == "token *** end");
   }
   CHECK(redacted("topsecretvalue") == "topsecretvalue");
