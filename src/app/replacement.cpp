@@ -42,9 +42,9 @@ std::optional<std::string> other_content(const std::filesystem::path& wheel,
   const Json theirs = provenance_of(wheel);
   const Json mine = Json::parse(provenance_json(ours));
   try {
-    const auto archs = theirs.at("archs").get<std::string>();
-    if (archs != mine.at("archs"))
-      return fmt::format("it is for {}, this build for {}", archs, print(ours.plan.archs));
+    if (theirs.at("archs") != mine.at("archs"))
+      return fmt::format("it is for {}, this build for {}", theirs.at("archs").get<std::string>(),
+                         print(ours.plan.archs));
     if (theirs.at("recipe") != mine.at("recipe") || rule_ids(theirs) != rule_ids(mine))
       return "it was built by another recipe or other rules";
   } catch (const Json::exception&) {
