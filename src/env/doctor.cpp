@@ -190,6 +190,11 @@ void check_room(const DoctorRequest& request, const Machine& machine, bool makes
   const std::uint64_t needed = makes_environment ? kDiskForEnvironment : kDiskForBuild;
   const std::string free =
       fmt::format("{} free at '{}'", human_size(machine.free_disk), cache_folder().string());
+  try {
+    require_writable_folder(cache_folder(), "cache folder");
+  } catch (const Error& error) {
+    findings.push_back(from_error("cache folder", error));
+  }
   if (machine.free_disk < needed) {
     findings.push_back({makes_environment ? Severity::error : Severity::warning, "disk",
                         fmt::format("{}, {} wanted", free, human_size(needed)),

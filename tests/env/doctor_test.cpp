@@ -200,6 +200,16 @@ TEST_CASE("glibc is held against the CUDA headers that clash with it") {
   CHECK(severity({2, 41}) == Severity::error);
 }
 
+TEST_CASE("a cache folder that cannot be made is an error") {
+  DoctorWorld world;
+  write_file(world.home.path() / "file", "");
+  const std::string place = (world.home.path() / "file/cache").string();
+  const WithEnvironment elsewhere({{"SAGEBUILD_CACHE_DIR", place}});
+  const Diagnosis finding = world.finding("cache folder");
+  CHECK(finding.severity == Severity::error);
+  CHECK(finding.detail.find(place) != std::string::npos);
+}
+
 TEST_CASE(
     "too little disk or memory is a warning, and an error where an environment has to be made") {
   DoctorWorld world;

@@ -30,9 +30,8 @@ void require_writable_folder(const std::filesystem::path& path, std::string_view
 // Copies a folder's files, links as links, with modes. `keep` decides by path relative to `from`.
 void copy_tree(const std::filesystem::path& from, const std::filesystem::path& to,
                const std::function<bool(const std::filesystem::path&)>& keep = nullptr);
-std::uint64_t free_disk(
-    // Bytes for an ordinary user; of the nearest existing parent
-    const std::filesystem::path& path);
+// Bytes for an ordinary user; of the nearest existing parent.
+std::uint64_t free_disk(const std::filesystem::path& path);
 
 // A new file beside `path` (".NAME.XXXXXX"); commit() renames it, the destructor removes it.
 class AtomicFile {
