@@ -311,8 +311,13 @@ ProcessResult run_setup(const Command& command, Reporter& report) {
                             shell_line(command.argv)));
   if (result.ok()) return result;
   std::vector<std::string> causes = {result.status_text()};
-  for (const auto line : lines_of(result.diagnostics)) causes.emplace_back(line);
-  if (causes.size() > 16) causes.erase(causes.begin() + 1, causes.end() - 15);
+  const auto lines = lines_of(result.diagnostics);
+  constexpr std::size_t kLast = 15;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    // What a stand-in of ours said stands above torch's traceback.
+    const bool is_ours = lines[i].starts_with("error: ") || lines[i].starts_with("  caused by: ");
+    if (i + kLast >= lines.size() || is_ours) causes.emplace_back(lines[i]);
+  }
   throw Error(ErrorKind::failed, "setup.py of the project failed while its build was recorded",
               std::move(causes),
               "does `python setup.py --version` work in that folder? --keep-temp keeps it",
