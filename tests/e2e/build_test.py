@@ -79,7 +79,7 @@ class Build(support.EndToEnd):
         self.assertEqual([(done, total) for done, total, _ in lines], [("1", "3"), ("2", "3"), ("3", "3")], lines)
         self.assertEqual({text.split("  ")[0] for _, _, text in lines[:2]}, {"compile _kernel binding.cpp", "compile _kernel kernel.cu"})
         self.assertTrue(lines[2][2].startswith("module tiny._kernel"), lines)
-        self.assertIn("ptxas sm_80 _kernel kernel.cu", self.build(self.package, "-v", arch="8.0").stderr)
+        self.assertIn("ptxas sm_80 _kernel kernel.cu", self.build(self.package, "-v", "--force", arch="8.0").stderr)
 
     def test_json_on_failure(self):
         outcome = self.build(self.package, "--json", arch="9.9")

@@ -423,7 +423,8 @@ TEST_CASE("the value of a secret counts, and is not in what the cache keeps of a
   };
   CHECK(key("MY_TOKEN", "first").digest() != key("MY_TOKEN", "second").digest());
   CHECK(key("MY_SWITCH", "first").digest() != key("MY_SWITCH", "second").digest());
-  for (const auto& [name, value] : key("MY_TOKEN", "first").inputs()) CHECK(value != "first");
+  const ActionKey held = key("MY_TOKEN", "first");
+  for (const auto& [name, value] : held.inputs()) CHECK(value != "first");
 }
 
 }  // namespace sagebuild
