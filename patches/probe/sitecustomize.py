@@ -108,15 +108,14 @@ def _listen(target, own_folder):
 
     watched = ("open", "import", "subprocess.Popen", "ctypes.dlopen")
 
-    def hook(event, args):
-        if event not in watched and not event.startswith("os."):
-            return
+    def guarded(note, *args):
+        """Our own asking is not noted; where a note fails, there is no list."""
         thread = get_ident()
         if thread in busy:
             return
         busy.add(thread)
         try:
-            on_event(event, args)
+            note(*args)
         except BaseException:
             try:
                 os.unlink(target)
@@ -125,23 +124,17 @@ def _listen(target, own_folder):
         finally:
             busy.discard(thread)
 
+    def hook(event, args):
+        if event in watched or event.startswith("os."):
+            guarded(on_event, event, args)
+
     def noting(call):
         """Audit hooks do not hear of these, on which os.path.exists and pathlib stand."""
 
         @wraps(call)
         def noted(path, *args, **options):
-            thread = get_ident()
-            if thread not in busy and options.get("dir_fd") is None:
-                busy.add(thread)
-                try:
-                    put_path("s", path)
-                except BaseException:
-                    try:
-                        os.unlink(target)
-                    except BaseException:
-                        pass
-                finally:
-                    busy.discard(thread)
+            if options.get("dir_fd") is None:
+                guarded(put_path, "s", path)
             return call(path, *args, **options)
 
         for calls in (os.supports_dir_fd, os.supports_effective_ids, os.supports_fd, os.supports_follow_symlinks):

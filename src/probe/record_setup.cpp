@@ -166,6 +166,19 @@ std::vector<std::string> bare_compile(const std::vector<std::string>& argv,
 
 using SourcesByObject = std::map<fs::path, RecordedSource>;
 
+RecordedSource recorded_source(const fs::path& cwd, const std::string& source,
+                               const std::string& object, const std::vector<std::string>& argv,
+                               const RecordSettings& settings, const Toolchain& toolchain) {
+  RecordedSource recorded;
+  recorded.source = (cwd / source).lexically_normal();
+  recorded.object = (cwd / object).lexically_normal();
+  recorded.language = language_of(recorded.source);
+  recorded.cwd = cwd;
+  recorded.argv = bare_compile(argv, source);
+  use_real_compiler(recorded.argv, settings, toolchain);
+  return recorded;
+}
+
 // What one run of ninja would compile.
 SourcesByObject read_sources(const Json& record, const RecordSettings& settings,
                              const Toolchain& toolchain) {
@@ -175,17 +188,11 @@ SourcesByObject read_sources(const Json& record, const RecordSettings& settings,
        parse_ninja(record.at("text").get<std::string>(), (cwd / "build.ninja").string())) {
     // Torch's device link of -rdc code
     if (build.inputs.size() != 1 || build.outputs.size() != 1) continue;
-    RecordedSource source;
-    source.source = (cwd / build.inputs.front()).lexically_normal();
-    source.object = (cwd / build.outputs.front()).lexically_normal();
-    source.language = language_of(source.source);
-    source.cwd = cwd;
-    source.argv = bare_compile(without_launcher(shell_words(build.command)), build.inputs.front());
-    use_real_compiler(source.argv, settings, toolchain);
-    const auto [entry, is_first] = by_object.try_emplace(source.object, std::move(source));
-    if (!is_first)
-      refuse_common_object(entry->second, (cwd / build.inputs.front()).lexically_normal(),
-                           settings);
+    const auto argv = without_launcher(shell_words(build.command));
+    const RecordedSource source = recorded_source(cwd, build.inputs.front(), build.outputs.front(),
+                                                  argv, settings, toolchain);
+    const auto [entry, is_first] = by_object.try_emplace(source.object, source);
+    if (!is_first) refuse_common_object(entry->second, source.source, settings);
   }
   return by_object;
 }
@@ -204,13 +211,7 @@ std::optional<RecordedSource> read_direct_source(const Json& record, const Recor
   const auto output = std::ranges::find(argv, "-o");
   const auto word = std::ranges::find_if(argv, is_source);
   if (output == argv.end() || output + 1 == argv.end() || word == argv.end()) return std::nullopt;
-  RecordedSource source;
-  source.source = (cwd / *word).lexically_normal();
-  source.object = (cwd / *(output + 1)).lexically_normal();
-  source.language = language_of(source.source);
-  source.cwd = cwd;
-  source.argv = bare_compile(argv, *word);
-  use_real_compiler(source.argv, settings, toolchain);
+  RecordedSource source = recorded_source(cwd, *word, *(output + 1), argv, settings, toolchain);
   // The stand-in was called by its name in CC or CUDA_HOME; the real one has a place of its own.
   const bool is_nvcc = fs::path(argv.front()).filename() == "nvcc";
   source.argv.front() = is_nvcc ? toolchain.nvcc.string() : toolchain.host_compiler.string();
@@ -238,51 +239,73 @@ std::string module_name(const fs::path& in_wheel) {
   return (name.empty() ? "" : name + ".") + file.substr(0, file.find('.'));
 }
 
-// Extensions share the folder for objects: where two have a source in common, each has its own
-// command for it, and the first one's link comes before the second one's compile.
+// What was compiled so far, and which of it no link has taken yet.
+struct Compiled {
+  SourcesByObject sources;
+  std::set<fs::path> unlinked;
+
+  // Extensions share the folder for objects: where two have a source in common, each has its own
+  // command for it, and the first one's link comes before the second one's compile. Where they are
+  // built at the same time nobody can tell whose object a link gets.
+  void add(RecordedSource source) {
+    const fs::path object = source.object;
+    if (!unlinked.insert(object).second && sources.at(object).argv != source.argv) {
+      throw Error(ErrorKind::failed,
+                  fmt::format("two extensions compile '{}' into one object file at the same time",
+                              source.source.filename().string()),
+                  {fmt::format("'{}' is written twice before it is linked", object.string())},
+                  "build the extensions one after another, or give each a copy of the source");
+    }
+    sources.insert_or_assign(object, std::move(source));
+  }
+};
+
+RecordedModule read_link(const Json& record, Compiled& compiled, const RecordSettings& settings,
+                         const Toolchain& toolchain) {
+  RecordedModule module;
+  module.link_cwd = record.at("cwd").get<std::string>();
+  module.link = record.at("argv").get<std::vector<std::string>>();
+  use_real_compiler(module.link, settings, toolchain);
+  module.link.front() = toolchain.host_compiler.string();
+  const auto output = std::ranges::find(module.link, "-o") + 1;
+  module.output = path_in_wheel((module.link_cwd / *output).lexically_normal(), settings.project);
+  module.name = module_name(module.output);
+  std::set<fs::path> taken;
+  for (const std::string& word : module.link) {
+    const fs::path object = (module.link_cwd / word).lexically_normal();
+    const auto found = compiled.sources.find(object);
+    if (found == compiled.sources.end() || !taken.insert(object).second) continue;
+    module.sources.push_back(found->second);
+    compiled.unlinked.erase(object);
+  }
+  return module;
+}
+
 std::vector<RecordedModule> read_modules(const std::vector<Json>& records,
                                          const RecordSettings& settings,
                                          const Toolchain& toolchain) {
   std::vector<RecordedModule> modules;
-  SourcesByObject compiled;
-  std::map<fs::path, fs::path> unlinked;  // sources by object
+  Compiled compiled;
   for (const Json& record : records) {
     if (is_of(record, "ninja")) {
-      for (auto& [object, source] : read_sources(record, settings, toolchain)) {
-        unlinked[object] = source.source;
-        compiled[object] = std::move(source);
-      }
+      for (auto& [object, source] : read_sources(record, settings, toolchain))
+        compiled.add(std::move(source));
     }
     if (is_of(record, "compile")) {
-      if (auto source = read_direct_source(record, settings, toolchain)) {
-        // What was really compiled may have been a probe.
-        if (!record.at("done").get<bool>()) unlinked[source->object] = source->source;
-        compiled[source->object] = *std::move(source);
-      }
+      auto source = read_direct_source(record, settings, toolchain);
+      if (!source) continue;
+      if (record.at("done").get<bool>())  // it may have been a probe
+        compiled.sources.insert_or_assign(source->object, *source);
+      else
+        compiled.add(*std::move(source));
     }
-    if (!is_of(record, "link")) continue;
-    RecordedModule module;
-    module.link_cwd = record.at("cwd").get<std::string>();
-    module.link = record.at("argv").get<std::vector<std::string>>();
-    use_real_compiler(module.link, settings, toolchain);
-    module.link.front() = toolchain.host_compiler.string();
-    const auto output = std::ranges::find(module.link, "-o") + 1;
-    module.output = path_in_wheel((module.link_cwd / *output).lexically_normal(), settings.project);
-    module.name = module_name(module.output);
-    std::set<fs::path> taken;
-    for (const std::string& word : module.link) {
-      const fs::path object = (module.link_cwd / word).lexically_normal();
-      const auto found = compiled.find(object);
-      if (found == compiled.end() || !taken.insert(object).second) continue;
-      module.sources.push_back(found->second);
-      unlinked.erase(object);
-    }
-    modules.push_back(std::move(module));
+    if (is_of(record, "link")) modules.push_back(read_link(record, compiled, settings, toolchain));
   }
-  if (!unlinked.empty()) {
+  if (!compiled.unlinked.empty()) {
+    const RecordedSource& source = compiled.sources.at(*compiled.unlinked.begin());
     throw Error(ErrorKind::failed,
                 fmt::format("setup.py compiles '{}' but links it into nothing that sagebuild saw",
-                            unlinked.begin()->second.string()));
+                            source.source.string()));
   }
   std::ranges::sort(modules, {}, &RecordedModule::name);
   return modules;

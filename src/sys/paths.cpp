@@ -16,6 +16,16 @@ fs::file_type type_of(const fs::path& path) {
   return type;
 }
 
+// By name, as far as the folder could be read.
+std::vector<fs::path> listed(const fs::path& folder, std::error_code& error) {
+  std::vector<fs::path> found;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error))
+    found.push_back(entry->path());
+  std::ranges::sort(found);
+  return found;
+}
+
 }  // namespace
 
 bool path_exists(const fs::path& path) { return type_of(path) != fs::file_type::not_found; }
@@ -35,24 +45,15 @@ bool is_there(const fs::path& path) {
 }
 
 std::vector<fs::path> entries_of(const fs::path& folder) {
-  std::vector<fs::path> found;
   std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
-       entry.increment(error))
-    found.push_back(entry->path());
+  auto found = listed(folder, error);
   if (error) fail("read the folder", folder, error.value());
-  std::ranges::sort(found);
   return found;
 }
 
 std::vector<fs::path> entries_if_readable(const fs::path& folder) {
-  std::vector<fs::path> found;
-  std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
-       entry.increment(error))
-    found.push_back(entry->path());
-  std::ranges::sort(found);
-  return found;
+  std::error_code ignored;
+  return listed(folder, ignored);
 }
 
 std::vector<fs::path> files_below(const fs::path& folder) {

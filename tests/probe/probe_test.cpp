@@ -175,6 +175,20 @@ TEST_CASE("a source that two extensions have in common is compiled by each one's
   CHECK(shown(build.modules[1]) == "_second common.cu -DNAME=_second b.cu -DNAME=_second");
 }
 
+TEST_CASE("two extensions that compile a common source at the same time are refused") {
+  // Both compile before the first one links, as with several extensions at once.
+  const std::string link = "    so = f\"build/lib";
+  std::string program = two_extensions("a.cu", "b.cu");
+  program = replaced(std::move(program), link, "    yield\n" + link);
+  program = replaced(std::move(program), "extension(\"_first\"", "first = extension(\"_first\"");
+  program = replaced(std::move(program), "extension(\"_second\"", "second = extension(\"_second\"");
+  program = replaced(std::move(program), "open(wheel",
+                     "next(first); next(second); list(first); list(second)\nopen(wheel");
+  Project project;
+  CHECK_THROWS_MATCHES(project.record(program), Error,
+                       says("two extensions compile 'common.cu' into one object file"));
+}
+
 TEST_CASE(
     "two sources of one extension that setuptools compiles to one object are refused before "
     "anything is built") {
