@@ -196,6 +196,28 @@ void require_plain_path(const fs::path& work) {
       "set TMPDIR to a folder without them");
 }
 
+// `unfitting`: what is to be told of the patch rules if setup.py fails.
+void record(PreparedBuild& build, const ArchList& archs, const std::vector<std::string>& unfitting,
+            const Environment& variables, bool allow_cpu, ActionCache& cache, Reporter& report) {
+  report.stage("recording what setup.py would build");
+  RecordSettings recording{build.project(), recording_archs(build.recipe, archs),
+                           build.work.path() / "record", &cache};
+  recording.log = build.logs / "setup.log";
+  recording.variables = variables;
+  recording.git = git_view_text(build.tree.checkout.root);
+  try {
+    build.recorded = with_kept_log(build.work.path(), [&] {
+      return record_setup(recording, build.python, build.toolchain, report);
+    });
+  } catch (Error& error) {
+    error.causes.insert(error.causes.end(), unfitting.begin(), unfitting.end());
+    throw;
+  }
+  report_variables(build.recorded, variables, report);
+  require_device_code(build.recorded, build.project(), variables, allow_cpu);
+  warn_of_version(build.recorded, build.tree.checkout, build.project(), report);
+}
+
 // Everything up to the plan. What builds has a log from its beginning.
 std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool builds,
                                        ActionCache& cache, Reporter& report) {
@@ -236,23 +258,7 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool build
   }
   hide_from_git(build.tree.checkout.root, patched_files(build));
 
-  report.stage("recording what setup.py would build");
-  RecordSettings recording{build.project(), recording_archs(build.recipe, archs),
-                           build.work.path() / "record", &cache};
-  recording.log = build.logs / "setup.log";
-  recording.variables = variables;
-  recording.git = git_view_text(build.tree.checkout.root);
-  try {
-    build.recorded = with_kept_log(build.work.path(), [&] {
-      return record_setup(recording, build.python, build.toolchain, report);
-    });
-  } catch (Error& error) {
-    error.causes.insert(error.causes.end(), patched.failures.begin(), patched.failures.end());
-    throw;
-  }
-  report_variables(build.recorded, variables, report);
-  require_device_code(build.recorded, build.project(), variables, settings.allow_cpu);
-  warn_of_version(build.recorded, build.tree.checkout, build.project(), report);
+  record(build, archs, patched.failures, variables, settings.allow_cpu, cache, report);
   build.plan = make_plan(build.recorded, build.recipe, archs, settings.archs.inherited);
   for (const std::string& warning : build.plan.warnings) report.warning(warning);
   if (!patched.known)

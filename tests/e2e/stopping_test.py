@@ -15,6 +15,13 @@ time.sleep(1000)
 """
 
 
+def gated_package(world):
+    """The tiny package, whose kernel's compile waits at the gate."""
+    gate = support.Gate(world)
+    kernel = (support.SOURCE / "tests/e2e/packages/tiny/csrc/kernel.cu").read_text()
+    return gate, support.tiny_package(world / "tiny", kernel=gate.include() + kernel)
+
+
 class Interrupt(support.EndToEnd):
     def assert_stops(self, running, number):
         self.assertGreater(len(running.members()), 0)
@@ -127,9 +134,7 @@ class Logs(support.EndToEnd):
         return pathlib.Path(line.removeprefix("log: "))
 
     def test_other_runs_do_not_take_those_of_a_living_one(self):
-        gate = support.Gate(self.world)
-        package = support.tiny_package(self.world / "tiny", kernel=gate.include() + (
-            support.SOURCE / "tests/e2e/packages/tiny/csrc/kernel.cu").read_text())
+        gate, package = gated_package(self.world)
         running = self.start(*self.build_arguments(package))
         gate.reached(running)
         mine = self.logs()
@@ -186,9 +191,7 @@ class Logs(support.EndToEnd):
 class TwoAtOnce(support.EndToEnd):
     def test_same_source_same_output(self):
         """The second waits and says so, or works beside the first. Both succeed, and one wheel is there."""
-        gate = support.Gate(self.world)
-        package = support.tiny_package(self.world / "tiny", kernel=gate.include() + (
-            support.SOURCE / "tests/e2e/packages/tiny/csrc/kernel.cu").read_text())
+        gate, package = gated_package(self.world)
         first = self.start(*self.build_arguments(package))
         gate.reached(first)
         second = self.start(*self.build_arguments(package))
