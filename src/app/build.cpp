@@ -211,6 +211,8 @@ void record(PreparedBuild& build, const ArchList& archs, const std::vector<std::
     });
   } catch (Error& error) {
     error.causes.insert(error.causes.end(), unfitting.begin(), unfitting.end());
+    const std::string hint = hint_of_own_arch_list(build.project(), variables, archs);
+    if (!hint.empty()) error.hint = hint + "; " + error.hint;
     throw;
   }
   report_variables(build.recorded, variables, report);
