@@ -140,7 +140,8 @@ std::string hint_of_own_arch_list(const fs::path& project, const Environment& pa
                                   const ArchList& archs) {
   for (const auto& [name, _] : unset_switches({}, project, passed)) {
     if (name.find("ARCH") == std::string::npos) continue;
-    return fmt::format("setup.py looks at {}: try --env {}=\"{}\"", name, name, print(archs));
+    return fmt::format("setup.py looks at {}: try --env {}=\"{}\", separated as its text wants it",
+                       name, name, print(archs));
   }
   return "";
 }

@@ -53,7 +53,8 @@ TEST_CASE("a setup.py that names its architectures by a variable of its own is t
              "if os.getenv(\"TORCH_CUDA_ARCH_LIST\") or os.getenv(\"FORCE_CUDA\"): pass\n");
   const ArchList archs = parse_arch_list("8.9 12.0+PTX");
   CHECK(hint_of_own_arch_list(tree.path(), {}, archs) ==
-        "setup.py looks at DEMO_CUDA_ARCH_LIST: try --env DEMO_CUDA_ARCH_LIST=\"8.9 12.0+PTX\"");
+        "setup.py looks at DEMO_CUDA_ARCH_LIST: try --env DEMO_CUDA_ARCH_LIST=\"8.9 12.0+PTX\", "
+        "separated as its text wants it");
   CHECK(hint_of_own_arch_list(tree.path(), {{"DEMO_CUDA_ARCH_LIST", "8.9"}}, archs).empty());
 }
 
