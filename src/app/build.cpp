@@ -200,15 +200,27 @@ void require_plain_path(const fs::path& work) {
 void record(PreparedBuild& build, const ArchList& archs, const std::vector<std::string>& unfitting,
             const Environment& variables, bool allow_cpu, ActionCache& cache, Reporter& report) {
   report.stage("recording what setup.py would build");
-  RecordSettings recording{build.project(), recording_archs(build.recipe, archs),
-                           build.work.path() / "record", &cache};
-  recording.log = build.logs / "setup.log";
-  recording.variables = variables;
-  recording.git = git_view_text(build.tree.checkout.root);
+  const std::string all = recording_archs(build.recipe, archs);
+  const std::string asked = archs_for_torch(archs);
+  const auto recorded_for = [&](const std::string& list, const char* folder) {
+    RecordSettings recording{build.project(), list, build.work.path() / folder, &cache};
+    recording.log = build.logs / "setup.log";
+    recording.variables = variables;
+    recording.git = git_view_text(build.tree.checkout.root);
+    return record_setup(recording, build.python, build.toolchain, report);
+  };
+  const auto recorded = [&] {
+    try {
+      return recorded_for(all, "record");
+    } catch (const Error& error) {
+      // A recipe's list is for its newest version; an older one can refuse what came later.
+      if (all == asked || error.kind != ErrorKind::failed) throw;
+      report.detail(fmt::format("{} for {}; once more for {}", error.message, all, asked));
+    }
+    return recorded_for(asked, "record-asked");
+  };
   try {
-    build.recorded = with_kept_log(build.work.path(), [&] {
-      return record_setup(recording, build.python, build.toolchain, report);
-    });
+    build.recorded = with_kept_log(build.work.path(), recorded);
   } catch (Error& error) {
     error.causes.insert(error.causes.end(), unfitting.begin(), unfitting.end());
     const std::string hint = hint_of_own_arch_list(build.project(), variables, archs);

@@ -266,6 +266,27 @@ class OtherWorlds(support.EndToEnd):
         self.assertEqual(outcome.code, 0, outcome)
         self.assertIn("tiny-1.5", outcome.stdout)
 
+    def test_a_version_that_refuses_what_its_recipe_records(self):
+        """The recipe's list is for the newest version; an older one is built for what was asked."""
+        text = (support.SOURCE / "tests/e2e/packages/tiny/setup.py").read_text()
+        check = 'import os\nif "12.0" in os.environ["TORCH_CUDA_ARCH_LIST"]: raise SystemExit("no 12.0 here")\n'
+        package = support.tiny_package(self.world / "tiny", setup=check + text)
+        (self.world / "tiny.toml").write_text(textwrap.dedent("""\
+            name = "tiny"
+            detect = ["tiny._kernel"]
+            record_archs = "8.9;12.0"
+            [[module]]
+            name = "tiny._kernel"
+            targets = [{request = "8.9"}, {request = "12.0"}]
+            """))
+        def plan(arch):
+            return self.run_sagebuild("plan", "--source", package, "--arch", arch, "--python", support.torch_python(),
+                                      "--recipe", self.world / "tiny.toml", "--output", self.out)
+        served = plan("8.9")
+        self.assertEqual(served.code, 0, served)
+        self.assertRegex(served.stdout, r"tiny\._kernel +kernel\.cu +sm_89 ")
+        self.assert_fails(plan("8.9 12.0"), 1, "setup.py of the project failed", "no 12.0 here")
+
     def test_a_home_that_cannot_be_written(self):
         """Neither results nor a log can be kept; the build is made, and says both."""
         package = support.tiny_package(self.world / "tiny")
