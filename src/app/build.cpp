@@ -211,6 +211,8 @@ void record(PreparedBuild& build, const ArchList& archs, const std::vector<std::
     });
   } catch (Error& error) {
     error.causes.insert(error.causes.end(), unfitting.begin(), unfitting.end());
+    const std::string hint = hint_of_own_arch_list(build.project(), variables, archs);
+    if (!hint.empty()) error.hint = hint + "; " + error.hint;
     throw;
   }
   report_variables(build.recorded, variables, report);
@@ -301,6 +303,7 @@ PlanOutcome plan_build(BuildSettings settings, Reporter& report) {
   const ExecSettings execution{settings.limits, state->logs, cache.get(), history.get()};
   for (const PackSettings& pack : expected_packs(*state, settings.output)) {
     const fs::path wheel = wheel_path(pack);
+    require_no_folder(wheel);
     const auto other = other_content(wheel, pack.provenance);
     if (!other || settings.force) continue;
     report.warning(fmt::format(
@@ -321,13 +324,13 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
   const auto history = open_history(action_cache_folder());
   const auto prepared = prepare(settings, true, *cache, report);
   const PreparedBuild& state = *prepared;
-  if (!settings.force) {  // before hours of compiling
-    for (const PackSettings& pack : expected_packs(state, settings.output))
-      require_replaceable(wheel_path(pack), pack.provenance);
+  for (const PackSettings& pack : expected_packs(state, settings.output)) {
+    require_no_folder(wheel_path(pack));  // before hours of compiling
+    if (!settings.force) require_replaceable(wheel_path(pack), pack.provenance);
   }
 
-  report.stage(fmt::format("compiling {} modules on {} cores", state.plan.modules.size(),
-                           settings.limits.jobs));
+  report.stage(fmt::format("compiling {} on {}", counted(state.plan.modules.size(), "module"),
+                           counted(settings.limits.jobs, "core")));
   const CompileRoom room = compile_room(state, settings);
   const ExecSettings execution{settings.limits, state.logs, cache.get(), history.get(),
                                !log_path().empty()};

@@ -267,8 +267,9 @@ std::vector<std::string> lint_recipes(const fs::path& data, const std::optional<
   const Recipes recipes = load_recipes(data / "patches", extra);
   for (const Recipe& recipe : recipes.all()) {
     const RuleSet rules = load_rules(recipe);
-    lines.push_back(fmt::format("{}: {} modules, {} shapes, {} rules", recipe.file.string(),
-                                recipe.modules.size(), rules.shapes.size(), rules.rules.size()));
+    lines.push_back(fmt::format(
+        "{}: {}, {}, {}", recipe.file.string(), counted(recipe.modules.size(), "module"),
+        counted(rules.shapes.size(), "shape"), counted(rules.rules.size(), "rule")));
   }
   return lines;
 }

@@ -136,6 +136,16 @@ bool takes_version_from_git(const fs::path& project) {
 
 }  // namespace
 
+std::string hint_of_own_arch_list(const fs::path& project, const Environment& passed,
+                                  const ArchList& archs) {
+  for (const auto& [name, _] : unset_switches({}, project, passed)) {
+    if (name.find("ARCH") == std::string::npos) continue;
+    return fmt::format("setup.py looks at {}: try --env {}=\"{}\", separated as its text wants it",
+                       name, name, print(archs));
+  }
+  return "";
+}
+
 bool has_device_code(const RecordedModule& module) {
   return std::ranges::any_of(module.sources, [](const RecordedSource& source) {
     return source.language == Language::cuda;

@@ -60,4 +60,11 @@ void require_replaceable(const std::filesystem::path& wheel, const Provenance& o
               {*other}, "--force replaces it; or give another folder with --output");
 }
 
+void require_no_folder(const std::filesystem::path& wheel) {
+  if (is_link(wheel) || !is_folder(wheel)) return;
+  throw Error(ErrorKind::usage,
+              fmt::format("a folder has the name of the wheel: '{}'", wheel.string()), {},
+              "remove it, or give another folder with --output");
+}
+
 }  // namespace sagebuild

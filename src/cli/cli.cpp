@@ -188,10 +188,17 @@ void Cli::unknown_word(const std::string& word) const {
               near.empty() ? "see `sagebuild --help`" : fmt::format("did you mean '{}'?", near));
 }
 
-// "help build" is "build --help".
-std::vector<std::string> Cli::with_help_word(std::vector<std::string> argv) {
-  if (argv.size() < 2 || argv[1] != "help") return argv;
-  argv.erase(argv.begin() + 1);
+// "help build" is "build --help", and so are "env help" and "env help make", "env" being a group.
+std::vector<std::string> Cli::with_help_word(std::vector<std::string> argv) const {
+  if (argv.size() < 2) return argv;
+  const bool is_group =
+      !app_.get_subcommands([&](const CLI::App* command) {
+             return command->get_name() == argv[1] && !command->get_subcommands({}).empty();
+           })
+           .empty();
+  const std::size_t place = is_group ? 2 : 1;
+  if (argv.size() <= place || argv[place] != "help") return argv;
+  argv.erase(argv.begin() + static_cast<std::ptrdiff_t>(place));
   argv.emplace_back("--help");
   return argv;
 }

@@ -108,7 +108,7 @@ class Publisher {
   }
 
   void hash_files() {
-    report_.stage(fmt::format("hashing {} files", request_.files.size()));
+    report_.stage("hashing " + counted(request_.files.size(), "file"));
     std::set<std::string> paths;
     for (const PublishFile& file : request_.files) {
       require_repo_path(file.repo_path);
@@ -230,7 +230,8 @@ class Publisher {
       to_send.push_back(&item.file);
     }
     if (!to_send.empty()) {
-      report_.stage(fmt::format("uploading {} files to '{}'", to_send.size(), shown(api_.repo())));
+      report_.stage(
+          fmt::format("uploading {} to '{}'", counted(to_send.size(), "file"), shown(api_.repo())));
       send_objects(api_, to_send, request_.open_pull ? "" : revision, report_);
     }
     return commit(view, changes);

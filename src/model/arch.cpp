@@ -101,7 +101,9 @@ std::string nearest_spelling(std::string_view item) {
     words.push_back("sm_" + plain_digits(known.arch));
     words.push_back("compute_" + plain_digits(known.arch));
   }
-  return nearest(lower(item), words).value_or("");
+  std::string word = lower(item);
+  std::erase(word, ' ');
+  return nearest(word, words).value_or("");
 }
 
 [[noreturn]] void unknown(std::string_view item) {
@@ -112,6 +114,24 @@ std::string nearest_spelling(std::string_view item) {
               near.empty()
                   ? fmt::format("known are {}", join(all, " "))
                   : fmt::format("'{}' is the nearest; known are {}", near, join(all, " ")));
+}
+
+// The capability of the GPU that is called so, or none. Throws for a name that GPUs of several
+// capabilities have.
+std::string capability_of(std::string_view gpu) {
+  const std::vector<GpuModel> models = gpus_called(gpu);
+  if (models.empty()) return "";
+  const auto other = std::ranges::find_if(
+      models, [&](const GpuModel& model) { return model.capability != models.front().capability; });
+  if (other == models.end()) return models.front().capability;
+  std::vector<std::string> all;
+  for (const GpuModel& model : models)
+    all.push_back(fmt::format("{} ({})", model.name, model.capability));
+  throw Error(ErrorKind::usage,
+              fmt::format("'{}' can be one of {} GPUs: {}", gpu, models.size(), join(all, ", ")),
+              {},
+              fmt::format("say which, for example '{}' or '{}'", models.back().name,
+                          models.back().capability));
 }
 
 // "12.2", "sm_130a+PTX": an architecture, be it one that is not known here.
@@ -143,7 +163,7 @@ std::vector<ArchRequest> parse_item(std::string_view item) {
     rest.remove_suffix(4);
     request.ptx = true;
   }
-  const std::string capability = capability_of_gpu(rest);
+  const std::string capability = capability_of(item.substr(0, rest.size()));
   if (!capability.empty()) {
     rest = capability;
   } else if (take_prefix(rest, "compute")) {
@@ -177,11 +197,15 @@ std::vector<std::string> items_of(std::string_view text) {
       std::string item(words[i]);
       std::size_t taken = 1;
       std::string name = item;
+      // Up to its number, a name that is not known is one item: "RTX 5091".
+      bool is_open = begins_gpu_name(item);
       for (std::size_t count = 2; count <= std::min(kLongestName, words.size() - i); ++count) {
-        name += std::string(words[i + count - 1]);
-        if (capability_of_gpu(name).empty()) continue;
+        const std::string_view word = words[i + count - 1];
+        name += " " + std::string(word);
+        if (!is_open && gpus_called(name).empty()) continue;
         item = name;
         taken = count;
+        is_open = is_open && word.find_first_of("0123456789") == std::string_view::npos;
       }
       i += taken;
       const std::string next = i < words.size() ? lower(words[i]) : "";

@@ -36,7 +36,8 @@ std::string reasons(const BuildPlan& plan) {
 
 std::string totals(const BuildForecast& forecast) {
   const auto cached = std::ranges::count_if(forecast.sources, &SourceForecast::cached);
-  std::string text = fmt::format("{} sources, {} cached", forecast.sources.size(), cached);
+  std::string text =
+      fmt::format("{}, {} cached", counted(forecast.sources.size(), "source"), cached);
   if (forecast.cpu_seconds > 0) {
     text += fmt::format("; at most {} of CPU time in {}, {} of memory",
                         human_time(forecast.cpu_seconds), human_time(forecast.wall_seconds),

@@ -101,13 +101,16 @@ ArchList arch_list(const TomlTable& table, const std::string& text) {
 
 KnownBad read_known_bad(const TomlTable& table) {
   KnownBad bad{table.text("tag").value_or(""),
-               table.required_text("commit"),
+               table.texts("commits"),
                {},
                table.required_text("reason"),
                table.text("mended_by").value_or("")};
   constexpr std::string_view kHex = "0123456789abcdef";
-  if (bad.commit.size() < 7 || bad.commit.find_first_not_of(kHex) != std::string::npos)
-    table.fail("'commit' is 7 or more hexadecimal digits");
+  const bool are_commits = std::ranges::all_of(bad.commits, [&](const std::string& commit) {
+    return commit.size() >= 7 && commit.find_first_not_of(kHex) == std::string::npos;
+  });
+  if (bad.commits.empty() || !are_commits)
+    table.fail("'commits' is a list of commits, each of 7 or more hexadecimal digits");
   if (const auto archs = table.text("archs")) bad.archs = arch_list(table, *archs);
   table.finish();
   return bad;

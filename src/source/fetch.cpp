@@ -34,9 +34,8 @@ void warn_of_missing(const std::vector<std::string>& missing, Reporter& report) 
       missing.begin(), missing.begin() + static_cast<long>(std::min(kShown, missing.size())));
   report.warning(
       fmt::format("the repository is partial: {} not needed for the build {} left out ({}{})",
-                  missing.size() == 1 ? "1 file" : fmt::format("{} files", missing.size()),
-                  missing.size() == 1 ? "is" : "are", join(shown, ", "),
-                  missing.size() > kShown ? ", ..." : ""));
+                  counted(missing.size(), "file"), missing.size() == 1 ? "is" : "are",
+                  join(shown, ", "), missing.size() > kShown ? ", ..." : ""));
 }
 
 // GitHub serves the ref of each pull request under this name, and people call it without "refs/".

@@ -61,8 +61,7 @@ struct CommitWriter {
     if (lost.empty()) return;
     throw Error(ErrorKind::failed,
                 fmt::format("{} of commit {} are missing in the repository '{}'",
-                            lost.size() == 1 ? "1 file" : fmt::format("{} files", lost.size()),
-                            commit, source.address),
+                            counted(lost.size(), "file"), commit, source.address),
                 lost, "the repository is partial: use a complete clone or the project's URL");
   }
 

@@ -21,7 +21,7 @@ const Recipes& shipped() {
 TEST_CASE("who asks for v2.2.0 is told of its wrong results, and what was done about them") {
   const Recipe& recipe = shipped().named("sageattention");
   PatchedTree tree;
-  tree.checkout.commit = recipe.known_bad.at(0).commit + std::string(33, '0');
+  tree.checkout.commit = "28dc1b0" + std::string(33, '0');
   const auto unpatched = known_faults(recipe, tree, parse_arch_list("8.9 9.0"));
   REQUIRE(unpatched.size() == 2);
   CHECK(unpatched[0].find("v2.2.0 is known to be bad: it returns uninitialised output on Hopper") ==
@@ -34,7 +34,25 @@ TEST_CASE("who asks for v2.2.0 is told of its wrong results, and what was done a
   CHECK(known_faults(recipe, tree, parse_arch_list("9.0"))[0].ends_with(
       "the rule 'hopper-fake-name' mended it in this build"));
   tree.checkout.commit = recipe.ref;  // what is built by default
+  tree.rules.back().count = 0;        // and is right by itself
   CHECK(known_faults(recipe, tree, parse_arch_list("9.0")).empty());
+}
+
+TEST_CASE("the tag v2.2.0 itself, and a fork that has its fault, are told of") {
+  const Recipe& recipe = shipped().named("sageattention");
+  PatchedTree tag;
+  tag.checkout.commit = "eb615cf6cf4d221338033340ee2de1c37fbdba4a";
+  CHECK(known_faults(recipe, tag, parse_arch_list("9.0")).size() == 2);
+  PatchedTree fork;
+  fork.checkout.commit = std::string(40, '1');
+  fork.rules.push_back({.id = "hopper-fake-name", .file = "", .why = "", .count = 0});
+  fork.rules.push_back({.id = "gqa-heads", .file = "", .why = "", .count = 0});
+  fork.rules.push_back({.id = "gqa-heads", .file = "", .why = "", .count = 3});
+  const auto faults = known_faults(recipe, fork, parse_arch_list("9.0"));
+  REQUIRE(faults.size() == 1);
+  CHECK(
+      faults[0].starts_with("this source has a known fault of v2.2.0: it computes grouped-query"));
+  CHECK(faults[0].ends_with("the rule 'gqa-heads' mended it in this build"));
 }
 
 TEST_CASE("the rules that a recipe names for known faults are there") {

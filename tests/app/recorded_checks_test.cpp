@@ -46,6 +46,18 @@ TEST_CASE(
   require_device_code(with_code, tree.path(), {}, false);
 }
 
+TEST_CASE("a setup.py that names its architectures by a variable of its own is told of it") {
+  const TempDir tree;
+  write_file(tree.path() / "setup.py",
+             "import os\nfor x in os.getenv(\"DEMO_CUDA_ARCH_LIST\").split(): pass\n"
+             "if os.getenv(\"TORCH_CUDA_ARCH_LIST\") or os.getenv(\"FORCE_CUDA\"): pass\n");
+  const ArchList archs = parse_arch_list("8.9 12.0+PTX");
+  CHECK(hint_of_own_arch_list(tree.path(), {}, archs) ==
+        "setup.py looks at DEMO_CUDA_ARCH_LIST: try --env DEMO_CUDA_ARCH_LIST=\"8.9 12.0+PTX\", "
+        "separated as its text wants it");
+  CHECK(hint_of_own_arch_list(tree.path(), {{"DEMO_CUDA_ARCH_LIST", "8.9"}}, archs).empty());
+}
+
 TEST_CASE("a version from git is told of where git cannot know it") {
   const TempDir tree;
   Checkout checkout{.root = tree.path(), .commit = std::string(40, 'a')};

@@ -100,6 +100,12 @@ TEST_CASE(
   CHECK_THROWS_MATCHES(parse_toml("a = \n", "r.toml"), Error, says("r.toml:1:"));
 }
 
+TEST_CASE("one is not many") {
+  CHECK(counted(1, "source") == "1 source");
+  CHECK(counted(0, "source") == "0 sources");
+  CHECK(counted(12, "module") == "12 modules");
+}
+
 TEST_CASE("every occurrence is replaced, and an empty one occurs nowhere") {
   CHECK(replaced("a/b/c", "/", "::") == "a::b::c");
   CHECK(replaced("aa", "a", "aa") == "aaaa");

@@ -411,6 +411,12 @@ class WrongWheels(support.EndToEnd):
         forced = self.build(package, "--force")
         self.assertEqual(forced.stdout, first.stdout, forced)
         self.assertNotEqual(wheel.read_bytes(), content)
+        # A folder of that name is in the way of any wheel, and that is told before the compilation.
+        wheel.unlink()
+        wheel.mkdir()
+        refused = self.build(package, "--force")
+        self.assert_fails(refused, 2, "a folder has the name of the wheel", wheel.name, "--output")
+        self.assertNotIn("compiling", refused.stderr)
 
 
 if __name__ == "__main__":

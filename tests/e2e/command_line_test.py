@@ -47,6 +47,10 @@ class CommandLine(support.EndToEnd):
             outcome = self.run_sagebuild("help", *command)
             self.assertEqual((outcome.code, outcome.stderr), (0, ""), outcome)
             self.assertEqual(outcome.stdout, self.run_sagebuild(*command, "--help").stdout)
+        for group in ("env", "cache"):
+            self.assertEqual(self.run_sagebuild(group, "help").stdout, self.run_sagebuild(group, "--help").stdout)
+        self.assertEqual(self.run_sagebuild("env", "help", "rm").stdout, self.run_sagebuild("env", "rm", "--help").stdout)
+        self.assert_fails(self.run_sagebuild("env", "hepl"), 2, "'hepl'")
         self.assert_fails(self.run_sagebuild("help", "biuld"), 2, "'build'")
 
     def test_a_variable_that_no_setting_has(self):

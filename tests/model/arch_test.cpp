@@ -65,7 +65,42 @@ TEST_CASE("GPUs are known as people write them") {
       {"RTX 3090, RTX 4070 Ti; h100", "8.6 8.9 9.0"},
       {"8.0 90 a", ""},
       {"100 120", "10.0 12.0"},
-      {"l4 l40", "8.9"}};
+      {"l4 l40", "8.9"},
+      // What nvidia-smi calls them.
+      {"Tesla V100-SXM2-32GB", "7.0"},
+      {"Quadro RTX 6000", "7.5"},
+      {"NVIDIA TITAN RTX", "7.5"},
+      {"NVIDIA RTX 4000 SFF Ada Generation", "8.9"},
+      {"NVIDIA RTX PRO 4000 Blackwell SFF Edition", "12.0"},
+      {"NVIDIA RTX PRO 3000 Blackwell Generation Laptop GPU", "12.0"},
+      {"NVIDIA GeForce RTX 3050 6GB Laptop GPU", "8.6"},
+      {"NVIDIA GH200 144G HBM3e", "9.0"},
+      {"NVIDIA B300 SXM6 AC", "10.3"},
+      {"NVIDIA Thor", "11.0"},
+      {"Jetson Orin Nano Super", "8.7"},
+      {"NVIDIA GB10", "12.1"},
+      {"RTX Spark N1X", "12.1"},
+      {"GB200 NVL72", "10.0"},
+      {"DGX Station GB300", "10.3"},
+      // A chip of another generation under the name of a known one.
+      {"RTX 3050 A Laptop GPU", "8.9"},
+      {"RTX 6000D", "12.0"},
+      {"RTX 6000 Blackwell", "12.0"},
+      {"PRO 6000", "12.0"},
+      // One model alone has the number.
+      {"RTX 5880", "8.9"},
+      {"rtx8000", "7.5"},
+      {"L40 48GB", "8.9"},
+      {"A10 24GB", "8.6"},
+      {"a100-80g", "8.0"},
+      {"RTX 2080 Ti 22GB", "7.5"},
+      // Known, so that the toolkit can say that it is too old.
+      {"GTX 1080 Ti", "6.1"},
+      {"TITAN X", "6.1"},
+      {"GTX TITAN X", "5.2"},
+      {"Tesla P100", "6.0"},
+      {"K80", "3.7"},
+      {"Jetson Nano", "5.3"}};
   for (const auto& [text, list] : spellings) {
     INFO(text);
     if (list.empty())
@@ -73,6 +108,29 @@ TEST_CASE("GPUs are known as people write them") {
     else
       CHECK(print(parse_arch_list(text)) == list);
   }
+}
+
+TEST_CASE("a name of GPUs of several generations is refused, with all of them") {
+  for (const char* name : {"RTX 6000", "rtx6000", "6000", "NVIDIA RTX-6000 48GB", "8.0 RTX 6000"}) {
+    INFO(name);
+    CHECK_THROWS_MATCHES(
+        parse_arch_list(name), Error,
+        says("can be one of 3 GPUs: Quadro RTX 6000 (7.5), RTX 6000 Ada (8.9), RTX PRO 6000 (12.0)")
+            .hints("say which, for example 'RTX PRO 6000' or '12.0'"));
+  }
+  CHECK_THROWS_MATCHES(parse_arch_list("RTX 6000"), Error, says("'RTX 6000' can be"));
+  CHECK_THROWS_MATCHES(parse_arch_list("RTX 6000+PTX"), Error, says("'RTX 6000' can be"));
+  CHECK_THROWS_MATCHES(parse_arch_list("RTX 4500 Laptop"), Error,
+                       says("can be one of 2 GPUs: RTX 4500 Ada (8.9), RTX PRO 4500 (12.0)"));
+}
+
+TEST_CASE("a model that is not known is named whole") {
+  CHECK_THROWS_MATCHES(parse_arch_list("8.0 RTX 5091 9.0"), Error,
+                       says("unknown architecture 'RTX 5091'").hints("'rtx50"));
+  CHECK_THROWS_MATCHES(parse_arch_list("NVIDIA GeForce RTX 9999"), Error,
+                       says("unknown architecture 'NVIDIA GeForce RTX 9999'"));
+  CHECK_THROWS_MATCHES(parse_arch_list("blackwel 8.0"), Error,
+                       says("unknown architecture 'blackwel'").hints("'blackwell'"));
 }
 
 TEST_CASE("what is proposed instead is near") {

@@ -172,6 +172,29 @@ TEST_CASE("version 2.1.0 learns to dispatch sm120") {
                   "sageattn_qk_int8_pv_fp8_cuda(") != std::string::npos);
 }
 
+TEST_CASE("a fork without the faults that rules mend is left alone") {
+  World world(shape_text("v2_1_0"));
+  const fs::path sm90 = world.dir.path() / "sageattention/sm90_compile.py";
+  const fs::path core = world.dir.path() / "sageattention/core.py";
+  make_folders(sm90.parent_path());
+  // The operator is registered in C++, and called through torch.ops.
+  const std::string fake_only =
+      "_qattn_sm90 = torch.ops.sageattention_qattn_sm90\n"
+      "@torch.library.register_fake(\"sageattention_qattn_sm90::qk_int8_sv_f8_accum_f32_fuse_v_"
+      "scale_attn_inst_buf\")\n"
+      "def qk_int8_sv_f8_accum_f32_fuse_v_scale_attn_inst_buf(query):\n    return empty(query)\n";
+  write_file(sm90, fake_only);
+  // Nothing is told apart by architecture.
+  const std::string one_way =
+      "def f(q):\n    return triton(q)\n\n"
+      "def sageattn_qk_int8_pv_fp8_cuda_sm90(q):\n    return q\n";
+  write_file(core, one_way);
+  world.settings.target = world.dir.path().string();
+  CHECK_NOTHROW(patch_files(world.settings, world.report));
+  CHECK(read_file(sm90) == fake_only);
+  CHECK(read_file(core) == one_way);
+}
+
 TEST_CASE("nothing is written when one file of a tree does not fit") {
   World world;
   write_tree(world.dir.path());

@@ -1,5 +1,5 @@
 #pragma once
-// What a recipe knows against the commit that is built.
+// What a recipe knows against the source that is built.
 
 #include <string>
 #include <vector>

@@ -2,7 +2,9 @@
 // What a recorded setup.py must have made, so that a wheel of it is what its name says.
 
 #include <filesystem>
+#include <string>
 
+#include "sagebuild/model/arch.hpp"
 #include "sagebuild/model/recorded_build.hpp"
 #include "sagebuild/model/source.hpp"
 #include "sagebuild/report/reporter.hpp"
@@ -15,6 +17,11 @@ namespace sagebuild {
 // variables that it got.
 void require_device_code(const RecordedBuild& recorded, const std::filesystem::path& project,
                          const Environment& passed, bool allow_cpu);
+
+// For a setup.py that failed: what to try if its text asks for the architectures by a variable of
+// its own, which has no value. Empty: it does not.
+std::string hint_of_own_arch_list(const std::filesystem::path& project, const Environment& passed,
+                                  const ArchList& archs);
 
 bool has_device_code(const RecordedModule& module);
 

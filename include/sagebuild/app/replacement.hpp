@@ -20,4 +20,8 @@ std::optional<std::string> other_content(const std::filesystem::path& wheel,
 // Throws Error{usage} with that reason.
 void require_replaceable(const std::filesystem::path& wheel, const Provenance& ours);
 
+// Throws Error{usage} if a folder has the wheel's name: no wheel can take its place, by --force
+// neither.
+void require_no_folder(const std::filesystem::path& wheel);
+
 }  // namespace sagebuild

@@ -49,6 +49,8 @@ std::string shell_line(const std::vector<std::string>& argv);
 // "ns::f(int)" of "_ZN2ns1fEi"; what is no mangled name stays.
 std::string demangled(const std::string& symbol);
 
+// "1 source", "2 sources".
+std::string counted(unsigned long long count, std::string_view noun);
 // "1.4 GB", "512 kB": decimal units as disks and networks use.
 std::string human_size(unsigned long long bytes);
 // "1m12s", "4.2s"; seconds.

@@ -50,7 +50,7 @@ class Cli {
  private:
   struct Chosen;
   int run_chosen(const std::vector<std::string>& words);
-  static std::vector<std::string> with_help_word(std::vector<std::string> argv);
+  std::vector<std::string> with_help_word(std::vector<std::string> argv) const;
   void apply_global() const;
   void keep_secrets(const Settings& settings);
   void warn_of_variables(Reporter& report) const;

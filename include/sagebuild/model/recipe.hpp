@@ -45,8 +45,8 @@ struct ProvedSources {
 // A commit that people ask for and that gives wrong results.
 struct KnownBad {
   std::string tag;
-  std::string commit;  // its first digits, 7 or more
-  ArchList archs;      // where it is bad; empty: everywhere
+  std::vector<std::string> commits;  // the first digits of each, 7 or more
+  ArchList archs;                    // where it is bad; empty: everywhere
   std::string reason;
   std::string mended_by;  // id of the rule that mends it; empty: none does
 };
