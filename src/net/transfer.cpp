@@ -228,7 +228,10 @@ bool Transfer::take_body(std::string_view bytes) {
 
 void Transfer::keep_in_file(std::string_view bytes) {
   if (!target_) target_.reset(std::fopen(request_.to_file.c_str(), "wbe"));
-  if (!target_ || std::fwrite(bytes.data(), 1, bytes.size(), target_.get()) != bytes.size()) {
+  if (!target_) throw_file_error("write", request_.to_file);
+  // An empty answer has no bytes, and fwrite may not be given a null pointer.
+  if (bytes.empty()) return;
+  if (std::fwrite(bytes.data(), 1, bytes.size(), target_.get()) != bytes.size()) {
     throw_file_error("write", request_.to_file);
   }
 }

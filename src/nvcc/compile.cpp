@@ -228,9 +228,8 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
   SearchScope scope() const {
     SearchScope scope;
     scope.roots = job_->settings->roots;
-    // Is not always a
-    // An option that is not known may copy lines of the source into PTX (-src-in-ptx). In C,
-    // comment.
+    // An option that is not known may copy lines of the source into PTX (-src-in-ptx). In C, two
+    // slashes do not always begin a comment.
     scope.comments_count = !job_->opaque.empty() || job_->source.recorded.language == Language::c;
     scope.include_folders.push_back(job_->source.recorded.cwd);  // -include looks there first
     for (const auto mode : {HeaderMode::facade, HeaderMode::binding})

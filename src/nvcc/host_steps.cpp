@@ -116,15 +116,19 @@ Words with_absolute_folders(Words argv, const fs::path& cwd) {
   return argv;
 }
 
+// What the host text embeds: the image, or a name for one that is joined later.
+fs::path embedded_image(const Job& job) {
+  return detached(job) ? job.wrapper() : job.place("fatbinary") / job.layout.fatbin_c;
+}
+
 Step host_compile_step(const JobPtr& job, HeaderMode headers) {
   Step step = job->step("host compile");
   const Layout& layout = job->layout;
   const std::string stub = layout.passes.front().stub;
-  const fs::path image =
-      detached(*job) ? job->wrapper() : job->place("fatbinary") / layout.fatbin_c;
   step.folder = job->place("host-compile");
-  step.inputs = {
-      {job->cudafe_text(), layout.cudafe_text}, {job->stub(), stub}, {image, layout.fatbin_c}};
+  step.inputs = {{job->cudafe_text(), layout.cudafe_text},
+                 {job->stub(), stub},
+                 {embedded_image(*job), layout.fatbin_c}};
   step.outputs = {{"object", job->object()}};
   step.key = [job, &layout, stub, folder = step.folder] {
     return kept_by_key(
@@ -186,61 +190,32 @@ Step join_step(const JobPtr& job) {
   return step;
 }
 
-// --headers check: the host half once more with torch's own headers, and the same stub. Both
-// objects must have the same for others, and the functions that use nothing of torch's must be the
-// same instructions. Those that do call the bridge in one and torch in the other, and are named
-// instead.
-void compare_hosts(const Job& job, const fs::path& with_facade, const fs::path& with_torch) {
-  const ObjectExports ours = object_exports(with_facade);
-  const ObjectExports full = object_exports(with_torch);
-  std::vector<std::string> differ;
-  std::ranges::set_symmetric_difference(ours.names, full.names, std::back_inserter(differ));
-  if (!differ.empty())
-    refuse(fmt::format("'{}' is exported with one kind of headers alone", differ.front()));
-  const auto uses_torch = [](const ObjectExports::Function& function) {
-    return std::ranges::any_of(function.uses, [](const std::string& use) {
-      return std::ranges::any_of(
-          std::array{"sagebuild_bridge", "3c10", "2at", "5torch", "6caffe2"},
-          [&](const char* part) { return use.find(part) != std::string::npos; });
-    });
+// --headers check: the host half once more, with torch's own headers, and the same stub. `compiled`
+// is the host compile of the mode itself.
+StepId add_host_proof(StepGraph& graph, const JobPtr& job, const CompileMode& mode,
+                      StepId compiled) {
+  const auto add = [&](Step step, std::vector<StepId> after) {
+    return append(graph, std::move(step), std::move(after));
   };
-  std::size_t equal = 0, by_numbers = 0;
-  for (const auto& [name, function] : full.functions) {
-    const auto& other = ours.functions.at(name);
-    if (uses_torch(function) || uses_torch(other)) {
-      ++by_numbers;
-      continue;
-    }
-    if (function.code != other.code)
-      refuse(fmt::format("function '{}' has other instructions", name));
-    ++equal;
-  }
-  job.settings->reporter->detail(
-      fmt::format("host proof of {}: the same exports; {} functions are the same instructions, {} "
-                  "use torch and are not "
-                  "compared",
-                  job.subject, equal, by_numbers));
-}
-
-StepId add_host_proof(StepGraph& graph, const JobPtr& job, StepId stub, StepId compiled) {
-  const auto other = std::make_shared<Job>(*job);
-  other->attempt = job->place("host-proof");
+  // The stub and the image are the same for both.
+  const auto add_compile = [&](const JobPtr& from, HeaderMode headers, StepId after) {
+    Step compile = host_compile_step(from, headers);
+    compile.inputs[1].from = job->stub();
+    compile.inputs[2].from = embedded_image(*job);
+    return add(std::move(compile), {after, compiled});
+  };
+  const JobPtr ours = job->in(job->place("host-proof.ours"));
+  const JobPtr torchs = job->in(job->place("host-proof.torch"));
+  for (const auto& one : {ours, torchs})
+    one->layout.host_compile.insert(one->layout.host_compile.end(), kComparableObject.begin(),
+                                    kComparableObject.end());
   const CompileMode full{HeaderMode::full, HeaderMode::full, false};
-  graph.push_back(preprocess_step(other, full));
-  graph.push_back(cudafe_step(other, HeaderMode::full));
-  graph.back().after = {graph.size() - 2};
-  Step compile = host_compile_step(other, HeaderMode::full);
-  compile.after = {graph.size() - 1, stub};
-  compile.inputs[1].from = job->stub();
-  compile.inputs[2].from = job->wrapper();
-  graph.push_back(std::move(compile));
-  Step compare = job->step("host header proof");
-  compare.after = {graph.size() - 1, compiled};
-  compare.reads = {job->object(), other->object()};
-  compare.finish = [job, other] { compare_hosts(*job, job->object(), other->object()); };
-  compare.expected_seconds = 0;
-  graph.push_back(std::move(compare));
-  return graph.size() - 1;
+  const StepId text = add(preprocess_step(torchs, full), {});
+  const StepId cudafe = add(cudafe_step(torchs, HeaderMode::full), {text});
+  const StepId with_torch = add_compile(torchs, HeaderMode::full, cudafe);
+  const StepId with_facade = add_compile(ours, mode.host, compiled);
+  graph[with_facade].inputs[0].from = job->cudafe_text();
+  return add(host_proof_step(job, ours->object(), torchs->object()), {with_facade, with_torch});
 }
 
 }  // namespace
@@ -248,9 +223,7 @@ StepId add_host_proof(StepGraph& graph, const JobPtr& job, StepId stub, StepId c
 void add_host_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode,
                     const DeviceSteps& device) {
   const auto add = [&](Step step, std::vector<StepId> after) {
-    step.after = std::move(after);
-    graph.push_back(std::move(step));
-    return graph.size() - 1;
+    return append(graph, std::move(step), std::move(after));
   };
   const StepId preprocess = add(preprocess_step(job, mode), {});
   const StepId cudafe = add(cudafe_step(job, mode.host), {preprocess});
@@ -268,9 +241,8 @@ void add_host_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode
   if (mode.host != HeaderMode::full)
     before_join.push_back(add_macro_check(graph, job, "host header check", "host", mode.host,
                                           host_preprocess(*job, mode)));
-  if (mode.host != HeaderMode::full && job->settings->choice == HeaderChoice::check &&
-      detached(*job))
-    before_join.push_back(add_host_proof(graph, job, stub, compile));
+  if (mode.host != HeaderMode::full && job->settings->choice == HeaderChoice::check)
+    before_join.push_back(add_host_proof(graph, job, mode, compile));
   before_join.push_back(compile);
   if (detached(*job)) before_join.push_back(add(image_step(job), {device.fatbinary}));
   add(join_step(job), before_join);

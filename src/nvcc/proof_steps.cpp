@@ -3,6 +3,7 @@
 
 #include "sagebuild/nvcc/checks.hpp"
 #include "sagebuild/nvcc/keys.hpp"
+#include "sagebuild/sys/elf.hpp"
 #include "source_compile.hpp"
 
 namespace sagebuild::nvcc {
@@ -71,7 +72,66 @@ StepId add_proof(StepGraph& graph, const JobPtr& job, const PassLayout& ours, co
   return graph.size() - 1;
 }
 
+bool starts_with_any(std::string_view text, std::initializer_list<std::string_view> starts) {
+  return std::ranges::any_of(starts, [&](auto start) { return text.starts_with(start); });
+}
+
+// Whether a mangled name is one of torch's or the bridge's, or of a library's template for one of
+// theirs (https://itanium-cxx-abi.github.io/cxx-abi/abi.html#mangling). A template of the project's
+// own that takes a type of torch's is not: which of its overloads was taken is what could differ.
+bool is_torchs(std::string_view name) {
+  const auto start = name.find("_Z");
+  if (start == std::string_view::npos) return false;
+  name.remove_prefix(start + 2);
+  const std::string_view whole = name;
+  // What stands in front of the outermost scope: local entity, table, guard, nested, const.
+  while (!name.empty() && std::string_view("ZTVISGLNKRO").find(name.front()) != name.npos &&
+         !starts_with_any(name, {"St", "Sa", "Ss"}))
+    name.remove_prefix(1);
+  const auto torchs = {"2at", "3c10", "5torch", "6caffe2", "16sagebuild_bridge"};
+  if (std::ranges::any_of(torchs, [&](auto scope) { return name.starts_with(scope); })) return true;
+  return starts_with_any(name, {"St", "Sa", "Ss", "9__gnu_cxx", "8pybind11"}) &&
+         std::ranges::any_of(torchs, [&](auto scope) { return whole.find(scope) != whole.npos; });
+}
+
+void compare_hosts(const Job& job, const fs::path& with_ours, const fs::path& with_torchs) {
+  const ObjectContent ours = object_content(with_ours);
+  const ObjectContent full = object_content(with_torchs);
+  std::vector<std::string> differ;
+  std::ranges::set_symmetric_difference(ours.exports, full.exports, std::back_inserter(differ));
+  if (!differ.empty())
+    refuse(fmt::format("'{}' is exported with one kind of headers alone", differ.front()));
+  const auto uses_torch = [](const ObjectContent::Function& function) {
+    return std::ranges::any_of(function.uses, is_torchs);
+  };
+  std::size_t equal = 0, by_numbers = 0;
+  for (const auto& [name, function] : full.functions) {
+    const auto place = ours.functions.find(name);
+    if (place == ours.functions.end()) continue;  // an inline one of torch's
+    const auto& other = place->second;
+    if (uses_torch(function) || uses_torch(other)) {
+      ++by_numbers;
+      continue;
+    }
+    if (function.code != other.code)
+      refuse(fmt::format("function '{}' has other instructions", name));
+    ++equal;
+  }
+  job.settings->reporter->detail(
+      fmt::format("host proof of {}: the same exports; {} functions are the same instructions, {} "
+                  "use torch and are not compared",
+                  job.subject, equal, by_numbers));
+}
+
 }  // namespace
+
+Step host_proof_step(const JobPtr& job, const fs::path& with_ours, const fs::path& with_torchs) {
+  Step step = job->step("host header proof");
+  step.reads = {with_ours, with_torchs};
+  step.finish = [job, with_ours, with_torchs] { compare_hosts(*job, with_ours, with_torchs); };
+  step.expected_seconds = 0;
+  return step;
+}
 
 std::vector<StepId> add_proofs(StepGraph& graph, const JobPtr& job, const PassLayout& pass,
                                const CompileMode& mode, StepId preprocess, StepId cicc) {

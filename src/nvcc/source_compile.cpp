@@ -114,6 +114,18 @@ std::string mapped_text(const Job& job, const fs::path& text) {
 
 void map_text(const Job& job, const fs::path& text) { write_file(text, mapped_text(job, text)); }
 
+StepId append(StepGraph& graph, Step step, std::vector<StepId> after) {
+  step.after = std::move(after);
+  graph.push_back(std::move(step));
+  return graph.size() - 1;
+}
+
+JobPtr Job::in(const fs::path& new_attempt) const {
+  const auto other = std::make_shared<Job>(*this);
+  other->attempt = new_attempt;
+  return other;
+}
+
 void refuse(const std::string& reason) { throw Error(ErrorKind::failed, reason); }
 
 StepGraph decomposed_steps(const JobPtr& job, const CompileMode& mode) {
@@ -170,53 +182,89 @@ StepGraph plain_steps(const JobPtr& job) {
   return {std::move(step)};
 }
 
-StepGraph cxx_steps(const JobPtr& job, HeaderMode mode) {
-  const auto& recorded = job->source.recorded;
-  const std::string name =
-      recorded.source.stem().string() + (recorded.language == Language::c ? ".i" : ".ii");
-  StepGraph graph;
-  Step preprocess = job->step("preprocess");
-  preprocess.folder = job->place("preprocess");
-  const fs::path text = preprocess.folder / name;
-  preprocess.writes = {text, text.string() + ".d"};
-  preprocess.command = [job, mode, text] {
+namespace {
+
+// The place of the text, which ends in what the compiler knows the language by.
+fs::path cxx_text(const Job& job) {
+  const auto& recorded = job.source.recorded;
+  return job.place("preprocess") /
+         (recorded.source.stem().string() + (recorded.language == Language::c ? ".i" : ".ii"));
+}
+
+Step cxx_preprocess_step(const JobPtr& job, HeaderMode mode) {
+  Step step = job->step("preprocess");
+  step.folder = job->place("preprocess");
+  const fs::path text = cxx_text(*job);
+  step.writes = {text, text.string() + ".d"};
+  step.command = [job, mode, text] {
     Words argv = preprocess_command(job->argv, *job, mode, text);
     argv.insert(argv.end(), {"-E", job->source.recorded.source});
     return job->command(argv, job->source.recorded.cwd);
   };
-  preprocess.finish = [job, text] { map_text(*job, text); };
-  job->depfiles.push_back({text.string() + ".d", recorded.cwd});
-  graph.push_back(std::move(preprocess));
+  step.finish = [job, text] { map_text(*job, text); };
+  job->depfiles.push_back({text.string() + ".d", job->source.recorded.cwd});
+  return step;
+}
 
-  Step compile = job->step("g++");
-  compile.folder = job->place("compile");
-  compile.after = {0};
-  compile.inputs = {{text, name}};
+// Compiles `text` with the recorded options and `more`.
+Step cxx_compile_step(const JobPtr& job, HeaderMode mode, const fs::path& text, const Words& more) {
+  Step step = job->step("g++");
+  step.folder = job->place("compile");
+  const std::string name = text.filename();
+  step.inputs = {{text, name}};
   Words argv = {job->argv.front()};
   for (auto& word :
        options_of(job->argv, {"-isystem", "-include", "-I", "-D", "-U", "-iquote", "-idirafter"}))
     if (!word.starts_with("-I") && !word.starts_with("-D") && !word.starts_with("-U"))
       argv.push_back(word);
+  argv.insert(argv.end(), more.begin(), more.end());
   argv.insert(argv.end(), {std::string(kLessGarbageCollection), "-c", name, "-o", "whole.o"});
-  compile.key = [job, argv, input = compile.folder / name] {
+  step.key = [job, argv, input = step.folder / name] {
     return kept_by_key(
         *job,
         cxx_key(job->subject, job->settings->toolkit->tools.at("host"), argv, read_file(input)),
         argv);
   };
-  compile.outputs = {{"object", compile.folder / "whole.o"}};
-  found_by_files(compile, job, argv, {});
-  compile.command = [job, argv, folder = compile.folder] { return job->command(argv, folder); };
-  compile.expected_seconds = mode == HeaderMode::full ? 28 : 6;
-  compile.expected_memory = mode == HeaderMode::full ? 1900ULL << 20U : 700ULL << 20U;
-  publish(compile, job, compile.folder / "whole.o");
+  step.outputs = {{"object", step.folder / "whole.o"}};
+  found_by_files(step, job, argv, {});
+  step.command = [job, argv, folder = step.folder] { return job->command(argv, folder); };
+  step.expected_seconds = mode == HeaderMode::full ? 28 : 6;
+  step.expected_memory = mode == HeaderMode::full ? 1900ULL << 20U : 700ULL << 20U;
+  return step;
+}
+
+// The text made with our headers is that of the step `preprocess`.
+void add_cxx_proof(StepGraph& graph, const JobPtr& job, HeaderMode mode, StepId preprocess) {
+  const JobPtr ours = job->in(job->place("host-proof.ours"));
+  const JobPtr torchs = job->in(job->place("host-proof.torch"));
+  const StepId text = append(graph, cxx_preprocess_step(torchs, HeaderMode::full), {});
+  const Words options(kComparableObject.begin(), kComparableObject.end());
+  Step compile = cxx_compile_step(ours, mode, cxx_text(*job), options);
+  const StepId with_ours = append(graph, std::move(compile), {preprocess});
+  compile = cxx_compile_step(torchs, HeaderMode::full, cxx_text(*torchs), options);
+  const StepId with_torch = append(graph, std::move(compile), {text});
+  append(graph,
+         host_proof_step(job, graph[with_ours].outputs.at("object"),
+                         graph[with_torch].outputs.at("object")),
+         {with_ours, with_torch});
+}
+
+}  // namespace
+
+StepGraph cxx_steps(const JobPtr& job, HeaderMode mode) {
+  StepGraph graph;
+  const StepId preprocess = append(graph, cxx_preprocess_step(job, mode), {});
+  std::vector<StepId> before = {preprocess};
   if (mode != HeaderMode::full) {
-    compile.after.push_back(add_source_check(graph, job, {0}, job->depfiles));
+    before.push_back(add_source_check(graph, job, {preprocess}, job->depfiles));
     Words words = job->argv;
-    words.insert(words.end(), {"-E", recorded.source});
+    words.insert(words.end(), {"-E", job->source.recorded.source});
     add_macro_check(graph, job, "header check", "host", mode, words);
+    if (job->settings->choice == HeaderChoice::check) add_cxx_proof(graph, job, mode, preprocess);
   }
-  graph.push_back(std::move(compile));
+  Step compile = cxx_compile_step(job, mode, cxx_text(*job), {});
+  publish(compile, job, compile.folder / "whole.o");
+  append(graph, std::move(compile), std::move(before));
   return graph;
 }
 

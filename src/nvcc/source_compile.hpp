@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <optional>
 #include <string>
@@ -26,6 +27,9 @@ struct Depfile {
   fs::path file;
   fs::path cwd;  // of the process: relative names stand below it
 };
+
+struct Job;
+using JobPtr = std::shared_ptr<Job>;
 
 // One source in one build: what is known before a mode is chosen.
 struct Job {
@@ -82,8 +86,13 @@ struct Job {
   fs::path stub() const { return place("stub") / layout.passes.front().stub; }
   fs::path wrapper() const { return place("stub") / layout.fatbin_c; }
   fs::path object() const { return place("host-compile") / layout.object; }
+
+  // The same source with other places for all of these.
+  JobPtr in(const fs::path& new_attempt) const;
 };
-using JobPtr = std::shared_ptr<Job>;
+
+// Gives the number of the step in the graph.
+StepId append(StepGraph& graph, Step step, std::vector<StepId> after);
 
 // The settings with a fixed name for the folder of our headers: where we are installed is in no
 // key.
@@ -148,6 +157,15 @@ void expect_cicc(Step& step, const Job& job, HeaderMode headers);
 // fails is of kind "header proof" (other headers may fit) or "pair proof" (the plan is wrong).
 std::vector<StepId> add_proofs(StepGraph& graph, const JobPtr& job, const PassLayout& pass,
                                const CompileMode& mode, StepId preprocess, StepId cicc);
+
+// --headers check: for objects whose functions can be compared. Optimised, a function depends on
+// what else its unit holds (unit growth limits inlining); and where functions share a section, the
+// distance between two of them stands in the code.
+inline constexpr std::array kComparableObject = {"-O0", "-ffunction-sections", "-fdata-sections"};
+// Both objects must have the same for others, and the functions that use nothing of torch's must be
+// the same instructions. Those that do call the bridge in one and torch in the other, and are
+// counted instead.
+Step host_proof_step(const JobPtr& job, const fs::path& with_ours, const fs::path& with_torchs);
 
 // Parts of decomposed_steps. Each appends to `graph` and says what later steps wait for.
 struct DeviceSteps {

@@ -125,34 +125,71 @@ struct Filled {
   std::size_t place = 0;  // in its section
   std::size_t size = 0;   // bytes
   std::string by;         // a symbol, or the section that a local one lies in
+  std::string content;    // which part of that section, however the sections are laid out
 };
 
 // By the index of the section that they fill.
-std::map<std::size_t, std::vector<Filled>> relocations(const ElfFile& elf) {
+using Relocations = std::map<std::size_t, std::vector<Filled>>;
+
+// Sections that hold what belongs to many functions, so that an offset in them says nothing.
+bool is_shared(std::string_view section) {
+  return section == ".text" || section == ".rodata" || section == ".data" || section == ".bss";
+}
+
+// A constant or a string by its bytes, as the linker merges them; else the offset, and the bytes of
+// a section that holds one variable alone.
+std::string content_at(const ElfFile& elf, std::size_t index, std::int64_t offset) {
+  Elf_Scn* section = elf_getscn(elf.get(), index);
+  GElf_Shdr header;
+  if (section == nullptr || gelf_getshdr(section, &header) == nullptr) return "";
+  if (is_shared(elf.section_name(section))) return "";
+  const bool has_bytes = header.sh_type == SHT_PROGBITS && (header.sh_flags & SHF_EXECINSTR) == 0;
+  const std::string bytes = has_bytes ? elf.content(index) : "";
+  const bool is_merged = (header.sh_flags & SHF_MERGE) != 0 && header.sh_entsize != 0;
+  if (!is_merged || offset < 0 || static_cast<std::size_t>(offset) >= bytes.size())
+    return fmt::format("+{}\n{}", offset, bytes);
+  const auto at = static_cast<std::size_t>(offset);
+  if ((header.sh_flags & SHF_STRINGS) != 0 && header.sh_entsize == 1)
+    return bytes.substr(at, bytes.find('\0', at) - at);
+  return bytes.substr(at - at % header.sh_entsize, header.sh_entsize);
+}
+
+Relocations relocations(const ElfFile& elf) {
   std::vector<std::string> sections = {""};
   for (Elf_Scn* one = nullptr; (one = elf_nextscn(elf.get(), one)) != nullptr;)
     sections.emplace_back(elf.section_name(one));
-  std::vector<std::string> symbols = {""};
+  struct Symbol {
+    std::string name;         // of its section for a local one, whose own name can be a number
+    std::size_t section = 0;  // of a local one
+    std::uint64_t value = 0;
+  };
+  std::vector<Symbol> symbols = {{}};
   elf.each_section(SHT_SYMTAB, [&](const GElf_Shdr& header, Elf_Data* data) {
     for (int i = 1; i < elf.entries(data, ELF_T_SYM); ++i) {
       GElf_Sym symbol{};
       gelf_getsym(data, i, &symbol);
-      const bool is_section =
-          GELF_ST_TYPE(symbol.st_info) == STT_SECTION && symbol.st_shndx < sections.size();
-      symbols.emplace_back(is_section ? sections[symbol.st_shndx]
-                                      : std::string(elf.text(header.sh_link, symbol.st_name)));
+      const bool is_local =
+          GELF_ST_BIND(symbol.st_info) == STB_LOCAL && symbol.st_shndx < sections.size();
+      symbols.push_back(is_local
+                            ? Symbol{sections[symbol.st_shndx], symbol.st_shndx, symbol.st_value}
+                            : Symbol{std::string(elf.text(header.sh_link, symbol.st_name))});
     }
   });
-  std::map<std::size_t, std::vector<Filled>> filled;
+  Relocations filled;
   elf.each_section(SHT_RELA, [&](const GElf_Shdr& header, Elf_Data* data) {
     for (int i = 0; i < elf.entries(data, ELF_T_RELA); ++i) {
       GElf_Rela entry{};
       gelf_getrela(data, i, &entry);
-      const std::size_t symbol = GELF_R_SYM(entry.r_info);
+      const std::size_t index = GELF_R_SYM(entry.r_info);
+      const Symbol symbol = index < symbols.size() ? symbols[index] : Symbol{};
       const auto type = GELF_R_TYPE(entry.r_info);
-      const std::size_t size = type == R_X86_64_64 ? 8 : 4;
-      filled[header.sh_info].push_back(
-          {entry.r_offset, size, symbol < symbols.size() ? symbols[symbol] : ""});
+      Filled place{entry.r_offset, type == R_X86_64_64 ? 8U : 4U, symbol.name, {}};
+      // Relative to the end of the four bytes that are filled.
+      const bool is_relative = type == R_X86_64_PC32 || type == R_X86_64_PLT32;
+      const auto offset =
+          static_cast<std::int64_t>(symbol.value) + entry.r_addend + (is_relative ? 4 : 0);
+      if (symbol.section != 0) place.content = content_at(elf, symbol.section, offset);
+      filled[header.sh_info].push_back(std::move(place));
     }
   });
   return filled;
@@ -160,17 +197,15 @@ std::map<std::size_t, std::vector<Filled>> relocations(const ElfFile& elf) {
 
 }  // namespace
 
-ObjectExports object_exports(const fs::path& object) {
+ObjectContent object_content(const fs::path& object) {
   const ElfFile elf(object);
   const auto filled = relocations(elf);
-  ObjectExports exports;
+  ObjectContent found;
   elf.each_symbol(SHT_SYMTAB, [&](const GElf_Sym& symbol, std::string_view name) {
-    const bool is_strong =
-        GELF_ST_BIND(symbol.st_info) == STB_GLOBAL && symbol.st_shndx != SHN_UNDEF;
-    if (!is_strong || symbol.st_shndx >= SHN_LORESERVE) return;
-    exports.names.emplace_back(name);
+    if (symbol.st_shndx == SHN_UNDEF || symbol.st_shndx >= SHN_LORESERVE) return;
+    if (GELF_ST_BIND(symbol.st_info) == STB_GLOBAL) found.exports.emplace_back(name);
     if (GELF_ST_TYPE(symbol.st_info) != STT_FUNC) return;
-    ObjectExports::Function function;
+    ObjectContent::Function function;
     function.code = elf.content(symbol.st_shndx).substr(symbol.st_value, symbol.st_size);
     if (const auto inside = filled.find(symbol.st_shndx); inside != filled.end()) {
       for (const Filled& place : inside->second) {
@@ -180,13 +215,13 @@ ObjectExports object_exports(const fs::path& object) {
         function.code.replace(place.place - symbol.st_value, place.size,
                               std::string(place.size, '\0'));
         function.uses.push_back(place.by);
+        function.code += fmt::format("\n{}{}", place.by, place.content);
       }
     }
-    for (const std::string& use : function.uses) function.code += "\n" + use;
-    exports.functions.emplace(name, std::move(function));
+    found.functions.emplace(name, std::move(function));
   });
-  std::ranges::sort(exports.names);
-  return exports;
+  std::ranges::sort(found.exports);
+  return found;
 }
 
 DynamicInfo dynamic_info(const fs::path& file) {

@@ -320,6 +320,57 @@ class Race(Shapes):
             self.assertEqual(there, {value}, outcome)
 
 
+# What the class has for others decides here, and no macro and no device code tells.
+DETECTED_CU = """
+#include <c10/cuda/CUDAStream.h>
+template <class T> constexpr bool packs(decltype(&T::pack3)) { return true; }
+template <class T> constexpr bool packs(...) { return false; }
+__global__ void nothing() {}
+extern "C" __attribute__((visibility("default"))) int go() {
+  nothing<<<1, 1>>>();
+  return packs<c10::cuda::CUDAStream>(nullptr) ? 222 : 111;
+}
+"""
+# Declared by torch/extension.h, and not by the stand-in for the files that bind.
+DETECTED_CPP = """
+#include <torch/extension.h>
+template <class T> constexpr auto can_relu(int) -> decltype(relu(std::declval<T>()), true) {
+  return true;
+}
+template <class T> constexpr bool can_relu(...) { return false; }
+extern "C" __attribute__((visibility("default"))) int go() {
+  return can_relu<at::Tensor>(0) ? 222 : 111;
+}
+PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) { m.def("go", &go); }
+"""
+GO_ALONE = """
+import ctypes, glob, json, torch
+print(json.dumps([ctypes.CDLL(glob.glob("./shapes_found.*.so")[0]).go()]))
+"""
+
+
+class Proof(Shapes):
+    """`--headers check` compares the functions of the host, too."""
+
+    def check(self, source, text, *more):
+        project = self.project({"found": {source: text}}, "", "")
+        folder, modes, outcome = self.made(project, "--headers", "check", *more)
+        mode, reason = modes[source]
+        self.assertEqual(self.asked(folder, GO_ALONE), [222], outcome)
+        self.assertEqual(reason, "function 'go' has other instructions", outcome)
+        return mode
+
+    def test_a_cuda_source(self):
+        self.assertEqual(self.check("found.cu", DETECTED_CU), "facade device, full host headers")
+
+
+class ProofCxx(Proof):
+    """With torch/extension.h."""
+
+    def test_a_cxx_source(self):
+        self.assertEqual(self.check("found.cpp", DETECTED_CPP, "--allow-cpu"), "full headers")
+
+
 class Full(Shapes):
     """With torch/extension.h everywhere, which takes minutes, against `--headers full`."""
 

@@ -187,7 +187,8 @@ class EndToEnd(unittest.TestCase):
             "XDG_CACHE_HOME": str(self.world / "cache"), "TMPDIR": str(self.world / "tmp"),
         }
         for name in ("SSL_CERT_FILE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy",
-                     "PIP_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX"):
+                     "PIP_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX",
+                     "ASAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS"):
             if name in os.environ:
                 self.environment[name] = os.environ[name]
 

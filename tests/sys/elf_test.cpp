@@ -47,6 +47,40 @@ TEST_CASE("what a library says of itself, wants and has") {
   CHECK(exported(library) == std::set<std::string>{"_Z4herev"});
 }
 
+// The code of `asked` in an object whose functions and variables have sections of their own.
+std::string code_of(const fs::path& folder, const std::string& text) {
+  Command command{.argv = {"g++", "-c", "-O2", "-fPIC", "-ffunction-sections", "-fdata-sections",
+                           "-x", "c++", "-", "-o", "asked.o"},
+                  .cwd = folder};
+  command.input = text;
+  run_checked(command, "cannot compile");
+  return object_content(folder / "asked.o").functions.at("_Z5askedi").code;
+}
+
+TEST_CASE("a function's code names what it refers to, wherever that lies") {
+  const TempDir folder("sagebuild-elf");
+  const std::string before =
+      "namespace { __attribute__((noinline)) int local(int x) { return x * x + 7; } }\n"
+      "namespace { const int table[] = {3, 1, 4, 1, 5, 9, 2, 6}; }\n"
+      "double taken(const char*, int (*)(int), const int*, double);\n";
+  const std::string asked =
+      "int asked(int x) { return local(x) + int(taken(\"first\", local, table, 0.1 * x)); }\n";
+  const std::string code = code_of(folder.path(), before + asked);
+  // Between the two, and in front of the strings and constants.
+  const std::string more =
+      "double other(int x) { return taken(\"more\", local, nullptr, 0.7 * x) + x * 3; }\n";
+  CHECK(code_of(folder.path(), before + more + asked) == code);
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string text = before + asked;
+    text.replace(text.find(from), from.size(), to);
+    return code_of(folder.path(), text);
+  };
+  CHECK(with("first", "fir3t") != code);
+  CHECK(with("0.1", "0.3") != code);
+  CHECK(with("{3, 1", "{3, 2") != code);
+  CHECK(with("return local(x) +", "return taken(0, 0, 0, 0) +") != code);
+}
+
 TEST_CASE("a file that is no ELF file, or a damaged one, is an error with its name") {
   const TempDir folder("sagebuild-elf");
   std::string bytes = read_file(library_in(folder.path()));

@@ -16,18 +16,21 @@ bool is_elf(const std::filesystem::path& path);  // by its first bytes; no file 
 // Undefined symbols of an ELF64 object, mangled. Throws Error{failed} if it is none.
 std::vector<std::string> undefined_symbols(const std::filesystem::path& object);
 
-// What an object has for others, but for what may stand in several (inline functions, templates).
-struct ObjectExports {
-  std::vector<std::string> names;  // sorted
+struct ObjectContent {
+  // What it has for others, but for what may stand in several (inline functions, templates).
+  // Sorted.
+  std::vector<std::string> exports;
   struct Function {
-    // Its bytes, with zeros where the linker fills in, and what is filled in by name
+    // Its bytes, with zeros where the linker fills in, and what is filled in: a symbol by its name,
+    // a constant by its bytes, a local variable by its section and its bytes. Two objects can be
+    // compared so if each function and variable has a section of its own.
     std::string code;
-    std::vector<std::string> uses;
+    std::vector<std::string> uses;  // symbols, and the sections of local ones
   };
-  std::map<std::string, Function> functions;
+  std::map<std::string, Function> functions;  // all that it defines, local ones too
 };
 // Of an ELF64 object. Throws Error{failed} if it is none.
-ObjectExports object_exports(const std::filesystem::path& object);
+ObjectContent object_content(const std::filesystem::path& object);
 
 // What the dynamic section of a library or a program says.
 struct DynamicInfo {
