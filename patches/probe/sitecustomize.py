@@ -195,6 +195,47 @@ def _listen(target, own_folder):
         setattr(os, name, noting(getattr(os, name)))
 
 
+def _assume_gpus(capabilities):
+    """torch.cuda tells of GPUs of these compute capabilities, wherever setup.py asks it."""
+    import sys
+    from importlib.machinery import PathFinder
+    from types import SimpleNamespace
+
+    def answer(cuda):
+        def properties(device=None):
+            if isinstance(device, str):
+                device = int(device.partition(":")[2] or 0)
+            elif device is not None and not isinstance(device, int):
+                device = device.index
+            major, minor = capabilities[device or 0]
+            return SimpleNamespace(name=f"assumed GPU {major}.{minor}", major=major, minor=minor,
+                                   total_memory=0, multi_processor_count=0)
+
+        def capability(device=None):
+            found = properties(device)
+            return found.major, found.minor
+
+        cuda.is_available = lambda: True
+        cuda.device_count = lambda: len(capabilities)
+        cuda.current_device = lambda: 0
+        cuda.get_device_properties = properties
+        cuda.get_device_capability = capability
+        cuda.get_device_name = lambda device=None: properties(device).name
+
+    class Finder:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            if name != "torch.cuda":
+                return None
+            spec = PathFinder.find_spec(name, path, target)
+            if spec is not None:
+                load = spec.loader.exec_module
+                spec.loader.exec_module = lambda module: (load(module), answer(module))
+            return spec
+
+    sys.meta_path.insert(0, Finder)
+
+
 def _start():
     import os
     import sys
@@ -210,6 +251,9 @@ def _start():
                 os.unlink(target)
             except BaseException:
                 pass
+    gpus = os.environ.get("SAGEBUILD_GPUS")  # "8.9;12.0", where --assume-gpus was given
+    if gpus:
+        _assume_gpus([tuple(map(int, gpu.split("."))) for gpu in gpus.split(";")])
     # The sitecustomize that this one stands in front of.
     from importlib.machinery import PathFinder
     from importlib.util import module_from_spec

@@ -196,6 +196,14 @@ void require_plain_path(const fs::path& work) {
       "set TMPDIR to a folder without them");
 }
 
+// As the hook reads them.
+std::string capabilities(const ArchList& archs) {
+  std::vector<std::string> items;
+  for (const ArchRequest& request : archs)
+    items.push_back(fmt::format("{}.{}", request.arch.major, request.arch.minor));
+  return join(items, ";");
+}
+
 // `unfitting`: what is to be told of the patch rules if setup.py fails.
 void record(PreparedBuild& build, const ArchList& archs, const std::vector<std::string>& unfitting,
             const Environment& variables, bool allow_cpu, ActionCache& cache, Reporter& report) {
@@ -223,8 +231,8 @@ void record(PreparedBuild& build, const ArchList& archs, const std::vector<std::
     build.recorded = with_kept_log(build.work.path(), recorded);
   } catch (Error& error) {
     error.causes.insert(error.causes.end(), unfitting.begin(), unfitting.end());
-    const std::string hint = hint_of_own_arch_list(build.project(), variables, archs);
-    if (!hint.empty()) error.hint = hint + "; " + error.hint;
+    error.hint = joined_hints(hint_of_own_arch_list(build.project(), variables, archs), error.hint);
+    error.hint = joined_hints(hint_of_asked_gpu(build.project(), variables), error.hint);
     throw;
   }
   report_variables(build.recorded, variables, report);
@@ -246,7 +254,7 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool build
   }
   build.logs = builds ? make_run_log(build.work.path(), report) : build.work.path() / "logs";
   const auto [recipes, source] = check(settings);
-  const Environment variables = setup_variables(current_environment(), settings.setup_variables);
+  Environment variables = setup_variables(current_environment(), settings.setup_variables);
   build.python = find_python(settings.python, report);
   build.python_in_use = hold_environment(build.python);
   build.toolchain = find_toolchain(settings.toolchain, build.python, report);
@@ -261,6 +269,7 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool build
   build.subfolder = build.recipe ? build.recipe->subfolder : source.subfolder;
   const ArchList archs = choose_archs(settings.archs, build.recipe, build.toolchain.cuda, report);
   require_cuda_for(archs, build.toolchain);
+  if (settings.assume_gpus) variables[kGpusVariable] = capabilities(archs);
   PatchedSource patched;
   if (build.recipe && settings.patch) {
     patched = patch_source(build.tree.checkout, *build.recipe, settings.strict_patch, report);

@@ -136,12 +136,33 @@ bool takes_version_from_git(const fs::path& project) {
 
 }  // namespace
 
+std::string joined_hints(std::string first, const std::string& second) {
+  return first.empty() || second.empty() ? first + second : first + "; " + second;
+}
+
 std::string hint_of_own_arch_list(const fs::path& project, const Environment& passed,
                                   const ArchList& archs) {
   for (const auto& [name, _] : unset_switches({}, project, passed)) {
     if (name.find("ARCH") == std::string::npos) continue;
     return fmt::format("setup.py looks at {}: try --env {}=\"{}\", separated as its text wants it",
                        name, name, print(archs));
+  }
+  return "";
+}
+
+std::string hint_of_asked_gpu(const fs::path& project, const Environment& passed) {
+  if (passed.contains(kGpusVariable)) return "";
+  constexpr std::array kQuestions = {"cuda.is_available", "cuda.device_count", "cuda.get_device_"};
+  const std::string text = read_file_if_exists(project / "setup.py").value_or("");
+  int number = 0;
+  for (const auto line : lines_of(std::string_view(text))) {
+    ++number;
+    if (std::ranges::any_of(kQuestions, [&](const char* question) {
+          return line.find(question) != std::string_view::npos;
+        }))
+      return fmt::format(
+          "line {} of setup.py asks for a GPU: --assume-gpus tells it of those that --arch names",
+          number);
   }
   return "";
 }
@@ -160,7 +181,9 @@ void require_device_code(const RecordedBuild& recorded, const fs::path& project,
   if (recorded.modules.empty()) fail_uncompiled(recorded, switches);
   fail("no module of this package has a CUDA source",
        {fmt::format("setup.py compiles '{}' from C++ alone", recorded.modules.front().name)},
-       switches, "--allow-cpu builds it without device code");
+       switches,
+       joined_hints(hint_of_asked_gpu(project, passed),
+                    "--allow-cpu builds it without device code"));
 }
 
 void warn_of_version(const RecordedBuild& recorded, const Checkout& checkout,

@@ -50,6 +50,11 @@ std::vector<SettingSpec> shared_specs() {
        "",
        {},
        true},
+      {"assume-gpus",
+       "tell setup.py of GPUs of the architectures asked for, which need not be here",
+       "",
+       {},
+       true},
       {"allow-cpu", "build a package that has no CUDA source", "", {}, true},
       {"no-patch", "build the source as it is", "", {}, true},
       {"strict-patch",
@@ -107,6 +112,7 @@ BuildSettings build_settings(const Settings& settings) {
   build.toolchain = toolchain_choice(settings);
   build.setup_variables = settings.list("env");
   build.force = settings.enabled("force");
+  build.assume_gpus = settings.enabled("assume-gpus");
   build.allow_cpu = settings.enabled("allow-cpu");
   build.patch = !settings.enabled("no-patch");
   build.strict_patch = settings.enabled("strict-patch");

@@ -237,9 +237,14 @@ std::string RecordCache::with_paths(std::string text) const {
 
 fs::path RecordCache::reads() const { return settings_.work / "reads"; }
 
-Command RecordCache::listening(Command command) const {
+Command with_hook(Command command) {
   std::string& path = command.env["PYTHONPATH"];
   path = listener_folder().string() + (path.empty() ? "" : ":" + path);
+  return command;
+}
+
+Command RecordCache::listening(Command command) const {
+  command = with_hook(std::move(command));
   command.env[kReadsVariable] = reads().string();
   return command;
 }

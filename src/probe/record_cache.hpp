@@ -32,6 +32,10 @@ inline std::filesystem::path cuda_stand_in(const RecordSettings& settings) {
   return settings.work / "cuda";
 }
 
+// The run with our sitecustomize in front of Python's path: it notes what is read and tells of
+// GPUs, where it is asked to.
+Command with_hook(Command command);
+
 class RecordCache {
  public:
   // `command` is the run of setup.py as it would be started. Digests the tree.

@@ -362,7 +362,7 @@ RecordedBuild record_setup(const RecordSettings& settings, const PythonEnv& pyth
     report.detail("setup.py was recorded before with the same inputs");
   } else {
     started = ActionCache::Clock::now();
-    ran = run_setup(cache ? cache->listening(command) : command, report);
+    ran = run_setup(cache ? cache->listening(command) : with_hook(command), report);
   }
   const std::vector<Json> records = read_records(settings.work / "records");
   RecordedBuild build;

@@ -15,7 +15,7 @@ namespace {
 
 using Name = std::string_view;
 
-constexpr std::array<Name, 16> kOwn = {"PATH",
+constexpr std::array<Name, 17> kOwn = {"PATH",
                                        "CUDA_HOME",
                                        "CUDA_PATH",
                                        "CC",
@@ -30,7 +30,8 @@ constexpr std::array<Name, 16> kOwn = {"PATH",
                                        "NO_COLOR",
                                        "CLICOLOR",
                                        "PYTHONHASHSEED",
-                                       "PYTHONPATH"};
+                                       "PYTHONPATH",
+                                       kGpusVariable};
 
 constexpr std::array<Name, 12> kSecretParts = {
     "TOKEN",      "KEY",    "PASSWORD", "PASSWD",        "PASSPHRASE", "PASSWRD",

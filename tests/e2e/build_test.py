@@ -341,6 +341,38 @@ class WrongWheels(support.EndToEnd):
         # The list that nvcc and g++ get has nothing of it, so what they made is found again.
         self.assert_fails(self.plan(package, "--env", "NOT_THERE"), 2, "'NOT_THERE'")
 
+    ASKING = """\
+        import torch
+        from setuptools import find_packages, setup
+        from torch.utils.cpp_extension import BuildExtension, CUDAExtension
+
+        if not torch.cuda.is_available():
+            raise RuntimeError("this needs a GPU")
+        gpus = [torch.cuda.get_device_capability(i) for i in range(torch.cuda.device_count())]
+        gpus += [(it.major, it.minor) for it in [torch.cuda.get_device_properties("cuda:1")]]
+        flags = [f"-gencode=arch=compute_{a}{b},code=sm_{a}{b}" for a, b in sorted(set(gpus))]
+        setup(name="tiny", version="1.0", packages=find_packages(),
+              cmdclass={"build_ext": BuildExtension},
+              ext_modules=[CUDAExtension("tiny._kernel", ["csrc/binding.cpp", "csrc/kernel.cu"],
+                                         extra_compile_args={"nvcc": flags})])
+        """
+
+    def test_a_setup_py_that_asks_for_gpus(self):
+        package = support.tiny_package(self.world / "tiny", setup=self.ASKING)
+        self.assert_fails(self.plan(package, arch="8.9 9.0"), 1, "this needs a GPU",
+                          "line 5 of setup.py asks for a GPU: --assume-gpus")
+        for more in ((), ("--no-cache",)):
+            told = self.plan(package, "--assume-gpus", *more, arch="8.9 9.0+PTX")
+            self.assertEqual(told.code, 0, told)
+            self.assertIn("sm_89, sm_90", told.stdout)
+        deciding = self.SWITCHED.replace("import os\n", "import torch\n", 1)
+        deciding = deciding.replace('os.getenv("FORCE_CUDA", "0") == "1"',
+                                    "torch.cuda.is_available()")
+        (package / "setup.py").write_text(textwrap.dedent(deciding))
+        self.assert_fails(self.plan(package), 1, "no module of this package has a CUDA source",
+                          "line 5 of setup.py asks for a GPU: --assume-gpus", "--allow-cpu")
+        self.assert_fails(self.plan(package, "--env", "SAGEBUILD_GPUS=8.9"), 2, "SAGEBUILD_GPUS")
+
     def test_a_secret_that_setup_py_prints_is_shown_nowhere(self):
         package = support.tiny_package(self.world / "tiny", setup='import os; raise SystemExit("boom " + os.environ["MY_TOKEN"])')
         for passed in (self.plan(package, "--env", "MY_TOKEN=word-of-the-user"), self.plan(package, "--env", "MY_TOKEN", MY_TOKEN="word-of-the-user")):

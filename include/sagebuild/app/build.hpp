@@ -43,8 +43,9 @@ struct BuildSettings {
   HeaderChoice headers = HeaderChoice::automatic;
   std::filesystem::path timeline;            // a Chrome trace of the steps; empty: none
   std::vector<std::string> setup_variables;  // --env: NAME or NAME=VALUE, for setup.py
-  bool allow_cpu = false;                    // a wheel without device code is no error
-  bool force = false;                        // takes the place of another wheel of its name
+  bool assume_gpus = false;  // setup.py is told of GPUs of the architectures asked for
+  bool allow_cpu = false;    // a wheel without device code is no error
+  bool force = false;        // takes the place of another wheel of its name
   bool patch = true;
   bool strict_patch = false;  // rules that do not fit are an error
   bool keep_temp = false;

@@ -18,10 +18,17 @@ namespace sagebuild {
 void require_device_code(const RecordedBuild& recorded, const std::filesystem::path& project,
                          const Environment& passed, bool allow_cpu);
 
+// Two parts of one hint; either may be empty.
+std::string joined_hints(std::string first, const std::string& second);
+
 // For a setup.py that failed: what to try if its text asks for the architectures by a variable of
 // its own, which has no value. Empty: it does not.
 std::string hint_of_own_arch_list(const std::filesystem::path& project, const Environment& passed,
                                   const ArchList& archs);
+
+// For a setup.py that failed or compiled no device code: that it asks torch for a GPU, and how it
+// is told of one. Empty: its text does not, or it was told.
+std::string hint_of_asked_gpu(const std::filesystem::path& project, const Environment& passed);
 
 bool has_device_code(const RecordedModule& module);
 

@@ -18,6 +18,10 @@ namespace sagebuild {
 // is none, is not set, or is sagebuild's own.
 Environment setup_variables(const Environment& outer, const std::vector<std::string>& asked);
 
+// Compute capabilities of GPUs that torch.cuda tells setup.py of, "8.9;12.0": one of the variables
+// that it gets where --assume-gpus was given (patches/probe/sitecustomize.py).
+inline constexpr const char* kGpusVariable = "SAGEBUILD_GPUS";
+
 // Set by sagebuild for each recording, whatever the user has: CUDA_HOME, TORCH_CUDA_ARCH_LIST, CC
 // ...
 bool is_own_variable(std::string_view name);
