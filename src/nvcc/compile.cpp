@@ -20,6 +20,9 @@ using nvcc::JobPtr;
 using nvcc::proof_text;
 using nvcc::unproved;
 
+// Raised with what `--headers check` compares: what an older proof let pass is proved anew.
+constexpr int kProof = 2;
+
 constexpr std::array<std::string_view, 3> kModeNames = {"facade", "binding", "full"};
 
 std::string hex8(std::string_view text) { return sha256(text).hex().substr(0, 8); }
@@ -215,6 +218,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     ActionKey key = direct_key(job_->subject, kind, settings.toolkit->digest(), job_->argv,
                                job_->id, settings.roots);
     key.add("header choice", std::to_string(static_cast<int>(settings.choice)));
+    if (settings.choice == HeaderChoice::check) key.add("proof", std::to_string(kProof));
     key.add("stand-ins", has_stand_ins() ? proof_text(settings.proved) : "no");
     key.add("source", job_->mapped(job_->source.recorded.source));
     key.add("ptxas threads", std::to_string(job_->source.costs.ptxas_threads));
