@@ -6,7 +6,8 @@ set -u
 SAGEBUILD_TEST_SKIPS=$(realpath "$1")/skips
 export SAGEBUILD_TEST_SKIPS
 : > "$SAGEBUILD_TEST_SKIPS"
-ctest --test-dir "$1" --output-on-failure "${@:2}"
+# Two at a time: most of a test is one compiler on one core, or a wait.
+ctest --test-dir "$1" --parallel 2 --output-on-failure "${@:2}"
 status=$?
 echo "test cases skipped: $(wc -l < "$SAGEBUILD_TEST_SKIPS")"
 sed 's/^/  /' "$SAGEBUILD_TEST_SKIPS"
