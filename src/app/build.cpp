@@ -253,9 +253,9 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool build
     report.note(fmt::format("temporary files stay in '{}'", build.work.path().string()));
   }
   build.logs = builds ? make_run_log(build.work.path(), report) : build.work.path() / "logs";
-  const auto [recipes, source] = check(settings);
+  const auto [recipes, source, foreseen] = check(settings, report);
   Environment variables = setup_variables(current_environment(), settings.setup_variables);
-  build.python = find_python(settings.python, report);
+  build.python = find_python(settings.python, report, foreseen);
   build.python_in_use = hold_environment(build.python);
   build.toolchain = find_toolchain(settings.toolchain, build.python, report);
   report.stage(fmt::format("python {}, torch {}, CUDA {} ({})", build.python.version,

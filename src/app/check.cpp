@@ -27,7 +27,7 @@ SourceSpec source_of(const BuildSettings& settings, const Recipes& recipes) {
 
 }  // namespace
 
-CheckedBuild check(const BuildSettings& settings) {
+CheckedBuild check(const BuildSettings& settings, Reporter& report) {
   Recipes recipes = load_recipes(data_folder() / "patches", settings.recipe_file);
   if (!settings.recipe.empty()) (void)recipes.named(settings.recipe);
   const SourceSpec source = source_of(settings, recipes);
@@ -41,11 +41,11 @@ CheckedBuild check(const BuildSettings& settings) {
   // What would fail with the environment is told before it is asked for.
   PythonChoice choice = settings.python;
   choice.create = true;
-  const ForeseenPython python = foresee_python(choice);
+  ForeseenPython python = foresee_python(choice, report);
   const Toolchain toolchain = foresee_toolchain(settings.toolchain, python.python);
   if (!toolchain.cuda.empty()) require_cuda_for(archs_for(toolchain.cuda), toolchain);
-  if (python.to_be_made && !settings.python.create) (void)foresee_python(settings.python);
-  return {std::move(recipes), source};
+  if (python.to_be_made && !settings.python.create) (void)foresee_python(settings.python, silent);
+  return {std::move(recipes), source, std::move(python)};
 }
 
 }  // namespace sagebuild

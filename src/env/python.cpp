@@ -259,9 +259,10 @@ EnvironmentRequest request_for(const PythonChoice& choice) {
   return request;
 }
 
-ForeseenPython foresee_python(const PythonChoice& choice) {
-  SilentReporter silent;
-  if (auto found = existing_python(choice, silent)) {
+ForeseenPython foresee_python(const PythonChoice& choice, Reporter& report) {
+  if (auto found = existing_python(choice, report)) {
+    report.detail(
+        fmt::format("Python {} from {}", found->python.executable.string(), found->origin));
     require_python_can_build(found->python);
     return {std::move(found->python), false};
   }
@@ -275,13 +276,9 @@ ForeseenPython foresee_python(const PythonChoice& choice) {
               "pass --create-env (or --yes) to have it made, or name an interpreter with --python");
 }
 
-PythonEnv find_python(const PythonChoice& choice, Reporter& report) {
-  if (auto found = existing_python(choice, report)) {
-    report.detail(
-        fmt::format("Python {} from {}", found->python.executable.string(), found->origin));
-    require_python_can_build(found->python);
-    return found->python;
-  }
+PythonEnv find_python(const PythonChoice& choice, Reporter& report,
+                      const ForeseenPython& foreseen) {
+  if (!foreseen.to_be_made) return foreseen.python;
   PythonEnv made = create_environment(request_for(choice), report);
   require_python_can_build(made);
   return made;

@@ -352,7 +352,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
   CompileMode first_mode() const {
     using enum HeaderMode;
     if (!has_stand_ins()) return {full, full, false};
-    if (!cuda()) return {full, binding, false};
+    if (!cuda()) return {binding, binding, false};  // it has one pass
     if (!job_->settings->toolkit->kernel_check_off.empty()) return {full, full, false};
     return {facade, with_bridge_ ? facade : full, false};
   }

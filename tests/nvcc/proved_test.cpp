@@ -62,7 +62,7 @@ TEST_CASE("stand-ins serve the sources that the recipe lists, with every file th
   NvccWorld world;
   world.proved = proved_of({kSource, kBinding, kHeader});
   CHECK(outcome_of(world, "a.cu", kSource, kHeader).mode.device == HeaderMode::facade);
-  CHECK(outcome_of(world, "b.cpp", kBinding, kHeader).mode.host == HeaderMode::binding);
+  CHECK(describe(outcome_of(world, "b.cpp", kBinding, kHeader).mode) == "binding headers");
 
   const std::string other = replaced(std::string(kSource), "*p = OWN", "*p = OWN + 1");
   const auto source = outcome_of(world, "a.cu", other, kHeader);

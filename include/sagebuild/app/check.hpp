@@ -3,6 +3,7 @@
 // the first second, not after minutes and gigabytes.
 
 #include "sagebuild/app/build.hpp"
+#include "sagebuild/env/python.hpp"
 #include "sagebuild/recipe/recipe.hpp"
 
 namespace sagebuild {
@@ -10,12 +11,13 @@ namespace sagebuild {
 struct CheckedBuild {
   Recipes recipes;
   SourceSpec source;
+  ForeseenPython python;
 };
 
 // Throws what the stages would throw later: Error{usage} for a recipe, source, ref or architecture
 // that is not there, Error{environment} for a Python, toolkit or compiler that cannot build, and
-// for an environment that would have to be made and may not be. Fetches and makes nothing, says
-// nothing.
-CheckedBuild check(const BuildSettings& settings);
+// for an environment that would have to be made and may not be. Fetches and makes nothing; says
+// which Python it found.
+CheckedBuild check(const BuildSettings& settings, Reporter& report);
 
 }  // namespace sagebuild
