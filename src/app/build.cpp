@@ -200,7 +200,7 @@ void require_plain_path(const fs::path& work) {
 std::string capabilities(const ArchList& archs) {
   std::vector<std::string> items;
   for (const ArchRequest& request : archs)
-    items.push_back(fmt::format("{}.{}", request.arch.major, request.arch.minor));
+    items.push_back(dotted({request.arch.major, request.arch.minor}));
   return join(items, ";");
 }
 

@@ -163,7 +163,7 @@ std::chrono::milliseconds Transfer::idle() const {
 Response Transfer::finish(CURLcode code) {
   if (thrown_) std::rethrow_exception(thrown_);
   const bool fetched = code == CURLE_OK && response_.status >= 200 && response_.status < 300;
-  if (fetched && !request_.to_file.empty()) keep_in_file({});  // an empty answer is a file too
+  if (fetched && !request_.to_file.empty()) keep_in_file("");  // an empty answer is a file too
   if (target_ && std::fclose(target_.release()) != 0) throw_file_error("write", request_.to_file);
   response_.failure = exceeded_ ? Failure::oversized : failure_of(code);
   if (exceeded_)
@@ -228,10 +228,7 @@ bool Transfer::take_body(std::string_view bytes) {
 
 void Transfer::keep_in_file(std::string_view bytes) {
   if (!target_) target_.reset(std::fopen(request_.to_file.c_str(), "wbe"));
-  if (!target_) throw_file_error("write", request_.to_file);
-  // An empty answer has no bytes, and fwrite may not be given a null pointer.
-  if (bytes.empty()) return;
-  if (std::fwrite(bytes.data(), 1, bytes.size(), target_.get()) != bytes.size()) {
+  if (!target_ || std::fwrite(bytes.data(), 1, bytes.size(), target_.get()) != bytes.size()) {
     throw_file_error("write", request_.to_file);
   }
 }

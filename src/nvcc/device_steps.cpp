@@ -164,33 +164,25 @@ void expect_cicc(Step& step, const Job& job, HeaderMode headers) {
 
 DeviceSteps add_device_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode) {
   DeviceSteps ids;
-  Step container = fatbinary_step(job);
+  std::vector<StepId> images;  // the steps whose results the container holds
   for (const auto& pass : job->layout.passes) {
-    graph.push_back(preprocess_step(job, pass, mode.device, job->device_text(pass)));
-    job->depfiles.push_back({job->device_text(pass).string() + ".d", job->source.recorded.cwd});
-    const StepId preprocess = graph.size() - 1;
+    const fs::path text = job->device_text(pass);
+    const StepId preprocess = append(graph, preprocess_step(job, pass, mode.device, text), {});
+    job->depfiles.push_back({text.string() + ".d", job->source.recorded.cwd});
     ids.preprocess.push_back(preprocess);
-    Step cicc = cicc_step(job, pass, mode);
-    cicc.after = {preprocess};
-    graph.push_back(std::move(cicc));
-    const StepId cicc_id = graph.size() - 1;
-    ids.cicc.push_back(cicc_id);
-    container.after.push_back(cicc_id);
-    for (const auto& real : pass.real) {
-      Step ptxas = ptxas_step(job, pass, real);
-      ptxas.after = {cicc_id};
-      container.after.push_back(graph.size());
-      graph.push_back(std::move(ptxas));
-    }
+    const StepId cicc = append(graph, cicc_step(job, pass, mode), {preprocess});
+    ids.cicc.push_back(cicc);
+    images.push_back(cicc);
+    for (const auto& real : pass.real)
+      images.push_back(append(graph, ptxas_step(job, pass, real), {cicc}));
     if (job->settings->choice == HeaderChoice::check)
-      std::ranges::move(add_proofs(graph, job, pass, mode, preprocess, cicc_id),
+      std::ranges::move(add_proofs(graph, job, pass, mode, preprocess, cicc),
                         std::back_inserter(ids.checks));
     if (mode.device != HeaderMode::full)
       ids.checks.push_back(
           add_macro_check(graph, job, "header check", pass.arch, mode.device, pass.preprocess));
   }
-  graph.push_back(std::move(container));
-  ids.fatbinary = graph.size() - 1;
+  ids.fatbinary = append(graph, fatbinary_step(job), std::move(images));
   return ids;
 }
 

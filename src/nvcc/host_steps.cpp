@@ -1,7 +1,6 @@
 // The host half of a compile taken apart: preprocess, cudafe++, host compile, and the one object
 // out of code and image.
 
-#include <array>
 #include <map>
 
 #include "proved.hpp"
@@ -194,15 +193,12 @@ Step join_step(const JobPtr& job) {
 // is the host compile of the mode itself.
 StepId add_host_proof(StepGraph& graph, const JobPtr& job, const CompileMode& mode,
                       StepId compiled) {
-  const auto add = [&](Step step, std::vector<StepId> after) {
-    return append(graph, std::move(step), std::move(after));
-  };
   // The stub and the image are the same for both.
   const auto add_compile = [&](const JobPtr& from, HeaderMode headers, StepId after) {
     Step compile = host_compile_step(from, headers);
     compile.inputs[1].from = job->stub();
     compile.inputs[2].from = embedded_image(*job);
-    return add(std::move(compile), {after, compiled});
+    return append(graph, std::move(compile), {after, compiled});
   };
   const JobPtr ours = job->in(job->place("host-proof.ours"));
   const JobPtr torchs = job->in(job->place("host-proof.torch"));
@@ -210,29 +206,27 @@ StepId add_host_proof(StepGraph& graph, const JobPtr& job, const CompileMode& mo
     one->layout.host_compile.insert(one->layout.host_compile.end(), kComparableObject.begin(),
                                     kComparableObject.end());
   const CompileMode full{HeaderMode::full, HeaderMode::full, false};
-  const StepId text = add(preprocess_step(torchs, full), {});
-  const StepId cudafe = add(cudafe_step(torchs, HeaderMode::full), {text});
+  const StepId text = append(graph, preprocess_step(torchs, full), {});
+  const StepId cudafe = append(graph, cudafe_step(torchs, HeaderMode::full), {text});
   const StepId with_torch = add_compile(torchs, HeaderMode::full, cudafe);
   const StepId with_facade = add_compile(ours, mode.host, compiled);
   graph[with_facade].inputs[0].from = job->cudafe_text();
-  return add(host_proof_step(job, ours->object(), torchs->object()), {with_facade, with_torch});
+  return append(graph, host_proof_step(job, ours->object(), torchs->object()),
+                {with_facade, with_torch});
 }
 
 }  // namespace
 
 void add_host_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode,
                     const DeviceSteps& device) {
-  const auto add = [&](Step step, std::vector<StepId> after) {
-    return append(graph, std::move(step), std::move(after));
-  };
-  const StepId preprocess = add(preprocess_step(job, mode), {});
-  const StepId cudafe = add(cudafe_step(job, mode.host), {preprocess});
-  const StepId stub = add(stub_step(job), device.cicc);
+  const StepId preprocess = append(graph, preprocess_step(job, mode), {});
+  const StepId cudafe = append(graph, cudafe_step(job, mode.host), {preprocess});
+  const StepId stub = append(graph, stub_step(job), device.cicc);
   std::vector<StepId> before_compile = {cudafe, stub};
   if (!detached(*job)) before_compile.push_back(device.fatbinary);
-  const StepId compile = add(host_compile_step(job, mode.host), before_compile);
+  const StepId compile = append(graph, host_compile_step(job, mode.host), before_compile);
   std::vector<StepId> before_join = device.checks;
-  before_join.push_back(add(kernel_check_step(job), {compile, cudafe}));
+  before_join.push_back(append(graph, kernel_check_step(job), {compile, cudafe}));
   if (mode.device != HeaderMode::full) {
     std::vector<StepId> preprocessed = device.preprocess;
     preprocessed.push_back(preprocess);
@@ -244,8 +238,8 @@ void add_host_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode
   if (mode.host != HeaderMode::full && job->settings->choice == HeaderChoice::check)
     before_join.push_back(add_host_proof(graph, job, mode, compile));
   before_join.push_back(compile);
-  if (detached(*job)) before_join.push_back(add(image_step(job), {device.fatbinary}));
-  add(join_step(job), before_join);
+  if (detached(*job)) before_join.push_back(append(graph, image_step(job), {device.fatbinary}));
+  append(graph, join_step(job), before_join);
 }
 
 }  // namespace sagebuild::nvcc

@@ -66,10 +66,9 @@ StepId add_macro_check(StepGraph& graph, const JobPtr& job, const std::string& k
     return command;
   };
   ours.expected_seconds = 0.5;
-  graph.push_back(std::move(ours));
+  const StepId before = append(graph, std::move(ours), {});
 
   Step full = job->step(kind, "macros of torch's headers for " + pass);
-  full.after = {graph.size() - 1};
   full.folder = job->place("macros-full." + pass);
   full.reads = {asked, depfile.file, warnings};
   const fs::path folder = full.folder;
@@ -124,8 +123,7 @@ StepId add_macro_check(StepGraph& graph, const JobPtr& job, const std::string& k
   };
   full.expected_seconds = 2.5;
   job->file_lists.push_back(folder / "files");
-  graph.push_back(std::move(full));
-  return graph.size() - 1;
+  return append(graph, std::move(full), {before});
 }
 
 }  // namespace sagebuild::nvcc

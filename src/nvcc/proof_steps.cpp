@@ -43,13 +43,11 @@ ActionKey proof_key(const Job& job, const PassLayout& ours, const Proof& proof,
 }
 
 StepId add_proof(StepGraph& graph, const JobPtr& job, const PassLayout& ours, const Proof& proof,
-                 const std::vector<StepId>& after) {
+                 std::vector<StepId> after) {
   const fs::path text = job->place("preprocess." + proof.place) / proof.pass.text;
-  graph.push_back(preprocess_step(job, proof.pass, proof.headers, text));
+  after.push_back(append(graph, preprocess_step(job, proof.pass, proof.headers, text), {}));
   Step step = job->step(proof.kind, proof.pass.arch);
   step.folder = job->place(proof.place);
-  step.after = after;
-  step.after.push_back(graph.size() - 1);
   step.inputs = {{text, proof.pass.text}};
   step.reads = {job->device_text(ours), job->ptx(ours)};
   step.key = [job, ours, proof, folder = step.folder] {
@@ -68,8 +66,7 @@ StepId add_proof(StepGraph& graph, const JobPtr& job, const PassLayout& ours, co
                          proof.pass.arch, name_of(proof.headers), *difference));
   };
   expect_cicc(step, *job, proof.headers);
-  graph.push_back(std::move(step));
-  return graph.size() - 1;
+  return append(graph, std::move(step), std::move(after));
 }
 
 bool starts_with_any(std::string_view text, std::initializer_list<std::string_view> starts) {

@@ -145,7 +145,6 @@ std::string proof_text(const ProvedSources& proved) {
 StepId add_source_check(StepGraph& graph, const JobPtr& job, std::vector<StepId> preprocess,
                         std::vector<Depfile> depfiles) {
   Step step = job->step("source check");
-  step.after = std::move(preprocess);
   for (const auto& depfile : depfiles) step.reads.push_back(depfile.file);
   step.finish = [job, depfiles] {
     std::vector<fs::path> files;
@@ -162,8 +161,7 @@ StepId add_source_check(StepGraph& graph, const JobPtr& job, std::vector<StepId>
             fmt::format("source {} {}", digest_of(file), job->mapped(file)));
   };
   step.expected_seconds = 0;
-  graph.push_back(std::move(step));
-  return graph.size() - 1;
+  return append(graph, std::move(step), std::move(preprocess));
 }
 
 }  // namespace sagebuild::nvcc

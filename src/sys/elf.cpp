@@ -73,12 +73,12 @@ class ElfFile {
     return text(names, header.sh_name);
   }
 
-  std::string content(std::size_t section) const {
+  std::string_view content(std::size_t section) const {
     const Elf_Data* data = elf_getdata(elf_getscn(elf_, section), nullptr);
     if (data == nullptr) fail();
     return data->d_buf == nullptr
-               ? ""
-               : std::string(static_cast<const char*>(data->d_buf), data->d_size);
+               ? std::string_view()
+               : std::string_view(static_cast<const char*>(data->d_buf), data->d_size);
   }
 
   std::string_view text(std::size_t section, std::size_t offset) const {
@@ -144,14 +144,14 @@ std::string content_at(const ElfFile& elf, std::size_t index, std::int64_t offse
   if (section == nullptr || gelf_getshdr(section, &header) == nullptr) return "";
   if (is_shared(elf.section_name(section))) return "";
   const bool has_bytes = header.sh_type == SHT_PROGBITS && (header.sh_flags & SHF_EXECINSTR) == 0;
-  const std::string bytes = has_bytes ? elf.content(index) : "";
+  const std::string_view bytes = has_bytes ? elf.content(index) : std::string_view();
   const bool is_merged = (header.sh_flags & SHF_MERGE) != 0 && header.sh_entsize != 0;
   if (!is_merged || offset < 0 || static_cast<std::size_t>(offset) >= bytes.size())
     return fmt::format("+{}\n{}", offset, bytes);
   const auto at = static_cast<std::size_t>(offset);
   if ((header.sh_flags & SHF_STRINGS) != 0 && header.sh_entsize == 1)
-    return bytes.substr(at, bytes.find('\0', at) - at);
-  return bytes.substr(at - at % header.sh_entsize, header.sh_entsize);
+    return std::string(bytes.substr(at, bytes.find('\0', at) - at));
+  return std::string(bytes.substr(at - at % header.sh_entsize, header.sh_entsize));
 }
 
 Relocations relocations(const ElfFile& elf) {
@@ -181,7 +181,7 @@ Relocations relocations(const ElfFile& elf) {
       GElf_Rela entry{};
       gelf_getrela(data, i, &entry);
       const std::size_t index = GELF_R_SYM(entry.r_info);
-      const Symbol symbol = index < symbols.size() ? symbols[index] : Symbol{};
+      const Symbol& symbol = symbols[index < symbols.size() ? index : 0];
       const auto type = GELF_R_TYPE(entry.r_info);
       Filled place{entry.r_offset, type == R_X86_64_64 ? 8U : 4U, symbol.name, {}};
       // Relative to the end of the four bytes that are filled.

@@ -48,8 +48,10 @@ class CommandLine(support.EndToEnd):
             self.assertEqual((outcome.code, outcome.stderr), (0, ""), outcome)
             self.assertEqual(outcome.stdout, self.run_sagebuild(*command, "--help").stdout)
         for group in ("env", "cache"):
-            self.assertEqual(self.run_sagebuild(group, "help").stdout, self.run_sagebuild(group, "--help").stdout)
-        self.assertEqual(self.run_sagebuild("env", "help", "rm").stdout, self.run_sagebuild("env", "rm", "--help").stdout)
+            help_word = self.run_sagebuild(group, "help")
+            self.assertEqual(help_word.stdout, self.run_sagebuild(group, "--help").stdout)
+        of_one = self.run_sagebuild("env", "help", "rm")
+        self.assertEqual(of_one.stdout, self.run_sagebuild("env", "rm", "--help").stdout)
         self.assert_fails(self.run_sagebuild("env", "hepl"), 2, "'hepl'")
         self.assert_fails(self.run_sagebuild("help", "biuld"), 2, "'build'")
 
