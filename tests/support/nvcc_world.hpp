@@ -24,7 +24,7 @@
 namespace sagebuild {
 
 inline std::filesystem::path test_source() {
-  return std::filesystem::absolute(environment_value("SAGEBUILD_TEST_SOURCE").value_or("."));
+  return std::filesystem::canonical(environment_value("SAGEBUILD_TEST_SOURCE").value_or("."));
 }
 
 inline std::filesystem::path test_data() { return test_source() / "tests" / "nvcc" / "data"; }
