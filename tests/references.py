@@ -2,7 +2,8 @@
 
 In code, comments and documents: a reference to docs/NAME.md, README.md or CONTRIBUTING.md, and to a heading of one
 (docs/nvcc.md, "Keys"). In documents: links, anchors, and paths in backquotes (those with a word in capitals, such as
-`patches/NAME.toml`, stand for many; '*' is a pattern). Nowhere: documents that a clone does not have.
+`patches/NAME.toml`, stand for many; '*' is a pattern). Nowhere: documents that a clone does not have. And that every
+key of a recipe is told in docs/recipes.md.
 """
 
 import pathlib
@@ -15,8 +16,9 @@ ELSEWHERE = re.compile(r"\bdesign (?:D\d|section\b)|\bfacts(?:/\w+\.md|,? sectio
 REFERENCE = re.compile(r'\b(docs/[\w-]+\.md|README\.md|CONTRIBUTING\.md)(?:, "([^"\n]+)")?')
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([\w-]+))?\)")
 NAMED_PATH = re.compile(r"`((?:%s)/[^`\s]*)`" % "|".join(TREES))
-PLACEHOLDER = re.compile(r"\b[A-Z]{2,}\b")
+PLACEHOLDER = re.compile(r"(?<![A-Za-z])[A-Z]{2,}(?![A-Za-z])")
 CODE_BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+KEY = re.compile(r"""(?:text|texts|boolean|integer|table|tables|has|from_one|_at)\((?:table, )?"([a-z_]+)\"""")
 LINE_OF_COMMENT = re.compile(r"\n[ \t]*(?://|#|\*)[ \t]?")
 
 
@@ -50,6 +52,15 @@ def wrong_links(root: pathlib.Path, document: pathlib.Path, text: str):
             yield f"names '{name}', which is not there"
 
 
+def untold_keys(root: pathlib.Path):
+    """Keys that the readers of recipes know and docs/recipes.md does not tell."""
+    document = (root / "docs/recipes.md").read_text()
+    for name in ("src/recipe/recipe.cpp", "src/patch/rule.cpp"):
+        for key in sorted(set(KEY.findall((root / name).read_text()))):
+            if f"`{key}`" not in document and f"`[{key}]`" not in document and f"`[[{key}]]`" not in document:
+                yield f"docs/recipes.md: does not tell of the key '{key}' that {name} reads"
+
+
 def complaints(root: pathlib.Path):
     files = [path for tree in TREES for path in root.glob(f"{tree}/**/*") if path.suffix in SUFFIXES and path.is_file()]
     for path in sorted([*files, *root.glob("*.md"), root / "Makefile", root / "CMakeLists.txt"]):
@@ -63,6 +74,7 @@ def complaints(root: pathlib.Path):
         if path.suffix == ".md":
             for wrong in wrong_links(root, path, text):
                 yield f"{name}: {wrong}"
+    yield from untold_keys(root)
 
 
 if __name__ == "__main__":
