@@ -2,8 +2,8 @@
 
 In code, comments and documents: a reference to docs/NAME.md, README.md or CONTRIBUTING.md, and to a heading of one
 (docs/nvcc.md, "Keys"). In documents: links, anchors, and paths in backquotes (those with a word in capitals, such as
-`patches/NAME.toml`, stand for many; '*' is a pattern). Nowhere: documents that a clone does not have. And that every
-key of a recipe is told in docs/recipes.md.
+`patches/NAME.toml`, stand for many; '*' is a pattern), and names of functions, types and constants. Nowhere: documents
+that a clone does not have. And that every key of a recipe is told in docs/recipes.md.
 """
 
 import pathlib
@@ -17,6 +17,8 @@ REFERENCE = re.compile(r'\b(docs/[\w-]+\.md|README\.md|CONTRIBUTING\.md)(?:, "([
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([\w-]+))?\)")
 NAMED_PATH = re.compile(r"`((?:%s)/[^`\s]*)`" % "|".join(TREES))
 PLACEHOLDER = re.compile(r"(?<![A-Za-z])[A-Z]{2,}(?![A-Za-z])")
+# `next_mode`, `SourceCompile::direct`, `build()`; not `sm_90a`, `compute_90` and `_norm`, which stand for things of others.
+NAME = re.compile(r"`(?:\w+::)*((?!_|sm_|compute_)\w*(?:_\w|[a-z][A-Z])\w*)(?:\(\))?`")
 CODE_BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 KEY = re.compile(r"""(?:text|texts|boolean|integer|table|tables|has|from_one|_at)\((?:table, )?"([a-z_]+)\"""")
 LINE_OF_COMMENT = re.compile(r"\n[ \t]*(?://|#|\*)[ \t]?")
@@ -52,6 +54,21 @@ def wrong_links(root: pathlib.Path, document: pathlib.Path, text: str):
             yield f"names '{name}', which is not there"
 
 
+def words_of_code(root: pathlib.Path):
+    trees = ["src", "include", "tests", "patches"]
+    files = [path for tree in trees for path in root.glob(f"{tree}/**/*") if path.suffix in {".cpp", ".hpp", ".h", ".py"}]
+    return {word for path in files for word in re.findall(r"\w+", path.read_text(errors="replace"))}
+
+
+def unknown_names(root: pathlib.Path):
+    """Names of functions, types and constants in docs/ that the code does not have."""
+    known = words_of_code(root)
+    for document in sorted(root.glob("docs/*.md")):
+        for name in NAME.findall(CODE_BLOCK.sub("", document.read_text())):
+            if name not in known and not PLACEHOLDER.search(name):
+                yield f"{document.relative_to(root)}: names '{name}', which the code does not have"
+
+
 def untold_keys(root: pathlib.Path):
     """Keys that the readers of recipes know and docs/recipes.md does not tell."""
     document = (root / "docs/recipes.md").read_text()
@@ -74,6 +91,7 @@ def complaints(root: pathlib.Path):
         if path.suffix == ".md":
             for wrong in wrong_links(root, path, text):
                 yield f"{name}: {wrong}"
+    yield from unknown_names(root)
     yield from untold_keys(root)
 
 
