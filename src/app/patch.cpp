@@ -9,7 +9,7 @@
 
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
-#include "sagebuild/patch/diff.hpp"
+#include "sagebuild/vcs/diff.hpp"
 #include "sagebuild/recipe/recipe.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/paths.hpp"
