@@ -311,7 +311,7 @@ BuildPlan told_plan(BuildPlan plan, const PreparedBuild& state) {
 
 CompileRoom compile_room(const PreparedBuild& state, const BuildSettings& settings) {
   return {state.recipe ? state.recipe->package : "", state.project(), state.work.path(),
-          settings.keep_temp};
+          settings.keep_temp, settings.parts};
 }
 
 }  // namespace

@@ -169,6 +169,7 @@ std::shared_ptr<CompileSettings> compile_settings(const BuildPlan& plan, const T
     compile->proved.everything = true;  // by the user's word
   compile->foreign_headers = foreign_headers(*compile, toolchain, python);
   compile->keep_temporary = room.keep;
+  compile->parts = room.parts;
   compile->prepend_flags = environment_value("NVCC_PREPEND_FLAGS").value_or("");
   compile->append_flags = environment_value("NVCC_APPEND_FLAGS").value_or("");
   compile->cache = execution.cache;
@@ -206,8 +207,10 @@ std::shared_ptr<LinkSettings> link_settings(const std::shared_ptr<const CompileS
 // What one source adds to the forecast; the memory of its steps goes to `memory`.
 SourceForecast forecast_of(Foresight foresight, const CostHistory* history, BuildForecast& all,
                            std::vector<std::uint64_t>& memory) {
-  SourceForecast source{foresight.cached, describe(foresight.outcome.mode),
-                        foresight.outcome.reason, 0};
+  SourceForecast source{.cached = foresight.cached,
+                        .mode = describe(foresight.outcome.mode),
+                        .reason = foresight.outcome.reason,
+                        .parts = foresight.outcome.parts};
   for (Step& step : foresight.steps) {
     const auto known = weigh(step, history);
     source.cpu_seconds += known ? known->cpu_seconds : step.expected_seconds;

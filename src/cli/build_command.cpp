@@ -57,6 +57,7 @@ std::vector<SettingSpec> shared_specs() {
        "",
        {},
        true},
+      {"no-parts", "compile every source in one piece", "", {}, true},
       {"allow-cpu", "build a package that has no CUDA source", "", {}, true},
       {"no-patch", "build the source as it is", "", {}, true},
       {"strict-patch",
@@ -114,6 +115,7 @@ BuildSettings build_settings(const Settings& settings) {
   build.toolchain = toolchain_choice(settings);
   build.setup_variables = settings.list("env");
   build.force = settings.enabled("force");
+  build.parts = !settings.enabled("no-parts");
   build.assume_gpus = settings.enabled("assume-gpus");
   build.allow_cpu = settings.enabled("allow-cpu");
   build.patch = !settings.enabled("no-patch");
@@ -133,8 +135,10 @@ BuildSettings build_settings(const Settings& settings) {
 nlohmann::ordered_json json_of_sources(const std::vector<CompileOutcome>& sources) {
   auto rows = nlohmann::ordered_json::array();
   for (const CompileOutcome& source : sources) {
-    rows.push_back(
-        {{"source", source.label}, {"mode", describe(source.mode)}, {"reason", source.reason}});
+    rows.push_back({{"source", source.label},
+                    {"mode", describe(source.mode)},
+                    {"reason", source.reason},
+                    {"parts", source.parts}});
   }
   return rows;
 }

@@ -9,7 +9,8 @@
 namespace sagebuild {
 
 std::optional<StepCost> weigh(Step& step, const CostHistory* history) {
-  const auto known = history == nullptr ? std::nullopt : history->get(step.kind, step.subject);
+  const auto known =
+      history == nullptr ? std::nullopt : history->get(name_of(step.stage), step.subject);
   if (!known) return std::nullopt;
   step.expected_seconds = known->wall_seconds;
   step.expected_memory = known->peak_memory;

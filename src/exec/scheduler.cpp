@@ -248,7 +248,7 @@ class Scheduler {
     expected_ += step.expected_seconds;
     took_ += seconds;
     if (settings_.history == nullptr) return;
-    settings_.history->put(step.kind, step.subject,
+    settings_.history->put(name_of(step.stage), step.subject,
                            {result.cpu_seconds, seconds, result.peak_memory});
   }
 
@@ -271,7 +271,7 @@ class Scheduler {
   void done(const Running& running, bool cached, const ProcessResult& result) {
     const Step& step = step_of(running);
     if (step.finish) step.finish();
-    outcome_.steps.push_back({step.kind, step.subject, step.label, cached, running.started, now(),
+    outcome_.steps.push_back({step.stage, step.subject, step.label, cached, running.started, now(),
                               running.lane, result.cpu_seconds, result.peak_memory});
     for (NodeId above = nodes_.at(running.node).parent; above != kNoNode;
          above = nodes_.at(above).parent) {
@@ -315,7 +315,7 @@ class Scheduler {
         [&](const Error& error) { refused = error; });
     if (refused)
       return another_way(id, {step.label, "", refused->rendered(), ""},
-                         {step.kind, refused->message});
+                         {step.stage, refused->message});
     const NodeId parent = nodes_.done(id);
     if (parent != kNoNode) children_done(parent);
     if (nodes_.at(id).parent == kNoNode) part_done(id, cpu_below_[id]);
@@ -323,9 +323,13 @@ class Scheduler {
 
   // A sub-step's failure is its parent's business first: it may know another way.
   void failed(NodeId id, Failure failure, std::string reason) {
-    const Node& node = nodes_.at(id);
-    if (node.parent != kNoNode)
-      return another_way(node.parent, std::move(failure), {node.step.kind, std::move(reason)});
+    failed(id, std::move(failure), {nodes_.at(id).step.stage, std::move(reason)});
+  }
+
+  // `why` is what the innermost step failed of.
+  void failed(NodeId id, Failure failure, const StepFailure& why) {
+    const NodeId parent = nodes_.at(id).parent;
+    if (parent != kNoNode) return another_way(parent, std::move(failure), why);
     keep_log(failure);
     report_.step_failed(failure.label, failure.command, failure.output, failure.log);
     failures_.push_back(std::move(failure));
@@ -367,7 +371,7 @@ class Scheduler {
     std::optional<StepGraph> graph;
     guarded([&] { graph = nodes_.at(id).step.expand(&why); },
             [&](const Error& error) { failure.output += "\n" + error.rendered(); });
-    if (!graph) return failed(id, std::move(failure), why.reason);
+    if (!graph) return failed(id, std::move(failure), why);
     add_below(id, *std::move(graph));
   }
 

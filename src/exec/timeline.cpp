@@ -24,14 +24,14 @@ Json name_event(const char* event, unsigned lane, const std::string& name) {
 Json bar(const StepRecord& step) {
   Json event = {{"ph", "X"},
                 {"name", step.cached ? step.label + " (cached)" : step.label},
-                {"cat", step.cached ? step.kind + ",cached" : step.kind},
+                {"cat", std::string(name_of(step.stage)) + (step.cached ? ",cached" : "")},
                 {"pid", kProcess},
                 {"tid", step.lane},
                 {"ts", microseconds(step.started)},
                 {"dur", std::max(1LL, microseconds(step.ended) - microseconds(step.started))}};
   // Only chrome://tracing knows colours by name; Perfetto takes them from the bars' names.
   if (step.cached) event["cname"] = "grey";
-  event["args"] = {{"kind", step.kind},
+  event["args"] = {{"kind", name_of(step.stage)},
                    {"subject", step.subject},
                    {"cached", step.cached},
                    {"cpu_seconds", step.cpu_seconds},

@@ -52,7 +52,7 @@ class Link : public std::enable_shared_from_this<Link> {
   Step step() {
     auto self = shared_from_this();
     Step step;
-    step.kind = "module";
+    step.stage = Stage::module;
     step.subject = module_.name;
     step.label = fmt::format("module {}", module_.name);
     step.folder = folder_ / "objects";
@@ -141,13 +141,13 @@ class Link : public std::enable_shared_from_this<Link> {
   StepGraph steps() {
     auto self = shared_from_this();
     Step link{
-        .kind = "link", .subject = module_.name, .label = fmt::format("link {}", module_.name)};
+        .stage = Stage::link, .subject = module_.name, .label = fmt::format("link {}", module_.name)};
     link.folder = folder_ / "link";
     for (const StepInput& input : inputs_) link.reads.push_back(folder_ / "objects" / input.name);
     link.writes = {linked()};
     link.command = [self] { return self->link_command(); };
     Step strip{
-        .kind = "strip", .subject = module_.name, .label = fmt::format("strip {}", module_.name)};
+        .stage = Stage::strip, .subject = module_.name, .label = fmt::format("strip {}", module_.name)};
     strip.after = {0};
     strip.folder = folder_ / "strip";
     strip.reads = {linked()};

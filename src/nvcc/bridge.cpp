@@ -58,7 +58,8 @@ Step compile_bridge(const PlannedSource& source,
   const fs::path object = settings->bridge->object;
   const std::string depfile = object.string() + ".d";
   const Words argv = bridge_command(source, *settings);
-  Step step{.kind = "g++", .subject = "torch bridge", .label = "g++ bridge to torch"};
+  Step step{
+      .stage = Stage::host_compiler, .subject = "torch bridge", .label = "g++ bridge to torch"};
   step.folder = object.parent_path();
   step.scope = SearchScope{.roots = settings->roots,
                            .include_folders = include_folders(argv, object.parent_path())};
@@ -108,7 +109,7 @@ bool includes_torch(const fs::path& tree) {
 
 Step bridge_step(const PlannedSource& source, const CompileSettings& settings) {
   const auto shared = nvcc::with_headers_root(settings);
-  Step step{.kind = "bridge", .subject = "torch bridge", .label = "bridge to torch"};
+  Step step{.stage = Stage::bridge, .subject = "torch bridge", .label = "bridge to torch"};
   step.expand = [source, shared](const StepFailure* failure) -> std::optional<StepGraph> {
     if (failure == nullptr) return StepGraph{compile_bridge(source, shared)};
     shared->bridge->fits = false;
@@ -116,7 +117,7 @@ Step bridge_step(const PlannedSource& source, const CompileSettings& settings) {
         "host passes need torch's own headers, since sagebuild's bridge does not compile: {}",
         nvcc::first_complaint(*failure)));
     return StepGraph{
-        Step{.kind = "bridge", .subject = "no torch bridge", .label = "no bridge to torch"}};
+        Step{.stage = Stage::bridge, .subject = "no torch bridge", .label = "no bridge to torch"}};
   };
   step.expected_seconds = 0;
   return step;

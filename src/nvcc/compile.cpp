@@ -2,12 +2,13 @@
 
 #include "sagebuild/nvcc/compile.hpp"
 
-#include <array>
 #include <ctime>
 #include <set>
 
+#include "modes.hpp"
 #include "proved.hpp"
 #include "sagebuild/nvcc/keys.hpp"
+#include "sagebuild/nvcc/parts.hpp"
 #include "sagebuild/sys/paths.hpp"
 #include "source_compile.hpp"
 
@@ -15,15 +16,17 @@ namespace sagebuild {
 namespace {
 
 namespace fs = std::filesystem;
+using nvcc::FilesRead;
 using nvcc::Job;
 using nvcc::JobPtr;
+using nvcc::kPlain;
+using nvcc::kTorchsOwn;
+using nvcc::Parts;
 using nvcc::proof_text;
 using nvcc::unproved;
 
 // Raised with what `--headers check` compares: what an older proof let pass is proved anew.
 constexpr int kProof = 2;
-
-constexpr std::array<std::string_view, 3> kModeNames = {"facade", "binding", "full"};
 
 std::string hex8(std::string_view text) { return sha256(text).hex().substr(0, 8); }
 
@@ -31,28 +34,6 @@ std::string as_identifier(std::string text) {
   for (char& c : text)
     if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
   return text;
-}
-
-HeaderMode mode_named(const std::string& name) {
-  const auto found = std::ranges::find(kModeNames, name);
-  return found == kModeNames.end() ? HeaderMode::full
-                                   : static_cast<HeaderMode>(found - kModeNames.begin());
-}
-
-// The next mode to try after `mode` failed in a step of that kind; nothing: there is none. Torch's
-// own headers on the host fit beside a facade in the device pass, but not the other way round: that
-// would only be slow.
-std::optional<CompileMode> next_mode(const CompileMode& mode, std::string_view kind) {
-  using enum HeaderMode;
-  const CompileMode torchs_own{full, full, false};
-  const CompileMode as_given{full, full, true};
-  if (mode.plain) return std::nullopt;
-  if (mode == torchs_own) return as_given;
-  const bool is_host_step = kind == "host preprocess" || kind == "cudafe++" ||
-                            kind == "host compile" || kind == "host header check" ||
-                            kind == "host header proof";
-  if (is_host_step && mode.host == facade) return CompileMode{mode.device, full, false};
-  return torchs_own;
 }
 
 // An options file may hold architectures that normalise_nvcc does not see: what nvcc prints must be
@@ -68,13 +49,6 @@ std::string other_architectures(const Layout& layout, const std::vector<Target>&
     printed.insert(image.kind == "ptx" ? folder + " ptx" : folder + " sm_" + image.sm);
   }
   return asked == printed ? "" : "nvcc compiles for other architectures than the plan's";
-}
-
-void split_ptxas(Layout& layout, unsigned threads) {
-  if (threads < 2) return;
-  for (auto& pass : layout.passes)
-    for (auto& real : pass.real)
-      real.argv.insert(real.argv.begin() + 1, {"-split-compile", std::to_string(threads)});
 }
 
 // As gcc writes __TIMESTAMP__: "Tue Jan  1 00:00:00 1980".
@@ -115,7 +89,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
   }
 
   Step step() {
-    Step step = job_->step("compile");
+    Step step = job_->step(Stage::compile);
     auto self = shared_from_this();
     step.key = [self] {
       self->settle_bridge();
@@ -124,11 +98,12 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     step.scope = job_->scope;
     step.outputs = {{"object", job_->source.recorded.object}};
     step.files_read = [self] { return self->files_read(); };
-    step.check = with_same_tools(nullptr);
     step.expand = [self](const StepFailure* failure) { return self->expand(failure); };
     step.finish = [self] { self->finish(); };
     step.expected_seconds = seconds_expected();
-    return step;
+    StepGraph graph = {std::move(step)};
+    nvcc::require_same_tools(graph, job_->settings);
+    return std::move(graph.front());
   }
 
   Foresight foresee() {
@@ -138,7 +113,17 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     result.cached = key && job_->settings->cache->lookup_by_files(*key, job_->scope).has_value();
     begin();
     result.outcome = {job_->subject, mode_, reason_};
-    if (!result.cached) result.steps = steps();
+    if (result.cached) return result;
+    const JobPtr attempt = new_attempt();
+    if (parts_->wanted) result.outcome.parts = parts_foreseen();
+    parts_->wanted = result.outcome.parts > 1;
+    result.steps = steps(attempt);
+    if (result.outcome.parts > 1) {
+      // What the step for all parts would expand to.
+      result.steps.pop_back();
+      std::ranges::move(nvcc::part_steps(attempt, mode_, result.outcome.parts),
+                        std::back_inserter(result.steps));
+    }
     return result;
   }
 
@@ -171,7 +156,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     if (!has_stand_ins())
       return cuda() ? 40 + 30 * static_cast<double>(job_->source.targets.size()) : 28;
     const double host_side = has_bridge() ? 4 : 40;
-    const auto& [cicc, ptxas, threads] = job_->source.costs;
+    const auto& [cicc, ptxas] = job_->source.costs;
     return cuda() ? host_side + static_cast<double>(job_->source.targets.size()) * (cicc + ptxas)
                   : 7;
   }
@@ -212,6 +197,45 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
   }
 
   // Nothing: what it reads cannot be told from its options, so the texts between its stages decide.
+  // Stand-in headers make a part cheap: torch's own cost 30 CPU seconds for each. Without two
+  // places that start kernels there is nothing to cut between.
+  bool wants_parts() const {
+    const auto& settings = *job_->settings;
+    const CompileMode facade = {HeaderMode::facade, HeaderMode::facade, false};
+    if (!cuda() || mode_ != facade || !settings.parts || settings.choice == HeaderChoice::check)
+      return false;
+    return job_->source.parts != 1 && parts_known_ != 1 && launches_written() > 1;
+  }
+
+  std::size_t launches_written() const {
+    const std::string text = source_text();
+    std::size_t count = 0;
+    for (auto at = text.find("<<<"); at != std::string::npos; at = text.find("<<<", at + 3))
+      ++count;
+    return count;
+  }
+
+  // For `plan`: what it was last time, else what the recipe says, by the source as it is written;
+  // how many kernels a macro starts shows in the build.
+  std::size_t parts_foreseen() const {
+    if (parts_known_ > 0) return static_cast<std::size_t>(parts_known_);
+    const std::string text = "# 1 \"source\"\n" + source_text();
+    const auto found = find_launchers(text, [](std::string_view) { return true; });
+    if (job_->source.parts == 0) return 1;
+    return std::max<std::size_t>(1, parts_of(found.launchers, {job_->source.parts}).size());
+  }
+
+  std::string source_text() const {
+    return read_file_if_exists(job_->source.recorded.source).value_or("");
+  }
+
+  // The limit and the rule.
+  std::string parts_text() const {
+    if (!job_->settings->parts) return "no";
+    return fmt::format("{} of {}, {} launches each", job_->source.parts, kMostParts,
+                       kLaunchesPerPart);
+  }
+
   std::optional<ActionKey> direct(const std::string& kind) const {
     if (!job_->unnamed_files.empty() || has_options_file(job_->argv)) return std::nullopt;
     const auto& settings = *job_->settings;
@@ -221,7 +245,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     if (settings.choice == HeaderChoice::check) key.add("proof", std::to_string(kProof));
     key.add("stand-ins", has_stand_ins() ? proof_text(settings.proved) : "no");
     key.add("source", job_->mapped(job_->source.recorded.source));
-    key.add("ptxas threads", std::to_string(job_->source.costs.ptxas_threads));
+    key.add("parts", parts_text());
     key.add("bridge", with_bridge_ ? "yes" : "no");  // an object that needs it is of no use without
     const Words options(job_->argv.begin() + 1, job_->argv.end());
     for (const auto& file : named_files(options, job_->source.recorded.cwd))
@@ -251,9 +275,9 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     // The toolkit's digest names what the commands that are known here start, but not what else
     // this source needs.
     std::ranges::copy(job_->programs, std::back_inserter(files));
-    for (const auto& depfile : job_->depfiles)
+    for (const auto& depfile : reads_->depfiles)
       std::ranges::move(job_->files_in(depfile), std::back_inserter(files));
-    for (const auto& list : job_->file_lists)
+    for (const auto& list : reads_->lists)
       std::ranges::move(job_->listed(list), std::back_inserter(files));
     std::ranges::sort(files);
     files.erase(std::unique(files.begin(), files.end()), files.end());
@@ -270,8 +294,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
         job_->settings->reporter->note(
             fmt::format("{} is compiled by nvcc in one piece: {}", job_->subject, job_->opaque));
     } else {
-      if (failure->kind == "pair proof") return std::nullopt;  // no other headers mend the plan
-      const auto next = cuda() ? next_mode(mode_, failure->kind) : next_cxx_mode();
+      const auto next = nvcc::next_mode(job_->source.recorded.language, mode_, failure->stage);
       if (!next) return std::nullopt;
       reason_ = nvcc::first_complaint(*failure);
       job_->settings->reporter->detail(fmt::format("{}: {} do not fit ({}), trying {}",
@@ -279,45 +302,32 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
                                                    describe(*next)));
       mode_ = *next;
     }
-    job_->depfiles.clear();
-    job_->file_lists.clear();
     if (failure == nullptr) make_empty_folder(job_->folder);
-    job_->attempt = job_->folder / std::to_string(++attempts_);
     ran_ = true;
-    return steps();
+    return steps(new_attempt());
   }
 
-  StepGraph steps() const {
-    StepGraph graph = !cuda()       ? nvcc::cxx_steps(job_, mode_.host)
-                      : mode_.plain ? nvcc::plain_steps(job_)
-                                    : nvcc::decomposed_steps(job_, mode_);
-    for (Step& step : graph) {
-      // What a step took with other headers says nothing of what it takes with these: 0.25 GB
-      // or 2.2 in cudafe++.
-      step.subject += fmt::format(", {}", describe(mode_));
-      if (step.key) step.check = with_same_tools(std::move(step.check));
-    }
+  JobPtr new_attempt() {
+    const auto attempt = job_->in(job_->folder / std::to_string(++attempts_));
+    attempt->reads = reads_ = std::make_shared<FilesRead>();
+    attempt->mode_name = describe(mode_);
+    parts_ = std::make_shared<Parts>();
+    parts_->wanted = wants_parts();
+    return attempt;
+  }
+
+  StepGraph steps(const JobPtr& attempt) const {
+    StepGraph graph = !cuda()       ? nvcc::cxx_steps(attempt, mode_.host)
+                      : mode_.plain ? nvcc::plain_steps(attempt)
+                                    : nvcc::decomposed_steps(attempt, mode_, parts_);
+    nvcc::require_same_tools(graph, job_->settings);
     return graph;
-  }
-
-  // Nothing is kept under the digest of tools that were replaced while they ran.
-  std::function<void()> with_same_tools(std::function<void()> check) const {
-    return [settings = job_->settings, check = std::move(check)] {
-      if (!settings->toolkit->unchanged(*settings->cache))
-        nvcc::refuse("the toolkit was replaced while it compiled");
-      if (check) check();
-    };
-  }
-
-  std::optional<CompileMode> next_cxx_mode() const {
-    if (mode_.host == HeaderMode::full) return std::nullopt;
-    return CompileMode{HeaderMode::full, HeaderMode::full, false};
   }
 
   void begin() {
     mode_ = first_mode();
     if (const auto refusal = unproved_source()) {
-      mode_ = {HeaderMode::full, HeaderMode::full, false};
+      mode_ = kTorchsOwn;
       reason_ = *refusal;
     }
     if (cuda() && job_->opaque.empty()) {
@@ -330,38 +340,37 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
       job_->path = job_->layout.path;
       if (job_->opaque.empty())
         job_->opaque = other_architectures(job_->layout, job_->source.targets);
-      split_ptxas(job_->layout, job_->source.costs.ptxas_threads);
       if (run)
         for (const auto& message : run->messages)
           job_->settings->reporter->detail(job_->subject + ": " + message);
     }
     if (cuda() && !job_->opaque.empty()) {
-      mode_ = {HeaderMode::full, HeaderMode::full, true};
+      mode_ = kPlain;
       reason_ = job_->opaque;
       return;
     }
     const auto key = direct("mode");
     if (auto known =
             key ? job_->settings->cache->lookup_by_files(*key, job_->scope) : std::nullopt) {
-      mode_ = {mode_named(known->facts["device"]), mode_named(known->facts["host"]),
-               known->facts["plain"] == "yes"};
+      mode_ = {nvcc::header_mode_named(known->facts["device"]),
+               nvcc::header_mode_named(known->facts["host"]), known->facts["plain"] == "yes"};
       reason_ = known->facts["reason"];
+      parts_known_ = to_integer(known->facts["parts"]).value_or(0);
     }
   }
 
   CompileMode first_mode() const {
     using enum HeaderMode;
-    if (!has_stand_ins()) return {full, full, false};
+    if (!has_stand_ins()) return kTorchsOwn;
     if (!cuda()) return {binding, binding, false};  // it has one pass
-    if (!job_->settings->toolkit->kernel_check_off.empty()) return {full, full, false};
+    if (!job_->settings->toolkit->kernel_check_off.empty()) return kTorchsOwn;
     return {facade, with_bridge_ ? facade : full, false};
   }
 
   // What is known before anything ran; the files that it includes are looked at when they are
   // known.
   Refusal unproved_source() const {
-    if (!has_stand_ins() || mode_ == CompileMode{HeaderMode::full, HeaderMode::full, false})
-      return std::nullopt;
+    if (!has_stand_ins() || mode_ == kTorchsOwn) return std::nullopt;
     return unproved(job_->settings->proved, job_->argv, {job_->source.recorded.source}, *job_);
   }
 
@@ -371,36 +380,30 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     result.facts = {{"device", std::string(name_of(mode_.device))},
                     {"host", std::string(name_of(mode_.host))},
                     {"plain", mode_.plain ? "yes" : "no"},
-                    {"reason", reason_}};
+                    {"reason", reason_},
+                    {"parts", std::to_string(parts_->count)}};
     auto& settings = *job_->settings;
     if (const auto key = direct("mode"))
       settings.cache->store_by_files(*key, job_->scope, files_read(), started_, {}, result);
-    if (settings.on_outcome) settings.on_outcome({job_->subject, mode_, reason_});
+    if (settings.on_outcome)
+      settings.on_outcome({job_->subject, mode_, reason_, parts_->count, parts_->refusal});
     std::error_code ignored;
     if (!settings.keep_temporary) fs::remove_all(job_->folder, ignored);
   }
 
-  JobPtr job_;
+  std::shared_ptr<Job> job_;  // the facts of the source; attempts are copies
   CompileMode mode_;
   std::string reason_;
   bool ran_ = false;
   bool with_bridge_ = false;
   unsigned attempts_ = 0;
+  std::shared_ptr<FilesRead> reads_ = std::make_shared<FilesRead>();  // of the last attempt
+  std::shared_ptr<Parts> parts_ = std::make_shared<Parts>();          // likewise
+  long long parts_known_ = 0;                                         // of the last build; 0: none
   ActionCache::Clock::time_point started_;
 };
 
 }  // namespace
-
-std::string_view name_of(HeaderMode mode) { return kModeNames[static_cast<std::size_t>(mode)]; }
-
-std::string describe(const CompileMode& mode) {
-  if (mode.plain)
-    return mode.host == HeaderMode::full
-               ? "plain nvcc"
-               : fmt::format("plain nvcc with {} headers", name_of(mode.host));
-  if (mode.device == mode.host) return fmt::format("{} headers", name_of(mode.host));
-  return fmt::format("{} device, {} host headers", name_of(mode.device), name_of(mode.host));
-}
 
 namespace {
 

@@ -39,11 +39,29 @@ void check_cicc(const Job& job, const PassLayout& pass, const CompileMode& mode)
   if (mode.device != HeaderMode::full) refuse_if(torch_types(registered));
 }
 
+// The cubins and the PTX that the container holds, under the names that fatbinary is told.
+std::vector<StepInput> images(const Job& job) {
+  std::vector<StepInput> inputs;
+  for (const auto& pass : job.layout.passes) {
+    const auto add = [&](const fs::path& file) {
+      const fs::path name = fs::path(pass.arch) / file.filename();
+      if (std::ranges::find(job.layout.images, name.native(), &ImageLayout::file) !=
+          job.layout.images.end())
+        inputs.push_back({file, name});
+    };
+    add(job.ptx(pass));
+    for (const auto& real : pass.real) add(job.cubin(pass, real));
+  }
+  return inputs;
+}
+
+}  // namespace
+
 // Always in one piece: -split-compile changes what cicc writes (SageAttention's sm80 source for
 // compute_120: 3685 registers instead of 3676 in the first kernel), although a small kernel and
 // compute_80 come out the same.
 Step cicc_step(const JobPtr& job, const PassLayout& pass, const CompileMode& mode) {
-  Step step = job->step("cicc", pass.arch);
+  Step step = job->step(Stage::cicc, pass.arch);
   step.folder = job->place("cicc." + pass.arch);
   step.inputs = {{job->device_text(pass), pass.text}};
   step.outputs = {{"ptx", job->ptx(pass)}, {"stub", job->stub_of(pass)}};
@@ -65,7 +83,7 @@ Step cicc_step(const JobPtr& job, const PassLayout& pass, const CompileMode& mod
 }
 
 Step ptxas_step(const JobPtr& job, const PassLayout& pass, const RealLayout& real) {
-  Step step = job->step(real.cubin.empty() ? "ptxas check" : "ptxas", real.arch);
+  Step step = job->step(real.cubin.empty() ? Stage::ptxas_check : Stage::ptxas, real.arch);
   step.folder = job->place(fmt::format("ptxas.{}.{}", pass.arch, real.arch));
   step.inputs = {{job->ptx(pass), pass.ptx}};
   step.key = [job, pass, real, folder = step.folder] {
@@ -81,28 +99,11 @@ Step ptxas_step(const JobPtr& job, const PassLayout& pass, const RealLayout& rea
     step.check = [real, cubin = job->cubin(pass, real)] { require_cubin(cubin, real.arch); };
   }
   step.expected_seconds = job->source.costs.ptxas_seconds;
-  step.threads = job->source.costs.ptxas_threads;
   return step;
 }
 
-// The cubins and the PTX that the container holds, under the names that fatbinary is told.
-std::vector<StepInput> images(const Job& job) {
-  std::vector<StepInput> inputs;
-  for (const auto& pass : job.layout.passes) {
-    const auto add = [&](const fs::path& file) {
-      const fs::path name = fs::path(pass.arch) / file.filename();
-      if (std::ranges::find(job.layout.images, name.native(), &ImageLayout::file) !=
-          job.layout.images.end())
-        inputs.push_back({file, name});
-    };
-    add(job.ptx(pass));
-    for (const auto& real : pass.real) add(job.cubin(pass, real));
-  }
-  return inputs;
-}
-
 Step fatbinary_step(const JobPtr& job) {
-  Step step = job->step("fatbinary");
+  Step step = job->step(Stage::fatbinary);
   step.folder = job->place("fatbinary");
   step.inputs = images(*job);
   step.outputs = {{"fatbin", job->fatbin()}};
@@ -120,11 +121,8 @@ Step fatbinary_step(const JobPtr& job) {
         argv);
   };
   step.command = [job, argv, folder = step.folder] { return job->command(argv, folder); };
-  step.expected_seconds = 0.1;
   return step;
 }
-
-}  // namespace
 
 Words mapped_source_options(Words argv, const Job& job) {
   for (std::size_t i = 0; i + 1 < argv.size(); ++i) {
@@ -136,9 +134,9 @@ Words mapped_source_options(Words argv, const Job& job) {
   return argv;
 }
 
-Step preprocess_step(const JobPtr& job, const PassLayout& pass, HeaderMode headers,
-                     const fs::path& text) {
-  Step step = job->step("device preprocess", pass.arch);
+Step device_preprocess_step(const JobPtr& job, const PassLayout& pass, HeaderMode headers,
+                            const fs::path& text) {
+  Step step = job->step(Stage::device_preprocess, pass.arch);
   step.folder = text.parent_path();
   step.writes = {text, text.string() + ".d"};
   step.command = [job, pass, headers, text] {
@@ -146,39 +144,15 @@ Step preprocess_step(const JobPtr& job, const PassLayout& pass, HeaderMode heade
                         job->source.recorded.cwd);
   };
   step.finish = [job, text] { map_text(*job, text); };
-  step.expected_seconds = 0.5;
   return step;
 }
 
 void expect_cicc(Step& step, const Job& job, HeaderMode headers) {
+  const StageFacts& facts = facts_of(Stage::cicc);
   const bool full = headers == HeaderMode::full;
-  step.expected_seconds = job.source.costs.cicc_seconds + (full ? 23 : 0);
-  // thrust::sort beside torch: 3.4 GB and more
-  step.expected_memory = full ? 3600ULL << 20U : 500ULL << 20U;
-}
-
-DeviceSteps add_device_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode) {
-  DeviceSteps ids;
-  std::vector<StepId> images;  // the steps whose results the container holds
-  for (const auto& pass : job->layout.passes) {
-    const fs::path text = job->device_text(pass);
-    const StepId preprocess = append(graph, preprocess_step(job, pass, mode.device, text), {});
-    job->depfiles.push_back({text.string() + ".d", job->source.recorded.cwd});
-    ids.preprocess.push_back(preprocess);
-    const StepId cicc = append(graph, cicc_step(job, pass, mode), {preprocess});
-    ids.cicc.push_back(cicc);
-    images.push_back(cicc);
-    for (const auto& real : pass.real)
-      images.push_back(append(graph, ptxas_step(job, pass, real), {cicc}));
-    if (job->settings->choice == HeaderChoice::check)
-      std::ranges::move(add_proofs(graph, job, pass, mode, preprocess, cicc),
-                        std::back_inserter(ids.checks));
-    if (mode.device != HeaderMode::full)
-      ids.checks.push_back(
-          add_macro_check(graph, job, "header check", pass.arch, mode.device, pass.preprocess));
-  }
-  ids.fatbinary = append(graph, fatbinary_step(job), std::move(images));
-  return ids;
+  step.expected_seconds = job.source.costs.cicc_seconds +
+                          (full ? facts.with_torchs.seconds - facts.with_stand_ins.seconds : 0);
+  step.expected_memory = (full ? facts.with_torchs : facts.with_stand_ins).mebibytes << 20U;
 }
 
 }  // namespace sagebuild::nvcc

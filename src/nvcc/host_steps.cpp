@@ -1,8 +1,6 @@
 // The host half of a compile taken apart: preprocess, cudafe++, host compile, and the one object
 // out of code and image.
 
-#include <map>
-
 #include "proved.hpp"
 #include "sagebuild/nvcc/checks.hpp"
 #include "sagebuild/nvcc/keys.hpp"
@@ -11,8 +9,6 @@
 
 namespace sagebuild::nvcc {
 namespace {
-
-bool detached(const Job& job) { return job.settings->toolkit->detach_off.empty(); }
 
 // The facade's host text needs no list of architectures, so it gets one list for all and is the
 // same for each. (torch's own headers read Thrust's, which name a namespace after the list.) A file
@@ -26,8 +22,30 @@ Words host_preprocess(const Job& job, const CompileMode& mode) {
   return argv;
 }
 
-Step preprocess_step(const JobPtr& job, const CompileMode& mode) {
-  Step step = job->step("host preprocess");
+// It runs in a folder of its own, and nvcc's relative include folders stand below the recorded one.
+Words with_absolute_folders(Words argv, const fs::path& cwd) {
+  for (std::size_t i = 1; i < argv.size(); ++i) {
+    if ((argv[i] == "-isystem" || argv[i] == "-I") && i + 1 < argv.size()) {
+      argv[i + 1] = (cwd / argv[i + 1]).string();
+      ++i;
+    } else if (argv[i].starts_with("-I")) {
+      argv[i] = "-I" + (cwd / argv[i].substr(2)).string();
+    }
+  }
+  return argv;
+}
+
+// What the host text embeds: the image, or a name for one that is joined later.
+fs::path embedded_image(const Job& job) {
+  return is_detached(job) ? job.wrapper() : job.place("fatbinary") / job.layout.fatbin_c;
+}
+
+}  // namespace
+
+bool is_detached(const Job& job) { return job.settings->toolkit->detach_off.empty(); }
+
+Step host_preprocess_step(const JobPtr& job, const CompileMode& mode) {
+  Step step = job->step(Stage::host_preprocess);
   step.folder = job->place("preprocess.host");
   const fs::path text = job->host_text();
   step.writes = {text, text.string() + ".d"};
@@ -36,25 +54,12 @@ Step preprocess_step(const JobPtr& job, const CompileMode& mode) {
     return job->command(preprocess_command(argv, *job, mode.host, text), job->source.recorded.cwd);
   };
   step.finish = [job, text] { map_text(*job, text); };
-  step.expected_seconds = 1;
-  job->depfiles.push_back({text.string() + ".d", job->source.recorded.cwd});
+  job->reads->depfiles.push_back({text.string() + ".d", job->source.recorded.cwd});
   return step;
 }
 
-struct Cost {
-  double seconds;  // wall, on one core
-  std::uint64_t mebibytes;
-};
-
-// Until it was measured here.
-void expect(Step& step, HeaderMode headers, const std::map<HeaderMode, Cost>& costs) {
-  const Cost& cost = costs.at(headers);
-  step.expected_seconds = cost.seconds;
-  step.expected_memory = cost.mebibytes << 20U;
-}
-
 Step cudafe_step(const JobPtr& job, HeaderMode headers) {
-  Step step = job->step("cudafe++");
+  Step step = job->step(Stage::cudafe, {}, headers);
   step.folder = job->place("cudafe");
   step.inputs = {{job->host_text(), job->layout.host_text}};
   step.outputs = {{"host text", job->cudafe_text()}};
@@ -77,18 +82,17 @@ Step cudafe_step(const JobPtr& job, HeaderMode headers) {
       refuse("a template kernel has another body than the one that is known here");
     write_file(file, text);
   };
-  expect(step, headers, {{HeaderMode::facade, {1, 250}}, {HeaderMode::full, {19, 2200}}});
   return step;
 }
 
 // One stub serves the host side; nvcc takes that of its last architecture. A difference means
 // kernels that exist for some architectures only, and then plain nvcc shall decide.
 Step stub_step(const JobPtr& job) {
-  Step step = job->step("stub");
+  Step step = job->step(Stage::stub);
   step.folder = job->place("stub");
   step.writes = {job->stub()};
   for (const auto& pass : job->layout.passes) step.reads.push_back(job->stub_of(pass));
-  if (detached(*job)) step.writes.push_back(job->wrapper());
+  if (is_detached(*job)) step.writes.push_back(job->wrapper());
   step.finish = [job] {
     const auto& passes = job->layout.passes;
     const std::string stub = read_file(job->stub_of(passes.front()));
@@ -96,32 +100,13 @@ Step stub_step(const JobPtr& job) {
       if (token_digest(read_file(job->stub_of(pass))) != token_digest(stub))
         refuse(fmt::format("{} has other kernels than {}", pass.arch, passes.front().arch));
     write_file(job->stub(), stub);
-    if (detached(*job)) write_file(job->wrapper(), detached_wrapper(job->id));
+    if (is_detached(*job)) write_file(job->wrapper(), detached_wrapper(job->id));
   };
-  step.expected_seconds = 0;
   return step;
 }
 
-// It runs in a folder of its own, and nvcc's relative include folders stand below the recorded one.
-Words with_absolute_folders(Words argv, const fs::path& cwd) {
-  for (std::size_t i = 1; i < argv.size(); ++i) {
-    if ((argv[i] == "-isystem" || argv[i] == "-I") && i + 1 < argv.size()) {
-      argv[i + 1] = (cwd / argv[i + 1]).string();
-      ++i;
-    } else if (argv[i].starts_with("-I")) {
-      argv[i] = "-I" + (cwd / argv[i].substr(2)).string();
-    }
-  }
-  return argv;
-}
-
-// What the host text embeds: the image, or a name for one that is joined later.
-fs::path embedded_image(const Job& job) {
-  return detached(job) ? job.wrapper() : job.place("fatbinary") / job.layout.fatbin_c;
-}
-
 Step host_compile_step(const JobPtr& job, HeaderMode headers) {
-  Step step = job->step("host compile");
+  Step step = job->step(Stage::host_compile, {}, headers);
   const Layout& layout = job->layout;
   const std::string stub = layout.passes.front().stub;
   step.folder = job->place("host-compile");
@@ -141,25 +126,23 @@ Step host_compile_step(const JobPtr& job, HeaderMode headers) {
   argv.insert(argv.end(), {std::string(kHeadersAsFound), "-MD", "-MF", "host.d", "-MT", "object"});
   found_by_files(step, job, argv, {"host.d"});
   step.command = [job, argv, folder = step.folder] { return job->command(argv, folder); };
-  expect(step, headers, {{HeaderMode::facade, {2, 300}}, {HeaderMode::full, {19, 1500}}});
   return step;
 }
 
 // A kernel that the device pass does not have would be launched as a null function
 // (docs/headers.md).
 Step kernel_check_step(const JobPtr& job) {
-  Step step = job->step("header check", "kernels");
+  Step step = job->step(Stage::header_check, "kernels");
   step.reads = {job->object(), job->cudafe_text()};
   step.finish = [job] {
     refuse_if(missing_kernels(undefined_symbols(job->object()),
                               plain_kernels(read_file(job->cudafe_text()))));
   };
-  step.expected_seconds = 0;
   return step;
 }
 
 Step image_step(const JobPtr& job) {
-  Step step = job->step("image");
+  Step step = job->step(Stage::image);
   step.folder = job->place("image");
   step.inputs = {{job->fatbin(), job->layout.fatbin}};
   step.writes = {step.folder / "image.o"};
@@ -168,31 +151,37 @@ Step image_step(const JobPtr& job) {
     return job->command({job->layout.host_compile.front(), "-c", "image.s", "-o", "image.o"},
                         folder);
   };
-  step.expected_seconds = 0;
   return step;
 }
 
-Step join_step(const JobPtr& job) {
-  Step step = job->step("join");
+// What is linked into the source's object: of each unit its object and, detached, its image.
+Step join_step(const JobPtr& job, const std::vector<JobPtr>& units) {
+  Step step = job->step(Stage::join);
   step.folder = job->place("join");
-  step.inputs = {{job->object(), job->layout.object}};
-  std::string whole = job->layout.object;
-  if (detached(*job)) {
-    step.inputs.push_back({job->place("image") / "image.o", "image.o"});
-    whole = "whole.o";
-    step.command = [job, whole, folder = step.folder] {
-      return job->command({"ld", "-r", job->layout.object, "image.o", "-o", whole}, folder);
-    };
+  Words argv = {"ld", "-r"};
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    step.inputs.push_back({units[i]->object(), fmt::format("{}.o", i + 1)});
+    if (is_detached(*job))
+      step.inputs.push_back(
+          {units[i]->place("image") / "image.o", fmt::format("{}.image.o", i + 1)});
   }
-  publish(step, job, step.folder / whole);
-  step.expected_seconds = 0;
+  if (step.inputs.size() == 1) {
+    publish(step, job, step.folder / step.inputs.front().name);
+    return step;
+  }
+  for (const StepInput& input : step.inputs) argv.push_back(input.name);
+  argv.insert(argv.end(), {"-o", "whole.o"});
+  step.command = [job, argv, folder = step.folder] { return job->command(argv, folder); };
+  publish(step, job, step.folder / "whole.o");
   return step;
 }
 
-// --headers check: the host half once more, with torch's own headers, and the same stub. `compiled`
-// is the host compile of the mode itself.
-StepId add_host_proof(StepGraph& graph, const JobPtr& job, const CompileMode& mode,
-                      StepId compiled) {
+void add_host_macro_check(StepGraph& graph, const JobPtr& job, const CompileMode& mode) {
+  add_macro_check(graph, job, Stage::host_header_check, "host", mode.host,
+                  host_preprocess(*job, mode));
+}
+
+void add_host_proof(StepGraph& graph, const JobPtr& job, const CompileMode& mode, StepId compiled) {
   // The stub and the image are the same for both.
   const auto add_compile = [&](const JobPtr& from, HeaderMode headers, StepId after) {
     Step compile = host_compile_step(from, headers);
@@ -200,46 +189,18 @@ StepId add_host_proof(StepGraph& graph, const JobPtr& job, const CompileMode& mo
     compile.inputs[2].from = embedded_image(*job);
     return append(graph, std::move(compile), {after, compiled});
   };
-  const JobPtr ours = job->in(job->place("host-proof.ours"));
-  const JobPtr torchs = job->in(job->place("host-proof.torch"));
+  const auto ours = job->in(job->place("host-proof.ours"));
+  const auto torchs = job->in(job->place("host-proof.torch"));
   for (const auto& one : {ours, torchs})
     one->layout.host_compile.insert(one->layout.host_compile.end(), kComparableObject.begin(),
                                     kComparableObject.end());
   const CompileMode full{HeaderMode::full, HeaderMode::full, false};
-  const StepId text = append(graph, preprocess_step(torchs, full), {});
+  const StepId text = append(graph, host_preprocess_step(torchs, full), {});
   const StepId cudafe = append(graph, cudafe_step(torchs, HeaderMode::full), {text});
   const StepId with_torch = add_compile(torchs, HeaderMode::full, cudafe);
   const StepId with_facade = add_compile(ours, mode.host, compiled);
   graph[with_facade].inputs[0].from = job->cudafe_text();
-  return append(graph, host_proof_step(job, ours->object(), torchs->object()),
-                {with_facade, with_torch});
-}
-
-}  // namespace
-
-void add_host_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode,
-                    const DeviceSteps& device) {
-  const StepId preprocess = append(graph, preprocess_step(job, mode), {});
-  const StepId cudafe = append(graph, cudafe_step(job, mode.host), {preprocess});
-  const StepId stub = append(graph, stub_step(job), device.cicc);
-  std::vector<StepId> before_compile = {cudafe, stub};
-  if (!detached(*job)) before_compile.push_back(device.fatbinary);
-  const StepId compile = append(graph, host_compile_step(job, mode.host), before_compile);
-  std::vector<StepId> before_join = device.checks;
-  before_join.push_back(append(graph, kernel_check_step(job), {compile, cudafe}));
-  if (mode.device != HeaderMode::full) {
-    std::vector<StepId> preprocessed = device.preprocess;
-    preprocessed.push_back(preprocess);
-    before_join.push_back(add_source_check(graph, job, std::move(preprocessed), job->depfiles));
-  }
-  if (mode.host != HeaderMode::full)
-    before_join.push_back(add_macro_check(graph, job, "host header check", "host", mode.host,
-                                          host_preprocess(*job, mode)));
-  if (mode.host != HeaderMode::full && job->settings->choice == HeaderChoice::check)
-    before_join.push_back(add_host_proof(graph, job, mode, compile));
-  before_join.push_back(compile);
-  if (detached(*job)) before_join.push_back(append(graph, image_step(job), {device.fatbinary}));
-  append(graph, join_step(job), before_join);
+  append(graph, host_proof_step(job, ours->object(), torchs->object()), {with_facade, with_torch});
 }
 
 }  // namespace sagebuild::nvcc

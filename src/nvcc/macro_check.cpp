@@ -46,10 +46,10 @@ Words with_source(Words argv, const fs::path& source, const fs::path& other) {
 
 }  // namespace
 
-StepId add_macro_check(StepGraph& graph, const JobPtr& job, const std::string& kind,
-                       const std::string& pass, HeaderMode headers, const Words& preprocess) {
+StepId add_macro_check(StepGraph& graph, const JobPtr& job, Stage check, const std::string& pass,
+                       HeaderMode headers, const Words& preprocess) {
   const fs::path cwd = job->source.recorded.cwd;
-  Step ours = job->step(kind, "macros of " + pass);
+  Step ours = job->step(check, "macros of " + pass);
   ours.folder = job->place("macros." + pass);
   const fs::path asked = ours.folder / "asked.ii";
   const Depfile depfile{asked.string() + ".d", cwd};
@@ -65,10 +65,9 @@ StepId add_macro_check(StepGraph& graph, const JobPtr& job, const std::string& k
     command.log = warnings;
     return command;
   };
-  ours.expected_seconds = 0.5;
   const StepId before = append(graph, std::move(ours), {});
 
-  Step full = job->step(kind, "macros of torch's headers for " + pass);
+  Step full = job->step(check, "macros of torch's headers for " + pass, HeaderMode::full);
   full.folder = job->place("macros-full." + pass);
   full.reads = {asked, depfile.file, warnings};
   const fs::path folder = full.folder;
@@ -121,8 +120,7 @@ StepId add_macro_check(StepGraph& graph, const JobPtr& job, const std::string& k
       refuse("the source reads __CUDA_ARCH_LIST__");
     if (known) refuse_if(macro_difference(use, macro_state(*known), macros_of_ours(*job, headers)));
   };
-  full.expected_seconds = 2.5;
-  job->file_lists.push_back(folder / "files");
+  job->reads->lists.push_back(folder / "files");
   return append(graph, std::move(full), {before});
 }
 

@@ -10,7 +10,7 @@ namespace sagebuild::nvcc {
 namespace {
 
 struct Proof {
-  std::string kind;    // "header proof", "pair proof"
+  Stage stage;         // header_proof or pair_proof
   PassLayout pass;     // what is run
   HeaderMode headers;  // with these
   std::string place;   // name of the step's folder
@@ -33,7 +33,7 @@ Words retargeted(const Words& argv, const std::string& from, const std::string& 
 ActionKey proof_key(const Job& job, const PassLayout& ours, const Proof& proof,
                     const fs::path& folder) {
   const Words names = {"--orig_src_file_name", "--orig_src_path_name", "-o"};
-  ActionKey key(proof.kind, job.subject + " " + proof.pass.arch);
+  ActionKey key(std::string(name_of(proof.stage)), job.subject + " " + proof.pass.arch);
   key.add("cicc", job.settings->toolkit->tools.at("cicc"));
   key.add("options", options_of(ours.cicc, names));
   key.add("other options", options_of(proof.pass.cicc, names));
@@ -42,11 +42,11 @@ ActionKey proof_key(const Job& job, const PassLayout& ours, const Proof& proof,
   return key;
 }
 
-StepId add_proof(StepGraph& graph, const JobPtr& job, const PassLayout& ours, const Proof& proof,
-                 std::vector<StepId> after) {
+void add_proof(StepGraph& graph, const JobPtr& job, const PassLayout& ours, const Proof& proof,
+               std::vector<StepId> after) {
   const fs::path text = job->place("preprocess." + proof.place) / proof.pass.text;
-  after.push_back(append(graph, preprocess_step(job, proof.pass, proof.headers, text), {}));
-  Step step = job->step(proof.kind, proof.pass.arch);
+  after.push_back(append(graph, device_preprocess_step(job, proof.pass, proof.headers, text), {}));
+  Step step = job->step(proof.stage, proof.pass.arch);
   step.folder = job->place(proof.place);
   step.inputs = {{text, proof.pass.text}};
   step.reads = {job->device_text(ours), job->ptx(ours)};
@@ -66,7 +66,7 @@ StepId add_proof(StepGraph& graph, const JobPtr& job, const PassLayout& ours, co
                          proof.pass.arch, name_of(proof.headers), *difference));
   };
   expect_cicc(step, *job, proof.headers);
-  return append(graph, std::move(step), std::move(after));
+  append(graph, std::move(step), std::move(after));
 }
 
 bool starts_with_any(std::string_view text, std::initializer_list<std::string_view> starts) {
@@ -123,20 +123,17 @@ void compare_hosts(const Job& job, const fs::path& with_ours, const fs::path& wi
 }  // namespace
 
 Step host_proof_step(const JobPtr& job, const fs::path& with_ours, const fs::path& with_torchs) {
-  Step step = job->step("host header proof");
+  Step step = job->step(Stage::host_header_proof);
   step.reads = {with_ours, with_torchs};
   step.finish = [job, with_ours, with_torchs] { compare_hosts(*job, with_ours, with_torchs); };
-  step.expected_seconds = 0;
   return step;
 }
 
-std::vector<StepId> add_proofs(StepGraph& graph, const JobPtr& job, const PassLayout& pass,
-                               const CompileMode& mode, StepId preprocess, StepId cicc) {
-  std::vector<StepId> ids;
-  const std::vector<StepId> after = {preprocess, cicc};
+void add_proofs(StepGraph& graph, const JobPtr& job, const PassLayout& pass,
+                const CompileMode& mode, std::vector<StepId> after) {
   if (mode.device != HeaderMode::full)
-    ids.push_back(add_proof(graph, job, pass,
-                            {"header proof", pass, HeaderMode::full, "proof." + pass.arch}, after));
+    add_proof(graph, job, pass, {Stage::header_proof, pass, HeaderMode::full, "proof." + pass.arch},
+              after);
   for (const auto& real : pass.real) {
     if (suffix(real.arch) == suffix(pass.arch)) continue;
     PassLayout own = pass;  // as if sm_90 were made from compute_90
@@ -144,10 +141,8 @@ std::vector<StepId> add_proofs(StepGraph& graph, const JobPtr& job, const PassLa
     own.preprocess = retargeted(pass.preprocess, suffix(pass.arch), suffix(real.arch));
     own.cicc = retargeted(pass.cicc, suffix(pass.arch), suffix(real.arch));
     const std::string place = fmt::format("proof.{}-for-{}", pass.arch, own.arch);
-    ids.push_back(
-        add_proof(graph, job, pass, {"pair proof", std::move(own), mode.device, place}, after));
+    add_proof(graph, job, pass, {Stage::pair_proof, std::move(own), mode.device, place}, after);
   }
-  return ids;
 }
 
 }  // namespace sagebuild::nvcc

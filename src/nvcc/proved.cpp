@@ -144,7 +144,7 @@ std::string proof_text(const ProvedSources& proved) {
 
 StepId add_source_check(StepGraph& graph, const JobPtr& job, std::vector<StepId> preprocess,
                         std::vector<Depfile> depfiles) {
-  Step step = job->step("source check");
+  Step step = job->step(Stage::source_check);
   for (const auto& depfile : depfiles) step.reads.push_back(depfile.file);
   step.finish = [job, depfiles] {
     std::vector<fs::path> files;
@@ -160,7 +160,6 @@ StepId add_source_check(StepGraph& graph, const JobPtr& job, std::vector<StepId>
         job->settings->reporter->detail(
             fmt::format("source {} {}", digest_of(file), job->mapped(file)));
   };
-  step.expected_seconds = 0;
   return append(graph, std::move(step), std::move(preprocess));
 }
 

@@ -28,10 +28,17 @@ struct Depfile {
   fs::path cwd;  // of the process: relative names stand below it
 };
 
-struct Job;
-using JobPtr = std::shared_ptr<Job>;
+// What the steps of one source read, filled while its graph is made: dependency files that will be
+// there, and lists of files by their fixed names.
+struct FilesRead {
+  std::vector<Depfile> depfiles;
+  std::vector<fs::path> lists;
+};
 
-// One source in one build: what is known before a mode is chosen.
+struct Job;
+using JobPtr = std::shared_ptr<const Job>;
+
+// One source in one build, and where one attempt to compile it, or one part of it, has its files.
 struct Job {
   PlannedSource source;
   std::string module;
@@ -42,6 +49,7 @@ struct Job {
   fs::path folder;      // private
   // Below it, new for every mode: what a killed step may still write meets nobody
   fs::path attempt;
+  std::string mode_name;  // of the attempt
   // Compiler and its normalised options, our architectures and -std among them
   Words argv;
   std::string path;                // PATH of the dry run; empty: ours
@@ -50,13 +58,13 @@ struct Job {
   std::vector<fs::path> programs;  // what plain nvcc starts, where the dry run was not understood
   // Why results that depend on files must not be found by them; empty: they may.
   std::string unnamed_files;
-  SearchScope scope;  // where its preprocessor looks
-  // Of the last attempt: dependency files, and lists of files by their fixed names.
-  std::vector<Depfile> depfiles;
-  std::vector<fs::path> file_lists;
+  SearchScope scope;                 // where its preprocessor looks
+  std::shared_ptr<FilesRead> reads;  // of this attempt
 
   Command command(Words words, const fs::path& cwd) const;
-  Step step(std::string kind, const std::string& detail = {}) const;
+  // With what the stage takes by the table, with the headers that it reads.
+  Step step(Stage stage, const std::string& detail = {},
+            HeaderMode headers = HeaderMode::facade) const;
   // The folder of one step.
   fs::path place(const std::string& step_name) const { return attempt / step_name; }
   // Absolute; ours alone are left out
@@ -88,7 +96,10 @@ struct Job {
   fs::path object() const { return place("host-compile") / layout.object; }
 
   // The same source with other places for all of these.
-  JobPtr in(const fs::path& new_attempt) const;
+  std::shared_ptr<Job> in(const fs::path& new_attempt) const;
+  // A part of it with places below this one's: `name` is the same in every build and for no other
+  // part.
+  JobPtr part(std::size_t number, std::size_t of, std::string_view name) const;
 };
 
 // Gives the number of the step in the graph.
@@ -129,34 +140,43 @@ void found_by_files(Step& step, const JobPtr& job, Words& argv, std::vector<fs::
 void publish(Step& step, const JobPtr& job, const fs::path& object);
 
 // A step that throws Error{failed} with `reason` in its finish if the check refuses.
+// Nothing is kept under the digest of tools that were replaced while they ran: every step with a
+// key looks before it is stored.
+void require_same_tools(StepGraph& graph, const std::shared_ptr<const CompileSettings>& settings);
+
 [[noreturn]] void refuse(const std::string& reason);
 inline void refuse_if(const std::optional<std::string>& reason) {
   if (reason) refuse(*reason);
 }
 
+// What became of the wish to compile a source in parts.
+struct Parts {
+  bool wanted = false;
+  std::size_t count = 1;  // that it was compiled in
+  std::string refusal;    // why it is in one piece although it was wanted
+};
+
 // The steps of one mode. The last one leaves the object in its place.
-StepGraph decomposed_steps(const JobPtr& job, const CompileMode& mode);
+StepGraph decomposed_steps(const JobPtr& job, const CompileMode& mode,
+                           const std::shared_ptr<Parts>& parts);
 StepGraph plain_steps(const JobPtr& job);
 StepGraph cxx_steps(const JobPtr& job, HeaderMode mode);
 
 // Nothing that the source's own files, or others that are not torch's, Python's, CUDA's or the
 // system's, ask of the preprocessor may come out differently with our headers in one pass.
 // `preprocess` is the pass's own command without headers in front and without outputs; `pass` names
-// it ("host", "compute_89"). Refused as kind `kind`. Gives the step to wait for.
-StepId add_macro_check(StepGraph& graph, const JobPtr& job, const std::string& kind,
-                       const std::string& pass, HeaderMode headers, const Words& preprocess);
+// it ("host", "compute_89"). Refused by the stage `check`. Gives the step to wait for.
+StepId add_macro_check(StepGraph& graph, const JobPtr& job, Stage check, const std::string& pass,
+                       HeaderMode headers, const Words& preprocess);
 
 // The source by its fixed name, in what cicc and fatbinary write down.
 Words mapped_source_options(Words argv, const Job& job);
-// Preprocesses one device pass into `text`, which lies in the step's folder.
-Step preprocess_step(const JobPtr& job, const PassLayout& pass, HeaderMode headers,
-                     const fs::path& text);
-// What a cicc run takes with these headers, until it was measured.
+// What a cicc run of this source takes, until it was measured.
 void expect_cicc(Step& step, const Job& job, HeaderMode headers);
 // --headers check: what the PTX of a pass is held against. `cicc` makes that PTX. A proof that
-// fails is of kind "header proof" (other headers may fit) or "pair proof" (the plan is wrong).
-std::vector<StepId> add_proofs(StepGraph& graph, const JobPtr& job, const PassLayout& pass,
-                               const CompileMode& mode, StepId preprocess, StepId cicc);
+// fails is a header_proof (other headers may fit) or a pair_proof (the plan is wrong).
+void add_proofs(StepGraph& graph, const JobPtr& job, const PassLayout& pass,
+                const CompileMode& mode, std::vector<StepId> after);
 
 // --headers check: for objects whose functions can be compared. Optimised, a function depends on
 // what else its unit holds (unit growth limits inlining); and where functions share a section, the
@@ -167,14 +187,50 @@ inline constexpr std::array kComparableObject = {"-O0", "-ffunction-sections", "
 // counted instead.
 Step host_proof_step(const JobPtr& job, const fs::path& with_ours, const fs::path& with_torchs);
 
-// Parts of decomposed_steps. Each appends to `graph` and says what later steps wait for.
-struct DeviceSteps {
-  std::vector<StepId> preprocess, cicc;  // one per pass
-  StepId fatbinary = 0;
-  std::vector<StepId> checks;  // macro checks, proofs
+// The texts that a source, or a part of it, is compiled from: the steps that write them, none where
+// a text is there already.
+struct Texts {
+  std::vector<StepId> host;
+  std::vector<std::vector<StepId>> device;  // by pass
 };
-DeviceSteps add_device_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode);
-void add_host_steps(StepGraph& graph, const JobPtr& job, const CompileMode& mode,
-                    const DeviceSteps& device);
+// The steps that turn texts into an object and an image.
+struct Unit {
+  std::vector<StepId> cicc;  // one per pass
+  StepId compile = 0;        // of the host side
+  std::vector<StepId> last;  // after these, object and image are there, and checked
+};
+
+// The steps of a source that is taken apart, each without what it waits for: that stands in
+// stages.cpp, as does the order.
+Step host_preprocess_step(const JobPtr& job, const CompileMode& mode);
+// Into `text`, which lies in the step's folder.
+Step device_preprocess_step(const JobPtr& job, const PassLayout& pass, HeaderMode headers,
+                            const fs::path& text);
+Step cicc_step(const JobPtr& job, const PassLayout& pass, const CompileMode& mode);
+Step ptxas_step(const JobPtr& job, const PassLayout& pass, const RealLayout& real);
+Step fatbinary_step(const JobPtr& job);
+Step cudafe_step(const JobPtr& job, HeaderMode headers);
+Step stub_step(const JobPtr& job);
+Step host_compile_step(const JobPtr& job, HeaderMode headers);
+// A kernel that the device pass does not have would be launched as a null function.
+Step kernel_check_step(const JobPtr& job);
+Step image_step(const JobPtr& job);
+// One object out of those of all units and their images: the last step of a source.
+Step join_step(const JobPtr& job, const std::vector<JobPtr>& units);
+void add_host_macro_check(StepGraph& graph, const JobPtr& job, const CompileMode& mode);
+// --headers check: the host half once more, with torch's own headers, and the same stub. `compiled`
+// is the host compile of the mode itself.
+void add_host_proof(StepGraph& graph, const JobPtr& job, const CompileMode& mode, StepId compiled);
+// Whether an image lies in an object of its own, so that the host compile needs none.
+bool is_detached(const Job& job);
+
+// From texts to an object and an image.
+Unit add_unit(StepGraph& graph, const JobPtr& job, const CompileMode& mode, const Texts& texts);
+
+// The source in parts, if its texts can be cut; else, and where a part comes to no good, in one
+// piece. `parts` is told what became of it.
+Step parts_step(const JobPtr& job, const CompileMode& mode, const std::shared_ptr<Parts>& parts);
+// For `plan`: the steps of `count` parts.
+StepGraph part_steps(const JobPtr& job, const CompileMode& mode, std::size_t count);
 
 }  // namespace sagebuild::nvcc

@@ -130,7 +130,9 @@ PlannedSource planned(const RecordedSource& recorded, std::vector<Target> target
                       const RecipeModule* module) {
   PlannedSource source{recorded, std::string(kStandard), {}};
   if (recorded.language == Language::cuda) source.targets = std::move(targets);
-  if (module != nullptr) source.costs = module->costs;
+  if (module == nullptr) return source;
+  source.costs = module->costs;
+  source.parts = module->parts;
   return source;
 }
 

@@ -15,7 +15,8 @@ using Row = std::array<std::string, 4>;
 
 std::string expected(const SourceForecast& source) {
   if (source.cached) return "cached";
-  const std::string cost = "about " + human_time(source.cpu_seconds);
+  std::string cost = "about " + human_time(source.cpu_seconds);
+  if (source.parts > 1) cost += fmt::format(", in {} parts", source.parts);
   return source.reason.empty() ? cost : fmt::format("{}, {}: {}", cost, source.mode, source.reason);
 }
 
@@ -123,6 +124,7 @@ std::string json_of(const BuildPlan& plan, const BuildForecast& forecast) {
       source["cached"] = expected.cached;
       source["mode"] = expected.mode;
       source["mode_reason"] = expected.reason;
+      source["parts"] = expected.parts;
       source["cpu_seconds"] = expected.cpu_seconds;
     }
   }

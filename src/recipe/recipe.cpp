@@ -42,16 +42,18 @@ RecipeTarget read_target(const TomlTable& table) {
   return target;
 }
 
+long long from_one(const TomlTable& table, std::string_view key, long long most,
+                   long long otherwise) {
+  const auto value = table.integer(key);
+  if (value && (*value < 1 || *value > most))
+    table.fail(fmt::format("'{}' is from 1 to {}", key, most));
+  return value.value_or(otherwise);
+}
+
 StageCosts read_costs(const TomlTable& table) {
-  const auto from_one = [&](std::string_view key, long long most, long long otherwise) {
-    const long long value = table.integer(key).value_or(otherwise);
-    if (value < 1 || value > most) table.fail(fmt::format("'{}' is from 1 to {}", key, most));
-    return value;
-  };
   StageCosts costs;
-  costs.cicc_seconds = static_cast<double>(from_one("cicc_seconds", 36000, 12));
-  costs.ptxas_seconds = static_cast<double>(from_one("ptxas_seconds", 36000, 8));
-  costs.ptxas_threads = static_cast<unsigned>(from_one("ptxas_threads", 16, 1));
+  costs.cicc_seconds = static_cast<double>(from_one(table, "cicc_seconds", 36000, 12));
+  costs.ptxas_seconds = static_cast<double>(from_one(table, "ptxas_seconds", 36000, 8));
   table.finish();
   return costs;
 }
@@ -68,6 +70,7 @@ RecipeModule read_module(const TomlTable& table) {
       row.fail(fmt::format("'{}' has two targets", dotted(request)));
   }
   if (const auto costs = table.table("costs")) module.costs = read_costs(*costs);
+  module.parts = static_cast<unsigned>(from_one(table, "parts", 64, 0));
   if (module.targets.empty()) table.fail(fmt::format("module '{}' has no targets", module.name));
   table.finish();
   std::ranges::sort(module.targets, {}, &RecipeTarget::request);

@@ -127,6 +127,23 @@ std::vector<std::string> undefined_symbols(const fs::path& object) {
   return names;
 }
 
+std::vector<std::string> local_variables(const fs::path& object) {
+  const ElfFile elf(object);
+  std::vector<std::string> names;
+  elf.each_symbol(SHT_SYMTAB, [&](const GElf_Sym& symbol, std::string_view name) {
+    const auto type = GELF_ST_TYPE(symbol.st_info);
+    if (GELF_ST_BIND(symbol.st_info) != STB_LOCAL || (type != STT_OBJECT && type != STT_TLS))
+      return;
+    Elf_Scn* section = elf_getscn(elf.get(), symbol.st_shndx);
+    GElf_Shdr header;
+    if (section == nullptr || gelf_getshdr(section, &header) == nullptr) return;
+    // Constants that hold addresses are written by the loader alone.
+    const bool is_constant = elf.section_name(section).starts_with(".data.rel.ro");
+    if ((header.sh_flags & SHF_WRITE) != 0 && !is_constant) names.emplace_back(name);
+  });
+  return names;
+}
+
 namespace {
 
 struct Filled {

@@ -18,7 +18,8 @@ struct World {
   fs::path place(const std::string& name) const { return folder.path() / name; }
   // Writes the file `name` in a folder of its own.
   Step writer(const std::string& name, std::vector<StepId> after = {}) const {
-    Step step{.kind = "sh", .subject = name, .label = name, .after = std::move(after)};
+    Step step{
+        .stage = Stage::plain_nvcc, .subject = name, .label = name, .after = std::move(after)};
     step.folder = place(name + ".folder");
     step.outputs = {{"file", step.folder / name}};
     step.command = [name, cwd = step.folder] {
@@ -113,7 +114,7 @@ TEST_CASE("a graph in which a file is shared is a bug, told before anything runs
 TEST_CASE("a reader may wait through other steps, or for the step around the writer") {
   World world;
   const fs::path file = world.place("inner.folder") / "inner";
-  Step outer{.kind = "outer", .subject = "outer", .label = "outer"};
+  Step outer{.stage = Stage::compile, .subject = "outer", .label = "outer"};
   outer.outputs = {{"file", world.place("published")}};
   outer.expand = [&](const StepFailure*) {
     StepGraph inner = {world.writer("inner")};
@@ -121,7 +122,7 @@ TEST_CASE("a reader may wait through other steps, or for the step around the wri
     inner[0].finish = [&] { copy_content(file, world.place("published")); };
     return std::optional(inner);
   };
-  Step between{.kind = "sh", .subject = "between", .label = "between", .after = {0}};
+  Step between{.stage = Stage::plain_nvcc, .subject = "between", .label = "between", .after = {0}};
   StepGraph graph = {outer, between, world.writer("reader", {1})};
   graph[2].inputs = {{world.place("published"), "input"}};
   SECTION("as it should be") {
@@ -140,7 +141,7 @@ TEST_CASE("a reader may wait through other steps, or for the step around the wri
 
 TEST_CASE("another way may write the files of one that was given up") {
   World world;
-  Step whole{.kind = "whole", .subject = "whole", .label = "whole"};
+  Step whole{.stage = Stage::compile, .subject = "whole", .label = "whole"};
   whole.expand = [&](const StepFailure* failure) {
     StepGraph steps = {world.writer("part")};
     if (failure == nullptr) steps[0].check = [] { throw Error(ErrorKind::failed, "no"); };
@@ -164,7 +165,7 @@ TEST_CASE("whatever a step's functions throw is the failure of that step") {
   SECTION("its end") { step.finish = thrower; }
   SECTION("an outer step asks for another way") {
     step.finish = thrower;
-    Step whole{.kind = "whole", .subject = "whole", .label = "whole"};
+    Step whole{.stage = Stage::compile, .subject = "whole", .label = "whole"};
     whole.expand = [&](const StepFailure* failure) {
       return std::optional(StepGraph{failure == nullptr ? step : world.writer("part")});
     };

@@ -6,7 +6,7 @@ namespace sagebuild {
 namespace {
 
 Step step(double seconds, std::vector<StepId> after = {}, unsigned threads = 1) {
-  Step result{.kind = "sh", .subject = "s", .label = "s", .after = std::move(after)};
+  Step result{.stage = Stage::plain_nvcc, .subject = "s", .label = "s", .after = std::move(after)};
   result.expected_seconds = seconds;
   result.threads = threads;
   return result;

@@ -1,5 +1,7 @@
 #include "sagebuild/exec/scheduler.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 
@@ -20,7 +22,8 @@ struct World {
   ExecSettings settings{{2, 0}, folder.path() / "logs"};
 
   Step shell(std::string label, std::string script, std::vector<StepId> after = {}) const {
-    Step step{.kind = "sh", .subject = label, .label = label, .after = std::move(after)};
+    Step step{
+        .stage = Stage::plain_nvcc, .subject = label, .label = label, .after = std::move(after)};
     step.command = [script = std::move(script), cwd = folder.path()] {
       return Command{.argv = {"sh", "-c", script}, .cwd = cwd};
     };
@@ -92,7 +95,7 @@ TEST_CASE("sources and modules are counted, not what they are made of, and their
   World world;
   world.settings.limits.jobs = 1;
   StepGraph graph;
-  graph.push_back({.kind = "compile", .subject = "a", .label = "compile a"});
+  graph.push_back({.stage = Stage::compile, .subject = "a", .label = "compile a"});
   graph[0].expand = [&world](const StepFailure* failure) -> std::optional<StepGraph> {
     if (failure != nullptr) return std::nullopt;
     StepGraph inner;
@@ -257,7 +260,7 @@ TEST_CASE("a step expands, and asks for another way when a sub-step fails") {
   World world;
   std::vector<std::string> reasons;
   StepGraph graph;
-  Step whole{.kind = "compile", .subject = "x", .label = "compile x"};
+  Step whole{.stage = Stage::compile, .subject = "x", .label = "compile x"};
   whole.expand = [&](const StepFailure* failure) -> std::optional<StepGraph> {
     StepGraph steps;
     if (failure == nullptr) {
@@ -265,7 +268,7 @@ TEST_CASE("a step expands, and asks for another way when a sub-step fails") {
       steps.push_back(world.shell("beside", "sleep 60; echo x > beside"));
       return steps;
     }
-    reasons.push_back(failure->kind + ": " + failure->reason);
+    reasons.push_back(std::string(name_of(failure->stage)) + ": " + failure->reason);
     steps.push_back(world.shell("one", "echo one >> way"));
     steps.push_back(world.shell("two", "echo two >> way", {0}));
     return steps;
@@ -276,7 +279,7 @@ TEST_CASE("a step expands, and asks for another way when a sub-step fails") {
   const ExecOutcome outcome = world.run(std::move(graph));
   CHECK(world.text("way") == "one\ntwo\nafter\n");
   CHECK(world.text("finished") == "one\ntwo\n");
-  CHECK(reasons == std::vector<std::string>{"sh: exit status 1\nno\n"});
+  CHECK(reasons == std::vector<std::string>{"nvcc: exit status 1\nno\n"});
   CHECK(world.report.failures.empty());
   CHECK(outcome.wall_seconds < 30);  // "beside" was stopped
 }
@@ -288,7 +291,7 @@ TEST_CASE("a step that expands to nothing is done, and what waits for it runs") 
   const bool refused_once = GENERATE(false, true);
   int asked = 0;
   int checked = 0;
-  Step whole{.kind = "compile", .subject = "x", .label = "compile x"};
+  Step whole{.stage = Stage::compile, .subject = "x", .label = "compile x"};
   whole.key = [] { return ActionKey("compile", "x"); };
   whole.expand = [&](const StepFailure*) {
     ++asked;
@@ -305,10 +308,30 @@ TEST_CASE("a step that expands to nothing is done, and what waits for it runs") 
   CHECK(world.report.parts.size() == 2);
 }
 
+TEST_CASE("an outer step is told of what the innermost failed of") {
+  World world;
+  std::string told;
+  Step inner{.stage = Stage::parts, .subject = "x", .label = "parts x"};
+  inner.expand = [&](const StepFailure* failure) -> std::optional<StepGraph> {
+    if (failure != nullptr) return std::nullopt;
+    Step failing = world.shell("cicc", "echo no; exit 1");
+    failing.stage = Stage::cicc;
+    return StepGraph{std::move(failing)};
+  };
+  Step outer{.stage = Stage::compile, .subject = "x", .label = "compile x"};
+  outer.expand = [&](const StepFailure* failure) -> std::optional<StepGraph> {
+    if (failure == nullptr) return StepGraph{inner};
+    told = fmt::format("{}: {}", name_of(failure->stage), failure->reason);
+    return StepGraph{world.shell("other", "true")};
+  };
+  world.run({std::move(outer)});
+  CHECK(told == "cicc: exit status 1\nno\n");
+}
+
 TEST_CASE("without another way the sub-step's failure is the one that is told") {
   World world;
   StepGraph graph;
-  Step whole{.kind = "compile", .subject = "x", .label = "compile x"};
+  Step whole{.stage = Stage::compile, .subject = "x", .label = "compile x"};
   whole.expand = [&](const StepFailure* failure) -> std::optional<StepGraph> {
     if (failure != nullptr) return std::nullopt;
     StepGraph steps;

@@ -9,7 +9,7 @@ namespace sagebuild {
 TEST_CASE(
     "a trace has a named lane per place and a bar per step, in microseconds, cached ones marked") {
   StepRecord compiled;
-  compiled.kind = "cicc";
+  compiled.stage = Stage::cicc;
   compiled.subject = "demo a.cu compute_90";
   compiled.label = "cicc \"a\".cu \xff";  // bytes that are no UTF-8 must not end the report
   compiled.started = 0.25;

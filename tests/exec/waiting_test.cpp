@@ -14,7 +14,8 @@ namespace {
 
 Step shell(const TempDir& folder, const std::string& label, const std::string& script,
            std::vector<StepId> after = {}) {
-  Step step{.kind = "sh", .subject = label, .label = label, .after = std::move(after)};
+  Step step{
+      .stage = Stage::plain_nvcc, .subject = label, .label = label, .after = std::move(after)};
   step.command = [script, cwd = folder.path()] {
     return Command{.argv = {"sh", "-c", script}, .cwd = cwd};
   };

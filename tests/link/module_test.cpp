@@ -58,7 +58,7 @@ struct ModuleWorld {
     return command;
   }
   ObjectSteps again(const std::string& text) const {
-    Step step{.kind = "g++", .subject = "again", .label = "again"};
+    Step step{.stage = Stage::host_compiler, .subject = "again", .label = "again"};
     step.command = [command = compile("again.o", text)] { return command; };
     return {{step}, {{path("main.o"), path("again.o")}}};
   }

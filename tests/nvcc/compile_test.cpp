@@ -77,24 +77,6 @@ TEST_CASE("another folder and another venv give the same bytes, and every stage 
   CHECK(elsewhere.object("csrc/ops.cu") == world.object("csrc/ops.cu"));
 }
 
-// A split compile makes other PTX than nvcc's own, whatever ptxas may do.
-TEST_CASE("a source whose ptxas runs in parts has its cicc in one piece") {
-  NEEDS_NVCC();
-  NvccWorld world;
-  world.put(world.tree() / "csrc/ops.cu", kOps);
-  world.costs.ptxas_threads = 4;
-  const auto graph =
-      *compile_step(world.source("csrc/ops.cu"), "mini._ops", world.settings()).expand(nullptr);
-  const auto parts_of = [&](std::string_view kind) {
-    const auto argv = std::ranges::find(graph, kind, &Step::kind)->command()->argv;
-    const auto option = std::ranges::find_if(
-        argv, [](const auto& word) { return word.find("split-compile") != std::string::npos; });
-    return option == argv.end() ? "" : *(option + 1);
-  };
-  CHECK(parts_of("cicc") == "");
-  CHECK(parts_of("ptxas") == "4");
-}
-
 TEST_CASE("what a change costs") {
   NEEDS_NVCC();
   NvccWorld world;
@@ -167,13 +149,6 @@ TEST_CASE("what a change costs") {
     CHECK(runs.count("cicc") == 1);
     CHECK(runs.count("ptxas") == 1);
     CHECK(runs.count("cudafe++") == 0);
-    CHECK(runs.count("host compile") == 0);
-  }
-  SECTION("ptxas in parts: other bytes, so it runs again, and nothing before it") {
-    world.costs.ptxas_threads = 2;
-    const auto runs = world.compile("csrc/ops.cu");
-    CHECK(runs.count("cicc") == 0);
-    CHECK(runs.count("ptxas") == 1);
     CHECK(runs.count("host compile") == 0);
   }
   SECTION("one more real architecture of the same virtual one: ptxas alone") {

@@ -86,9 +86,9 @@ TEST_CASE(
   };
   CHECK(most(ours) <= 500);
   CHECK(most(torchs) >= 2900);  // Thrust beside torch took 2.9 GB
-  for (const char* kind : {"cudafe++", "cicc", "host compile"}) {
+  for (const Stage stage : {Stage::cudafe, Stage::cicc, Stage::host_compile}) {
     const auto subject_of = [&](const StepGraph& steps) {
-      return std::ranges::find(steps, kind, &Step::kind)->subject;
+      return std::ranges::find(steps, stage, &Step::stage)->subject;
     };
     CHECK(subject_of(ours) != subject_of(torchs));
   }
@@ -101,7 +101,7 @@ TEST_CASE("plan foresees mode and cache") {
   const auto before = foresee_compile(world.source("a.cu"), "mini._ops", *world.settings());
   CHECK(before.outcome.mode == CompileMode{HeaderMode::facade, HeaderMode::facade, false});
   CHECK_FALSE(before.cached);
-  CHECK(std::ranges::count(before.steps, "cicc", &Step::kind) == 1);
+  CHECK(std::ranges::count(before.steps, Stage::cicc, &Step::stage) == 1);
   world.compile("a.cu");
   const auto after = foresee_compile(world.source("a.cu"), "mini._ops", *world.settings());
   CHECK(after.cached);

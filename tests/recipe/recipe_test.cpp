@@ -53,8 +53,10 @@ TEST_CASE("the shipped recipe of SageAttention says what each module is built fo
         "12.0->120/120+ "
         "12.1->120/120+");
   for (const RecipeModule& module : recipe.modules) CHECK_FALSE(module.reason.empty());
-  CHECK(module_of(recipe, "sageattention._qattn_sm80").costs == StageCosts{56, 34, 2});
+  CHECK(module_of(recipe, "sageattention._qattn_sm80").costs == StageCosts{56, 34});
+  CHECK(module_of(recipe, "sageattention._qattn_sm80").parts == 4);
   CHECK(module_of(recipe, "sageattention._qattn_sm89").costs == StageCosts{});
+  CHECK(module_of(recipe, "sageattention._qattn_sm89").parts == 0);
   REQUIRE(recipe.proved.versions.size() == 1);
   CHECK(recipe.proved.versions.front().size() == 29);  // every file of its csrc
   CHECK(recipe.proved.macros == std::set<std::string, std::less<>>{"ENABLE_BF16"});
@@ -158,9 +160,9 @@ TEST_CASE("what is wrong in a recipe is named with its line") {
       Error, says("'8.0' has two targets"));
   const std::string costs =
       head + "[[module]]\nname = 'm'\ntargets = [{request = '8.0'}]\ncosts = {";
-  CHECK(from_text(costs + "ptxas_threads = 2}\n").modules[0].costs == StageCosts{12, 8, 2});
-  CHECK_THROWS_MATCHES(from_text(costs + "ptxas_threads = 0}\n"), Error,
-                       says("'ptxas_threads' is from 1 to 16"));
+  CHECK(from_text(costs + "ptxas_seconds = 9}\nparts = 4\n").modules[0].parts == 4);
+  CHECK_THROWS_MATCHES(from_text(costs + "ptxas_seconds = 9}\nparts = 0\n"), Error,
+                       says("'parts' is from 1 to 64"));
   CHECK_THROWS_MATCHES(from_text(costs + "cicc = 3}\n"), Error, says("unknown key 'cicc'"));
 }
 

@@ -99,7 +99,7 @@ class NvccWorld {
   HeaderChoice choice = HeaderChoice::automatic;
   ProvedSources proved = {.everything = true};
   std::vector<Target> targets = {{Arch{8, 9}, Arch{8, 9}, true, false, ""}};
-  StageCosts costs;
+  unsigned parts = 0;  // of each source, at most
   // As if it had been made: nothing is linked here. None: host passes have torch's own headers.
   std::shared_ptr<TorchBridge> bridge = std::make_shared<TorchBridge>();
   Words flags = {"-O1"};
@@ -169,7 +169,7 @@ class NvccWorld {
     recorded.argv.push_back("-I" + (site() / "torch" / "include").string());
     result.cxx_standard = "c++17";
     if (cuda) result.targets = targets;
-    result.costs = costs;
+    result.parts = parts;
     return result;
   }
 

@@ -48,7 +48,7 @@ class StepRunner {
     }
     const auto key = step.key ? step.key() : std::nullopt;
     if (key && restored(step, *key)) {
-      runs.push_back({step.kind, step.label, true});
+      runs.push_back({std::string(name_of(step.stage)), step.label, true});
       return finished(step);
     }
     ActionResult result;
@@ -56,9 +56,10 @@ class StepRunner {
       if (auto failure = expanded(step)) return failure;
     } else if (auto command = step.command ? step.command() : std::nullopt) {
       const auto process = sagebuild::run(*command);
-      runs.push_back({step.kind, step.label, false, process.cpu_seconds, process.peak_memory});
+      runs.push_back({std::string(name_of(step.stage)), step.label, false, process.cpu_seconds,
+                      process.peak_memory});
       if (!process.ok())
-        return StepFailure{step.kind, process.status_text() + "\n" + process.diagnostics};
+        return StepFailure{step.stage, process.status_text() + "\n" + process.diagnostics};
       result.diagnostics = process.diagnostics;
     }
     try {
@@ -68,7 +69,7 @@ class StepRunner {
       else if (key)
         cache_.store(*key, step.outputs, result);
     } catch (const Error& error) {
-      return StepFailure{step.kind, error.rendered()};
+      return StepFailure{step.stage, error.rendered()};
     }
     return finished(step);
   }
@@ -82,7 +83,7 @@ class StepRunner {
     try {
       if (step.finish) step.finish();
     } catch (const Error& error) {
-      return StepFailure{step.kind, error.rendered()};
+      return StepFailure{step.stage, error.rendered()};
     }
     return std::nullopt;
   }
@@ -98,7 +99,7 @@ class StepRunner {
       }
       if (!failure) return std::nullopt;
     }
-    return failure.value_or(StepFailure{step.kind, "no way to do it"});
+    return failure.value_or(StepFailure{step.stage, "no way to do it"});
   }
 
   ActionCache& cache_;

@@ -24,6 +24,7 @@ struct CompileRoom {
   std::filesystem::path project;
   std::filesystem::path work;  // private
   bool keep = false;           // leave the stages' files
+  bool parts = true;           // sources may be compiled in parts
 };
 
 struct ModuleOutcome {

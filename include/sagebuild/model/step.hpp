@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sagebuild/model/action_cache.hpp"
+#include "sagebuild/model/stage.hpp"
 #include "sagebuild/sys/process.hpp"
 
 namespace sagebuild {
@@ -20,7 +21,7 @@ using StepGraph = std::vector<Step>;
 
 // Why a step's sub-steps came to no good.
 struct StepFailure {
-  std::string kind;    // of the sub-step: "cicc"
+  Stage stage;         // of the sub-step that failed, the innermost
   std::string reason;  // its error's message, or "exit status 2" and its last lines
 };
 
@@ -40,8 +41,7 @@ struct StepInput {
 // path, or a reader that does not come after the writer, is a bug and ends the build. (Two steps
 // that shared one file once linked the image of an older source.)
 struct Step {
-  // "nvcc", "g++", "cicc", "ptxas", "link", "strip" ...: costs are remembered by kind and subject
-  std::string kind;
+  Stage stage = Stage::compile;  // costs are remembered by stage and subject
   // What it is about, the same in every build: "sageattention._fused fused.cu sm_90a"
   std::string subject;
   std::string label;  // what the user sees: "ptxas sm_90a fused.cu"
@@ -74,9 +74,10 @@ struct Step {
   std::function<void()> check{};
 
   // A step of many: on a miss its sub-steps run in its place (their `after` counts in their own
-  // graph) and it is done when they are; at once, where it has none. Asked with nullptr first; after a failure (a sub-step
-  // ended badly, or check or finish threw) all sub-steps still running are stopped and it is asked
-  // again for another way. Nothing: there is none, so the step has failed.
+  // graph) and it is done when they are; at once, where it has none. Asked with nullptr first;
+  // after a failure (a sub-step ended badly, or check or finish threw) all sub-steps still running
+  // are stopped and it is asked again for another way. Nothing: there is none, so the step has
+  // failed.
   std::function<std::optional<StepGraph>(const StepFailure*)> expand{};
 
   double expected_seconds = 1;                // wall, alone: the weight on the critical path
@@ -86,7 +87,7 @@ struct Step {
 
 // What became of a step, for the closing line, the timeline and the costs to remember.
 struct StepRecord {
-  std::string kind;
+  Stage stage = Stage::compile;
   std::string subject;
   std::string label;
   bool cached = false;

@@ -28,7 +28,7 @@ std::string_view name_of(HeaderMode mode);
 // for any project, `check` too, with the proof of device code and exports.
 enum class HeaderChoice { automatic, facade, full, check };
 
-// How a source is compiled.
+// With which headers a source is compiled.
 struct CompileMode {
   HeaderMode device = HeaderMode::full;
   HeaderMode host = HeaderMode::full;
@@ -43,6 +43,8 @@ struct CompileOutcome {
   std::string label;  // "sageattention._fused fused.cu"
   CompileMode mode;
   std::string reason;  // why not an earlier mode; empty: the first one fitted
+  std::size_t parts = 1;
+  std::string whole_reason = {};  // why it is in one piece although it may be cut
 };
 
 // What the facade needs on the host: an object that asks the real torch (patches/headers/bridge).
@@ -71,6 +73,7 @@ struct CompileSettings {
   std::vector<std::filesystem::path> foreign_headers = {};
   std::string prepend_flags, append_flags;  // NVCC_PREPEND_FLAGS, NVCC_APPEND_FLAGS as recorded
   bool keep_temporary = false;              // leave the private folders
+  bool parts = true;                        // sources may be compiled in parts
   std::shared_ptr<TorchBridge> bridge;      // none: host passes have torch's own headers
   ActionCache* cache = nullptr;
   Reporter* reporter = nullptr;

@@ -23,6 +23,10 @@ ElfHeader elf_header(const std::filesystem::path& file);
 // Undefined symbols of an ELF64 object, mangled. Throws Error{failed} if it is none.
 std::vector<std::string> undefined_symbols(const std::filesystem::path& object);
 
+// Variables of an ELF64 object that no other unit sees and that can be written, static ones of
+// functions among them, mangled. Throws as undefined_symbols.
+std::vector<std::string> local_variables(const std::filesystem::path& object);
+
 struct ObjectContent {
   // What it has for others, but for what may stand in several (inline functions, templates).
   // Sorted.
