@@ -9,11 +9,11 @@
 
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
-#include "sagebuild/patch/diff.hpp"
 #include "sagebuild/recipe/recipe.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/process.hpp"
+#include "sagebuild/vcs/diff.hpp"
 
 namespace sagebuild {
 namespace {

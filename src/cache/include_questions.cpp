@@ -9,6 +9,7 @@
 
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/sys/elf.hpp"
 #include "sagebuild/sys/files.hpp"
 
 namespace sagebuild {
@@ -271,13 +272,11 @@ bool may_ask(std::string_view directive) {
 
 // An ELF file or an archive, as a link reads them by the gigabyte.
 bool is_binary(const std::filesystem::path& path) {
+  if (is_elf(path)) return true;
   std::array<char, 8> head{};
   std::ifstream(path, std::ios::binary).read(head.data(), head.size());
   const std::string_view text(head.data(), head.size());
-  return text.starts_with(
-             "\x7f"
-             "ELF") ||
-         text == "!<arch>\n" || text == "!<thin>\n";
+  return text == "!<arch>\n" || text == "!<thin>\n";
 }
 
 // `linux` and `unix` are macros of the value 1 in gnu modes, and what is between <> may be

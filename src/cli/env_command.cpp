@@ -93,7 +93,7 @@ int run_doctor(const Cli& cli, const Settings& settings, Reporter& report) {
   }
   request.jobs = settings.number("jobs").value_or(0);
   request.source_url = settings.enabled("offline") ? "" : settings.text("source");
-  auto findings = diagnose(request, this_machine(), tcp_reach, report);
+  auto findings = diagnose(request, this_machine(), network_reach, report);
   for (Diagnosis& finding : findings) finding.detail = redacted(finding.detail);
   Json rows = Json::array();
   for (const Diagnosis& finding : findings) {

@@ -3,10 +3,9 @@
 
 #include <elf.h>
 
-#include <cstring>
-
 #include "sagebuild/nvcc/checks.hpp"
 #include "sagebuild/nvcc/keys.hpp"
+#include "sagebuild/sys/elf.hpp"
 #include "source_compile.hpp"
 
 namespace sagebuild::nvcc {
@@ -15,16 +14,12 @@ namespace {
 // A cubin's architecture stands in e_flags: bits 0-7 up to CUDA 12, bits 8-15 in the ELF ABI of
 // CUDA 13.
 void require_cubin(const fs::path& file, std::string_view arch) {
-  const std::string bytes = read_file(file);
-  Elf64_Ehdr header{};
-  if (bytes.size() < sizeof header) refuse(fmt::format("ptxas wrote an empty image for {}", arch));
-  std::memcpy(&header, bytes.data(), sizeof header);
-  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_machine != 190)
-    refuse(fmt::format("ptxas wrote no GPU image for {}", arch));
+  const ElfHeader header = elf_header(file);
+  if (header.machine != EM_CUDA) refuse(fmt::format("ptxas wrote no GPU image for {}", arch));
   const auto digits =
       to_integer(arch.substr(3, arch.find_first_not_of("0123456789", 3) - 3)).value_or(-1);
-  const auto low = static_cast<long long>(header.e_flags & 0xffU);
-  const auto high = static_cast<long long>((header.e_flags >> 8U) & 0xffU);
+  const auto low = static_cast<long long>(header.flags & 0xffU);
+  const auto high = static_cast<long long>((header.flags >> 8U) & 0xffU);
   if (low != digits && high != digits)
     refuse(fmt::format("ptxas wrote an image for another GPU than {}", arch));
 }

@@ -27,8 +27,7 @@ class ElfFile {
     if (elf_ != nullptr && elf_kind(elf_) == ELF_K_ELF && gelf_getclass(elf_) == ELFCLASS64) return;
     const std::string reason = file_ < 0 ? errno_text(errno) : "it is no 64-bit ELF file";
     release();
-    throw Error(ErrorKind::failed, fmt::format("cannot read the symbols of '{}'", path.string()),
-                {reason});
+    throw Error(ErrorKind::failed, fmt::format("cannot read '{}'", path.string()), {reason});
   }
   ~ElfFile() { release(); }
   ElfFile(const ElfFile&) = delete;
@@ -87,12 +86,14 @@ class ElfFile {
     return found;
   }
 
- private:
-  [[noreturn]] void fail() const {
-    throw Error(ErrorKind::failed, fmt::format("cannot read the symbols of '{}'", path_.string()),
-                {fmt::format("it is damaged: {}", elf_errmsg(-1))});
+  [[noreturn]] void fail(std::string_view reason) const {
+    throw Error(ErrorKind::failed, fmt::format("cannot read '{}'", path_.string()),
+                {fmt::format("it is damaged: {}", reason)});
   }
+  // For what libelf could not read.
+  [[noreturn]] void fail() const { fail(elf_errmsg(-1)); }
 
+ private:
   void release() {
     elf_end(elf_);
     if (file_ >= 0) close(file_);
@@ -109,6 +110,13 @@ bool is_elf(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   char magic[SELFMAG] = {};
   return file.read(magic, SELFMAG) && std::memcmp(magic, ELFMAG, SELFMAG) == 0;
+}
+
+ElfHeader elf_header(const fs::path& file) {
+  const ElfFile elf(file);
+  GElf_Ehdr header;
+  if (gelf_getehdr(elf.get(), &header) == nullptr) elf.fail();
+  return {header.e_machine, header.e_flags};
 }
 
 std::vector<std::string> undefined_symbols(const fs::path& object) {
@@ -206,14 +214,17 @@ ObjectContent object_content(const fs::path& object) {
     if (GELF_ST_BIND(symbol.st_info) == STB_GLOBAL) found.exports.emplace_back(name);
     if (GELF_ST_TYPE(symbol.st_info) != STT_FUNC) return;
     ObjectContent::Function function;
-    function.code = elf.content(symbol.st_shndx).substr(symbol.st_value, symbol.st_size);
+    const std::string_view section = elf.content(symbol.st_shndx);
+    if (symbol.st_value > section.size() || symbol.st_size > section.size() - symbol.st_value)
+      elf.fail(fmt::format("'{}' lies outside its section", name));
+    function.code = section.substr(symbol.st_value, symbol.st_size);
     if (const auto inside = filled.find(symbol.st_shndx); inside != filled.end()) {
       for (const Filled& place : inside->second) {
-        if (place.place < symbol.st_value ||
-            place.place + place.size > symbol.st_value + symbol.st_size)
+        const std::size_t at = place.place - symbol.st_value;
+        if (place.place < symbol.st_value || at >= symbol.st_size ||
+            place.size > symbol.st_size - at)
           continue;
-        function.code.replace(place.place - symbol.st_value, place.size,
-                              std::string(place.size, '\0'));
+        function.code.replace(at, place.size, std::string(place.size, '\0'));
         function.uses.push_back(place.by);
         function.code += fmt::format("\n{}{}", place.by, place.content);
       }

@@ -8,9 +8,11 @@
 
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/net/http.hpp"
+#include "sagebuild/net/reach.hpp"
 #include "sagebuild/net/url.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "support/catch.hpp"
+#include "support/environment.hpp"
 #include "support/python_server.hpp"
 
 namespace sagebuild {
@@ -362,6 +364,31 @@ TEST_CASE("the CA comes from the usual variables, and a proxy is used") {
   const Response response = client.send({.url = "http://behind.invalid/echo"});
   unsetenv("http_proxy");
   CHECK(json::parse(response.body)["proxied"] == true);
+}
+
+TEST_CASE("a connection is tried as a request would go: by the proxy, but for what needs none") {
+  const auto problem = [](const std::string& scheme, const std::string& origin) {
+    const Url url = *parse_url(origin);
+    return connection_problem(scheme, url.host, url.port);
+  };
+  const std::string plain = server()["plain"];
+  const std::string tls = server()["tls"];
+  CHECK(problem("http", plain).empty());
+  CHECK(problem("git", plain).empty());
+  CHECK_FALSE(problem("https", tls).empty());  // nobody knows its CA
+  {
+    const WithEnvironment trusting({{"SSL_CERT_FILE", server()["ca"]}});
+    CHECK(problem("https", tls).empty());
+    CHECK_FALSE(problem("https", server()["wronghost"]).empty());
+  }
+  const std::string behind = "http://behind.invalid";
+  CHECK_THAT(problem("http", behind),
+             Catch::Matchers::StartsWith("'behind.invalid:80' cannot be reached: "));
+  const WithEnvironment proxy({{"http_proxy", plain}, {"NO_PROXY", std::nullopt}});
+  CHECK(problem("http", behind).empty());
+  CHECK_FALSE(problem("git", behind).empty());
+  const WithEnvironment direct({{"NO_PROXY", "example.org,behind.invalid"}});
+  CHECK_FALSE(problem("http", behind).empty());
 }
 
 }  // namespace sagebuild

@@ -38,10 +38,10 @@ struct DoctorRequest {
   std::string source_url;  // empty or a local path: no network check
 };
 
-// Says why a URL's host cannot be reached, or nothing. TCP only, through the proxy of the
-// environment if there is one.
+// Says why a URL's host cannot be reached, or nothing.
 using Reach = std::function<std::string(const std::string& url)>;
-std::string tcp_reach(const std::string& url);
+// By opening a connection: net/reach.hpp says how.
+std::string network_reach(const std::string& url);
 
 // Looks, makes nothing. One finding per check, in a fixed order; errors are what would stop a
 // build.

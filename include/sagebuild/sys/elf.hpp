@@ -13,6 +13,13 @@ namespace sagebuild {
 
 bool is_elf(const std::filesystem::path& path);  // by its first bytes; no file is none
 
+struct ElfHeader {
+  unsigned machine = 0;  // EM_X86_64, ...
+  unsigned flags = 0;    // their meaning is the machine's
+};
+// Throws Error{failed} if it is no ELF64 file.
+ElfHeader elf_header(const std::filesystem::path& file);
+
 // Undefined symbols of an ELF64 object, mangled. Throws Error{failed} if it is none.
 std::vector<std::string> undefined_symbols(const std::filesystem::path& object);
 

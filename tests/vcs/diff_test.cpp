@@ -1,4 +1,4 @@
-#include "sagebuild/patch/diff.hpp"
+#include "sagebuild/vcs/diff.hpp"
 
 #include <random>
 
@@ -51,6 +51,13 @@ TEST_CASE("patch and git apply take a diff, and patch -R undoes it") {
   check_round_trip("a\nb\n", "a\nb\nc");
   check_round_trip("a\r\nb\r\nc\r\n", "a\r\nx\r\nb\r\nc\r\n");
   check_round_trip("only\n", "first\nonly\n");
+  const std::string zero("\0a\n", 3);  // no sign of a binary
+  check_round_trip(zero + "b\n", zero + "c\n");
+}
+
+TEST_CASE("a file is named as it is") {
+  const std::string head = "--- a/d/\"\xc3\xbc\".py\n+++ b/d/\"\xc3\xbc\".py\n@@ -1 +1 @@\n";
+  CHECK(unified_diff("d/\"\xc3\xbc\".py", "x\n", "y\n") == head + "-x\n+y\n");
 }
 
 TEST_CASE("random edits make the round trip") {
