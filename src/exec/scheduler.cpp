@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "attempt.hpp"
+#include "failures.hpp"
 #include "in_process.hpp"
 #include "nodes.hpp"
 #include "sagebuild/base/error.hpp"
@@ -17,6 +18,7 @@
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/signals.hpp"
+#include "twins.hpp"
 
 namespace sagebuild {
 namespace {
@@ -46,7 +48,7 @@ class Scheduler {
       processes_.stop_all();
       throw;
     }
-    throw_if_failed();
+    failures_.throw_if_any();
     if (!nodes_.all_done())
       throw Error(ErrorKind::bug, "some steps of the build never became ready");
     outcome_.wall_seconds = now();
@@ -54,9 +56,6 @@ class Scheduler {
   }
 
  private:
-  struct Failure {
-    std::string label, command, output, log;
-  };
   using Need = Nodes::Need;
 
   double now() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
@@ -146,22 +145,6 @@ class Scheduler {
     }
   }
 
-  // The one boundary of a step: whatever its functions throw is its failure, but a signal and a bug
-  // of ours end the build.
-  template <class Work, class OnError>
-  static void guarded(Work work, OnError on_error) {
-    try {
-      work();
-    } catch (const Interrupted&) {
-      throw;
-    } catch (const Error& error) {
-      if (error.kind == ErrorKind::bug) throw;
-      on_error(error);
-    } catch (const std::exception& error) {
-      on_error(Error(ErrorKind::failed, error.what()));
-    }
-  }
-
   // --- a step's way: prepared, run or expanded, accepted, done ---
 
   void start(NodeId id) {
@@ -172,7 +155,7 @@ class Scheduler {
     const Step& step = step_of(id);
     if (!wants_preparing(step, settings_)) return go_on(id);
     attempt.lane = free_lane();
-    attempt.asked = keys_ended_;
+    attempt.asked = twins_.ended();
     in_process_.start(id, [this, &step, &attempt] { prepare(step, settings_, attempt); });
   }
 
@@ -211,12 +194,8 @@ class Scheduler {
     const Attempt& attempt = attempts_.at(id);
     if (attempt.key) {
       const Digest key = attempt.key->digest();
-      const auto ended = ended_keys_.find(key);
-      if (ended != ended_keys_.end() && ended->second > attempt.asked) return ask_again(id);
-      if (in_flight_.contains(key)) {
-        waiting_.emplace(key, id);  // what runs now will be its hit
-        return;
-      }
+      if (twins_.ended_since(key, attempt.asked)) return ask_again(id);
+      if (twins_.runs(key)) return twins_.wait(key, id);  // what runs now will be its hit
     }
     guarded(
         [&] {
@@ -245,7 +224,7 @@ class Scheduler {
     attempt.started = now();
     attempt.lane = free_lane();
     running_.emplace(processes_.start(command), id);
-    if (attempt.key) in_flight_.insert(attempt.key->digest());
+    if (attempt.key) twins_.begin(attempt.key->digest());
     report_.step_started(progress(step_of(id).label));
   }
 
@@ -279,14 +258,8 @@ class Scheduler {
   void key_ended(NodeId id) {
     const Attempt& attempt = attempts_.at(id);
     if (!attempt.key) return;
-    const Digest key = attempt.key->digest();
-    if (in_flight_.erase(key) == 0) return;
-    ended_keys_[key] = ++keys_ended_;
-    const auto [first, last] = waiting_.equal_range(key);
-    for (auto entry = first; entry != last; ++entry) {
-      if (nodes_.at(entry->second).state == Node::State::started) ask_again(entry->second);
-    }
-    waiting_.erase(first, last);
+    for (const NodeId twin : twins_.end(attempt.key->digest()))
+      if (nodes_.at(twin).state == Node::State::started) ask_again(twin);
   }
 
   void to_accept(NodeId id) {
@@ -382,19 +355,8 @@ class Scheduler {
     const Node& node = nodes_.at(id);
     if (node.parent != kNoNode)
       return another_way(node.parent, std::move(failure), {node.step.kind, std::move(reason)});
-    keep_log(failure);
-    report_.step_failed(failure.label, failure.command, failure.output, failure.log);
-    failures_.push_back(std::move(failure));
+    failures_.add(std::move(failure), report_);
     tell_what_runs();
-  }
-
-  // What a step writes into its own folder goes with that folder.
-  void keep_log(Failure& failure) const {
-    if (!settings_.keeps_logs) failure.log.clear();
-    if (failure.log.empty() || fs::path(failure.log).parent_path() == settings_.logs) return;
-    const fs::path kept = settings_.logs / fmt::format("failed-{}.log", failures_.size() + 1);
-    guarded([&] { copy_content(std::exchange(failure.log, kept.string()), kept); },
-            [&](const Error&) { failure.log.clear(); });
   }
 
   // The build has failed, but not ended: minutes of compiling are not thrown away.
@@ -437,18 +399,6 @@ class Scheduler {
             [&](const Error& error) { failure.output += "\n" + error.rendered(); });
     if (!graph) return failed(id, std::move(failure), why.reason);
     add_below(id, *std::move(graph));
-  }
-
-  void throw_if_failed() const {
-    if (failures_.empty()) return;
-    std::vector<std::string> causes;
-    for (const Failure& failure : failures_)
-      causes.push_back(fmt::format("'{}' failed", failure.label));
-    throw Error(ErrorKind::failed,
-                failures_.size() == 1
-                    ? "a step of the build failed"
-                    : fmt::format("{} steps of the build failed", failures_.size()),
-                std::move(causes), "the whole output stands above", failures_.front().log);
   }
 
   StepProgress progress(std::string label) const {
@@ -499,15 +449,11 @@ class Scheduler {
   std::deque<NodeId> to_accept_;                 // whose process, or all below, has ended
   std::set<NodeId> accepting_;                   // of the work in this process; the rest prepares
   std::set<NodeId> alone_;                       // killed for memory once
-  std::set<Digest> in_flight_;                   // keys of what runs
-  // Started, and waiting for the result of a step with the same key
-  std::multimap<Digest, NodeId> waiting_;
-  std::map<Digest, std::uint64_t> ended_keys_;  // of what has run, numbered in the order of ends
-  std::uint64_t keys_ended_ = 0;
+  Twins twins_;
   std::map<NodeId, double> cpu_below_;  // seconds of the sub-steps that were run
   double expected_ = 0;                 // seconds, of the processes that have ended
   double took_ = 0;
-  std::vector<Failure> failures_;
+  Failures failures_{settings_};
   ExecOutcome outcome_;
   Clock::time_point begin_ = Clock::now();
   std::optional<Processes> own_processes_;
