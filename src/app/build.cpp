@@ -28,6 +28,7 @@
 #include "sagebuild/sys/log.hpp"
 #include "sagebuild/sys/machine.hpp"
 #include "sagebuild/sys/paths.hpp"
+#include "sagebuild/sys/worker_pool.hpp"
 #include "sagebuild/wheel/pack.hpp"
 
 namespace sagebuild {
@@ -147,29 +148,33 @@ std::vector<PackSettings> expected_packs(const PreparedBuild& state, const fs::p
 }
 
 // Compressing is most of what is left when little has changed, so it is an action by module.
-LinkedModules compressed_modules(const LinkedModules& modules, const fs::path& work,
+void compress_cached(const std::string& name, const fs::path& file, const fs::path& zip,
+                     ActionCache& cache) {
+  ActionKey key("deflate", name);
+  key.add("module", sha256_file(file));
+  if (const auto hit = cache.lookup(key); hit && cache.materialize(*hit, {{"zip", zip}})) return;
+  compress_module(file, zip);
+  cache.store(key, {{"zip", zip}}, {});
+}
+
+LinkedModules compressed_modules(const LinkedModules& modules, const fs::path& work, unsigned jobs,
                                  ActionCache& cache) {
-  LinkedModules compressed;
-  std::vector<std::pair<ActionKey, fs::path>> made;
-  std::vector<std::future<void>> running;
   make_folders(work);
+  LinkedModules compressed;
+  std::vector<std::future<void>> running;
+  WorkerPool pool(jobs);
   for (const auto& [name, file] : modules) {
     const fs::path zip = work / (name.filename().string() + ".zip");
-    ActionKey key("deflate", name.string());
-    key.add("module", sha256_file(file));
     compressed[name] = zip;
-    if (const auto hit = cache.lookup(key); hit && cache.materialize(*hit, {{"zip", zip}}))
-      continue;
-    running.push_back(std::async(std::launch::async, [file, zip] { compress_module(file, zip); }));
-    made.emplace_back(std::move(key), zip);
+    running.push_back(pool.submit(
+        [&cache, &name, &file, zip] { compress_cached(name.string(), file, zip, cache); }));
   }
   for (auto& one : running) one.get();
-  for (const auto& [key, zip] : made) cache.store(key, {{"zip", zip}}, {});
   return compressed;
 }
 
 // A warm build would only read and write the wheel, so that is a cached action, too.
-Wheel packed(PackSettings pack, const fs::path& work, ActionCache& cache) {
+Wheel packed(PackSettings pack, const fs::path& work, unsigned jobs, ActionCache& cache) {
   const Wheel wheel{wheel_path(pack)};
   ActionKey key("wheel", pack.provenance.recipe);
   key.add("name", wheel.path.filename().string());
@@ -180,7 +185,7 @@ Wheel packed(PackSettings pack, const fs::path& work, ActionCache& cache) {
   key.add("SOURCE_DATE_EPOCH", environment_value("SOURCE_DATE_EPOCH").value_or(""));
   if (const auto hit = cache.lookup(key); hit && cache.materialize(*hit, {{"wheel", wheel.path}}))
     return wheel;
-  pack.compressed = compressed_modules(pack.modules, work, cache);
+  pack.compressed = compressed_modules(pack.modules, work, jobs, cache);
   pack_wheel(pack);
   cache.store(key, {{"wheel", wheel.path}}, {});
   return wheel;
@@ -371,7 +376,7 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
   const PackSettings pack =
       pack_settings(state, compiled.modules, needs_of(state, compiled.modules), settings.output);
   if (!settings.force) require_replaceable(wheel_path(pack), pack.provenance);
-  const Wheel wheel = packed(pack, state.work.path() / "compressed", *cache);
+  const Wheel wheel = packed(pack, state.work.path() / "compressed", settings.limits.jobs, *cache);
   cache->flush();
   return {wheel, told_plan(state.plan, state), compiled.sources, compiled.execution,
           cache->counters()};

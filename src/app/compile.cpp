@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <mutex>
 
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
@@ -99,7 +100,7 @@ class GraphMaker {
     ModuleMaking making;
     making.link = link_;
     if (bridge_) making.bridge = compile_->bridge->object;
-    making.bridge_fits = [compile = compile_] { return compile->bridge->fits; };
+    making.bridge_fits = [compile = compile_] { return compile->bridge->fits.load(); };
     making.remake = [this](const PlannedModule& module, Remake remake) {
       auto settings = std::make_shared<CompileSettings>(*compile_);
       if (remake == Remake::full_headers) settings->choice = HeaderChoice::full;
@@ -151,9 +152,10 @@ std::shared_ptr<CompileSettings> compile_settings(const BuildPlan& plan, const T
   compile->work = room.work / "compile";
   const bool has_stand_ins =
       headers == HeaderChoice::automatic ? !plan.proved.empty() : headers != HeaderChoice::full;
-  if (has_stand_ins && includes_torch(room.project))
-    compile->bridge = std::make_shared<TorchBridge>(
-        TorchBridge{.object = room.work / "bridge" / "torch_bridge.o"});
+  if (has_stand_ins && includes_torch(room.project)) {
+    compile->bridge = std::make_shared<TorchBridge>();
+    compile->bridge->object = room.work / "bridge" / "torch_bridge.o";
+  }
   compile->roots = {{"tree", room.project},
                     {"site", python.site_packages},
                     {"cuda", toolchain.cuda_home},
@@ -252,8 +254,12 @@ ModuleOutcome compile_modules(const BuildPlan& plan, const Toolchain& toolchain,
                               Reporter& report) {
   ModuleOutcome outcome;
   const auto compile = compile_settings(plan, toolchain, python, room, headers, execution, report);
-  compile->on_outcome = [&outcome, &report](const CompileOutcome& source) {
-    outcome.sources.push_back(source);
+  std::mutex mutex;  // sources end on any thread
+  compile->on_outcome = [&outcome, &report, &mutex](const CompileOutcome& source) {
+    {
+      const std::lock_guard lock(mutex);
+      outcome.sources.push_back(source);
+    }
     // Minutes more, so the user is told why.
     if (!source.reason.empty())
       report.note(

@@ -132,12 +132,12 @@ void add_found(const std::string& folder, const ByFirstName& ways, FolderNames& 
       found.insert(std::move(*seen));
     }
   };
-  const FolderNames::Listing& listing = names.of(folder);
-  if (!listing.complete) {
+  const auto listing = names.of(folder);
+  if (!listing->complete) {
     for (const auto& way : ways) add(way.second);
     return;
   }
-  for (const auto& own : {listing.names, std::set<std::string, std::less<>>{".", ".."}}) {
+  for (const auto& own : {listing->names, std::set<std::string, std::less<>>{".", ".."}}) {
     for (const std::string& name : own) {
       if (const auto way = ways.find(name); way != ways.end()) add(way->second);
     }
@@ -221,26 +221,29 @@ std::optional<fs::path> path_of(std::string_view name, const SearchScope& scope)
   return root->second / name.substr(end + 2);
 }
 
-const FolderNames::Listing& FolderNames::of(const std::string& folder) {
+std::shared_ptr<const FolderNames::Listing> FolderNames::of(const std::string& folder) {
   struct stat status {};
   const bool there = ::stat(folder.c_str(), &status) == 0;
-  Known& known = known_[folder];
   const std::int64_t change = there ? latest_change(status) : 0;
-  if (known.change == change && known.inode == status.st_ino && known.device == status.st_dev)
-    return known;
+  {
+    const std::lock_guard lock(mutex_);
+    const Known& known = known_[folder];
+    if (known.change == change && known.inode == status.st_ino && known.device == status.st_dev)
+      return known.listing;
+  }
   // A folder that changed just now may change again without another time stamp.
   const std::chrono::nanoseconds now = (FileDigests::Clock::now() - kStampLag).time_since_epoch();
-  known = {};
-  known.change = change < now.count() ? change : -1;
-  known.device = status.st_dev;
-  known.inode = status.st_ino;
+  Listing listing;
   std::error_code error;
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
        entry.increment(error))
-    known.names.insert(lower(entry->path().filename().string()));
-  known.complete = !error || !there || !S_ISDIR(status.st_mode);
-  if (!known.complete) known.change = -1;
-  return known;
+    listing.names.insert(lower(entry->path().filename().string()));
+  listing.complete = !error || !there || !S_ISDIR(status.st_mode);
+  const std::int64_t holds_for = listing.complete && change < now.count() ? change : -1;
+  const auto shared = std::make_shared<const Listing>(std::move(listing));
+  const std::lock_guard lock(mutex_);
+  known_[folder] = {shared, holds_for, status.st_dev, status.st_ino};
+  return shared;
 }
 
 std::vector<std::string> found_elsewhere(const std::vector<std::string>& files,
@@ -261,7 +264,7 @@ std::vector<std::string> found_of_asked(const std::vector<std::string>& asked,
                                         const SearchScope& scope, FolderNames& names) {
   std::vector<std::string> found;
   const auto look = [&](const std::string& folder, std::string_view name) {
-    if (!may_hold(names.of(folder), first_name(name))) return;
+    if (!may_hold(*names.of(folder), first_name(name))) return;
     if (auto seen = seen_at(joined(folder, name))) found.push_back(std::move(*seen));
   };
   const std::set<std::string> holders = holders_of(files);

@@ -20,6 +20,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -38,7 +40,7 @@ std::string name_of(const std::filesystem::path& path, const SearchScope& scope)
 std::vector<std::string> names_of(const std::vector<std::string>& paths, const SearchScope& scope);
 std::optional<std::filesystem::path> path_of(std::string_view name, const SearchScope& scope);
 
-// The names in folders, listed once while the folder does not change.
+// The names in folders, listed once while the folder does not change. Thread-safe.
 class FolderNames {
  public:
   struct Listing {
@@ -46,13 +48,15 @@ class FolderNames {
     std::set<std::string, std::less<>> names;
     bool complete = true;  // false: it may hold names that cannot be listed
   };
-  const Listing& of(const std::string& folder);
+  std::shared_ptr<const Listing> of(const std::string& folder);
 
  private:
-  struct Known : Listing {
+  struct Known {
+    std::shared_ptr<const Listing> listing;
     std::int64_t change = -1;
     std::uint64_t device = 0, inode = 0;
   };
+  std::mutex mutex_;
   std::map<std::string, Known> known_;
 };
 

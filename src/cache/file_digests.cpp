@@ -96,20 +96,30 @@ FileContent FileDigests::content(const std::filesystem::path& path) {
                              nanoseconds(status.st_mtim), nanoseconds(status.st_ctim)};
   const bool is_folder = S_ISDIR(status.st_mode);
   const bool as_code = !is_folder && is_code(path);
-  if (const auto found = known_.find(identity);
-      found != known_.end() && (found->second.as_code || !as_code)) {
-    found->second.used = true;
-    const FileContent& content = found->second.content;
-    return as_code ? content : FileContent{content.bytes, content.bytes};
-  }
+  if (const auto known = known_content(identity, as_code)) return *known;
   const auto before = now_();
   const FileContent content = is_folder ? folder_content(path) : read_content(path, as_code);
+  const std::lock_guard lock(mutex_);
   ++hashed_;
   if (latest_change(status) < since_1970(before - kStampLag)) {
     known_[identity] = {content, as_code, true};
     changed_ = true;
   }
   return content;
+}
+
+std::optional<FileContent> FileDigests::known_content(const Identity& identity, bool as_code) {
+  const std::lock_guard lock(mutex_);
+  const auto found = known_.find(identity);
+  if (found == known_.end() || (as_code && !found->second.as_code)) return std::nullopt;
+  found->second.used = true;
+  const FileContent& content = found->second.content;
+  return as_code ? content : FileContent{content.bytes, content.bytes};
+}
+
+std::size_t FileDigests::hashed() const {
+  const std::lock_guard lock(mutex_);
+  return hashed_;
 }
 
 std::optional<FileContent> FileDigests::of_existing(const std::filesystem::path& path) {
@@ -141,6 +151,7 @@ void FileDigests::load() {
 
 // Another run may have saved meanwhile; what it learned is then lost, which costs a few hashes.
 void FileDigests::save() {
+  const std::lock_guard lock(mutex_);
   if (!changed_) return;
   const bool too_many = known_.size() > kMostKnown;
   std::string body(kLayout);

@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <tuple>
 
@@ -34,6 +35,7 @@ struct FileContent {
   bool may_embed = false;
 };
 
+// All calls are thread-safe; files are read beside each other.
 class FileDigests {
  public:
   using Clock = std::chrono::system_clock;
@@ -48,7 +50,7 @@ class FileDigests {
   // it.
   std::optional<FileContent> of_existing(const std::filesystem::path& path);
 
-  std::size_t hashed() const { return hashed_; }  // how many files were really read
+  std::size_t hashed() const;  // how many files were really read
   // Throws Error{failed} if the memory cannot be written.
   void save();
 
@@ -62,10 +64,12 @@ class FileDigests {
   };
 
   FileContent content(const std::filesystem::path& path);
+  std::optional<FileContent> known_content(const Identity& identity, bool as_code);
   void load();
 
   std::filesystem::path memory_;
   std::function<Clock::time_point()> now_;
+  mutable std::mutex mutex_;  // guards what follows
   std::map<Identity, Known> known_;
   bool changed_ = false;
   std::size_t hashed_ = 0;

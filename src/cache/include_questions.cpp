@@ -357,20 +357,32 @@ IncludeQuestions questions_in(const std::vector<const std::vector<std::string>*>
   return questions;
 }
 
+namespace {
+
+std::optional<std::string> text_if_readable(const std::filesystem::path& path) {
+  try {
+    return read_file_if_exists(path);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace
+
 const std::vector<std::string>* DirectiveReader::of(const std::filesystem::path& path,
                                                     const FileContent& content) {
-  const auto [entry, is_new] = known_.try_emplace(content.bytes);
-  if (!is_new || is_binary(path)) return &entry->second;
-  try {
-    const std::string text = read_file(path);
-    if (sha256(text) == content.bytes) {
-      entry->second = asking_directives(text);
-      return &entry->second;
-    }
-  } catch (const Error&) {  // it is gone
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = known_.find(content.bytes); found != known_.end()) return &found->second;
   }
-  known_.erase(entry);
-  return nullptr;
+  std::vector<std::string> directives;
+  if (!is_binary(path)) {
+    const auto text = text_if_readable(path);
+    if (!text || sha256(*text) != content.bytes) return nullptr;
+    directives = asking_directives(*text);
+  }
+  const std::lock_guard lock(mutex_);
+  return &known_.try_emplace(content.bytes, std::move(directives)).first->second;
 }
 
 }  // namespace sagebuild

@@ -1,13 +1,14 @@
 #pragma once
 // The folder on disk, in the layout of Bazel's disk cache: ac/XX/KEY holds sealed entries,
 // cas/XX/SHA256 file contents. Files appear by rename only and are never changed, there are no
-// locks, so many processes may share it, on NFS too. Whatever is read is checked; what is damaged
-// is removed and counts as absent. The time of last use is the file's mtime.
+// locks, so many processes and threads may share it, on NFS too. Whatever is read is checked; what
+// is damaged is removed and counts as absent. The time of last use is the file's mtime.
 //
 // Contents are copied out, not hard-linked: they must be read to be checked anyway, a tool that
 // works in place (strip) would change the cache through a link, and a copy works between file
 // systems. Measured cost: see bench/cache in the notes.
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -45,7 +46,7 @@ class LocalStore {
 
  private:
   std::filesystem::path root_;
-  std::uint64_t damaged_ = 0;
+  std::atomic<std::uint64_t> damaged_ = 0;
 };
 
 // Digest, size and mode of a file. Throws Error{failed} if it cannot be read.

@@ -180,6 +180,7 @@ RemoteStore::~RemoteStore() {
 }
 
 RemoteStore::Answer RemoteStore::read(const Request& request, std::uint64_t size, bool is_entry) {
+  const std::lock_guard one_at_a_time(reading_);
   const auto started = SteadyClock::now();
   deadline_ = started + settings_.patience + std::chrono::seconds(size / kSlowest);
   Answer answer;
@@ -224,6 +225,7 @@ void RemoteStore::upload(const Digest& key, std::string wire_bytes, std::vector<
 }
 
 void RemoteStore::send_uploads() {
+  leave_signals_to_main();
   HttpSettings http = bounded(settings_);
   http.tick = [this] {
     if (stop_) throw Stopped{};

@@ -1,8 +1,8 @@
 #pragma once
 // The remote cache: GET and PUT of /ac/KEY and /cas/SHA256. Reads are done by the caller's thread,
-// each with a bound on its time; writes by a thread of its own. When the server fails or is slow,
-// it is given up for the rest of the run (circuit breaker): a build is never slower than without it
-// by more than a few patient waits.
+// one at a time, each with a bound on its time; writes by a thread of its own. When the server
+// fails or is slow, it is given up for the rest of the run (circuit breaker): a build is never
+// slower than without it by more than a few patient waits.
 
 #include <atomic>
 #include <chrono>
@@ -64,6 +64,7 @@ class RemoteStore {
 
   RemoteCacheSettings settings_;
   std::unique_ptr<Breaker> breaker_;
+  std::mutex reading_;                              // one read at a time
   std::chrono::steady_clock::time_point deadline_;  // of the read that runs
   std::unique_ptr<HttpClient> reader_;
 

@@ -44,10 +44,7 @@ class NoCache : public ActionCache {
                               ActionResult result) override {
     return with_files(std::move(result), outputs);
   }
-  Digest file_digest(const fs::path& path) override {
-    const std::lock_guard lock(mutex_);
-    return digests_.of(path);
-  }
+  Digest file_digest(const fs::path& path) override { return digests_.of(path); }
   std::string explain(const ActionKey& key) override {
     return fmt::format("{} {}: the cache is off", key.kind(), key.subject());
   }
@@ -55,7 +52,6 @@ class NoCache : public ActionCache {
   CacheCounters counters() const override { return {}; }
 
  private:
-  std::mutex mutex_;
   FileDigests digests_{fs::path()};
 };
 
@@ -77,11 +73,11 @@ bool TieredCache::writing(Function write) {
     write();
     return true;
   } catch (const Error& error) {
-    writable_ = false;
-    report_.warning(
-        fmt::format("the cache in '{}' cannot be written, so nothing is stored in this run: {}{}",
-                    settings_.folder.string(), error.message,
-                    error.causes.empty() ? "" : ": " + error.causes.front()));
+    if (writable_.exchange(false))
+      report_.warning(
+          fmt::format("the cache in '{}' cannot be written, so nothing is stored in this run: {}{}",
+                      settings_.folder.string(), error.message,
+                      error.causes.empty() ? "" : ": " + error.causes.front()));
     return false;
   }
 }
@@ -91,34 +87,31 @@ void TieredCache::pass_on_complaints() {
   for (const std::string& text : remote_->take_complaints()) report_.warning(text);
 }
 
-std::optional<ActionResult> TieredCache::counted(const ActionKey& key,
-                                                 std::optional<ActionResult> result) {
+std::optional<ActionResult> TieredCache::counted(const ActionKey& key, Found found) {
   pass_on_complaints();
-  if (result) {
-    ++counters_.hits;
-    if (remote_hit_) ++counters_.remote_hits;
-    counters_.cpu_seconds_saved += result->cpu_seconds;
-  } else {
-    ++counters_.misses;
-    const auto reason = settings_.explain ? reason_of_miss(key) : std::nullopt;
-    if (reason) report_.note(fmt::format("{} {}: {}", key.kind(), key.subject(), *reason));
+  {
+    const std::lock_guard lock(mutex_);
+    ++(found.result ? counters_.hits : counters_.misses);
+    if (found.is_remote) ++counters_.remote_hits;
+    if (found.result) counters_.cpu_seconds_saved += found.result->cpu_seconds;
   }
-  remote_hit_ = false;
-  return result;
+  const auto reason = !found.result && settings_.explain ? reason_of_miss(key) : std::nullopt;
+  if (reason) report_.note(fmt::format("{} {}: {}", key.kind(), key.subject(), *reason));
+  return std::move(found.result);
 }
 
 std::optional<ActionResult> TieredCache::lookup(const ActionKey& key) {
-  const std::lock_guard lock(mutex_);
-  const Digest digest = key.digest();
-  auto result = find_result(digest);
+  Found found = find_result(key.digest());
   // So that the next miss of this subject can be explained here, too.
-  if (result && remote_hit_) writing([&] { keys_.put(key); });
-  return counted(key, std::move(result));
+  if (found.is_remote) writing([&] { keys_.put(key); });
+  return counted(key, std::move(found));
 }
 
-std::optional<ActionResult> TieredCache::find_result(const Digest& key) {
-  if (auto result = local_result(key)) return result;
-  return remote_result(key);
+TieredCache::Found TieredCache::find_result(const Digest& key) {
+  if (auto result = local_result(key)) return {std::move(result), false};
+  auto result = remote_result(key);
+  const bool is_remote = result.has_value();
+  return {std::move(result), is_remote};
 }
 
 std::optional<ActionResult> TieredCache::local_result(const Digest& key) {
@@ -145,23 +138,23 @@ std::optional<ActionResult> TieredCache::remote_result(const Digest& key) {
   auto result = body ? result_from_body(key, *body) : std::nullopt;
   if (!result) return std::nullopt;
   writing([&] { store_.put_entry(key, *body); });
-  remote_hit_ = true;
   return result;
 }
 
 bool TieredCache::materialize(const ActionResult& result, const Paths& destinations) {
-  const std::lock_guard lock(mutex_);
   const bool all = std::ranges::all_of(destinations, [&](const auto& wanted) {
     const auto file = result.files.find(wanted.first);
     return file != result.files.end() && bring(file->second, wanted.second);
   });
-  if (!all && counters_.hits > 0) {  // so it was no hit after all
+  pass_on_complaints();
+  if (all) return true;
+  const std::lock_guard lock(mutex_);
+  if (counters_.hits > 0) {  // so it was no hit after all
     --counters_.hits;
     ++counters_.misses;
     counters_.cpu_seconds_saved -= result.cpu_seconds;
   }
-  pass_on_complaints();
-  return all;
+  return false;
 }
 
 bool TieredCache::bring(const ResultFile& file, const fs::path& destination) {
@@ -177,7 +170,6 @@ bool TieredCache::bring(const ResultFile& file, const fs::path& destination) {
 
 ActionResult TieredCache::store(const ActionKey& key, const Paths& outputs, ActionResult result) {
   result = with_files(std::move(result), outputs);
-  const std::lock_guard lock(mutex_);
   if (keep(key.digest(), outputs, result)) writing([&] { keys_.put(key); });
   pass_on_complaints();
   return result;
@@ -192,7 +184,10 @@ bool TieredCache::keep(const Digest& key, const Paths& outputs, const ActionResu
     if (unchanged) store_.put_entry(key, body);
   });
   if (!written || !unchanged) return false;
-  ++counters_.stored;
+  {
+    const std::lock_guard lock(mutex_);
+    ++counters_.stored;
+  }
   if (!remote_) return true;
   std::vector<RemoteStore::Blob> blobs;
   for (const auto& [name, file] : result.files)
@@ -203,17 +198,19 @@ bool TieredCache::keep(const Digest& key, const Paths& outputs, const ActionResu
 
 std::optional<ActionResult> TieredCache::lookup_by_files(const ActionKey& key,
                                                          const SearchScope& scope) {
-  const std::lock_guard lock(mutex_);
   const Digest digest = key.digest();
   auto found = match(digest, store_.entry(digest), scope);
   if (!found) {
     const auto body = remote_body(digest);
     if (auto manifest = body ? Manifest::from_body(digest, *body) : std::nullopt) {
-      remote_manifests_[digest] = std::move(*manifest);
+      {
+        const std::lock_guard lock(mutex_);
+        remote_manifests_[digest] = std::move(*manifest);
+      }
       found = match(digest, body, scope);
     }
   }
-  return counted(key, found ? find_result(*found) : std::nullopt);
+  return counted(key, found ? find_result(*found) : Found{});
 }
 
 std::optional<Digest> TieredCache::match(const Digest& key, const std::optional<std::string>& body,
@@ -223,8 +220,10 @@ std::optional<Digest> TieredCache::match(const Digest& key, const std::optional<
   if (!manifest) return std::nullopt;
   std::string reason;
   const auto found = matching_result(*manifest, scope, digests_, names_, reason);
-  if (!found) reasons_[key] = reason;
-  return found;
+  if (found) return found;
+  const std::lock_guard lock(mutex_);
+  reasons_[key] = reason;
+  return std::nullopt;
 }
 
 ActionResult TieredCache::store_by_files(const ActionKey& key, const SearchScope& scope,
@@ -232,7 +231,6 @@ ActionResult TieredCache::store_by_files(const ActionKey& key, const SearchScope
                                          Clock::time_point started, const Paths& outputs,
                                          ActionResult result) {
   result = with_files(std::move(result), outputs);
-  const std::lock_guard lock(mutex_);
   const Digest manifest_key = key.digest();
   std::string reason;
   auto set =
@@ -250,11 +248,13 @@ ActionResult TieredCache::store_by_files(const ActionKey& key, const SearchScope
 
 // Two processes that do this at once: one set is lost, and comes back with its next miss.
 void TieredCache::keep_manifest(const Digest& key, FileSet set) {
+  const std::lock_guard one_at_a_time(manifests_);
   const auto body = store_.entry(key);
   Manifest manifest = (body ? Manifest::from_body(key, *body) : std::nullopt).value_or(Manifest{});
-  if (const auto remote = remote_manifests_.find(key); remote != remote_manifests_.end()) {
-    for (FileSet& other : remote->second.sets) manifest.add(std::move(other));
-    remote_manifests_.erase(remote);
+  {
+    const std::lock_guard lock(mutex_);
+    if (auto remote = remote_manifests_.extract(key))
+      for (FileSet& other : remote.mapped().sets) manifest.add(std::move(other));
   }
   manifest.add(std::move(set));
   const std::string merged = manifest.body(key);
@@ -262,21 +262,20 @@ void TieredCache::keep_manifest(const Digest& key, FileSet set) {
     remote_->upload(key, wire_form({}, sealed(merged)), {});
 }
 
-Digest TieredCache::file_digest(const fs::path& path) {
-  const std::lock_guard lock(mutex_);
-  return digests_.of(path);
-}
+Digest TieredCache::file_digest(const fs::path& path) { return digests_.of(path); }
 
 std::string TieredCache::explain(const ActionKey& key) {
-  const std::lock_guard lock(mutex_);
   return fmt::format("{} {}: {}", key.kind(), key.subject(),
                      reason_of_miss(key).value_or("never stored before"));
 }
 
 std::optional<std::string> TieredCache::reason_of_miss(const ActionKey& key) const {
   const KeyDescription now = described(key);
-  if (const auto reason = reasons_.find(key.digest()); reason != reasons_.end())
-    return reason->second;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto reason = reasons_.find(key.digest()); reason != reasons_.end())
+      return reason->second;
+  }
   const auto earlier = keys_.of_subject(key.kind(), key.subject());
   if (std::ranges::find(earlier, now.key, &KeyDescription::key) != earlier.end()) {
     return "was stored before, but is evicted or damaged";
@@ -287,12 +286,12 @@ std::optional<std::string> TieredCache::reason_of_miss(const ActionKey& key) con
 }
 
 void TieredCache::flush() {
-  const std::lock_guard lock(mutex_);
   if (remote_) remote_->finish();
   pass_on_complaints();
   writing([&] { digests_.save(); });
+  const CacheCounters now = counters();
   // A tenth of room, so that not every run has to clean.
-  if (counters_.stored + counters_.remote_hits == 0) return;
+  if (now.stored + now.remote_hits == 0) return;
   try {
     if (cache_stat(settings_.folder).total_bytes() > settings_.limit)
       cache_gc(settings_.folder, settings_.limit / 10 * 9);

@@ -1,7 +1,8 @@
 #pragma once
 // The ActionCache that builds use: joins the folder, direct mode, the log of keys and the remote.
-// One mutex over all calls.
+// Each part is thread-safe by itself, so that threads hash, copy and look up beside each other.
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -36,9 +37,13 @@ class TieredCache : public ActionCache {
   CacheCounters counters() const override;
 
  private:
-  std::optional<ActionResult> counted(const ActionKey& key, std::optional<ActionResult> result);
+  struct Found {
+    std::optional<ActionResult> result;
+    bool is_remote = false;
+  };
+  std::optional<ActionResult> counted(const ActionKey& key, Found found);
   std::optional<std::string> reason_of_miss(const ActionKey& key) const;
-  std::optional<ActionResult> find_result(const Digest& key);
+  Found find_result(const Digest& key);
   std::optional<ActionResult> local_result(const Digest& key);
   std::optional<ActionResult> remote_result(const Digest& key);
   std::optional<Digest> match(const Digest& key, const std::optional<std::string>& body,
@@ -54,15 +59,15 @@ class TieredCache : public ActionCache {
 
   CacheSettings settings_;
   Reporter& report_;
-  mutable std::mutex mutex_;
   LocalStore store_;
   KeyLog keys_;
   FileDigests digests_;
   FolderNames names_;
   DirectiveReader directives_;
   std::unique_ptr<RemoteStore> remote_;
-  bool writable_ = true;
-  bool remote_hit_ = false;                // of the lookup that runs
+  std::atomic<bool> writable_ = true;
+  std::mutex manifests_;                   // held while one is read and written again
+  mutable std::mutex mutex_;               // guards what follows
   std::map<Digest, std::string> reasons_;  // why a direct lookup missed
   // As fetched, to be merged when one is stored
   std::map<Digest, Manifest> remote_manifests_;

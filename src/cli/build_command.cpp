@@ -109,7 +109,7 @@ BuildSettings build_settings(const Settings& settings) {
   build.recipe = settings.text("recipe");
   if (is_recipe_file(build.recipe)) build.recipe_file = std::exchange(build.recipe, "");
   if (const auto arch = settings.find("arch")) {
-    build.archs = {arch->text, arch->origin, arch->origin == "TORCH_CUDA_ARCH_LIST"};
+    build.archs = {arch->text, arch->origin, arch->is_foreign};
   }
   build.python = python_choice(settings);
   build.toolchain = toolchain_choice(settings);

@@ -76,26 +76,31 @@ void ConsoleReporter::line(std::string_view text) {
 }
 
 void ConsoleReporter::stage(std::string_view text) {
+  const std::lock_guard lock(mutex_);
   log_line(text);
   if (verbosity_ >= 0) line(text);
 }
 
 void ConsoleReporter::note(std::string_view text) {
+  const std::lock_guard lock(mutex_);
   log_line(text);
   if (verbosity_ >= 0) line(fmt::format("  {}", text));
 }
 
 void ConsoleReporter::warning(std::string_view text) {
+  const std::lock_guard lock(mutex_);
   log_line(fmt::format("warning: {}", text));
   line(fmt::format("{}warning:{} {}", color_ ? "\033[33m" : "", color_ ? "\033[0m" : "", text));
 }
 
 void ConsoleReporter::detail(std::string_view text) {
+  const std::lock_guard lock(mutex_);
   log_line(text);
   if (verbosity_ > 0) line(fmt::format("  {}", text));
 }
 
 void ConsoleReporter::transfer(const TransferProgress& progress) {
+  const std::lock_guard lock(mutex_);
   const auto now = Clock::now();
   if (progress.what == last_what_ &&
       now - last_transfer_ < (live_ ? kTransferPause : kTransferLine))
@@ -118,10 +123,12 @@ void ConsoleReporter::transfer(const TransferProgress& progress) {
 }
 
 void ConsoleReporter::step_started(const StepProgress& progress) {
+  const std::lock_guard lock(mutex_);
   if (live_) overwrite(counted(progress) + left(progress));
 }
 
 void ConsoleReporter::step_finished(const StepProgress& progress) {
+  const std::lock_guard lock(mutex_);
   const std::string text = fmt::format("{}  {}", counted(progress), human_time(progress.seconds));
   log_line(progress.seconds_left < 0
                ? text
@@ -133,6 +140,7 @@ void ConsoleReporter::step_finished(const StepProgress& progress) {
 }
 
 void ConsoleReporter::part_finished(const StepProgress& progress) {
+  const std::lock_guard lock(mutex_);
   if (live_ || verbosity_ != 0) return;  // the live line says it, and with -v each step has its own
   line(progress.seconds > 0
            ? fmt::format("{}  {} of CPU time", counted(progress), human_time(progress.seconds))
@@ -140,6 +148,7 @@ void ConsoleReporter::part_finished(const StepProgress& progress) {
 }
 
 void ConsoleReporter::waiting(const StepProgress& progress) {
+  const std::lock_guard lock(mutex_);
   if (live_) {
     overwrite(
         fmt::format("{}  {}{}", counted(progress), human_time(progress.seconds), left(progress)));
@@ -151,6 +160,7 @@ void ConsoleReporter::waiting(const StepProgress& progress) {
 
 void ConsoleReporter::step_failed(std::string_view label, std::string_view command,
                                   std::string_view output, std::string_view log) {
+  const std::lock_guard lock(mutex_);
   std::string text = fmt::format("failed: {}\n", label);
   if (!command.empty()) text += fmt::format("  {}\n", command);
   text += output;

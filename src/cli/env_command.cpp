@@ -99,12 +99,13 @@ int run_doctor(const Cli& cli, const Settings& settings, Reporter& report) {
   for (const Diagnosis& finding : findings) {
     if (cli.global().json) {
       rows.push_back({{"severity", severity_text(finding.severity)},
-                      {"what", finding.what},
+                      {"what", name_of(finding.check)},
                       {"detail", finding.detail},
                       {"fix", finding.fix_command}});
       continue;
     }
-    fmt::print("{:<8} {}: {}\n", severity_text(finding.severity), finding.what, finding.detail);
+    fmt::print("{:<8} {}: {}\n", severity_text(finding.severity), name_of(finding.check),
+               finding.detail);
     if (!finding.fix_command.empty()) fmt::print("         fix: {}\n", finding.fix_command);
   }
   if (cli.global().json)

@@ -53,7 +53,8 @@ std::optional<SettingValue> first_of(const SettingSpec& spec,
   std::vector<std::string> variables = {variable_of(spec.name)};
   variables.insert(variables.end(), spec.foreign.begin(), spec.foreign.end());
   for (const std::string& name : variables) {
-    if (const auto value = variable(env, name)) return SettingValue{*value, name};
+    if (const auto value = variable(env, name))
+      return SettingValue{*value, name, name != variables.front()};
   }
   if (file) {
     if (const auto value = file_value(*file, spec))

@@ -87,14 +87,14 @@ NodeId Nodes::done(NodeId id) {
 }
 
 std::vector<NodeId> Nodes::abandon_children(NodeId id) {
-  std::vector<NodeId> running;
+  std::vector<NodeId> all;
   std::vector<NodeId> below = {id};
   while (!below.empty()) {
     const NodeId parent = below.back();
     below.pop_back();
     for (const NodeId child : nodes_[parent].children) {
       Node& node = nodes_[child];
-      if (node.state == Node::State::started) running.push_back(child);
+      all.push_back(child);
       if (node.state == Node::State::ready) ready_.erase({-node.priority, child});
       node.state = Node::State::abandoned;
       files_.forget(child);
@@ -102,7 +102,7 @@ std::vector<NodeId> Nodes::abandon_children(NodeId id) {
     }
     nodes_[parent].children.clear();
   }
-  return running;
+  return all;
 }
 
 bool Nodes::all_done() const {

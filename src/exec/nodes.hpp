@@ -38,36 +38,47 @@ class Nodes {
   Node& at(NodeId id) { return nodes_[id]; }
   const Node& at(NodeId id) const { return nodes_[id]; }
 
+  // What a ready node takes when it goes on.
+  enum class Need {
+    nothing,  // it expands
+    worker,   // work inside this process
+    process
+  };
   // The most urgent ready node with room; it counts as started. Where memory is short a less urgent
   // one may pass. Where cores are short it may if it is expected to end before the more urgent one
   // could have them (backfilling): `seconds_to_cores` says how long that is, nothing if they are
-  // free. What expands needs no core.
-  template <class SecondsToCores, class HasMemory>
-  std::optional<NodeId> take_ready(SecondsToCores seconds_to_cores, HasMemory has_memory) {
-    double window = std::numeric_limits<double>::infinity();
+  // free. Work inside this process is short: it passes what waits for cores only where no other
+  // such work runs, since by it is found what the cache has. `has_worker` gets whether it passes.
+  template <class NeedOf, class HasWorker, class SecondsToCores, class HasMemory>
+  std::optional<NodeId> take_ready(NeedOf need_of, HasWorker has_worker,
+                                   SecondsToCores seconds_to_cores, HasMemory has_memory) {
+    constexpr double kForever = std::numeric_limits<double>::infinity();
+    double window = kForever;
     for (auto entry = ready_.begin(); entry != ready_.end(); ++entry) {
       const NodeId id = entry->second;
-      const Step& step = nodes_[id].step;
-      if (!step.expand) {
+      const Need need = need_of(id);
+      if (need == Need::worker && !has_worker(window < kForever)) continue;
+      if (need == Need::process) {
         if (const std::optional<double> wait = seconds_to_cores(id)) {
           window = std::min(window, *wait);
           continue;
         }
-        if (step.expected_seconds > window) continue;
+        if (nodes_[id].step.expected_seconds > window) continue;
+        if (!has_memory(id)) continue;
       }
-      if (!has_memory(id)) continue;
       ready_.erase(entry);
       nodes_[id].state = Node::State::started;
       return id;
     }
     return std::nullopt;
   }
-  bool has_ready() const { return !ready_.empty(); }
+  // It was taken, and is to be taken again.
   void put_back(NodeId id) { make_ready(id); }
 
   // The node is done: its followers may become ready. Gives the parent if that was its last child.
   NodeId done(NodeId id);
-  // Children that have not started never will; gives those that run, and forgets all.
+  // What stands below the node is given up: what has not started never will. Gives all of it, with
+  // what runs.
   std::vector<NodeId> abandon_children(NodeId id);
 
   bool all_done() const;

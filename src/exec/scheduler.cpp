@@ -4,17 +4,21 @@
 
 #include <algorithm>
 #include <chrono>
+#include <deque>
 #include <map>
 #include <set>
 #include <utility>
 
+#include "attempt.hpp"
+#include "failures.hpp"
+#include "in_process.hpp"
 #include "nodes.hpp"
 #include "sagebuild/base/error.hpp"
-#include "sagebuild/base/scope.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/signals.hpp"
+#include "twins.hpp"
 
 namespace sagebuild {
 namespace {
@@ -22,40 +26,29 @@ namespace {
 using Clock = std::chrono::steady_clock;
 namespace fs = std::filesystem;
 
-struct Running {
-  NodeId node = kNoNode;
-  std::string command;
-  fs::path log;
-  std::optional<ActionKey> key;
-  ActionCache::Clock::time_point started_at;
-  double started = 0;
-  unsigned lane = 0;
-  unsigned threads = 1;
-};
-
 class Scheduler {
  public:
   Scheduler(StepGraph graph, const ExecSettings& settings, Reporter& report)
-      : settings_(settings), report_(report) {
+      : settings_(settings),
+        report_(report),
+        processes_(settings.processes == nullptr ? own_processes_.emplace() : *settings.processes),
+        in_process_(settings.limits.jobs, [this] { processes_.wake(); }) {
     parts_ = graph.size();
     nodes_.add(std::move(graph), kNoNode, settings.history);
   }
 
   ExecOutcome run() {
-    while (true) {
-      start_what_fits();
-      if (running_.empty()) break;
-      const auto finished = processes_.wait(std::chrono::seconds(1));
-      if (interrupted() != 0) {
-        processes_.stop_all();
-        throw_if_interrupted();
+    try {
+      while (true) {
+        start_what_fits();
+        if (running_.empty() && in_process_.running() == 0) break;
+        go_on_when_something_ends();
       }
-      if (finished)
-        ended(finished->id, finished->result);
-      else
-        report_waiting();
+    } catch (...) {
+      processes_.stop_all();
+      throw;
     }
-    throw_if_failed();
+    failures_.throw_if_any();
     if (!nodes_.all_done())
       throw Error(ErrorKind::bug, "some steps of the build never became ready");
     outcome_.wall_seconds = now();
@@ -63,30 +56,60 @@ class Scheduler {
   }
 
  private:
-  struct Failure {
-    std::string label, command, output, log;
-  };
+  using Need = Nodes::Need;
 
   double now() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
-  const Step& step_of(const Running& running) const { return nodes_.at(running.node).step; }
+  const Step& step_of(NodeId id) const { return nodes_.at(id).step; }
+  unsigned jobs() const { return std::max(1U, settings_.limits.jobs); }
+  unsigned threads_for(NodeId id) const { return std::min(jobs(), step_of(id).threads); }
+  std::uint64_t memory_for(NodeId id) const { return step_of(id).expected_memory; }
 
-  unsigned threads_for(NodeId id) const {
-    return std::min(std::max(1U, settings_.limits.jobs), nodes_.at(id).step.threads);
+  void go_on_when_something_ends() {
+    const auto finished = processes_.wait(std::chrono::seconds(1));
+    throw_if_interrupted();
+    bool has_ended = finished.has_value();
+    if (finished) process_ended(finished->id, finished->result);
+    // One by one, since what becomes of one may give up another.
+    while (const auto ended = in_process_.take_ended()) {
+      work_ended(*ended);
+      has_ended = true;
+    }
+    if (!has_ended) report_waiting();
   }
-  std::uint64_t memory_for(NodeId id) const { return nodes_.at(id).step.expected_memory; }
+
+  // --- what may start ---
+
+  Need need_of(NodeId id) const {
+    const Step& step = step_of(id);
+    if (!attempts_.contains(id) && wants_preparing(step, settings_)) return Need::worker;
+    if (step.expand) return Need::nothing;
+    return step.command ? Need::process : Need::worker;
+  }
+
+  unsigned cores_taken() const {
+    auto taken = static_cast<unsigned>(in_process_.running());
+    for (const auto& [process, id] : running_) taken += attempts_.at(id).threads;
+    return taken;
+  }
+
+  // One always may, beside whatever runs: by it is found what the cache has, and what waits for the
+  // processes that have ended.
+  bool has_worker(bool passes_others) const {
+    return in_process_.running() == 0 || (!passes_others && cores_taken() < jobs());
+  }
 
   // Until enough of what runs has ended, as far as is known; nothing: there are enough now.
   std::optional<double> seconds_to_cores(NodeId id) const {
-    unsigned taken = 0;
+    unsigned taken = cores_taken();
     std::multimap<double, unsigned> ends;
+    if (in_process_.running() > 0) ends.emplace(0, in_process_.running());
     for (const auto& [process, running] : running_) {
-      taken += running.threads;
-      ends.emplace(std::max(0.0, running.started + step_of(running).expected_seconds - now()),
-                   running.threads);
+      const Attempt& attempt = attempts_.at(running);
+      ends.emplace(std::max(0.0, attempt.started + step_of(running).expected_seconds - now()),
+                   attempt.threads);
     }
     std::optional<double> wait;
-    for (auto end = ends.begin();
-         end != ends.end() && taken + threads_for(id) > settings_.limits.jobs; ++end) {
+    for (auto end = ends.begin(); end != ends.end() && taken + threads_for(id) > jobs(); ++end) {
       wait = end->first;
       taken -= end->second;
     }
@@ -97,202 +120,215 @@ class Scheduler {
     if (running_.empty()) return true;
     std::uint64_t taken = 0;
     for (const auto& [process, running] : running_) {
-      if (alone_.contains(running.node)) return false;
-      taken += memory_for(running.node);
+      if (alone_.contains(running)) return false;
+      taken += memory_for(running);
     }
     if (alone_.contains(id)) return false;
     return settings_.limits.memory == 0 || taken + memory_for(id) <= settings_.limits.memory;
   }
 
   void start_what_fits() {
-    while (failures_.empty()) {
+    while (true) {
+      while (!to_accept_.empty() && has_worker(false)) {
+        const NodeId id = to_accept_.front();
+        to_accept_.pop_front();
+        start_accepting(id);
+      }
+      if (!failures_.empty()) return;
       throw_if_interrupted();
-      const auto next = nodes_.take_ready([&](NodeId id) { return seconds_to_cores(id); },
+      const auto next = nodes_.take_ready([&](NodeId id) { return need_of(id); },
+                                          [&](bool passes) { return has_worker(passes); },
+                                          [&](NodeId id) { return seconds_to_cores(id); },
                                           [&](NodeId id) { return has_memory(id); });
       if (!next) return;
       start(*next);
     }
   }
 
-  // The one boundary of a step: whatever its functions throw is its failure, but a signal and a bug
-  // of ours end the build.
-  template <class Work, class OnError>
-  static void guarded(Work work, OnError on_error) {
-    try {
-      work();
-    } catch (const Interrupted&) {
-      throw;
-    } catch (const Error& error) {
-      if (error.kind == ErrorKind::bug) throw;
-      on_error(error);
-    } catch (const std::exception& error) {
-      on_error(Error(ErrorKind::failed, error.what()));
-    }
-  }
-
-  // The step's own folder, with copies of what it reads: nobody else writes there.
-  static void lay_out(const Step& step) {
-    if (step.folder.empty()) return;
-    make_empty_folder(step.folder);
-    for (const StepInput& input : step.inputs) copy_content(input.from, step.folder / input.name);
-  }
+  // --- a step's way: prepared, run or expanded, accepted, done ---
 
   void start(NodeId id) {
-    Running running{
-        id, "", "", std::nullopt, ActionCache::Clock::now(), now(), free_lane(), threads_for(id)};
-    guarded([&] { begin(running); },
-            [&](const Error& error) {
-              failed(id, {nodes_.at(id).step.label, running.command, error.rendered(), ""},
-                     error.message);
-            });
+    if (attempts_.contains(id)) return go_on(id);
+    Attempt& attempt = attempts_[id];
+    attempt.started = now();
+    attempt.threads = threads_for(id);
+    const Step& step = step_of(id);
+    if (!wants_preparing(step, settings_)) return go_on(id);
+    attempt.lane = free_lane();
+    attempt.asked = twins_.ended();
+    in_process_.start(id, [this, &step, &attempt] { prepare(step, settings_, attempt); });
   }
 
-  void begin(Running& running) {
-    const NodeId id = running.node;
-    const Step& step = nodes_.at(id).step;
-    lay_out(step);
-    if (settings_.cache != nullptr && step.key) running.key = step.key();
-    if (running.key && restored(step, *running.key)) return done(running, true, {});
-    if (running.key && in_flight_.contains(running.key->digest())) {
-      waiting_.emplace(running.key->digest(), id);  // what runs now will be its hit
-      return;
+  void work_ended(const InProcess::Ended& ended) {
+    const bool was_accepted = accepting_.erase(ended.node) > 0;
+    std::optional<Error> error;
+    guarded(
+        [&] {
+          if (ended.error) std::rethrow_exception(ended.error);
+        },
+        [&](const Error& thrown) { error = thrown; });
+    if (was_accepted)
+      error ? refused(ended.node, *error) : accepted(ended.node);
+    else
+      error ? failed_to_start(ended.node, *error) : prepared(ended.node);
+  }
+
+  void prepared(NodeId id) {
+    Attempt& attempt = attempts_.at(id);
+    if (attempt.hit) {
+      if (!attempt.hit->diagnostics.empty()) report_.detail(attempt.hit->diagnostics);
+      return done(id);
     }
-    if (step.expand) {
-      if (auto graph = step.expand(nullptr)) {
-        expanded_.insert_or_assign(id, std::move(running));
-        return add_below(id, *std::move(graph));
-      }
+    attempt.lane.reset();
+    if (need_of(id) == Need::process || !failures_.empty()) return nodes_.put_back(id);
+    go_on(id);
+  }
+
+  void failed_to_start(NodeId id, const Error& error) {
+    failed(id, {step_of(id).label, attempts_.at(id).command, error.rendered(), ""}, error.message);
+  }
+
+  // What the cache does not have is made.
+  void go_on(NodeId id) {
+    const Step& step = step_of(id);
+    const Attempt& attempt = attempts_.at(id);
+    if (attempt.key) {
+      const Digest key = attempt.key->digest();
+      if (twins_.ended_since(key, attempt.asked)) return ask_again(id);
+      if (twins_.runs(key)) return twins_.wait(key, id);  // what runs now will be its hit
     }
-    auto command = step.command ? step.command() : std::nullopt;
-    if (!command) return accept(running, {});
-    launch(*std::move(command), running);
+    guarded(
+        [&] {
+          if (step.expand) {
+            if (auto graph = step.expand(nullptr)) return add_below(id, *std::move(graph));
+          }
+          auto command = step.command ? step.command() : std::nullopt;
+          if (command)
+            launch(id, *std::move(command));
+          else
+            to_accept(id);
+        },
+        [&](const Error& error) { failed_to_start(id, error); });
   }
 
-  bool restored(const Step& step, const ActionKey& key) {
-    auto result = step.scope ? settings_.cache->lookup_by_files(key, *step.scope)
-                             : settings_.cache->lookup(key);
-    if (!result || !settings_.cache->materialize(*result, step.outputs)) return false;
-    if (!result->diagnostics.empty()) report_.detail(result->diagnostics);
-    return true;
+  void ask_again(NodeId id) {
+    attempts_.erase(id);
+    nodes_.put_back(id);
   }
 
-  void launch(Command command, Running& running) {
-    if (command.log.empty()) command.log = settings_.logs / fmt::format("{:05}.log", running.node);
-    running.command = shell_line(command.argv);
-    running.log = command.log;
-    const std::string& label = nodes_.at(running.node).step.label;
-    if (running.key) in_flight_.insert(running.key->digest());
-    running_.emplace(processes_.start(command), running);
-    report_.step_started(progress(label));
+  void launch(NodeId id, Command command) {
+    Attempt& attempt = attempts_.at(id);
+    if (command.log.empty()) command.log = settings_.logs / fmt::format("{:05}.log", id);
+    attempt.command = shell_line(command.argv);
+    attempt.log = command.log;
+    attempt.started = now();
+    attempt.lane = free_lane();
+    running_.emplace(processes_.start(command), id);
+    if (attempt.key) twins_.begin(attempt.key->digest());
+    report_.step_started(progress(step_of(id).label));
   }
 
-  void ended(Processes::Id process, const ProcessResult& result) {
-    const Running running = std::move(running_.at(process));
+  void process_ended(ProcessRunner::Id process, const ProcessResult& result) {
+    const NodeId id = running_.at(process);
     running_.erase(process);
-    const ScopeExit wake([&] { wake_waiting(running); });
     std::uint64_t together = result.peak_memory;
-    for (const auto& [other, state] : running_) together += memory_for(state.node);
+    for (const auto& [other, running] : running_) together += memory_for(running);
     outcome_.peak_memory = std::max(outcome_.peak_memory, together);
     outcome_.cpu_seconds += result.cpu_seconds;
-    const Step& step = step_of(running);
-    if (result.killed_for_memory && alone_.insert(running.node).second) {
+    Attempt& attempt = attempts_.at(id);
+    attempt.result = result;
+    if (result.ok()) return to_accept(id);
+    key_ended(id);
+    if (result.killed_for_memory && alone_.insert(id).second) {
       report_.warning(fmt::format("'{}' was killed for memory at {}; it is run again, alone",
-                                  step.label, human_size(result.peak_memory)));
-      return nodes_.put_back(running.node);
+                                  step_of(id).label, human_size(result.peak_memory)));
+      return ask_again(id);
     }
-    if (!result.ok()) {
-      std::string output;
-      guarded([&] { output = read_file_if_exists(running.log).value_or(""); },
-              [&](const Error& error) { output = error.rendered(); });
-      return failed(
-          running.node,
-          {step.label, running.command, output + result.status_text(), running.log.string()},
-          fmt::format("{}\n{}", result.status_text(), result.diagnostics));
-    }
-    guarded([&] { accept(running, result); },
-            [&](const Error& error) {
-              failed(running.node,
-                     {step.label, running.command, result.diagnostics + error.rendered(),
-                      running.log.string()},
-                     error.message);
-            });
+    std::string output;
+    guarded([&] { output = read_file_if_exists(attempt.log).value_or(""); },
+            [&](const Error& error) { output = error.rendered(); });
+    failed(
+        id,
+        {step_of(id).label, attempt.command, output + result.status_text(), attempt.log.string()},
+        fmt::format("{}\n{}", result.status_text(), result.diagnostics));
   }
 
   // Steps with the key of one that ran are asked again, now that its result is there, or that there
   // is none.
-  void wake_waiting(const Running& ended) {
-    if (!ended.key) return;
-    const Digest key = ended.key->digest();
-    in_flight_.erase(key);
-    const auto [first, last] = waiting_.equal_range(key);
-    for (auto entry = first; entry != last; ++entry) {
-      if (nodes_.at(entry->second).state == Node::State::started) nodes_.put_back(entry->second);
+  void key_ended(NodeId id) {
+    const Attempt& attempt = attempts_.at(id);
+    if (!attempt.key) return;
+    for (const NodeId twin : twins_.end(attempt.key->digest()))
+      if (nodes_.at(twin).state == Node::State::started) ask_again(twin);
+  }
+
+  void to_accept(NodeId id) {
+    if (wants_accepting(step_of(id), settings_, attempts_.at(id)))
+      to_accept_.push_back(id);
+    else
+      accepted(id);
+  }
+
+  void start_accepting(NodeId id) {
+    Attempt& attempt = attempts_.at(id);
+    const bool expanded = nodes_.at(id).state == Node::State::expanded;
+    if (!attempt.lane && !expanded) attempt.lane = free_lane();
+    accepting_.insert(id);
+    in_process_.start(id,
+                      [this, &step = step_of(id), &attempt] { accept(step, settings_, attempt); });
+  }
+
+  void accepted(NodeId id) {
+    key_ended(id);
+    if (nodes_.at(id).state == Node::State::expanded) return children_accepted(id);
+    const Attempt& attempt = attempts_.at(id);
+    if (!attempt.command.empty()) {
+      expected_ += step_of(id).expected_seconds;
+      took_ += seconds_taken(attempt);
     }
-    waiting_.erase(first, last);
+    done(id);
   }
 
-  // Exit 0: checked, stored, moved on.
-  void accept(const Running& running, const ProcessResult& result) {
-    const Step& step = step_of(running);
-    if (step.check) step.check();
-    if (running.key) store(running, result);
-    if (!running.command.empty()) remember(running, result);
-    if (result.diagnostics.empty() && !running.log.empty()) remove_path(running.log);
-    done(running, false, result);
+  void refused(NodeId id, const Error& error) {
+    key_ended(id);
+    const Step& step = step_of(id);
+    const Attempt& attempt = attempts_.at(id);
+    if (nodes_.at(id).state == Node::State::expanded)
+      return another_way(id, {step.label, "", error.rendered(), ""}, {step.stage, error.message});
+    failed(id,
+           {step.label, attempt.command, attempt.result.diagnostics + error.rendered(),
+            attempt.log.string()},
+           error.message);
   }
 
-  void remember(const Running& running, const ProcessResult& result) {
-    const Step& step = step_of(running);
-    // What a narrow run would have taken is what the next build is to weigh.
-    const double seconds = running.threads > 1 ? result.cpu_seconds : result.wall_seconds;
-    expected_ += step.expected_seconds;
-    took_ += seconds;
-    if (settings_.history == nullptr) return;
-    settings_.history->put(name_of(step.stage), step.subject,
-                           {result.cpu_seconds, seconds, result.peak_memory});
-  }
-
-  void store(const Running& running, const ProcessResult& process) {
-    const Step& step = step_of(running);
-    ActionResult result;
-    result.diagnostics = process.diagnostics;
-    result.cpu_seconds = process.cpu_seconds;
-    result.wall_seconds = process.wall_seconds;
-    result.peak_memory = process.peak_memory;
-    if (!step.scope) {
-      settings_.cache->store(*running.key, step.outputs, std::move(result));
-    } else {
-      const auto files = step.files_read ? step.files_read() : std::vector<fs::path>{};
-      settings_.cache->store_by_files(*running.key, *step.scope, files, running.started_at,
-                                      step.outputs, std::move(result));
-    }
-  }
-
-  void done(const Running& running, bool cached, const ProcessResult& result) {
-    const Step& step = step_of(running);
-    if (step.finish) step.finish();
-    outcome_.steps.push_back({step.stage, step.subject, step.label, cached, running.started, now(),
-                              running.lane, result.cpu_seconds, result.peak_memory});
-    for (NodeId above = nodes_.at(running.node).parent; above != kNoNode;
-         above = nodes_.at(above).parent) {
-      cpu_below_[above] += result.cpu_seconds;
-    }
-    const NodeId parent = nodes_.done(running.node);
+  void done(NodeId id) {
+    const Step& step = step_of(id);
+    const Attempt attempt = std::move(attempts_.at(id));
+    attempts_.erase(id);
+    const bool cached = attempt.hit.has_value();
+    const double cpu_seconds = attempt.result.cpu_seconds;
+    outcome_.steps.push_back({step.stage, step.subject, step.label, cached, attempt.started, now(),
+                              attempt.lane.value_or(0), cpu_seconds, attempt.result.peak_memory});
+    for (NodeId above = nodes_.at(id).parent; above != kNoNode; above = nodes_.at(above).parent)
+      cpu_below_[above] += cpu_seconds;
+    const NodeId parent = nodes_.done(id);
     StepProgress event = progress(cached ? step.label + " (cached)" : step.label);
-    event.seconds = now() - running.started;
+    event.seconds = now() - attempt.started;
     report_.step_finished(event);
     if (parent != kNoNode) children_done(parent);
-    if (nodes_.at(running.node).parent == kNoNode) part_done(running.node, result.cpu_seconds);
+    if (nodes_.at(id).parent == kNoNode) part_done(id, cpu_seconds);
   }
 
   // The user thinks of sources and modules, not of what they are made of.
   void part_done(NodeId id, double cpu_seconds) {
     ++parts_done_;
-    const Step& step = nodes_.at(id).step;
+    const Step& step = step_of(id);
     StepProgress event = progress(cpu_seconds > 0 ? step.label : step.label + " (cached)");
     event.seconds = cpu_seconds;
     report_.part_finished(event);
   }
+
+  // --- steps of many ---
 
   void add_below(NodeId id, StepGraph graph) {
     const bool is_empty = graph.empty();
@@ -302,20 +338,12 @@ class Scheduler {
 
   // All sub-steps are done, so the step itself is: it has outputs of its own to check and store.
   void children_done(NodeId id) {
-    const Step& step = nodes_.at(id).step;
-    std::optional<Error> refused;
-    guarded(
-        [&] {
-          if (step.check) step.check();
-          ProcessResult together;  // what a later hit saves is all that ran below
-          together.cpu_seconds = cpu_below_[id];
-          if (expanded_.at(id).key) store(expanded_.at(id), together);
-          if (step.finish) step.finish();
-        },
-        [&](const Error& error) { refused = error; });
-    if (refused)
-      return another_way(id, {step.label, "", refused->rendered(), ""},
-                         {step.stage, refused->message});
+    attempts_.at(id).result.cpu_seconds = cpu_below_[id];  // what a later hit saves
+    to_accept(id);
+  }
+
+  void children_accepted(NodeId id) {
+    attempts_.erase(id);
     const NodeId parent = nodes_.done(id);
     if (parent != kNoNode) children_done(parent);
     if (nodes_.at(id).parent == kNoNode) part_done(id, cpu_below_[id]);
@@ -328,21 +356,11 @@ class Scheduler {
 
   // `why` is what the innermost step failed of.
   void failed(NodeId id, Failure failure, const StepFailure& why) {
+    attempts_.erase(id);
     const NodeId parent = nodes_.at(id).parent;
     if (parent != kNoNode) return another_way(parent, std::move(failure), why);
-    keep_log(failure);
-    report_.step_failed(failure.label, failure.command, failure.output, failure.log);
-    failures_.push_back(std::move(failure));
+    failures_.add(std::move(failure), report_);
     tell_what_runs();
-  }
-
-  // What a step writes into its own folder goes with that folder.
-  void keep_log(Failure& failure) const {
-    if (!settings_.keeps_logs) failure.log.clear();
-    if (failure.log.empty() || fs::path(failure.log).parent_path() == settings_.logs) return;
-    const fs::path kept = settings_.logs / fmt::format("failed-{}.log", failures_.size() + 1);
-    guarded([&] { copy_content(std::exchange(failure.log, kept.string()), kept); },
-            [&](const Error&) { failure.log.clear(); });
   }
 
   // The build has failed, but not ended: minutes of compiling are not thrown away.
@@ -357,34 +375,34 @@ class Scheduler {
                     join(labels, ", ")));
   }
 
-  void another_way(NodeId id, Failure failure, const StepFailure& why) {
+  // Nothing of the old way goes on when the step is asked for a new one: they share its state.
+  void give_up_below(NodeId id) {
     const std::vector<NodeId> abandoned = nodes_.abandon_children(id);
-    std::vector<Running> ended_early;
-    std::erase_if(running_, [&](auto& entry) {
-      const bool is_child = std::ranges::find(abandoned, entry.second.node) != abandoned.end();
-      if (!is_child) return false;
+    const auto is_abandoned = [&](NodeId node) {
+      return std::ranges::find(abandoned, node) != abandoned.end();
+    };
+    std::erase_if(running_, [&](const auto& entry) {
+      if (!is_abandoned(entry.second)) return false;
       processes_.kill_now(entry.first);
-      ended_early.push_back(std::move(entry.second));
       return true;
     });
-    for (const Running& child : ended_early) wake_waiting(child);
+    std::erase_if(to_accept_, is_abandoned);
+    in_process_.drop(abandoned);
+    for (const NodeId node : abandoned) {
+      accepting_.erase(node);
+      if (!attempts_.contains(node)) continue;
+      key_ended(node);
+      attempts_.erase(node);
+    }
+  }
+
+  void another_way(NodeId id, Failure failure, const StepFailure& why) {
+    give_up_below(id);
     std::optional<StepGraph> graph;
-    guarded([&] { graph = nodes_.at(id).step.expand(&why); },
+    guarded([&] { graph = step_of(id).expand(&why); },
             [&](const Error& error) { failure.output += "\n" + error.rendered(); });
     if (!graph) return failed(id, std::move(failure), why);
     add_below(id, *std::move(graph));
-  }
-
-  void throw_if_failed() const {
-    if (failures_.empty()) return;
-    std::vector<std::string> causes;
-    for (const Failure& failure : failures_)
-      causes.push_back(fmt::format("'{}' failed", failure.label));
-    throw Error(ErrorKind::failed,
-                failures_.size() == 1
-                    ? "a step of the build failed"
-                    : fmt::format("{} steps of the build failed", failures_.size()),
-                std::move(causes), "the whole output stands above", failures_.front().log);
   }
 
   StepProgress progress(std::string label) const {
@@ -401,22 +419,25 @@ class Scheduler {
   double seconds_left() const {
     std::map<NodeId, double> running_for;
     for (const auto& [process, running] : running_)
-      running_for.emplace(running.node, now() - running.started);
+      running_for.emplace(running, now() - attempts_.at(running).started);
     return pace() * nodes_.seconds_left(running_for, settings_.limits.jobs);
   }
 
   void report_waiting() {
-    const auto oldest = std::ranges::min_element(
-        running_, {}, [](const auto& entry) { return entry.second.started; });
-    const std::string& label = step_of(oldest->second).label;
+    std::optional<NodeId> oldest;
+    for (const auto& [id, attempt] : attempts_)
+      if (attempt.lane && (!oldest || attempt.started < attempts_.at(*oldest).started)) oldest = id;
+    if (!oldest) return;
+    const std::string& label = step_of(*oldest).label;
     StepProgress event = progress(failures_.empty() ? label : "failed, waiting for " + label);
-    event.seconds = now() - oldest->second.started;
+    event.seconds = now() - attempts_.at(*oldest).started;
     report_.waiting(event);
   }
 
   unsigned free_lane() const {
     std::set<unsigned> taken;
-    for (const auto& [process, running] : running_) taken.insert(running.lane);
+    for (const auto& [id, attempt] : attempts_)
+      if (attempt.lane) taken.insert(*attempt.lane);
     unsigned lane = 0;
     while (taken.contains(lane)) ++lane;
     return lane;
@@ -427,19 +448,21 @@ class Scheduler {
   Nodes nodes_;
   std::size_t parts_ = 0;  // steps of the graph that was given
   std::size_t parts_done_ = 0;
-  std::set<NodeId> alone_;  // killed for memory once
-  std::map<Processes::Id, Running> running_;
-  std::map<NodeId, Running> expanded_;
-  std::set<Digest> in_flight_;  // keys of what runs
-  // Started, and waiting for the result of a step with the same key
-  std::multimap<Digest, NodeId> waiting_;
+  std::map<NodeId, Attempt> attempts_;           // at what was started and is not done
+  std::map<ProcessRunner::Id, NodeId> running_;  // processes
+  std::deque<NodeId> to_accept_;                 // whose process, or all below, has ended
+  std::set<NodeId> accepting_;                   // of the work in this process; the rest prepares
+  std::set<NodeId> alone_;                       // killed for memory once
+  Twins twins_;
   std::map<NodeId, double> cpu_below_;  // seconds of the sub-steps that were run
   double expected_ = 0;                 // seconds, of the processes that have ended
   double took_ = 0;
-  std::vector<Failure> failures_;
-  Processes processes_;
+  Failures failures_{settings_};
   ExecOutcome outcome_;
   Clock::time_point begin_ = Clock::now();
+  std::optional<Processes> own_processes_;
+  ProcessRunner& processes_;
+  InProcess in_process_;  // the last: its threads use all of this
 };
 
 }  // namespace

@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <thread>
@@ -28,6 +30,23 @@ fs::path followed(const fs::path& path) {
   std::error_code error;
   const fs::path target = fs::canonical(path, error);
   return error ? path : target;
+}
+
+// Makes a file that nobody has, and puts its name into `name`, whose last letters are replaced.
+// As mkostemp, but for the mode, from which the system takes the umask: asking for the umask means
+// setting it, and then what another thread makes meanwhile is open to all.
+int open_new(std::string& name, mode_t mode) {
+  constexpr std::string_view kLetters =
+      "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUV";
+  constexpr std::size_t kReplaced = 6;
+  while (true) {
+    std::array<unsigned char, kReplaced> random{};
+    if (getrandom(random.data(), random.size(), 0) < 0) return -1;
+    for (std::size_t i = 0; i < kReplaced; ++i)
+      name[name.size() - kReplaced + i] = kLetters[random[i] % kLetters.size()];
+    const int fd = open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (fd >= 0 || errno != EEXIST) return fd;
+  }
 }
 
 void copy_below(const fs::path& from, const fs::path& to, const fs::path& below,
@@ -130,13 +149,13 @@ std::uint64_t free_disk(const fs::path& path) {
 AtomicFile::AtomicFile(fs::path path) : path_(followed(path)) {
   make_folders(path_.parent_path());
   std::string name = path_.parent_path() / ("." + path_.filename().string() + ".XXXXXX");
-  const int fd = mkostemp(name.data(), O_CLOEXEC);
+  struct stat status {};
+  const bool replaces = stat(path_.c_str(), &status) == 0;
+  const mode_t mode = replaces ? status.st_mode & 07777 : 0666;
+  const int fd = open_new(name, mode);
   if (fd < 0) fail("write", path_, errno);
   temporary_ = name;
-  struct stat status {};
-  const mode_t mask = umask(0);
-  umask(mask);
-  fchmod(fd, stat(path_.c_str(), &status) == 0 ? status.st_mode & 07777 : 0666 & ~mask);
+  if (replaces) fchmod(fd, mode);  // whatever the umask
   file_ = fdopen(fd, "wb");
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -120,9 +121,11 @@ class SignalsHeld {
   SignalsHeld(const SignalsHeld&) = delete;
   SignalsHeld& operator=(const SignalsHeld&) = delete;
 
-  void sleep(milliseconds limit) const {
+  // Until a signal comes, `waker` can be read, or the limit passes.
+  void sleep(milliseconds limit, int waker) const {
     const timespec time{limit.count() / 1000, (limit.count() % 1000) * 1'000'000};
-    ppoll(nullptr, 0, &time, &before_);
+    pollfd wakes{waker, POLLIN, 0};
+    ppoll(&wakes, 1, &time, &before_);
   }
 
  private:
@@ -189,7 +192,8 @@ std::string ProcessResult::status_text() const {
   return fmt::format("exit status {}", exit_code);
 }
 
-Processes::Processes() {
+Processes::Processes() : waker_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (waker_ < 0) throw Error(ErrorKind::environment, "cannot make an event", {errno_text(errno)});
   // With the default action a child's end does not wake ppoll.
   struct sigaction current {};
   sigaction(SIGCHLD, nullptr, &current);
@@ -200,7 +204,10 @@ Processes::Processes() {
 
 Processes::~Processes() {
   if (!children_.empty()) stop_all();
+  close(waker_);
 }
+
+void Processes::wake() { eventfd_write(waker_, 1); }
 
 std::size_t Processes::running() const { return children_.size(); }
 
@@ -275,7 +282,7 @@ std::optional<Processes::Finished> Processes::wait(milliseconds limit) {
   const SignalsHeld held;
   while (true) {
     const auto now = Clock::now();
-    auto wake = end;
+    auto until = end;
     for (auto& [id, child] : children_) {
       if (child.deadline && now >= *child.deadline && !child.stopped_by_us) {
         kill(-child.pid, SIGTERM);
@@ -287,9 +294,9 @@ std::optional<Processes::Finished> Processes::wait(milliseconds limit) {
       rusage usage{};
       if (wait4(child.pid, &status, WNOHANG, &usage) != child.pid) {
         if (child.kill_at)
-          wake = std::min(wake, std::max(*child.kill_at, now + milliseconds(50)));
+          until = std::min(until, std::max(*child.kill_at, now + milliseconds(50)));
         else if (child.deadline)
-          wake = std::min(wake, *child.deadline);
+          until = std::min(until, *child.deadline);
         continue;
       }
       Finished finished{id, child.result(status, usage)};
@@ -299,7 +306,9 @@ std::optional<Processes::Finished> Processes::wait(milliseconds limit) {
       return finished;
     }
     if (interrupted() != 0 || now >= end) return std::nullopt;
-    held.sleep(std::max(milliseconds(1), std::chrono::ceil<milliseconds>(wake - now)));
+    held.sleep(std::max(milliseconds(1), std::chrono::ceil<milliseconds>(until - now)), waker_);
+    eventfd_t calls = 0;
+    if (eventfd_read(waker_, &calls) == 0) return std::nullopt;
   }
 }
 
@@ -331,7 +340,7 @@ void Processes::stop_all(std::chrono::seconds grace) {
       kill(-pid, SIGKILL);  // what the leader left behind
       entry = children_.erase(entry);
     }
-    if (!children_.empty()) held.sleep(milliseconds(50));
+    if (!children_.empty()) held.sleep(milliseconds(50), -1);
   }
 }
 

@@ -26,6 +26,12 @@ void install_signal_handlers() {
   handle(SIGPIPE, SIG_IGN);
 }
 
+void leave_signals_to_main() {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+}
+
 int interrupted() { return arrived; }
 
 void throw_if_interrupted() {

@@ -1,5 +1,8 @@
 // The interface that engines use: keys, hits, misses, what is kept with a result.
 
+#include <atomic>
+#include <thread>
+
 #include "cache/entry.hpp"
 #include "cache/fixture.hpp"
 
@@ -178,6 +181,34 @@ TEST_CASE("the remote form holds the sealed text, whatever a server adds or reor
     const auto cut = from_wire(std::string_view(wire).substr(0, length));
     CHECK_FALSE((cut && unsealed(*cut)));
   }
+}
+
+TEST_CASE("threads store, look up and digest beside each other, and all is counted") {
+  CacheWorld world;
+  constexpr int kThreads = 4;
+  constexpr int kRounds = 20;
+  const fs::path shared = world.file("shared", "read by all");
+  const SearchScope scope{.roots = {{"tree", world.work}}, .include_folders = {world.work}};
+  std::atomic<int> wrong = 0;
+  const auto work = [&](int thread) {
+    for (int round = 0; round < kRounds; ++round) {
+      const std::string text = fmt::format("{} {}", thread, round);
+      store_text(*world.cache, world.work / std::to_string(thread), text);
+      if (cached_text(*world.cache, world.work / std::to_string(thread), text) != text) ++wrong;
+      if (world.cache->file_digest(shared) != sha256("read by all")) ++wrong;
+      const ActionKey by_files = key_of("options " + std::to_string(round));
+      world.cache->store_by_files(by_files, scope, {shared}, ActionCache::Clock::now(), {},
+                                  {.facts = {{"mode", "x"}}});
+      world.cache->lookup_by_files(by_files, scope);
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) threads.emplace_back(work, i);
+  for (std::thread& thread : threads) thread.join();
+  CHECK(wrong == 0);
+  const CacheCounters counters = world.cache->counters();
+  CHECK(counters.hits + counters.misses == 2 * kThreads * kRounds);
+  CHECK(counters.hits >= kThreads * kRounds);
 }
 
 }  // namespace sagebuild

@@ -37,6 +37,8 @@ TEST_CASE(
   };
   CHECK(merged({{"arch", "12.0"}}, env).find("arch")->origin == "--arch");
   CHECK(merged({}, env).find("arch")->origin == "SAGEBUILD_ARCH");
+  CHECK_FALSE(merged({}, env).find("arch")->is_foreign);
+  CHECK(merged({}, {{"TORCH_CUDA_ARCH_LIST", "7.5"}}).find("arch")->is_foreign);
   CHECK(merged({}, {{"TORCH_CUDA_ARCH_LIST", "7.5"}}).find("arch")->origin ==
         "TORCH_CUDA_ARCH_LIST");
   CHECK(merged({}, {}).text("arch") == "8.0 8.6");

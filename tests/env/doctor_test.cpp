@@ -40,11 +40,11 @@ struct DoctorWorld {
     return diagnose(
         request, machine, [this](const std::string&) { return unreachable; }, report);
   }
-  Diagnosis finding(const std::string& what) {
+  Diagnosis finding(Check check) {
     for (const auto& one : look()) {
-      if (one.what == what) return one;
+      if (one.check == check) return one;
     }
-    FAIL("no finding about " << what);
+    FAIL("no finding about " << name_of(check));
     return {};
   }
 };
@@ -57,9 +57,9 @@ TEST_CASE("a machine that can build has one finding per check, none of them an e
   world.request.archs = parse_arch_list("8.0 12.0");
   std::vector<std::string> checks;
   for (const auto& finding : world.look()) {
-    checks.push_back(finding.what);
-    INFO(finding.what << ": " << finding.detail);
-    CHECK((finding.severity == Severity::ok) == (finding.what != "ninja"));
+    checks.emplace_back(name_of(finding.check));
+    INFO(name_of(finding.check) << ": " << finding.detail);
+    CHECK((finding.severity == Severity::ok) == (finding.check != Check::ninja));
     CHECK((finding.severity == Severity::ok) == finding.fix_command.empty());
     CHECK_FALSE(finding.detail.empty());
   }
@@ -80,24 +80,25 @@ TEST_CASE("each missing part of the Python is an error with its command") {
   said.setuptools = "";
   said.wheel = "";
   replant();
-  CHECK(world.finding("python headers").severity == Severity::error);
-  CHECK(world.finding("python headers").fix_command == "apt-get install python3-dev");
-  CHECK(world.finding("torch").severity == Severity::error);
-  CHECK(world.finding("torch").fix_command == install + " torch==2.11.0");
-  CHECK(world.finding("setuptools").fix_command == install + " 'setuptools<82'");
-  CHECK(world.finding("wheel").fix_command == install + " wheel");
-  CHECK(world.finding("ninja").severity == Severity::warning);
+  CHECK(world.finding(Check::python_headers).severity == Severity::error);
+  CHECK(world.finding(Check::python_headers).fix_command == "apt-get install python3-dev");
+  CHECK(world.finding(Check::torch).severity == Severity::error);
+  CHECK(world.finding(Check::torch).fix_command == install + " torch==2.11.0");
+  CHECK(world.finding(Check::setuptools).fix_command == install + " 'setuptools<82'");
+  CHECK(world.finding(Check::wheel).fix_command == install + " wheel");
+  CHECK(world.finding(Check::ninja).severity == Severity::warning);
 
   world.request.python.path = "/no/such/python";
-  CHECK(world.finding("python").severity == Severity::error);
-  CHECK(world.finding("python").fix_command == "sagebuild env create --torch 2.11.0");
+  CHECK(world.finding(Check::python).severity == Severity::error);
+  CHECK(world.finding(Check::python).fix_command == "sagebuild env create --torch 2.11.0");
 
   world.request.python.path.reset();
   world.request.python.python = "3.12";
   executable_file(world.home.path() / "bin" / "uv", "#!/bin/sh\n");  // which fetches any Python
   const WithEnvironment path({{"PATH", (world.home.path() / "bin").string() + ":/usr/bin:/bin"}});
-  CHECK(world.finding("python").severity == Severity::warning);
-  CHECK(world.finding("python").fix_command == "sagebuild env create --python 3.12 --torch 2.11.0");
+  CHECK(world.finding(Check::python).severity == Severity::warning);
+  CHECK(world.finding(Check::python).fix_command ==
+        "sagebuild env create --python 3.12 --torch 2.11.0");
 }
 
 TEST_CASE("a toolkit of another major, an old nvcc and a new compiler are errors") {
@@ -107,17 +108,19 @@ TEST_CASE("a toolkit of another major, an old nvcc and a new compiler are errors
   said.torch = "2.8.0+cu128";
   said.cuda = "12.8";
   planted_python(*world.request.python.path, said);
-  CHECK(world.finding("cuda toolkit").severity == Severity::error);
-  CHECK(world.finding("cuda toolkit")
+  CHECK(world.finding(Check::cuda_toolkit).severity == Severity::error);
+  CHECK(world.finding(Check::cuda_toolkit)
             .detail.find("has CUDA 13.0, and torch 2.8.0+cu128 needs CUDA 12") !=
         std::string::npos);
 
   planted_toolkit(*world.request.toolchain.cuda_home, "12.4.131", /*newest_gcc=*/5);
-  CHECK(world.finding("cuda toolkit").severity == Severity::ok);
-  CHECK(world.finding("architectures").severity == Severity::error);
-  CHECK(world.finding("architectures").detail.find("12.0 needs CUDA 12.8") != std::string::npos);
-  CHECK(world.finding("host compiler").severity == Severity::error);
-  CHECK(world.finding("host compiler").fix_command == "apt-get install g++-5 && export CXX=g++-5");
+  CHECK(world.finding(Check::cuda_toolkit).severity == Severity::ok);
+  CHECK(world.finding(Check::architectures).severity == Severity::error);
+  CHECK(world.finding(Check::architectures).detail.find("12.0 needs CUDA 12.8") !=
+        std::string::npos);
+  CHECK(world.finding(Check::host_compiler).severity == Severity::error);
+  CHECK(world.finding(Check::host_compiler).fix_command ==
+        "apt-get install g++-5 && export CXX=g++-5");
 }
 
 TEST_CASE("a bare machine is told what it lacks, with commands that work on it") {
@@ -128,14 +131,14 @@ TEST_CASE("a bare machine is told what it lacks, with commands that work on it")
   const WithEnvironment path({{"PATH", (world.home.path() / "empty").string()},
                               {"CUDA_HOME", std::nullopt},
                               {"CUDA_PATH", std::nullopt}});
-  const auto python = world.finding("python");
+  const auto python = world.finding(Check::python);
   CHECK(python.severity == Severity::error);
   CHECK(python.detail == "there is no Python 3 on PATH");
   CHECK_FALSE(python.fix_command.empty());
-  CHECK(world.finding("host compiler").severity == Severity::error);
-  CHECK(world.finding("host compiler").detail == "there is no C++ compiler 'g++'");
+  CHECK(world.finding(Check::host_compiler).severity == Severity::error);
+  CHECK(world.finding(Check::host_compiler).detail == "there is no C++ compiler 'g++'");
   for (const Diagnosis& finding : world.look()) {
-    INFO(finding.what << ": " << finding.detail << ": " << finding.fix_command);
+    INFO(name_of(finding.check) << ": " << finding.detail << ": " << finding.fix_command);
     CHECK(finding.detail.find("CUDA 0") == std::string::npos);
     CHECK(finding.fix_command.find("CUDA 0") == std::string::npos);
   }
@@ -170,24 +173,27 @@ TEST_CASE("an environment is proposed only as it can be made") {
   executable_file(world.home.path() / "bin" / "uv", "#!/bin/sh\n");
   const WithEnvironment path({{"PATH", (world.home.path() / "bin").string() + ":/usr/bin:/bin"}});
   // PyPI's torch 2.11 is built with 13.0: `env create --cuda 12.8` alone is refused.
-  CHECK(world.finding("python").severity == Severity::error);
-  CHECK(world.finding("python").fix_command.find(
-            "--index-url https://download.pytorch.org/whl/cu128") != std::string::npos);
+  CHECK(world.finding(Check::python).severity == Severity::error);
+  CHECK(world.finding(Check::python)
+            .fix_command.find("--index-url https://download.pytorch.org/whl/cu128") !=
+        std::string::npos);
   world.request.python.torch = "2.8.0";
-  CHECK(world.finding("python").fix_command == "sagebuild env create --torch 2.8.0 --cuda 12.8");
+  CHECK(world.finding(Check::python).fix_command ==
+        "sagebuild env create --torch 2.8.0 --cuda 12.8");
 }
 
 TEST_CASE("glibc is held against the CUDA headers that clash with it") {
   DoctorWorld world;
   const auto severity = [&](const Version& glibc) {
     world.machine.glibc = glibc;
-    return world.finding("glibc").severity;
+    return world.finding(Check::glibc).severity;
   };
   CHECK(severity({2, 41}) == Severity::ok);
   CHECK(severity({2, 42}) == Severity::warning);
   // Not `build --cuda 13.2`, which refuses: no torch is built with it.
-  CHECK(world.finding("glibc").fix_command.ends_with(
-      "apt-get install cuda-toolkit-13-2 && sagebuild build --cuda-home /usr/local/cuda-13.2"));
+  CHECK(world.finding(Check::glibc)
+            .fix_command.ends_with("apt-get install cuda-toolkit-13-2 && sagebuild build "
+                                   "--cuda-home /usr/local/cuda-13.2"));
   planted_toolkit(*world.request.toolchain.cuda_home, "13.2.86");
   CHECK(severity({2, 42}) == Severity::ok);
 
@@ -205,7 +211,7 @@ TEST_CASE("a cache folder that cannot be made is an error") {
   write_file(world.home.path() / "file", "");
   const std::string place = (world.home.path() / "file/cache").string();
   const WithEnvironment elsewhere({{"SAGEBUILD_CACHE_DIR", place}});
-  const Diagnosis finding = world.finding("cache folder");
+  const Diagnosis finding = world.finding(Check::cache_folder);
   CHECK(finding.severity == Severity::error);
   CHECK(finding.detail.find(place) != std::string::npos);
 }
@@ -214,31 +220,33 @@ TEST_CASE(
     "too little disk or memory is a warning, and an error where an environment has to be made") {
   DoctorWorld world;
   world.machine.free_disk = kGiga;
-  CHECK(world.finding("disk").severity == Severity::warning);
+  CHECK(world.finding(Check::disk).severity == Severity::warning);
   world.machine.free_disk = 5 * kGiga;
-  CHECK(world.finding("disk").severity == Severity::ok);
+  CHECK(world.finding(Check::disk).severity == Severity::ok);
   world.request.python.path.reset();
-  CHECK(world.finding("disk").severity == Severity::error);
+  CHECK(world.finding(Check::disk).severity == Severity::error);
 
-  CHECK(world.finding("memory").detail == "32.0 GB for 4 jobs, 8.0 GB each");
+  CHECK(world.finding(Check::memory).detail == "32.0 GB for 4 jobs, 8.0 GB each");
   world.machine.memory = 5 * kGiga;
-  CHECK(world.finding("memory").severity == Severity::ok);
-  CHECK(world.finding("memory").detail.find("not with torch's full ones") != std::string::npos);
+  CHECK(world.finding(Check::memory).severity == Severity::ok);
+  CHECK(world.finding(Check::memory).detail.find("not with torch's full ones") !=
+        std::string::npos);
   world.request.jobs = 8;
-  CHECK(world.finding("memory").severity == Severity::warning);
-  CHECK(world.finding("memory").fix_command == "sagebuild build -j 5");
+  CHECK(world.finding(Check::memory).severity == Severity::warning);
+  CHECK(world.finding(Check::memory).fix_command == "sagebuild build -j 5");
 }
 
 TEST_CASE("the network is asked only for a source that is elsewhere") {
   DoctorWorld world;
   world.unreachable = "'example.org:443' cannot be reached: it is the test";
   world.request.source_url = "https://example.org/x";
-  CHECK(world.finding("network").severity == Severity::error);
-  CHECK(world.finding("network").detail == world.unreachable);
+  CHECK(world.finding(Check::network).severity == Severity::error);
+  CHECK(world.finding(Check::network).detail == world.unreachable);
   world.request.python.offline = true;
-  CHECK(world.finding("network").severity == Severity::ok);
+  CHECK(world.finding(Check::network).severity == Severity::ok);
   world.request.source_url = "file:///tmp/x";
-  CHECK(std::ranges::none_of(world.look(), [](const auto& one) { return one.what == "network"; }));
+  CHECK(std::ranges::none_of(world.look(),
+                             [](const auto& one) { return one.check == Check::network; }));
 }
 
 TEST_CASE("an address is reached by connecting to its host") {

@@ -13,9 +13,10 @@ Step step(double seconds, std::vector<StepId> after = {}, unsigned threads = 1) 
 }
 
 NodeId start(Nodes& nodes) {
-  const auto free_now = [](NodeId) { return std::optional<double>(); };
-  const auto always = [](NodeId) { return true; };
-  return nodes.take_ready(free_now, always).value();
+  return nodes
+      .take_ready([](NodeId) { return Nodes::Need::process; }, [](bool) { return true; },
+                  [](NodeId) { return std::optional<double>(); }, [](NodeId) { return true; })
+      .value();
 }
 
 }  // namespace

@@ -3,7 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <future>
 #include <map>
+#include <mutex>
+#include <set>
+#include <thread>
 
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/files.hpp"
@@ -43,16 +50,19 @@ class MemoryCache : public ActionCache {
   int by_files = 0;
 
   std::optional<ActionResult> lookup(const ActionKey& key) override {
+    const std::lock_guard lock(mutex_);
     const auto found = results.find(key.digest());
     if (found == results.end()) return std::nullopt;
     return found->second;
   }
   bool materialize(const ActionResult& result, const Paths& destinations) override {
+    const std::lock_guard lock(mutex_);
     for (const auto& [name, path] : destinations)
       write_file(path, contents.at(result.files.at(name).digest));
     return true;
   }
   ActionResult store(const ActionKey& key, const Paths& outputs, ActionResult result) override {
+    const std::lock_guard lock(mutex_);
     for (const auto& [name, path] : outputs) {
       const std::string text = read_file(path);
       contents[sha256(text)] = text;
@@ -66,13 +76,16 @@ class MemoryCache : public ActionCache {
   ActionResult store_by_files(const ActionKey& key, const SearchScope&,
                               const std::vector<fs::path>& files, Clock::time_point,
                               const Paths& outputs, ActionResult result) override {
-    by_files += static_cast<int>(files.size());
+    by_files += static_cast<int>(files.size());  // by one step at a time
     return store(key, outputs, std::move(result));
   }
   Digest file_digest(const fs::path& path) override { return sha256_file(path); }
   std::string explain(const ActionKey&) override { return ""; }
   void flush() override {}
   CacheCounters counters() const override { return {}; }
+
+ private:
+  std::mutex mutex_;
 };
 
 }  // namespace
@@ -374,9 +387,9 @@ TEST_CASE("after a failure it is said at once what is waited for, and that is ke
   StepGraph graph;
   graph.push_back(
       world.shell("slow",
-                  "for i in $(seq 400); do [ -e gate ] && break; sleep 0.05; done; [ -e gate ] && "
-                  "echo made > own/output"));
-  graph.push_back(world.shell("bad", "exit 1"));
+                  "touch runs; for i in $(seq 400); do [ -e gate ] && break; sleep 0.05; done; "
+                  "[ -e gate ] && echo made > own/output"));
+  graph.push_back(world.shell("bad", "until [ -e runs ]; do sleep 0.01; done; exit 1"));
   graph.push_back(world.shell("never", "echo x > never", {0}));
   graph[0].key = [] { return ActionKey("sh", "slow"); };
   graph[0].folder = world.folder.path() / "own";
@@ -415,6 +428,114 @@ TEST_CASE(
   }
   fs::remove_all(step.folder);
   if (kept) CHECK(read_file(report.log) == "why\n");
+}
+
+namespace {
+
+// A step without a process, whose work is `work`.
+Step in_process(std::string label, std::function<void()> work, std::vector<StepId> after = {}) {
+  Step step{.stage = Stage::plain_nvcc, .subject = label, .label = label, .after = std::move(after)};
+  step.finish = std::move(work);
+  return step;
+}
+
+// Waits until so many have come; false: they did not in a time that is long for a machine.
+class Meeting {
+ public:
+  explicit Meeting(int size) : missing_(size) {}
+  bool come() {
+    std::unique_lock lock(mutex_);
+    if (--missing_ == 0) changed_.notify_all();
+    return changed_.wait_for(lock, std::chrono::seconds(20), [&] { return missing_ <= 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int missing_;
+};
+
+}  // namespace
+
+TEST_CASE("work inside the process takes as many cores as there are, and no more") {
+  World world;
+  world.settings.limits.jobs = 3;
+  std::atomic<int> running = 0;
+  std::atomic<int> most = 0;
+  Meeting meeting(3);
+  std::atomic<bool> met = true;
+  StepGraph graph;
+  for (int i = 0; i < 9; ++i)
+    graph.push_back(in_process(std::to_string(i), [&] {
+      most = std::max(most.load(), ++running);
+      if (!meeting.come()) met = false;  // the first three are there at once
+      --running;
+    }));
+  const ExecOutcome outcome = world.run(std::move(graph));
+  CHECK(met);
+  CHECK(most == 3);
+  std::set<unsigned> lanes;
+  for (const StepRecord& record : outcome.steps) lanes.insert(record.lane);
+  CHECK(lanes == std::set<unsigned>{0, 1, 2});
+}
+
+TEST_CASE("the ends of processes are heard while work inside the process goes on") {
+  World world;
+  std::promise<void> end_of_follower;
+  bool heard = false;
+  StepGraph graph;
+  graph.push_back(in_process("work", [&] {
+    heard = end_of_follower.get_future().wait_for(std::chrono::seconds(20)) ==
+            std::future_status::ready;
+  }));
+  graph.push_back(world.shell("first", "true"));
+  graph.push_back(world.shell("follower", "true", {1}));
+  graph.back().finish = [&] { end_of_follower.set_value(); };
+  world.settings.limits.jobs = 3;
+  world.run(std::move(graph));
+  CHECK(heard);
+}
+
+TEST_CASE("a step is asked for another way when nothing of the old one goes on") {
+  World world;
+  world.settings.limits.jobs = 3;
+  std::atomic<bool> goes_on = false;
+  bool seen_going_on = false;
+  Meeting meeting(2);
+  Step whole{.stage = Stage::compile, .subject = "x", .label = "compile x"};
+  whole.expand = [&](const StepFailure* failure) -> std::optional<StepGraph> {
+    if (failure != nullptr) {
+      seen_going_on = goes_on;
+      return StepGraph{};
+    }
+    StepGraph steps;
+    steps.push_back(in_process("slow", [&] {
+      goes_on = true;
+      meeting.come();
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      goes_on = false;
+    }));
+    steps.push_back(in_process("refuses", [&] {
+      meeting.come();
+      throw Error(ErrorKind::failed, "no");
+    }));
+    return steps;
+  };
+  const ExecOutcome outcome = world.run({std::move(whole)});
+  CHECK_FALSE(seen_going_on);
+  CHECK(outcome.steps.empty());  // what was given up is no record
+}
+
+TEST_CASE("an error of work inside the process is that of its step; a bug ends the build") {
+  World world;
+  const bool is_bug = GENERATE(false, true);
+  const ErrorKind kind = is_bug ? ErrorKind::bug : ErrorKind::failed;
+  StepGraph graph;
+  graph.push_back(in_process("bad", [&] { throw Error(kind, "the text is empty"); }));
+  graph.push_back(world.shell("beside", "true"));
+  CHECK_THROWS_MATCHES(world.run(std::move(graph)), Error,
+                       says(is_bug ? "the text is empty" : "'bad' failed"));
+  CHECK(world.report.failures.size() == (is_bug ? 0 : 1));
 }
 
 }  // namespace sagebuild

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -19,10 +20,12 @@ class MemoryCache : public ActionCache {
   std::vector<std::string> hits, misses;
 
   std::optional<ActionResult> lookup(const ActionKey& key) override {
+    const std::lock_guard lock(mutex_);
     return noted(key, find(key.digest()));
   }
 
   bool materialize(const ActionResult& result, const Paths& destinations) override {
+    const std::lock_guard lock(mutex_);
     for (const auto& [name, path] : destinations) {
       if (!result.files.contains(name)) return false;
       make_folders(path.parent_path());
@@ -32,11 +35,13 @@ class MemoryCache : public ActionCache {
   }
 
   ActionResult store(const ActionKey& key, const Paths& outputs, ActionResult result) override {
+    const std::lock_guard lock(mutex_);
     return results_[key.digest()] = with_files(outputs, std::move(result));
   }
 
   std::optional<ActionResult> lookup_by_files(const ActionKey& key,
                                               const SearchScope& scope) override {
+    const std::lock_guard lock(mutex_);
     std::string reason;
     const auto found = matching_result(manifests_[key.digest()], scope, digests_, names_, reason);
     return noted(key, found ? find(*found) : std::nullopt);
@@ -47,6 +52,7 @@ class MemoryCache : public ActionCache {
                               const std::vector<std::filesystem::path>& files_read,
                               Clock::time_point, const Paths& outputs,
                               ActionResult result) override {
+    const std::lock_guard lock(mutex_);
     result = with_files(outputs, std::move(result));
     const auto later = Clock::now() + std::chrono::hours(1);
     std::string reason;
@@ -58,7 +64,10 @@ class MemoryCache : public ActionCache {
     return result;
   }
 
-  Digest file_digest(const std::filesystem::path& path) override { return digests_.of(path); }
+  Digest file_digest(const std::filesystem::path& path) override {
+    const std::lock_guard lock(mutex_);
+    return digests_.of(path);
+  }
   std::string explain(const ActionKey&) override { return ""; }
   void flush() override {}
   CacheCounters counters() const override { return {}; }
@@ -83,6 +92,7 @@ class MemoryCache : public ActionCache {
     return result;
   }
 
+  std::mutex mutex_;  // one over all calls
   std::map<Digest, ActionResult> results_;
   std::map<Digest, Manifest> manifests_;
   FileDigests digests_{std::filesystem::path()};

@@ -2,6 +2,7 @@
 // A reporter that keeps what it was told, for assertions.
 
 #include <algorithm>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -14,10 +15,10 @@ class RecordingReporter : public Reporter {
   std::vector<std::string> stages, notes, warnings, details, finished, parts, failures;
   std::vector<TransferProgress> transfers;
 
-  void stage(std::string_view text) override { stages.emplace_back(text); }
-  void note(std::string_view text) override { notes.emplace_back(text); }
-  void warning(std::string_view text) override { warnings.emplace_back(text); }
-  void detail(std::string_view text) override { details.emplace_back(text); }
+  void stage(std::string_view text) override { keep(stages, text); }
+  void note(std::string_view text) override { keep(notes, text); }
+  void warning(std::string_view text) override { keep(warnings, text); }
+  void detail(std::string_view text) override { keep(details, text); }
   void transfer(const TransferProgress& progress) override { transfers.push_back(progress); }
   void step_started(const StepProgress&) override {}
   void step_finished(const StepProgress& progress) override { finished.push_back(progress.label); }
@@ -34,6 +35,15 @@ class RecordingReporter : public Reporter {
     return std::ranges::any_of(
         lines, [&](const auto& line) { return line.find(text) != std::string::npos; });
   }
+
+ private:
+  // What steps do inside the process, they report from other threads.
+  void keep(std::vector<std::string>& lines, std::string_view text) {
+    const std::lock_guard lock(mutex_);
+    lines.emplace_back(text);
+  }
+
+  std::mutex mutex_;
 };
 
 }  // namespace sagebuild

@@ -1,13 +1,17 @@
 #include "sagebuild/sys/files.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
+#include <thread>
 
+#include "sagebuild/base/scope.hpp"
 #include "sagebuild/sys/machine.hpp"
 #include "sagebuild/sys/shared_lock.hpp"
 #include "support/catch.hpp"
@@ -33,6 +37,31 @@ TEST_CASE("a file is replaced whole, keeps its mode, and a link stays a link") {
   CHECK(fs::is_symlink(folder.path() / "link"));
   struct stat status {};
   stat(file.c_str(), &status);
+  CHECK((status.st_mode & 0777) == 0640);
+}
+
+TEST_CASE(
+    "a new file has the mode that the umask leaves, and nobody meets another umask meanwhile") {
+  const TempDir folder;
+  const mode_t before = ::umask(0027);
+  const ScopeExit restore([before] { ::umask(before); });
+  std::atomic<bool> ends = false;
+  std::thread writer([&] {
+    while (!ends) write_file(folder.path() / "written", "x");
+  });
+  mode_t seen = 0;
+  for (int i = 0; i < 300; ++i) {
+    const fs::path other = folder.path() / std::to_string(i);
+    ::close(::open(other.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0666));
+    struct stat status {};
+    ::stat(other.c_str(), &status);
+    seen |= status.st_mode & 0777;
+  }
+  ends = true;
+  writer.join();
+  CHECK(seen == 0640);
+  struct stat status {};
+  ::stat((folder.path() / "written").c_str(), &status);
   CHECK((status.st_mode & 0777) == 0640);
 }
 

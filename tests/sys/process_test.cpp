@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <thread>
 
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
@@ -125,6 +126,19 @@ TEST_CASE("cores and memory are those of this machine or less") {
   CHECK(available_cores() >= 1);
   CHECK(available_cores() <= static_cast<unsigned>(sysconf(_SC_NPROCESSORS_ONLN)));
   CHECK(available_memory() > 100'000'000);
+}
+
+TEST_CASE("a wait ends when another thread says so, also if it said so before") {
+  Processes processes;
+  processes.start(shell("sleep 60"));
+  const auto begin = std::chrono::steady_clock::now();
+  processes.wake();
+  CHECK_FALSE(processes.wait(std::chrono::seconds(30)));
+  std::thread other([&] { processes.wake(); });
+  CHECK_FALSE(processes.wait(std::chrono::seconds(30)));
+  other.join();
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(30));
+  processes.stop_all();
 }
 
 }  // namespace sagebuild

@@ -3,6 +3,7 @@
 // finished step elsewhere.
 
 #include <chrono>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -35,6 +36,7 @@ class ConsoleReporter : public Reporter {
   void overwrite(std::string_view text);  // the live line
   void clear();
 
+  std::mutex mutex_;  // one over all calls
   int verbosity_;
   bool live_;
   bool color_;

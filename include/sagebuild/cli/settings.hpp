@@ -30,6 +30,7 @@ struct SettingValue {
   std::string text;
   // "--arch", "SAGEBUILD_ARCH", "TORCH_CUDA_ARCH_LIST", "sagebuild.toml:3", "default"
   std::string origin;
+  bool is_foreign = false;  // from a variable of another tool, which may be meant for others
 };
 
 class Settings {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sagebuild/env/python.hpp"
@@ -13,9 +14,28 @@ namespace sagebuild {
 
 enum class Severity { ok, warning, error };
 
+// In the order in which they are made.
+enum class Check {
+  python,
+  python_headers,
+  torch,
+  setuptools,
+  wheel,
+  ninja,
+  cuda_toolkit,
+  architectures,
+  host_compiler,
+  glibc,
+  cache_folder,
+  disk,
+  memory,
+  network
+};
+std::string_view name_of(Check check);  // "python headers"
+
 struct Diagnosis {
   Severity severity = Severity::ok;
-  std::string what;         // "python headers"
+  Check check = Check::python;
   std::string detail;       // what was found
   std::string fix_command;  // empty if nothing is to be done, or no command can do it
 };

@@ -23,6 +23,8 @@ struct ExecSettings {
   ActionCache* cache = nullptr;    // may be absent
   CostHistory* history = nullptr;  // likewise
   bool keeps_logs = true;          // false: `logs` goes with the run, so that nobody is sent there
+  // Who starts processes and waits for them; absent: they are this machine's. Tests have others.
+  ProcessRunner* processes = nullptr;
 };
 
 struct ExecOutcome {
@@ -39,7 +41,8 @@ struct ExecOutcome {
 // memory limit waits, but one always runs. A step killed for memory is run once more, alone. A
 // failure is reported at once, with what still runs; nothing new starts, what runs ends and is
 // kept, and then Error{failed} names all failures. On a signal all groups are ended and Interrupted
-// is thrown.
+// is thrown. Processes are started and waited for by this thread; what steps do inside the process
+// is done by as many threads as there are jobs, and counts as one of them.
 ExecOutcome execute(StepGraph graph, const ExecSettings& settings, Reporter& report);
 
 // Gives the step the weights of its last run, if there was one, and what that cost.

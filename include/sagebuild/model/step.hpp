@@ -32,8 +32,11 @@ struct StepInput {
   std::filesystem::path name;
 };
 
-// All functions run on the scheduler's thread, once every step in `after` is done; each may be
-// empty. What they throw (Error{failed}) makes the step fail.
+// All functions run once every step in `after` is done, and none beside another of its step; each
+// may be empty. What they throw (Error{failed}) makes the step fail. `command` and `expand` run on
+// the scheduler's thread, so that they may run processes, and `expand` while nothing below the step
+// runs. `key`, `check`, `files_read` and `finish` read, hash and write, on any thread: what they
+// share with those of other steps must not change.
 //
 // A file has one writer. A process runs on copies of its inputs in a folder that no other step
 // touches, so it cannot write what another step reads, and its key is made from the very bytes that

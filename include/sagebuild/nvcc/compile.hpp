@@ -2,6 +2,7 @@
 // One planned source becomes steps: a .cu taken apart into nvcc's stages with our headers in front,
 // or left to plain nvcc; a .cpp with the binding header. What the stages are: docs/nvcc.md.
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -50,8 +51,9 @@ struct CompileOutcome {
 // What the facade needs on the host: an object that asks the real torch (patches/headers/bridge).
 struct TorchBridge {
   std::filesystem::path object;  // to be linked into every module whose objects refer to it
-  // Until it turns out that it does not compile with this torch's headers
-  bool fits = true;
+  // Until it turns out that it does not compile with this torch's headers. Written by the
+  // scheduler's thread, read by all.
+  std::atomic<bool> fits = true;
 };
 
 // What the compiles of one build share.

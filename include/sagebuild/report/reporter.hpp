@@ -1,6 +1,7 @@
 #pragma once
 // How engines and app tell what happens. They report, they do not print: cli has a console and a
-// JSON reporter, tests a list.
+// JSON reporter, tests a list. Stages, notes, warnings and details may come from any thread: steps
+// say them while they do their work inside the process.
 
 #include <cstdint>
 #include <string>

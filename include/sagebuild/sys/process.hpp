@@ -1,6 +1,6 @@
 #pragma once
 // Child processes: argv vectors, never a shell; each child leads its own process group and has an
-// end. Everything here is called from one thread.
+// end. Everything here is called from one thread, save Processes::wake.
 
 #include <chrono>
 #include <cstdint>
@@ -67,36 +67,52 @@ std::optional<std::filesystem::path> find_program(std::string_view name);
 std::optional<std::filesystem::path> find_program(std::string_view name,
                                                   std::string_view path_list);
 
-// Many children at once, for the scheduler.
-class Processes {
+// Many children at once, as the scheduler sees them. Tests have others than real ones.
+class ProcessRunner {
  public:
   using Id = std::uint64_t;
 
-  Processes();
-  ~Processes();  // stops what still runs
-  Processes(const Processes&) = delete;
-  Processes& operator=(const Processes&) = delete;
+  virtual ~ProcessRunner() = default;
 
-  Id start(const Command& command);
-  std::size_t running() const;
+  // Throws Error{environment} if the program cannot be started.
+  virtual Id start(const Command& command) = 0;
 
   struct Finished {
     Id id;
     ProcessResult result;
   };
-  // Waits until a child ends, a signal arrives or `limit` passes. Gives nothing in the last two
-  // cases: see interrupted().
-  std::optional<Finished> wait(std::chrono::milliseconds limit);
+  // Waits until a child ends, a signal arrives, somebody calls wake() or `limit` passes. Gives
+  // nothing in the last three cases: see interrupted().
+  virtual std::optional<Finished> wait(std::chrono::milliseconds limit) = 0;
+  // Ends the wait that runs, or else the next one. From any thread.
+  virtual void wake() = 0;
   // Ends one child and its group at once; nothing is reported of it. For work whose result nobody
   // wants any more.
-  void kill_now(Id id);
+  virtual void kill_now(Id id) = 0;
   // TERM to every group, KILL to those still there after `grace`.
-  void stop_all(std::chrono::seconds grace = std::chrono::seconds(5));
+  virtual void stop_all(std::chrono::seconds grace = std::chrono::seconds(5)) = 0;
+};
+
+class Processes : public ProcessRunner {
+ public:
+  Processes();
+  ~Processes() override;  // stops what still runs
+  Processes(const Processes&) = delete;
+  Processes& operator=(const Processes&) = delete;
+
+  Id start(const Command& command) override;
+  std::optional<Finished> wait(std::chrono::milliseconds limit) override;
+  void wake() override;
+  void kill_now(Id id) override;
+  void stop_all(std::chrono::seconds grace = std::chrono::seconds(5)) override;
+
+  std::size_t running() const;
 
  private:
   struct Child;
   std::map<Id, Child> children_;
   Id next_ = 1;
+  int waker_ = -1;  // an eventfd
 };
 
 }  // namespace sagebuild

@@ -8,6 +8,9 @@ namespace sagebuild {
 void install_signal_handlers();
 // The number of the signal that arrived, or 0.
 int interrupted();
+// For a thread that is not the main one, first thing: signals are for the thread that waits for them
+// (Processes::wait), and would not wake it if they came to another.
+void leave_signals_to_main();
 // Throws Interrupted if one has arrived. Long loops and progress callbacks call it.
 void throw_if_interrupted();
 // Restores the default action and raises `signal` on ourselves, so that the parent sees the true
