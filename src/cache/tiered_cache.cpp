@@ -48,9 +48,6 @@ class NoCache : public ActionCache {
     const std::lock_guard lock(mutex_);
     return digests_.of(path);
   }
-  std::string explain(const ActionKey& key) override {
-    return fmt::format("{} {}: the cache is off", key.kind(), key.subject());
-  }
   void flush() override {}
   CacheCounters counters() const override { return {}; }
 
@@ -265,12 +262,6 @@ void TieredCache::keep_manifest(const Digest& key, FileSet set) {
 Digest TieredCache::file_digest(const fs::path& path) {
   const std::lock_guard lock(mutex_);
   return digests_.of(path);
-}
-
-std::string TieredCache::explain(const ActionKey& key) {
-  const std::lock_guard lock(mutex_);
-  return fmt::format("{} {}: {}", key.kind(), key.subject(),
-                     reason_of_miss(key).value_or("never stored before"));
 }
 
 std::optional<std::string> TieredCache::reason_of_miss(const ActionKey& key) const {

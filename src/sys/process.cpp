@@ -202,8 +202,6 @@ Processes::~Processes() {
   if (!children_.empty()) stop_all();
 }
 
-std::size_t Processes::running() const { return children_.size(); }
-
 Processes::Id Processes::start(const Command& command) {
   Child child;
   child.has_log = !command.log.empty();

@@ -59,7 +59,6 @@ class MemoryCache : public ActionCache {
   }
 
   Digest file_digest(const std::filesystem::path& path) override { return digests_.of(path); }
-  std::string explain(const ActionKey&) override { return ""; }
   void flush() override {}
   CacheCounters counters() const override { return {}; }
 

@@ -78,7 +78,6 @@ class Processes {
   Processes& operator=(const Processes&) = delete;
 
   Id start(const Command& command);
-  std::size_t running() const;
 
   struct Finished {
     Id id;
