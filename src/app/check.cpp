@@ -1,6 +1,9 @@
 #include "sagebuild/app/check.hpp"
 
+#include <fmt/format.h>
+
 #include "sagebuild/app/arch_choice.hpp"
+#include "sagebuild/base/error.hpp"
 #include "sagebuild/report/silent_reporter.hpp"
 #include "sagebuild/source/fetch.hpp"
 #include "sagebuild/sys/files.hpp"
@@ -16,6 +19,10 @@ SourceSpec source_of(const BuildSettings& settings, const Recipes& recipes) {
       settings.recipe_file
           ? recipes.all().front()
           : recipes.named(settings.recipe.empty() ? kDefaultRecipe : settings.recipe);
+  if (recipe.url.empty()) {
+    throw Error(ErrorKind::usage, fmt::format("recipe '{}' names no source", recipe.name), {},
+                "give --source, or put 'url' into the recipe");
+  }
   SourceSpec source = settings.source;
   source.location = recipe.url;
   if (source.ref.empty()) source.ref = recipe.ref;

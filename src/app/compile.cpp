@@ -3,13 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <deque>
 
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
-#include "sagebuild/env/stubs.hpp"
-#include "sagebuild/link/link.hpp"
-#include "sagebuild/sys/elf.hpp"
+#include "sagebuild/link/module.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
 #include "sagebuild/sys/paths.hpp"
@@ -31,16 +28,6 @@ PlannedSource as_compiled(PlannedSource source, const Toolchain& toolchain) {
   return source;
 }
 
-// Linker and compiler driver count as one: they are found by it.
-Digest link_tools(const Toolkit& toolkit) {
-  Sha256 sum;
-  for (const char* tool : {"host", "strip"}) {
-    const auto found = toolkit.tools.find(tool);
-    sum.field(tool).field(found == toolkit.tools.end() ? "" : found->second.hex());
-  }
-  return sum.finish();
-}
-
 class GraphMaker {
  public:
   GraphMaker(const Toolchain& toolchain, const CompileRoom& room,
@@ -50,8 +37,7 @@ class GraphMaker {
 
   void add(const PlannedModule& planned) {
     // Modules may have a source in common, and then setuptools has one name for its objects.
-    const Remade& first =
-        placed_.emplace_back(remade(planned, room_.work / "objects" / planned.name));
+    const Remade first = remade(planned, room_.work / "objects" / planned.name);
     const PlannedModule& module = first.module;
     for (const PlannedSource& source : module.sources) {
       if (source.recorded.language == Language::cuda && compile_->bridge && !bridge_) {
@@ -67,7 +53,9 @@ class GraphMaker {
     }
     if (bridge_) objects.push_back(*bridge_);
     const fs::path finished = room_.work / "modules" / module.output;
-    graph.push_back(module_step(planned, first, finished, std::move(objects)));
+    Step step = module_step(planned, first.objects, finished, making());
+    step.after = std::move(objects);
+    graph.push_back(std::move(step));
     modules_[module.output] = finished;
   }
 
@@ -80,14 +68,6 @@ class GraphMaker {
     PlannedModule module;
     LinkObjects objects;
   };
-
-  static bool needs_bridge(const LinkObjects& objects) {
-    return std::ranges::any_of(objects, [](const auto& object) {
-      return std::ranges::any_of(undefined_symbols(object.second), [](const auto& symbol) {
-        return symbol.find("16sagebuild_bridge") != std::string::npos;
-      });
-    });
-  }
 
   static LinkObjects objects_of(const PlannedModule& module) {
     LinkObjects objects;
@@ -115,52 +95,21 @@ class GraphMaker {
     return steps;
   }
 
-  // Compiles do not wait for the bridge, and their objects serve every torch: some may need one
-  // that this torch cannot have. They are made again without.
-  Step module_step(const PlannedModule& module, const Remade& placed, const fs::path& finished,
-                   std::vector<StepId> objects) const {
-    Step step{
-        .kind = "module", .subject = module.name, .label = fmt::format("module {}", module.name)};
-    step.after = std::move(objects);
-    step.outputs = {{"module", finished}};
-    // Even of stand-ins whose objects do not find each other, torch's own headers make a module.
-    auto last_try = std::make_shared<bool>(compile_->choice == HeaderChoice::full);
-    step.expand = [this, &module, &made = placed.objects, finished,
-                   last_try](const StepFailure* failure) -> std::optional<StepGraph> {
-      if (failure == nullptr) {
-        if (!bridge_ || !needs_bridge(made))
-          return StepGraph{link(module, made, finished, false, "")};
-        if (compile_->bridge->fits) return StepGraph{link(module, made, finished, true, "")};
-        return again(module, finished, compile_->choice, "-without-bridge");
-      }
-      const auto misfit = misfit_of_objects(*failure);
-      if (*last_try || !misfit) return std::nullopt;
-      *last_try = true;
-      compile_->reporter->note(
-          fmt::format("{} is made again with torch's own headers: {}", module.name, *misfit));
-      return again(module, finished, HeaderChoice::full, "-full");
+  ModuleMaking making() const {
+    ModuleMaking making;
+    making.link = link_;
+    if (bridge_) making.bridge = compile_->bridge->object;
+    making.bridge_fits = [compile = compile_] { return compile->bridge->fits; };
+    making.remake = [this](const PlannedModule& module, Remake remake) {
+      auto settings = std::make_shared<CompileSettings>(*compile_);
+      if (remake == Remake::full_headers) settings->choice = HeaderChoice::full;
+      settings->work = room_.work / fmt::format("compile-{}", name_of(remake));
+      const Remade again =
+          remade(module, room_.work / fmt::format("objects-{}", name_of(remake)) / module.name);
+      return ObjectSteps{compiles_of(again.module, settings), again.objects};
     };
-    step.expected_seconds = 0;
-    return step;
-  }
-
-  StepGraph again(const PlannedModule& module, const fs::path& finished, HeaderChoice headers,
-                  const std::string& suffix) const {
-    auto settings = std::make_shared<CompileSettings>(*compile_);
-    settings->choice = headers;
-    settings->work = room_.work / ("compile" + suffix);
-    const Remade parts = remade(module, room_.work / ("objects" + suffix) / module.name);
-    StepGraph steps = compiles_of(parts.module, settings);
-    Step last = link(module, parts.objects, finished, false, suffix);
-    for (StepId id = 0; id < steps.size(); ++id) last.after.push_back(id);
-    steps.push_back(std::move(last));
-    return steps;
-  }
-
-  Step link(const PlannedModule& module, const LinkObjects& objects, const fs::path& finished,
-            bool with_bridge, const std::string& suffix) const {
-    return link_step(module, objects, with_bridge ? compile_->bridge->object : fs::path(), finished,
-                     module.name + suffix, link_);
+    making.has_full_headers = compile_->choice == HeaderChoice::full;
+    return making;
   }
 
   const Toolchain& toolchain_;
@@ -168,7 +117,6 @@ class GraphMaker {
   std::shared_ptr<const CompileSettings> compile_;
   std::shared_ptr<const LinkSettings> link_;
   std::optional<StepId> bridge_;
-  std::deque<Remade> placed_;  // steps refer to them
   LinkedModules modules_;
 };
 
@@ -237,11 +185,11 @@ std::shared_ptr<LinkSettings> link_settings(const std::shared_ptr<const CompileS
   link->roots["build"] = room.work;
   link->work = room.work / "link";
   link->host_compiler = toolchain.host_compiler;
-  link->tools = link_tools(*toolkit);
+  link->tools = link_tools(toolkit->tools);
   link->library_folders = toolkit->library_folders;
   link->lists_inputs = toolkit->lists_link_inputs;
   link->tools_unchanged = [toolkit, cache = compile->cache] { return toolkit->unchanged(*cache); };
-  link->driver_stubs = toolkit_stubs(toolchain.cuda_home);
+  link->driver_stubs = toolchain.stubs;
   link->provider_files = {real_path_if_any(python.executable)};
   if (python.torch) link->provider_folders.push_back(python.torch->root / "lib");
   for (const char* folder : {"lib64", "lib"})

@@ -28,7 +28,9 @@ std::vector<SettingSpec> shared_specs() {
       {"subfolder",
        "folder of setup.py inside the source; #subdirectory=FOLDER of a git+https URL says the "
        "same"},
-      {"recipe", "recipe to use: its name (sageattention, minisage, ...), or a file of your own"},
+      {"recipe",
+       "recipe to use: its name (sageattention, minisage, ...), or a file of your own, which "
+       "docs/recipes.md in sagebuild's data folder explains"},
       {"arch",
        "architectures: \"8.0 8.9 12.0+PTX\", sm_120, rtx5090, Ada, native, all, all-major",
        "",

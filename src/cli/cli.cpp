@@ -109,7 +109,7 @@ CLI::App& Cli::add_below(CLI::App& parent, std::string name, std::string descrip
   for (const SettingSpec& spec : specs) {
     const std::string setting(spec.name);
     known_.push_back(setting);
-    // -j and -o are the only short ones beside the global ones (design section 7).
+    // -j and -o are the only short ones beside the global ones.
     const std::string flag = setting == "jobs"     ? "-j,--jobs"
                              : setting == "output" ? "-o,--output"
                                                    : "--" + setting;

@@ -20,7 +20,8 @@ using Json = nlohmann::ordered_json;
 std::vector<SettingSpec> patch_specs() {
   return {
       {"recipe",
-       "name of the recipe, or a recipe file of your own (x.toml); else the one that fits"},
+       "name of the recipe, or a recipe file of your own (x.toml), which docs/recipes.md in "
+       "sagebuild's data folder explains; else the one that fits"},
       {"check", "change nothing; exit code 6 if a patch is needed", "", {}, true},
       {"diff", "change nothing; print a diff for patch -p1 or git apply", "", {}, true},
       {"verify",

@@ -8,7 +8,6 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/env/environments.hpp"
-#include "sagebuild/env/stubs.hpp"
 #include "sagebuild/env/system.hpp"
 #include "sagebuild/env/toolkit_packages.hpp"
 #include "sagebuild/report/silent_reporter.hpp"
@@ -85,6 +84,15 @@ std::vector<fs::path> math_headers(const fs::path& cuda_home, const PythonEnv& p
   }
   std::ranges::sort(folders);
   return folders;
+}
+
+// Empty where there is none: PyPI packages hold no libcuda.so to link with (link/stubs.hpp makes
+// one).
+fs::path toolkit_stubs(const fs::path& cuda_home) {
+  for (const char* place : {"lib64/stubs", "lib/stubs"}) {
+    if (is_there(cuda_home / place / "libcuda.so")) return cuda_home / place;
+  }
+  return {};
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Measured: each installs, compiles and links (facts/toolchains.md section 3). Sorted by release.
+// Measured: each installs, compiles and links. Sorted by release.
 constexpr std::array kReleases = {
     ToolkitPackages{"13.0.2", "13.0.88", "13.0.96", "13.0.85"},
     ToolkitPackages{"13.1.1", "13.1.115", "13.1.80", "13.1.115"},

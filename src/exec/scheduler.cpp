@@ -159,9 +159,8 @@ class Scheduler {
     }
     if (step.expand) {
       if (auto graph = step.expand(nullptr)) {
-        nodes_.add(*std::move(graph), id, settings_.history);
         expanded_.insert_or_assign(id, std::move(running));
-        return;
+        return add_below(id, *std::move(graph));
       }
     }
     auto command = step.command ? step.command() : std::nullopt;
@@ -295,6 +294,12 @@ class Scheduler {
     report_.part_finished(event);
   }
 
+  void add_below(NodeId id, StepGraph graph) {
+    const bool is_empty = graph.empty();
+    nodes_.add(std::move(graph), id, settings_.history);
+    if (is_empty) children_done(id);  // nothing is left to wait for
+  }
+
   // All sub-steps are done, so the step itself is: it has outputs of its own to check and store.
   void children_done(NodeId id) {
     const Step& step = nodes_.at(id).step;
@@ -363,7 +368,7 @@ class Scheduler {
     guarded([&] { graph = nodes_.at(id).step.expand(&why); },
             [&](const Error& error) { failure.output += "\n" + error.rendered(); });
     if (!graph) return failed(id, std::move(failure), why.reason);
-    nodes_.add(*std::move(graph), id, settings_.history);
+    add_below(id, *std::move(graph));
   }
 
   void throw_if_failed() const {

@@ -22,8 +22,7 @@ constexpr std::size_t kPerBatch = 256;
               std::move(hint));
 }
 
-// A mirror behind HF_ENDPOINT may still name the real Hub (as the official client does, facts
-// section 7).
+// A mirror behind HF_ENDPOINT may still name the real Hub; the official client treats it so, too.
 std::string at_endpoint(std::string href, const std::string& endpoint) {
   constexpr std::string_view kHub = "https://huggingface.co/";
   if (href.starts_with(kHub)) href = endpoint + "/" + href.substr(kHub.size());

@@ -16,7 +16,7 @@ constexpr std::size_t kLongestName = 96;
 
 std::string plural(const RepoId& repo) { return repo.kind + "s"; }
 
-// Rules of the official client (facts, section 1).
+// Rules of the official client.
 std::string_view name_fault(std::string_view part) {
   constexpr std::string_view kAllowed =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";

@@ -101,7 +101,7 @@ Layout layout_of(const DryRun& run) {
   layout.host_preprocess = run.host_preprocess;
   drop_option(layout.host_preprocess, "-o");
   layout.cudafe = renamed(run.cudafe, frontend_names(run.cudafe, layout));
-  // Then it reads the id instead of making one (facts section 6)
+  // Then it reads the id instead of making one (docs/nvcc.md, "The module id")
   drop_word(layout.cudafe, "--gen_module_id_file");
 
   Names images;

@@ -21,7 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Everything that facts section 6 found to depend on names, ids or order.
+// Everything that was found to depend on names, ids or order (docs/nvcc.md, "The self-test").
 constexpr std::string_view kTestSource = R"(struct Pair { int a; float b; };
 namespace { __global__ void hidden(int* p) { *p = 2; } }
 static __device__ int counter;

@@ -13,8 +13,7 @@
 namespace sagebuild {
 namespace {
 
-// torch 2.15 refuses C++17 and 2.6 takes 20, so one value serves all and keeps device code equal
-// (design D7).
+// torch 2.15 refuses C++17 and 2.6 takes 20, so one value serves all and keeps device code equal.
 constexpr std::string_view kStandard = "c++20";
 
 std::string last_part(std::string_view module) {

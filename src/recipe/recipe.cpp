@@ -33,8 +33,8 @@ RecipeTarget read_target(const TomlTable& table) {
   target.ptx_allowed = table.boolean("ptx").value_or(false);
   target.reason = table.text("reason").value_or("");
   table.finish();
-  // A specific target runs on nothing else, and its PTX does not either (facts of nvcc: ptxas
-  // refuses it).
+  // A specific target runs on nothing else, and its PTX does not either: ptxas refuses it
+  // (docs/nvcc.md, "What architectures share").
   if (target.ptx_allowed && target.virtual_arch.feature != ArchFeature::plain) {
     table.fail(fmt::format("'ptx' is of no use for {}: no other GPU can take it",
                            compute_name(target.virtual_arch)));

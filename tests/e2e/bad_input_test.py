@@ -63,6 +63,7 @@ class BeforeAnythingIsFetched(support.EndToEnd):
         (self.world / "notes.txt").write_text("no source\n")
         (self.world / "empty").mkdir()
         (self.world / "plain").mkdir()
+        (self.world / "homeless.toml").write_text('name = "homeless"\ndetect = ["homeless"]\n')
         for code, arguments, says in (
                 (USAGE, ["--source", package, "--arch", "5.7"], ["'5.7'"]),
                 (USAGE, ["--source", self.world / "nowhere"], ["nowhere"]),
@@ -71,6 +72,7 @@ class BeforeAnythingIsFetched(support.EndToEnd):
                 (USAGE, ["--source", self.world / "notes.txt"], ["not a source archive"]),
                 (USAGE, ["--source", package, "--recipe", "minisge"], ["'minisge'", "minisage"]),
                 (USAGE, ["--source", package, "--recipe", "nowhere.toml"], ["'nowhere.toml'", "--recipe takes"]),
+                (USAGE, ["--recipe", self.world / "homeless.toml"], ["'homeless' names no source", "--source"]),
                 (USAGE, ["--source", package, "--torch", "newest"], ["'newest' is no torch version"]),
                 (ENVIRONMENT, ["--source", package, "--cuda-home", self.world / "empty"], [str(self.world / "empty")]),
                 (ENVIRONMENT, ["--source", package, "--torch", "2.11.0", "--cuda", "12.8"], ["download.pytorch.org/whl/cu128"])):

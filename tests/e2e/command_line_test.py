@@ -240,6 +240,10 @@ class Installed(support.EndToEnd):
                               capture_output=True, text=True)
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertIn("'minisage'", done.stderr, "the recipes were not found")
+        # What --help names lies beside them.
+        for command in ("build", "plan", "patch"):
+            for name in re.findall(r"docs/[\w-]+\.md", self.run_sagebuild(command, "--help").stdout):
+                self.assertTrue((self.world / "moved/share/sagebuild" / name).is_file(), name)
 
 
 if __name__ == "__main__":

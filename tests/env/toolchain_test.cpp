@@ -2,7 +2,6 @@
 
 #include "env/planted.hpp"
 #include "sagebuild/base/strings.hpp"
-#include "sagebuild/env/stubs.hpp"
 #include "sagebuild/env/system.hpp"
 #include "sagebuild/env/toolkit_packages.hpp"
 #include "sagebuild/sys/process.hpp"

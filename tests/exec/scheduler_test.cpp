@@ -280,6 +280,30 @@ TEST_CASE("a step expands, and asks for another way when a sub-step fails") {
   CHECK(outcome.wall_seconds < 30);  // "beside" was stopped
 }
 
+TEST_CASE("a step that expands to nothing is done, and what waits for it runs") {
+  World world;
+  MemoryCache cache;
+  world.settings.cache = &cache;
+  const bool refused_once = GENERATE(false, true);
+  int asked = 0;
+  int checked = 0;
+  Step whole{.kind = "compile", .subject = "x", .label = "compile x"};
+  whole.key = [] { return ActionKey("compile", "x"); };
+  whole.expand = [&](const StepFailure*) {
+    ++asked;
+    return StepGraph{};
+  };
+  whole.check = [&] {
+    if (++checked == 1 && refused_once) throw Error(ErrorKind::failed, "not so");
+  };
+  whole.finish = [&] { write_file(world.folder.path() / "finished", ""); };
+  world.run({std::move(whole), world.shell("after", "cat finished > after", {0})});
+  CHECK(asked == (refused_once ? 2 : 1));
+  CHECK(fs::exists(world.folder.path() / "after"));
+  CHECK(cache.results.contains(ActionKey("compile", "x").digest()));
+  CHECK(world.report.parts.size() == 2);
+}
+
 TEST_CASE("without another way the sub-step's failure is the one that is told") {
   World world;
   StepGraph graph;

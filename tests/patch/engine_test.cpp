@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 
 #include "patch/python_text.hpp"
@@ -30,7 +31,29 @@ PatchOutcome applied(const std::string& keys, std::string_view text) {
   return patch_text(rules_of(rule_text(keys)), "setup.py", text);
 }
 
+// What stands in the first block of that language.
+std::string block_of(std::string_view document, std::string_view language) {
+  const std::string fence = fmt::format("```{}\n", language);
+  const auto begin = document.find(fence) + fence.size();
+  return std::string(document.substr(begin, document.find("\n```", begin) + 1 - begin));
+}
+
 }  // namespace
+
+TEST_CASE("the example of docs/recipes.md is a recipe, and its rules work") {
+  const std::filesystem::path source = std::getenv("SAGEBUILD_TEST_SOURCE");
+  const TempDir dir("patch-test");
+  write_file(dir.path() / "x.toml", block_of(read_file(source / "docs" / "recipes.md"), "toml"));
+  const Recipe recipe = load_recipe(dir.path() / "x.toml");
+  CHECK(recipe.modules.size() == 2);
+  const PatchOutcome outcome =
+      patch_text(load_rules(recipe), "setup.py",
+                 "FLAGS = [\n    \"--threads=4\",\n]\nfor arch in archs:\n    pass\n"
+                 "CUDAExtension(\"fastnorm._norm_sm90\")\n");
+  CHECK(outcome.failures.empty());
+  CHECK(outcome.after.starts_with("FLAGS = [\n]\nMODULE_ARCHS = {\n    # wgmma exists"));
+  CHECK(outcome.after.ends_with("\nCUDAExtension(\"fastnorm._norm_sm90\")\n"));
+}
 
 TEST_CASE("blocks end by indentation, calls by their bracket, whatever strings and comments hold") {
   const std::string text =

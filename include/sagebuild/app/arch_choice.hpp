@@ -1,5 +1,5 @@
 #pragma once
-// Which architectures a build is for (design section 7): what the user wrote, else the local GPU,
+// Which architectures a build is for: what the user wrote, else the local GPU,
 // else the recipe's default.
 
 #include <optional>

@@ -1,6 +1,5 @@
 #pragma once
-// The whole program: settings in, a wheel out. Each stage takes values and gives a new one (design
-// section 2).
+// The whole program: settings in, a wheel out. Each stage takes values and gives a new one.
 
 #include <cstdint>
 #include <filesystem>

@@ -8,7 +8,7 @@
 
 namespace sagebuild {
 
-// The value is the exit code (design section 7).
+// The value is the exit code (README.md, "Exit codes").
 enum class ErrorKind : int {
   failed = 1,        // the work itself failed: a compile error, a refused patch
   usage = 2,         // the command line, the settings file or an input that the user wrote

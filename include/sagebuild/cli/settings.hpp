@@ -1,6 +1,5 @@
 #pragma once
-// Every setting of a command, merged once: flag > environment > sagebuild.toml > default (design
-// section 4).
+// Every setting of a command, merged once: flag > environment > sagebuild.toml > default.
 
 #include <filesystem>
 #include <map>

@@ -152,7 +152,7 @@ struct StepCost {
   bool operator==(const StepCost&) const = default;
 };
 
-// What steps cost the last time, for the scheduler (design D5).
+// What steps cost the last time, for the scheduler.
 class CostHistory {
  public:
   virtual ~CostHistory() = default;

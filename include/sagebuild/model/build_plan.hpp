@@ -25,7 +25,7 @@ struct Target {
 
 struct PlannedSource {
   RecordedSource recorded;      // its argv holds no architecture and no -std any more
-  std::string cxx_standard;     // "c++20", one value for every torch (design D7)
+  std::string cxx_standard;     // "c++20", one value for every torch
   std::vector<Target> targets;  // sorted; empty for host sources
   StageCosts costs = {};
 };

@@ -42,8 +42,8 @@ struct Toolchain {
   Version host_version;                 // 12.2.0
   // Extra -isystem (cublas headers from torch's packages); mostly empty
   std::vector<std::filesystem::path> include_folders;
-  // A folder with a libcuda.so to link against: the toolkit's stubs, or one that sagebuild makes.
-  // Empty until asked for.
+  // The toolkit's folder with a libcuda.so to link against, or empty: libcuda is part of the driver,
+  // which a build machine lacks.
   std::filesystem::path stubs;
   std::string origin;  // "--cuda-home", "CUDA_HOME", "nvcc on PATH", "PyPI packages" ...
 };

@@ -1,6 +1,7 @@
 #pragma once
 // What sagebuild knows of one project: patches/NAME.toml as values. The rules are the patch
-// engine's (patch/rule.hpp reads them from the same file); here is what planning needs.
+// engine's (patch/rule.hpp reads them from the same file); here is what planning needs. Every key
+// is told in docs/recipes.md.
 
 #include <filesystem>
 #include <optional>

@@ -1,5 +1,5 @@
 #pragma once
-// What setup.py would compile and link: recorded, not run (design D1).
+// What setup.py would compile and link: recorded, not run.
 
 #include <filesystem>
 #include <string>

@@ -74,7 +74,7 @@ struct Step {
   std::function<void()> check{};
 
   // A step of many: on a miss its sub-steps run in its place (their `after` counts in their own
-  // graph) and it is done when they are. Asked with nullptr first; after a failure (a sub-step
+  // graph) and it is done when they are; at once, where it has none. Asked with nullptr first; after a failure (a sub-step
   // ended badly, or check or finish threw) all sub-steps still running are stopped and it is asked
   // again for another way. Nothing: there is none, so the step has failed.
   std::function<std::optional<StepGraph>(const StepFailure*)> expand{};

@@ -1,6 +1,6 @@
 #pragma once
 // One planned source becomes steps: a .cu taken apart into nvcc's stages with our headers in front,
-// or left to plain nvcc; a .cpp with the binding header. Facts section 9 is the algorithm.
+// or left to plain nvcc; a .cpp with the binding header. What the stages are: docs/nvcc.md.
 
 #include <cstdint>
 #include <filesystem>

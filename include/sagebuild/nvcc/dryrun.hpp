@@ -1,7 +1,7 @@
 #pragma once
 // `nvcc --dryrun --keep -c` taken apart: what it prints, as a small graph by role. Nothing is
 // positional: a command is known by its program and options, and steps are joined by the file names
-// they share (facts: nvcc prints them in another order with dependencies or threads).
+// they share (nvcc prints them in another order with dependencies or threads).
 
 #include <filesystem>
 #include <optional>

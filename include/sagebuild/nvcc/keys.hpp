@@ -1,7 +1,7 @@
 #pragma once
-// What each stage's result depends on, and nothing else: facts section 6. Paths, file names that
-// the stage does not write into its output, and the order in which things were found never enter a
-// key.
+// What each stage's result depends on, and nothing else (docs/nvcc.md, "Keys"). Paths, file names
+// that the stage does not write into its output, and the order in which things were found never
+// enter a key.
 
 #include <string>
 #include <vector>

@@ -43,8 +43,8 @@ std::vector<std::string> registered_kernels(std::string_view stub);
 // PTX facts.
 std::string ptx_target(std::string_view ptx);                // "sm_89"
 std::vector<std::string> ptx_entries(std::string_view ptx);  // kernels, in order
-// Without `.global` lines whose variable nothing refers to: full headers bring 28 such bytes (facts
-// section 4).
+// Without `.global` lines whose variable nothing refers to: full headers bring 28 such bytes
+// (docs/nvcc.md, "Header modes").
 std::string without_unreferenced_globals(std::string_view ptx);
 
 // The files of a Makefile rule as `gcc -MD` writes it, without the target.

@@ -39,7 +39,7 @@ struct Toolkit {
   std::string unknown_tools;
   // Every file that the digests were made of.
   std::map<std::filesystem::path, Digest> files;
-  // Why a feature is off; empty: it works as facts section 9 step 2 wants it.
+  // Why a feature is off; empty: it works (docs/nvcc.md, "The self-test").
   // The decomposed object differs from nvcc's, or its dry run is not understood
   std::string decompose_off;
   std::string kernel_check_off;  // template kernels have another body than the one that is replaced

@@ -1,7 +1,7 @@
 #pragma once
 // Patch rules as data: the [[shape]], [[rule]] and [insert] parts of patches/NAME.toml. Patterns
-// are RE2; a rule also has a scope, because RE2 has neither lookahead nor backreferences (design
-// D6).
+// are RE2; a rule also has a scope, because RE2 has neither lookahead nor backreferences.
+// For whoever writes rules: docs/recipes.md, "Rules".
 
 #include <cstddef>
 #include <filesystem>

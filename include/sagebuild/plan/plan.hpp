@@ -19,7 +19,7 @@ inline constexpr const char* kAskedFor = "asked for";
 // With a recipe each module gets the targets of the recipe's table; without one every source gets
 // what was asked for, or, if setup.py compiles it for feature targets (90a, 100f), of what setup.py
 // names that which serves what was asked for: what that leaves out is a warning. All architecture,
-// -std and --threads options of the recording are taken out: the plan owns them (design D7).
+// -std and --threads options of the recording are taken out: the plan owns them.
 // Modules without targets are dropped with their reason. Throws Error{usage} for an architecture
 // that no module serves, or, where the list was inherited from the environment, warns of it and
 // leaves it out.

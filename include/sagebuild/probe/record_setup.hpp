@@ -1,6 +1,6 @@
 #pragma once
 // One run of setup.py with stand-ins for ninja and the compiler driver: every compile and link
-// command becomes known, and the wheel comes out complete but for its modules (design D1).
+// command becomes known, and the wheel comes out complete but for its modules.
 
 #include <filesystem>
 #include <string>

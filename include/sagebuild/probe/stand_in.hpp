@@ -1,6 +1,6 @@
 #pragma once
 // The programs that setup.py meets instead of ninja, the compiler driver and, where it compiles
-// without ninja, nvcc while it is recorded (design D1). They are this same binary under the names
+// without ninja, nvcc while it is recorded. They are this same binary under the names
 // `ninja`, `g++` and `nvcc`, and write what they were asked to do into $SAGEBUILD_RECORD.
 
 #include <optional>

@@ -1,6 +1,6 @@
 #pragma once
-// The finished wheel: the recorded one with its modules, its label and its RECORD (design section
-// 6). Same inputs, same bytes.
+// The finished wheel: the recorded one with its modules, its label and its RECORD. Same
+// inputs, same bytes.
 
 #include <filesystem>
 #include <map>
