@@ -15,6 +15,7 @@
 #include "sagebuild/app/source_patch.hpp"
 #include "sagebuild/base/digest.hpp"
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/path_roots.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/env/environments.hpp"
 #include "sagebuild/exec/timeline.hpp"
@@ -182,7 +183,7 @@ Wheel packed(PackSettings pack, const fs::path& work, unsigned jobs, ActionCache
   for (const auto& [name, file] : pack.modules) key.add(name.string(), sha256_file(file));
   key.add("torch pin", pack.torch_pin);
   key.add("provenance", provenance_json(pack.provenance));
-  key.add("SOURCE_DATE_EPOCH", environment_value("SOURCE_DATE_EPOCH").value_or(""));
+  key.add("SOURCE_DATE_EPOCH", std::to_string(source_date_epoch()));
   if (const auto hit = cache.lookup(key); hit && cache.materialize(*hit, {{"wheel", wheel.path}}))
     return wheel;
   pack.compressed = compressed_modules(pack.modules, work, jobs, cache);
@@ -301,10 +302,9 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool build
 // For who reads the plan when the temporary folder is gone: sources relative to the project, the
 // rest below the name that objects carry, too.
 BuildPlan told_plan(BuildPlan plan, const PreparedBuild& state) {
-  const std::string project = state.project().string() + "/";
-  const std::string work = state.work.path().string();
+  const PathRoots roots = {{"tree", state.project()}, {"build", state.work.path()}};
   const auto told = [&](const std::string& text) {
-    return replaced(replaced(text, project, ""), work, "/sagebuild/build");
+    return replaced(with_mapped_paths(text, roots), "/sagebuild/tree/", "");
   };
   for (PlannedModule& module : plan.modules) {
     for (PlannedSource& source : module.sources)

@@ -203,4 +203,44 @@ std::string human_time(double seconds) {
   return fmt::format("{}h{:02}m", whole / 3600, whole % 3600 / 60);
 }
 
+std::vector<std::string> without_launcher(std::vector<std::string> argv) {
+  constexpr std::array<std::string_view, 3> kLaunchers = {"ccache", "sccache", "distcc"};
+  const auto is_launcher = [&](const std::string& word) {
+    const std::string_view name = std::string_view(word).substr(word.rfind('/') + 1);
+    return std::ranges::find(kLaunchers, name) != kLaunchers.end();
+  };
+  while (argv.size() > 1 && is_launcher(argv.front())) argv.erase(argv.begin());
+  return argv;
+}
+
+namespace {
+
+// Length of the valid UTF-8 sequence at `at`, or 0 (RFC 3629: no overlong forms, no surrogates,
+// nothing above U+10FFFF).
+std::size_t sequence_length(std::string_view bytes, std::size_t at) {
+  const auto byte = [&](std::size_t index) { return static_cast<unsigned char>(bytes[index]); };
+  const unsigned char first = byte(at);
+  if (first < 0x80) return 1;
+  const std::size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+  if (first < 0xC2 || first > 0xF4 || bytes.size() - at < length) return 0;
+  for (std::size_t next = 1; next < length; ++next) {
+    if ((byte(at + next) & 0xC0) != 0x80) return 0;
+  }
+  const unsigned char second = byte(at + 1);
+  const bool bad = (first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
+                   (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F);
+  return bad ? 0 : length;
+}
+
+}  // namespace
+
+std::optional<std::size_t> first_bad_utf8(std::string_view bytes) {
+  for (std::size_t at = 0; at < bytes.size();) {
+    const std::size_t length = sequence_length(bytes, at);
+    if (length == 0) return at;
+    at += length;
+  }
+  return std::nullopt;
+}
+
 }  // namespace sagebuild

@@ -4,6 +4,13 @@
 // moves no token is no change. What differs by a comment alone is the quoted lines in a compiler's
 // messages, and warnings that a comment silences
 // (-Wimplicit-fallthrough): a hit repeats those of the run that was stored.
+//
+// What it saves is preprocessors alone, for behind them the tokens are compared: one run for the
+// host and one for each virtual architecture of each source that reads the file, 0.2 to 0.3 CPU
+// seconds with the facade and 1.6 with torch's own headers. A comment edited in minisage's
+// attention.cuh (three sources, two architectures) starts 27 steps of 2.9 CPU seconds without it,
+// and none with it. tests/fuzz/fuzz_code_text.cpp holds it against g++; where it is not sure, the
+// bytes count.
 
 #include <filesystem>
 #include <optional>

@@ -182,7 +182,7 @@ std::vector<std::string> with_asked_of(const SearchScope& scope, std::vector<std
 std::vector<std::string> known_names(const std::vector<std::string>& paths,
                                      const SearchScope& scope) {
   std::vector<std::string> names;
-  for (const std::string& path : paths) names.push_back(name_of(path, scope));
+  for (const std::string& path : paths) names.push_back(mapped_path(path, scope.roots));
   return names;
 }
 
@@ -198,28 +198,6 @@ bool changed_since(const fs::path& path, ActionCache::Clock::time_point started,
 }
 
 }  // namespace
-
-std::string name_of(const fs::path& path, const SearchScope& scope) {
-  const std::string text = path.string();
-  std::string best = text;
-  std::size_t deepest = 0;
-  for (const auto& [name, root] : scope.roots) {
-    const auto rest = below(text, root.native());
-    if (!rest || root.native().size() <= deepest) continue;
-    deepest = root.native().size();
-    best = fmt::format("{{{}}}/{}", name, *rest);
-  }
-  return best;
-}
-
-std::optional<fs::path> path_of(std::string_view name, const SearchScope& scope) {
-  if (!name.starts_with('{')) return fs::path(name);
-  const auto end = name.find("}/");
-  if (end == std::string_view::npos) return std::nullopt;
-  const auto root = scope.roots.find(std::string(name.substr(1, end - 1)));
-  if (root == scope.roots.end()) return std::nullopt;
-  return root->second / name.substr(end + 2);
-}
 
 std::shared_ptr<const FolderNames::Listing> FolderNames::of(const std::string& folder) {
   struct stat status {};
@@ -324,7 +302,7 @@ std::optional<FileSet> file_set(const Digest& manifest, const SearchScope& scope
       scope.comments_count || std::ranges::any_of(contents, &FileContent::may_embed);
   FileSet set;
   for (std::size_t i = 0; i < paths.size(); ++i)
-    set.files.emplace_back(name_of(paths[i], scope),
+    set.files.emplace_back(mapped_path(paths[i], scope.roots),
                            by_bytes ? contents[i].bytes : contents[i].code);
   set.asked = with_asked_of(scope, questions.names);
   const auto elsewhere = found_elsewhere(paths, scope, names);
@@ -409,7 +387,8 @@ std::optional<Digest> matching_result(const Manifest& manifest, const SearchScop
   const auto content_now = [&](std::string_view name) -> const std::optional<FileContent>& {
     const auto [entry, is_new] = now.try_emplace(name);
     if (is_new) {
-      if (const auto path = path_of(name, scope)) entry->second = digests.of_existing(*path);
+      if (const auto path = unmapped_path(name, scope.roots))
+        entry->second = digests.of_existing(*path);
     }
     return entry->second;
   };
@@ -431,7 +410,8 @@ std::optional<Digest> matching_result(const Manifest& manifest, const SearchScop
       continue;
     }
     std::vector<std::string> paths;
-    for (const auto& [name, digest] : set.files) paths.push_back(path_of(name, scope)->string());
+    for (const auto& [name, digest] : set.files)
+      paths.push_back(unmapped_path(name, scope.roots)->string());
     const auto elsewhere = known_names(found_elsewhere(paths, scope, names), scope);
     const auto asked = with_asked_of(scope, set.asked);
     const auto present = known_names(found_of_asked(asked, paths, scope, names), scope);

@@ -34,12 +34,6 @@
 
 namespace sagebuild {
 
-// "{tree}/csrc/a.cu" and back. A name whose root is unknown gives nothing.
-std::string name_of(const std::filesystem::path& path, const SearchScope& scope);
-// Sorted
-std::vector<std::string> names_of(const std::vector<std::string>& paths, const SearchScope& scope);
-std::optional<std::filesystem::path> path_of(std::string_view name, const SearchScope& scope);
-
 // The names in folders, listed once while the folder does not change. Thread-safe.
 class FolderNames {
  public:

@@ -45,9 +45,6 @@ class NoCache : public ActionCache {
     return with_files(std::move(result), outputs);
   }
   Digest file_digest(const fs::path& path) override { return digests_.of(path); }
-  std::string explain(const ActionKey& key) override {
-    return fmt::format("{} {}: the cache is off", key.kind(), key.subject());
-  }
   void flush() override {}
   CacheCounters counters() const override { return {}; }
 
@@ -263,11 +260,6 @@ void TieredCache::keep_manifest(const Digest& key, FileSet set) {
 }
 
 Digest TieredCache::file_digest(const fs::path& path) { return digests_.of(path); }
-
-std::string TieredCache::explain(const ActionKey& key) {
-  return fmt::format("{} {}: {}", key.kind(), key.subject(),
-                     reason_of_miss(key).value_or("never stored before"));
-}
 
 std::optional<std::string> TieredCache::reason_of_miss(const ActionKey& key) const {
   const KeyDescription now = described(key);

@@ -32,7 +32,6 @@ class TieredCache : public ActionCache {
                               Clock::time_point started, const Paths& outputs,
                               ActionResult result) override;
   Digest file_digest(const std::filesystem::path& path) override;
-  std::string explain(const ActionKey& key) override;
   void flush() override;
   CacheCounters counters() const override;
 

@@ -106,16 +106,6 @@ std::string cxx_of(const std::string& cc) {
   return path.has_parent_path() ? (path.parent_path() / name).string() : name;
 }
 
-// "ccache g++-12" is g++-12: sagebuild has its own cache, and a launcher has no version.
-std::string without_launcher(const std::string& command) {
-  auto words = shell_words(command);
-  while (words.size() > 1 &&
-         (words[0] == "ccache" || words[0] == "sccache" || words[0] == "distcc")) {
-    words.erase(words.begin());
-  }
-  return words.empty() ? "" : words.front();
-}
-
 struct NamedCompiler {
   std::string command;
   std::string origin;  // empty: nobody asked for it
@@ -125,7 +115,8 @@ NamedCompiler named_compiler() {
   for (const char* name : {"NVCC_CCBIN", "CXX", "CC"}) {
     const auto value = environment_value(name);
     if (!value) continue;
-    const std::string command = without_launcher(*value);
+    const auto words = without_launcher(shell_words(*value));
+    const std::string command = words.empty() ? "" : words.front();
     return {std::string(name) == "CC" ? cxx_of(command) : command, name};
   }
   return {"g++", ""};

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
@@ -31,16 +30,6 @@ std::string_view name_fault(std::string_view part) {
     return "it may not begin or end with '-' or '.'";
   }
   return {};
-}
-
-// What is no UTF-8 cannot be said in JSON.
-bool is_utf8(std::string_view text) {
-  try {
-    (void)nlohmann::json(text).dump();
-    return true;
-  } catch (const nlohmann::json::exception&) {
-    return false;
-  }
 }
 
 bool is_loopback(const std::string& origin) {
@@ -97,7 +86,7 @@ void require_repo_path(std::string_view path) {
   });
   const bool control = std::ranges::any_of(
       path, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-  if (parts.empty() || bad_part || control || !is_utf8(path) || path.front() == '/' ||
+  if (parts.empty() || bad_part || control || first_bad_utf8(path) || path.front() == '/' ||
       path.back() == '/' || path.find("//") != std::string_view::npos) {
     throw Error(ErrorKind::usage, fmt::format("'{}' cannot be a path in a repository", path), {},
                 "use relative names without '.', '..', '.git' or '.cache'");

@@ -18,7 +18,9 @@ struct Cuts {
 
 std::vector<Launcher> launchers_in(const Job& job, const fs::path& text, std::string& refusal) {
   const auto is_own = [&](std::string_view file) {
-    return !file.starts_with('<') && job.is_own(job.source.recorded.cwd / job.unmapped(file));
+    if (file.starts_with('<')) return false;
+    const fs::path here = unmapped_path(file, job.settings->roots).value_or(file);
+    return job.is_own(job.source.recorded.cwd / here);
   };
   LaunchersOutcome found = find_launchers(read_file(text), is_own);
   if (refusal.empty()) refusal = std::move(found.refusal);

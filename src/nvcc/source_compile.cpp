@@ -44,14 +44,6 @@ bool Job::is_own(const fs::path& header) const {
   });
 }
 
-fs::path Job::unmapped(std::string_view name) const {
-  for (const auto& [root, place] : settings->roots) {
-    std::string_view rest = name;
-    if (take_prefix(rest, fmt::format("/sagebuild/{}/", root))) return place / rest;
-  }
-  return name;
-}
-
 Step Job::step(Stage stage, const std::string& detail, HeaderMode headers) const {
   const std::string_view kind = name_of(stage);
   const StageFacts& facts = facts_of(stage);
@@ -72,7 +64,8 @@ Step Job::step(Stage stage, const std::string& detail, HeaderMode headers) const
 std::vector<fs::path> Job::listed(const fs::path& list) const {
   std::vector<fs::path> files;
   const std::string names = read_file_if_exists(list).value_or("");
-  for (const std::string_view name : lines_of(names)) files.push_back(unmapped(name));
+  for (const std::string_view name : lines_of(names))
+    files.push_back(unmapped_path(name, settings->roots).value_or(name));
   return files;
 }
 

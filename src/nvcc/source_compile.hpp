@@ -72,7 +72,6 @@ struct Job {
   std::string mapped(const fs::path& path_here) const {
     return mapped_path(path_here.native(), settings->roots);
   }
-  fs::path unmapped(std::string_view name) const;  // the other way
   // The files of a list of fixed names, a line each, where they lie here.
   std::vector<fs::path> listed(const fs::path& list) const;
   // Neither torch's nor Python's, CUDA's, the system's or ours.

@@ -270,11 +270,6 @@ std::string reason_against(const Rule& rule, const Application& work, const Curr
 
 void check_result(const Rule& rule, const Current& result, PatchOutcome& outcome) {
   const std::string& text = result.file.plain();
-  for (const Pattern& wanted : rule.after) {
-    if (found_in(wanted, text)) continue;
-    outcome.failures.push_back(
-        failure(rule, fmt::format("leaves no '{}'", wanted->pattern()), nearest_place(rule, text)));
-  }
   for (const Pattern& unwanted : rule.gone) {
     const auto found = find_in_code(unwanted, result.python, text);
     if (!found) continue;

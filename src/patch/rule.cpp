@@ -93,7 +93,6 @@ Rule read_rule(const TomlTable& table, const std::map<std::string, std::string>&
   rule.optional_file = table.boolean("optional_file").value_or(false);
   rule.planned = table.boolean("planned").value_or(false);
   rule.done = pattern_at(table, "done");
-  rule.after = patterns_at(table, "after");
   rule.gone = patterns_at(table, "gone");
   table.finish();
   const bool needs_start = rule.scope == Scope::block || rule.scope == Scope::call;

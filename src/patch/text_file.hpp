@@ -38,7 +38,4 @@ class TextFile {
   bool tabs_ = false;
 };
 
-// Offset of the first byte that is not UTF-8.
-std::optional<std::size_t> first_bad_utf8(std::string_view bytes);
-
 }  // namespace sagebuild

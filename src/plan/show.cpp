@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/model/plan_json.hpp"
 #include "sagebuild/plan/plan.hpp"
 
 namespace sagebuild {
@@ -47,16 +48,9 @@ std::string totals(const BuildForecast& forecast) {
   return text + "\n";
 }
 
-Json json_of_target(const Target& target) {
-  Json codes = Json::array();
-  if (target.sass) codes.push_back(sm_name(target.real));
-  if (target.ptx) codes.push_back(compute_name(target.virtual_arch));
-  return {{"arch", compute_name(target.virtual_arch)}, {"code", codes}, {"reason", target.reason}};
-}
-
 Json json_of_source(const PlannedSource& source) {
   Json targets = Json::array();
-  for (const Target& target : source.targets) targets.push_back(json_of_target(target));
+  for (const Target& target : source.targets) targets.push_back(target_json(target));
   return {{"source", source.recorded.source.string()},
           {"language", source.recorded.language == Language::cuda ? "cuda" : "c++"},
           {"standard", source.cxx_standard},
@@ -73,13 +67,10 @@ Json document_of(const BuildPlan& plan) {
                        {"sources", sources},
                        {"link", module.link}});
   }
-  Json dropped = Json::array();
-  for (const DroppedModule& module : plan.dropped)
-    dropped.push_back({{"name", module.name}, {"reason", module.reason}});
-  return {{"schema", "sagebuild.plan/1"},
+  return {{"schema", "sagebuild.plan/2"},
           {"archs", print(plan.archs)},
           {"modules", modules},
-          {"dropped", dropped},
+          {"left_out", left_out_json(plan.dropped)},
           {"warnings", plan.warnings}};
 }
 

@@ -20,10 +20,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
 // Raise it when a recording holds more or other things than before.
-constexpr std::string_view kRecording = "3";
-// What stands for folders that lie elsewhere in the next run.
-constexpr const char* kProjectName = "{sagebuild:project}";
-constexpr const char* kWorkName = "{sagebuild:work}";
+constexpr std::string_view kRecording = "4";
 
 bool is_made_by_setuptools(const fs::path& name, bool at_top) {
   if (name == "__pycache__" || name == ".git") return true;
@@ -161,6 +158,14 @@ Reads read_list(const fs::path& list, const std::vector<fs::path>& own,
   return reads;
 }
 
+// Whether a text with mapped paths serves a build in other folders, and is the same text in these.
+bool lies_anywhere(const std::string& mapped, const std::string& text, const PathRoots& roots) {
+  return with_unmapped_paths(mapped, roots) == text &&
+         std::ranges::none_of(roots, [&](const auto& root) {
+           return mapped.find(root.second.native()) != std::string::npos;
+         });
+}
+
 // Of the run as an action of direct mode: nothing is searched, and the names are those of this
 // machine.
 SearchScope no_search() {
@@ -194,14 +199,15 @@ RecordCache::RecordCache(const RecordSettings& settings, const Command& command,
     : settings_(settings),
       cache_(cache),
       tree_(tree_digest(settings.project)),
+      roots_{{"tree", settings.project}, {"work", settings.work}},
       key_("setup.py", "setup.py") {
   key_.add("recording", kRecording)
       .add("tree", tree_)
-      .add("command", with_names(shell_line(command.argv)));
+      .add("command", with_mapped_paths(shell_line(command.argv), roots_));
   // The inputs of keys lie in files of the cache, for --explain.
   for (const auto& [name, value] : command.env) {
-    key_.add("environment " + name,
-             is_secret_variable(name) ? Sha256().field(value).finish().hex() : with_names(value));
+    key_.add("environment " + name, is_secret_variable(name) ? Sha256().field(value).finish().hex()
+                                                             : with_mapped_paths(value, roots_));
   }
   key_.add("git", settings.git);
   key_.add("python", python.executable.string())
@@ -219,20 +225,6 @@ RecordCache::RecordCache(const RecordSettings& settings, const Command& command,
   key_.add("host compiler", toolchain.host_compiler.string());
   key_.add("host compiler content", cache.file_digest(toolchain.host_compiler));
   key_.add("gpus", gpus());
-}
-
-// The longer path first: one may lie in the other.
-std::string RecordCache::with_names(std::string text) const {
-  std::vector<std::pair<std::string, std::string>> paths = {
-      {settings_.project.string(), kProjectName}, {settings_.work.string(), kWorkName}};
-  std::ranges::sort(paths, std::greater(), [](const auto& entry) { return entry.first.size(); });
-  for (const auto& [path, name] : paths) text = replaced(std::move(text), path, name);
-  return text;
-}
-
-std::string RecordCache::with_paths(std::string text) const {
-  text = replaced(std::move(text), kProjectName, settings_.project.string());
-  return replaced(std::move(text), kWorkName, settings_.work.string());
 }
 
 fs::path RecordCache::reads() const { return settings_.work / "reads"; }
@@ -271,7 +263,7 @@ bool RecordCache::restore() {
   restored_variables_ = result->facts.at("variables");
   const Json records = Json::parse(read_file(packed));
   for (const auto& [name, text] : records.items()) {
-    const std::string here = with_paths(text.get<std::string>());
+    const std::string here = with_unmapped_paths(text.get<std::string>(), roots_);
     write_file(settings_.work / "records" / fs::path(name).filename(), here);
     make_folders(Json::parse(here).at("cwd").get<std::string>());  // where its commands will run
   }
@@ -292,8 +284,17 @@ void RecordCache::keep(const ProcessResult& run, ActionCache::Clock::time_point 
     return;
   }
   Json records = Json::object();
-  for (const fs::path& path : entries_of(settings_.work / "records"))
-    records[path.filename().string()] = with_names(read_file(path));
+  for (const fs::path& path : entries_of(settings_.work / "records")) {
+    const std::string text = read_file(path);
+    const std::string mapped = with_mapped_paths(text, roots_);
+    if (!lies_anywhere(mapped, text, roots_)) {
+      report.detail(
+          "the run of setup.py is not kept in the cache: a command names this build's folders in a "
+          "way that cannot be carried to another");
+      return;
+    }
+    records[path.filename().string()] = mapped;
+  }
   const std::vector<fs::path> wheels = entries_of(settings_.work / "wheel");
   if (wheels.size() != 1) return;  // the caller says so
   const fs::path packed = settings_.work / "records.json";

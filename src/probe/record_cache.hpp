@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "sagebuild/base/path_roots.hpp"
 #include "sagebuild/model/action_cache.hpp"
 #include "sagebuild/model/environment.hpp"
 #include "sagebuild/probe/record_setup.hpp"
@@ -57,13 +58,12 @@ class RecordCache {
   const ActionKey& key() const { return key_; }
 
  private:
-  std::string with_names(std::string text) const;  // paths of this run -> names
-  std::string with_paths(std::string text) const;
   std::filesystem::path reads() const;
 
   const RecordSettings& settings_;
   ActionCache& cache_;
   Digest tree_;
+  PathRoots roots_;  // of this run
   std::filesystem::path host_compiler_;
   std::filesystem::path cuda_home_;
   ActionKey key_;

@@ -111,15 +111,6 @@ void use_real_compiler(std::vector<std::string>& argv, const RecordSettings& set
   }
 }
 
-// torch 2.13 puts ccache or sccache in front of the compilers where it finds one, and PYTORCH_NVCC
-// may do so for any torch. What is cached here is cached by step.
-std::vector<std::string> without_launcher(std::vector<std::string> argv) {
-  while (argv.size() > 1 && (fs::path(argv.front()).filename() == "ccache" ||
-                             fs::path(argv.front()).filename() == "sccache"))
-    argv.erase(argv.begin());
-  return argv;
-}
-
 // torch writes --compiler-options "'-fPIC'": nvcc hands the value to a shell, which takes the
 // quotes away.
 std::string without_quotes(const std::string& word) {
@@ -188,6 +179,8 @@ SourcesByObject read_sources(const Json& record, const RecordSettings& settings,
        parse_ninja(record.at("text").get<std::string>(), (cwd / "build.ninja").string())) {
     // Torch's device link of -rdc code
     if (build.inputs.size() != 1 || build.outputs.size() != 1) continue;
+    // torch 2.13 puts ccache or sccache in front of the compilers where it finds one, and
+    // PYTORCH_NVCC may do so for any torch.
     const auto argv = without_launcher(shell_words(build.command));
     const RecordedSource source = recorded_source(cwd, build.inputs.front(), build.outputs.front(),
                                                   argv, settings, toolchain);

@@ -209,8 +209,6 @@ Processes::~Processes() {
 
 void Processes::wake() { eventfd_write(waker_, 1); }
 
-std::size_t Processes::running() const { return children_.size(); }
-
 Processes::Id Processes::start(const Command& command) {
   Child child;
   child.has_log = !command.log.empty();

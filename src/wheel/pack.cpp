@@ -9,6 +9,7 @@
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/wheel/reader.hpp"
 #include "torch_needs.hpp"
 #include "zip_file.hpp"
 
@@ -18,28 +19,29 @@ namespace {
 namespace fs = std::filesystem;
 using Entries = std::map<std::string, ZipEntry>;
 
-// NAME-VERSION(-BUILD)?-PY-ABI-PLATFORM.whl (PEP 427).
-struct WheelName {
-  std::string distribution, version, python, abi;
-};
-
-WheelName parse_name(const fs::path& wheel) {
-  const std::string stem = wheel.stem();
-  const auto parts = split(stem, "-");
-  if (parts.size() < 5)
+// What the name of the finished wheel says.
+WheelName finished_name(const PackSettings& settings) {
+  auto name = parse_wheel_name(settings.recorded.filename().string());
+  if (!name)
     throw Error(ErrorKind::failed,
-                fmt::format("'{}' is no wheel's name", wheel.filename().string()));
-  return {std::string(parts[0]), std::string(parts[1]), std::string(parts[parts.size() - 3]),
-          std::string(parts[parts.size() - 2])};
+                fmt::format("'{}' is no wheel's name", settings.recorded.filename().string()));
+  name->version = labelled_version(name->version, settings.local_label);
+  name->build.clear();
+  name->platform = settings.platform;
+  return *name;
 }
 
-std::string dist_info_of(const Entries& entries) {
-  for (const auto& [name, entry] : entries) {
-    const auto slash = name.find('/');
-    if (slash != std::string::npos && name.substr(0, slash).ends_with(".dist-info"))
-      return name.substr(0, slash);
+Entries entries_of(const WheelReader& wheel) {
+  Entries entries;
+  for (std::size_t i = 0; i < wheel.entries().size(); ++i) {
+    const auto& [name, size, mode] = wheel.entries()[i];
+    if (name.ends_with('/')) continue;
+    ZipEntry entry{"", (mode & 0111U) != 0};
+    entry.content.reserve(size);
+    wheel.stream(i, [&](std::string_view piece) { entry.content += piece; });
+    entries.insert_or_assign(name, std::move(entry));
   }
-  throw Error(ErrorKind::failed, "the recorded wheel has no .dist-info folder");
+  return entries;
 }
 
 // Sets the version and what is required of torch. Headers end at the first empty line; a
@@ -63,8 +65,7 @@ std::string metadata(const std::string& text, const std::string& version,
   return headers + (end < text.size() ? text.substr(end + 1) : "");
 }
 
-std::string wheel_file(const std::string& text, const WheelName& name,
-                       const std::string& platform) {
+std::string wheel_file(const std::string& text, const WheelName& name) {
   std::string result;
   for (const auto line : lines_of(text)) {
     if (line.starts_with("Tag:") || line.starts_with("Build:") || trimmed(line).empty()) continue;
@@ -73,10 +74,7 @@ std::string wheel_file(const std::string& text, const WheelName& name,
                   : fmt::format("{}\n", line);
   }
   // Expanded, one line per combination: pip and uv compare them with the file's name.
-  for (const auto python : split(name.python, ".")) {
-    for (const auto abi : split(name.abi, "."))
-      result += fmt::format("Tag: {}-{}-{}\n", python, abi, platform);
-  }
+  for (const std::string& tag : expanded_tags(name)) result += fmt::format("Tag: {}\n", tag);
   return result;
 }
 
@@ -113,10 +111,9 @@ void replace_modules(Entries& entries, const PackSettings& settings) {
 }  // namespace
 
 fs::path wheel_path(const PackSettings& settings) {
-  const WheelName name = parse_name(settings.recorded);
-  return settings.output / fmt::format("{}-{}-{}-{}-{}.whl", name.distribution,
-                                       labelled_version(name.version, settings.local_label),
-                                       name.python, name.abi, settings.platform);
+  const WheelName name = finished_name(settings);
+  return settings.output / fmt::format("{}-{}-{}-{}-{}.whl", name.distribution, name.version,
+                                       name.python, name.abi, name.platform);
 }
 
 void compress_module(const fs::path& file, const fs::path& zip) {
@@ -125,11 +122,11 @@ void compress_module(const fs::path& file, const fs::path& zip) {
 }
 
 Wheel pack_wheel(const PackSettings& settings) {
-  Entries entries = read_zip(settings.recorded);
-  const WheelName name = parse_name(settings.recorded);
-  const std::string old_info = dist_info_of(entries);
-  const std::string version = labelled_version(name.version, settings.local_label);
-  const std::string info = fmt::format("{}-{}.dist-info", name.distribution, version);
+  const WheelReader recorded(settings.recorded);
+  Entries entries = entries_of(recorded);
+  const WheelName name = finished_name(settings);
+  const std::string old_info = recorded.dist_info();
+  const std::string info = fmt::format("{}-{}.dist-info", name.distribution, name.version);
 
   replace_modules(entries, settings);
   std::vector<std::pair<std::string, ZipEntry>> files;
@@ -141,8 +138,9 @@ Wheel pack_wheel(const PackSettings& settings) {
     }
     const std::string file = path.substr(old_info.size() + 1);
     if (file == "RECORD" || file == "RECORD.jws" || file == "RECORD.p7s") continue;
-    if (file == "METADATA") entry.content = metadata(entry.content, version, settings.torch_pin);
-    if (file == "WHEEL") entry.content = wheel_file(entry.content, name, settings.platform);
+    if (file == "METADATA")
+      entry.content = metadata(entry.content, name.version, settings.torch_pin);
+    if (file == "WHEEL") entry.content = wheel_file(entry.content, name);
     info_files.emplace_back(info + "/" + file, std::move(entry));
   }
   info_files.emplace_back(info + "/sagebuild.json", ZipEntry{provenance_json(settings.provenance)});

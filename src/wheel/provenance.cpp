@@ -1,5 +1,6 @@
 #include <nlohmann/json.hpp>
 
+#include "sagebuild/model/plan_json.hpp"
 #include "sagebuild/wheel/pack.hpp"
 
 namespace sagebuild {
@@ -7,19 +8,12 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json json_of(const Target& target) {
-  Json code = Json::array();
-  if (target.sass) code.push_back(sm_name(target.real));
-  if (target.ptx) code.push_back(compute_name(target.virtual_arch));
-  return {{"from", compute_name(target.virtual_arch)}, {"code", code}, {"reason", target.reason}};
-}
-
 Json json_of(const PlannedModule& module) {
   Json sources = Json::array();
   for (const PlannedSource& source : module.sources) {
     if (source.recorded.language != Language::cuda) continue;
     Json targets = Json::array();
-    for (const Target& target : source.targets) targets.push_back(json_of(target));
+    for (const Target& target : source.targets) targets.push_back(target_json(target));
     sources.push_back(
         {{"source", source.recorded.source.filename().string()}, {"targets", targets}});
   }
@@ -37,9 +31,6 @@ std::string provenance_json(const Provenance& provenance) {
   }
   Json modules = Json::array();
   for (const PlannedModule& module : provenance.plan.modules) modules.push_back(json_of(module));
-  Json dropped = Json::array();
-  for (const DroppedModule& module : provenance.plan.dropped)
-    dropped.push_back({{"name", module.name}, {"reason", module.reason}});
   // A local folder's path is this machine's business.
   const bool is_url = checkout.location.find("://") != std::string::npos;
   Json document = {{"schema", "sagebuild.provenance/1"},
@@ -53,7 +44,7 @@ std::string provenance_json(const Provenance& provenance) {
                    {"rules", rules},
                    {"archs", print(provenance.plan.archs)},
                    {"modules", modules},
-                   {"left_out", dropped},
+                   {"left_out", left_out_json(provenance.plan.dropped)},
                    {"cuda",
                     {{"version", provenance.toolchain.cuda.major_minor()},
                      {"nvcc", provenance.toolchain.nvcc_build}}},

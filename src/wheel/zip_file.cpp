@@ -17,8 +17,6 @@ namespace {
 // (APPNOTE 4.4.15).
 constexpr zip_uint32_t kExecutable = 0100755U << 16;
 constexpr zip_uint32_t kPlain = 0100644U << 16;
-// Entries cannot be older (MS-DOS time).
-constexpr std::int64_t kZipEpoch = 315532800;  // 1980-01-01T00:00:00Z
 constexpr int kLevel = 6;
 
 [[noreturn]] void fail(const std::filesystem::path& path, std::string_view what,
@@ -45,7 +43,7 @@ zip_t* open_zip(const std::filesystem::path& path, int flags, std::string_view w
 
 // In UTC, so that no time zone moves it.
 std::pair<zip_uint16_t, zip_uint16_t> dos_time(std::int64_t epoch_seconds) {
-  const std::time_t time = std::max(epoch_seconds, kZipEpoch);
+  const std::time_t time = epoch_seconds;
   std::tm utc{};
   gmtime_r(&time, &utc);
   const auto date = ((utc.tm_year - 80) << 9) | ((utc.tm_mon + 1) << 5) | utc.tm_mday;
@@ -64,32 +62,6 @@ zip_source_t* compressed_source(zip_t* archive, zip_t* module) {
 }
 
 }  // namespace
-
-std::map<std::string, ZipEntry> read_zip(const std::filesystem::path& path) {
-  zip_t* archive = open_zip(path, ZIP_RDONLY, "read");
-  const ScopeExit close([&] { zip_discard(archive); });
-  std::map<std::string, ZipEntry> entries;
-  const auto count = static_cast<zip_uint64_t>(zip_get_num_entries(archive, 0));
-  for (zip_uint64_t index = 0; index < count; ++index) {
-    zip_stat_t status;
-    if (zip_stat_index(archive, index, 0, &status) != 0) fail(path, "read", zip_strerror(archive));
-    const std::string name = status.name;
-    if (name.ends_with('/')) continue;
-    zip_file_t* file = zip_fopen_index(archive, index, 0);
-    if (file == nullptr) fail(path, "read", zip_strerror(archive));
-    ZipEntry entry;
-    entry.content.resize(status.size);
-    const zip_int64_t got = zip_fread(file, entry.content.data(), status.size);
-    const bool sound = zip_fclose(file) == 0 && got == static_cast<zip_int64_t>(status.size);
-    if (!sound) fail(path, "read", fmt::format("'{}' is damaged", name));
-    zip_uint8_t system = 0;
-    zip_uint32_t attributes = 0;
-    zip_file_get_external_attributes(archive, index, 0, &system, &attributes);
-    entry.executable = (attributes >> 16 & 0111) != 0;
-    entries.insert_or_assign(name, std::move(entry));
-  }
-  return entries;
-}
 
 void write_zip(const std::filesystem::path& path,
                const std::vector<std::pair<std::string, ZipEntry>>& entries,

@@ -1,10 +1,10 @@
 #pragma once
-// libzip behind two small classes.
+// Writes zip archives, by libzip; wheel/reader.hpp reads them.
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace sagebuild {
@@ -15,10 +15,6 @@ struct ZipEntry {
   // A zip whose first entry is this one, to be copied as it is
   std::filesystem::path compressed = {};
 };
-
-// Every file of an archive by name; folders are left out. Throws Error{failed} if it is no sound
-// archive.
-std::map<std::string, ZipEntry> read_zip(const std::filesystem::path& path);
 
 // Writes the entries in the given order of names, with one time and fixed modes, so that equal
 // content gives equal bytes. `path` appears whole or not at all.

@@ -27,6 +27,23 @@ TEST_CASE("shell words are read as a POSIX shell reads them, and written back") 
   CHECK(shell_words(shell_line(odd)) == odd);
 }
 
+TEST_CASE("launchers in front of a compiler are left out, whatever folder they are in") {
+  using Words = std::vector<std::string>;
+  CHECK(without_launcher({"ccache", "/usr/bin/sccache", "g++-12", "-c"}) == Words{"g++-12", "-c"});
+  CHECK(without_launcher({"distcc", "/opt/ccache/g++"}) == Words{"/opt/ccache/g++"});
+  CHECK(without_launcher({"ccache"}) == Words{"ccache"});
+  CHECK(without_launcher({}).empty());
+}
+
+TEST_CASE("the first byte that is no UTF-8") {
+  CHECK_FALSE(first_bad_utf8("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z"));
+  CHECK(first_bad_utf8("ab\xff") == 2U);
+  CHECK(first_bad_utf8("a\xc3") == 1U);             // cut
+  CHECK(first_bad_utf8("\xc0\x80") == 0U);          // overlong
+  CHECK(first_bad_utf8("ab\xed\xa0\x80") == 2U);    // a surrogate
+  CHECK(first_bad_utf8("\xf4\x90\x80\x80") == 0U);  // above U+10FFFF
+}
+
 TEST_CASE("the nearest known word is offered only when it is near") {
   CHECK(nearest("blackwel", {"Ada", "blackwell", "hopper"}) == "blackwell");
   CHECK_FALSE(nearest("zebra", {"Ada", "blackwell"}));
@@ -113,6 +130,30 @@ TEST_CASE("every occurrence is replaced, and an empty one occurs nowhere") {
 }
 
 TEST_CASE("a test case that cannot run here", "[.planted]") { SKIP_HERE("planted"); }
+
+TEST_CASE("folders that lie elsewhere in the next build have fixed names, in paths and in texts") {
+  const PathRoots roots = {{"tree", "/tmp/x/tree"}, {"work", "/tmp/x/"}, {"none", ""}};
+  CHECK(mapped_path("/tmp/x/tree/a.cu", roots) == "/sagebuild/tree/a.cu");
+  CHECK(mapped_path("/tmp/x/tree2", roots) == "/sagebuild/work/tree2");
+  CHECK(mapped_path("/tmp/xy", roots) == "/tmp/xy");
+  CHECK(unmapped_path("/sagebuild/tree/a.cu", roots) == "/tmp/x/tree/a.cu");
+  CHECK(unmapped_path("/sagebuild/tree", roots) == "/tmp/x/tree");
+  CHECK(unmapped_path("/usr/a.h", roots) == "/usr/a.h");
+  CHECK_FALSE(unmapped_path("/sagebuild/cuda/a.h", roots));
+
+  const auto round_trip = [&](const std::string& text, const std::string& fixed) {
+    CHECK(with_mapped_paths(text, roots) == fixed);
+    CHECK(with_unmapped_paths(fixed, roots) == text);
+  };
+  round_trip("g++ -I/tmp/x/tree/c -DA=\"/tmp/x/tree\" @/tmp/x/r",
+             "g++ -I/sagebuild/tree/c -DA=\"/sagebuild/tree\" @/sagebuild/work/r");
+  round_trip("[\"/tmp/x/tree\",\"-L/a:/tmp/x/tree/b\"]\\n/tmp/x\n",
+             "[\"/sagebuild/tree\",\"-L/a:/sagebuild/tree/b\"]\\n/sagebuild/work\n");
+  round_trip("/tmp/x/tree2 /tmp/x/tree.egg-info",
+             "/sagebuild/work/tree2 /sagebuild/work/tree.egg-info");
+  round_trip("/mnt/tmp/x/tree lib/tmp/x/tree /tmp/xy /tmp/x-y",  // another folder's paths
+             "/mnt/tmp/x/tree lib/tmp/x/tree /tmp/xy /tmp/x-y");
+}
 
 TEST_CASE("a path below a folder") {
   CHECK(is_below("/a/b", "/a"));

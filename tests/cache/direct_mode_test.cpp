@@ -23,8 +23,7 @@ TEST_CASE(
   CHECK_FALSE(project.cache->lookup_by_files(project.key("-O2"), project.scope()));
   write_file(project.root / "second/x/h.h", "#define VALUE 2\n");
   CHECK_FALSE(project.hits());
-  CHECK(project.cache->explain(project.key()) ==
-        "preprocess a.cu: file '{tree}/second/x/h.h' changed");
+  CHECK(project.last_reason() == "preprocess a.cu: file '/sagebuild/tree/second/x/h.h' changed");
   project.run_and_store();
   CHECK(project.hits());
   write_file(project.root / "second/x/h.h", "#define VALUE 1\n");
@@ -32,14 +31,11 @@ TEST_CASE(
   CHECK(project.hits());
   fs::remove(project.root / "src/beside.h");
   CHECK_FALSE(project.hits());
-  CHECK(project.cache->explain(project.key()).find("beside.h' is gone") != std::string::npos);
+  CHECK(project.last_reason().find("beside.h' is gone") != std::string::npos);
 }
 
 TEST_CASE("with --explain each miss of a known subject says why, and a cold build says nothing") {
   Project project;
-  CacheSettings settings{project.folder};
-  settings.explain = true;
-  project.cache = open_cache(std::move(settings), project.report);
   CHECK_FALSE(project.hits());
   CHECK_FALSE(project.cache->lookup(key_of("a")));
   CHECK(project.report.notes.empty());
@@ -49,7 +45,7 @@ TEST_CASE("with --explain each miss of a known subject says why, and a cold buil
   CHECK_FALSE(project.hits());
   CHECK_FALSE(project.cache->lookup(key_of("b")));
   REQUIRE(project.report.notes.size() == 2);
-  CHECK(project.report.notes[0] == "preprocess a.cu: file '{tree}/src/beside.h' changed");
+  CHECK(project.report.notes[0] == "preprocess a.cu: file '/sagebuild/tree/src/beside.h' changed");
   CHECK(project.report.notes[1].find("ptxas demo a.cu sm_90a: ptx: sha256:") == 0);
 }
 
@@ -70,8 +66,7 @@ TEST_CASE("where comments do not count, one that moves no token is no change") {
   CHECK(hits_with("#define VALUE 1 /* reopened */\n"));
   CHECK_FALSE(hits_with("// one more line\n#define VALUE 1  // one\n"));
   CHECK_FALSE(hits_with("#define VALUE 2  // one\n"));
-  CHECK(project.cache->explain(project.key()) ==
-        "preprocess a.cu: file '{tree}/second/x/h.h' changed");
+  CHECK(project.last_reason() == "preprocess a.cu: file '/sagebuild/tree/second/x/h.h' changed");
   // A set that was stored where they do not count is none where they do.
   project.comments_count = true;
   CHECK_FALSE(hits_with("#define VALUE 1  // one\n"));
@@ -122,8 +117,8 @@ TEST_CASE("a new file that the search may find instead is a change, one that it 
     return !hit;
   };
   CHECK(appears("first/x/h.h"));
-  CHECK(project.cache->explain(project.key())
-            .find("'{tree}/first/x/h.h' appeared, and the search may find it") !=
+  CHECK(project.last_reason().find(
+            "'/sagebuild/tree/first/x/h.h' appeared, and the search may find it") !=
         std::string::npos);
   CHECK(appears("first/vector"));  // of the compiler's own folder
   CHECK(appears("second/vector"));
@@ -179,7 +174,7 @@ TEST_CASE("a manifest keeps the newest sets, one of each, and survives being wri
   const Digest key = sha256("key");
   for (int number = 0; number < 40; ++number) {
     FileSet set;
-    set.files = {{"{tree}/a.cu", sha256("a")},
+    set.files = {{"/sagebuild/tree/a.cu", sha256("a")},
                  {"/usr/include/h.h", sha256(std::to_string(number))}};
     set.elsewhere = {"/usr/include/early.h"};
     set.asked = {"<version"};

@@ -37,7 +37,13 @@ struct CacheWorld {
     make_folders(work);
     reopen(limit);
   }
-  void reopen(std::uint64_t limit = 20'000'000'000) { cache = open_cache({folder, limit}, report); }
+  void reopen(std::uint64_t limit = 20'000'000'000) {
+    CacheSettings settings{folder, limit};
+    settings.explain = true;
+    cache = open_cache(std::move(settings), report);
+  }
+  // What was said of the last miss whose subject was stored before.
+  std::string last_reason() const { return report.notes.empty() ? "" : report.notes.back(); }
 
   fs::path file(const std::string& name, std::string_view content) const {
     write_file(work / name, content);

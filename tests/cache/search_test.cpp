@@ -47,8 +47,6 @@ bool appears(Project& project, const fs::path& path, const std::string& text = "
       project, [&] { write_file(path, text); }, [&] { fs::remove_all(top); });
 }
 
-std::string reason(const Project& project) { return project.cache->explain(project.key()); }
-
 }  // namespace
 
 TEST_CASE("what directives ask is read off") {
@@ -131,7 +129,8 @@ TEST_CASE("what __has_include looked for and found, or did not, is part of what 
     write_file(source, fmt::format("#include <x/h.h>\n#if {}\nint a;\n#endif\n", question));
     INFO(question);
     CHECK(appears(project, asked));
-    CHECK(reason(project).find("'{tree}/third/opt/opt.h' appeared, where the run looked for it") !=
+    CHECK(project.last_reason().find(
+              "'/sagebuild/tree/third/opt/opt.h' appeared, where the run looked for it") !=
           std::string::npos);
     CHECK(appears(project, project.root / "first/opt/opt.h"));
     CHECK(appears(project, project.root / "src/opt/opt.h") == (question[14] == '"'));
@@ -139,7 +138,8 @@ TEST_CASE("what __has_include looked for and found, or did not, is part of what 
     write_file(asked, "");
     CHECK(is_change(
         project, [&] { fs::remove(asked); }, [&] { write_file(asked, ""); }));
-    CHECK(reason(project).find("'{tree}/third/opt/opt.h' is gone, where the run looked for it") !=
+    CHECK(project.last_reason().find(
+              "'/sagebuild/tree/third/opt/opt.h' is gone, where the run looked for it") !=
           std::string::npos);
     fs::remove_all(asked.parent_path());
   }
@@ -176,7 +176,8 @@ TEST_CASE("names that a run asks for are looked for in each folder") {
   Project project;
   project.asked = {"libbar.so", "libbar.a", "plugin/x.so"};
   CHECK(appears(project, project.root / "first/libbar.a"));
-  CHECK(reason(project).find("'{tree}/first/libbar.a' appeared, where the run looked for it") !=
+  CHECK(project.last_reason().find(
+            "'/sagebuild/tree/first/libbar.a' appeared, where the run looked for it") !=
         std::string::npos);
   CHECK(appears(project, project.root / "third/plugin/x.so"));
   CHECK_FALSE(appears(project, project.root / "third/x.so"));
@@ -202,9 +203,8 @@ TEST_CASE(
   write_file(project.root / "src/a.cu", "#include <deep/own.h>\n#include <next.h>\n");
   project.folders = {project.root / "first", local, project.root / "third", builtin};
   CHECK(appears(project, local / "deep/own.h"));
-  CHECK(reason(project).find(
-            "'{tree}/local/deep/own.h' appeared, and the search may find it in place of another") !=
-        std::string::npos);
+  CHECK(project.last_reason().find("'/sagebuild/tree/local/deep/own.h' appeared, and the search "
+                                   "may find it in place of another") != std::string::npos);
   CHECK(appears(project, local / "next.h"));
   CHECK(appears(project, project.root / "third/next.h"));
   CHECK_FALSE(appears(project, local / "own.h"));

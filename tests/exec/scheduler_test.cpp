@@ -80,7 +80,6 @@ class MemoryCache : public ActionCache {
     return store(key, outputs, std::move(result));
   }
   Digest file_digest(const fs::path& path) override { return sha256_file(path); }
-  std::string explain(const ActionKey&) override { return ""; }
   void flush() override {}
   CacheCounters counters() const override { return {}; }
 

@@ -231,7 +231,8 @@ TEST_CASE(
   CHECK(table_of(hopper, free).find("why:\n  pkg._sm89 sm_90 (from compute_89): same PTX\n") !=
         std::string::npos);
   const auto document = nlohmann::json::parse(json_of(plan, forecast));
-  CHECK(document["schema"] == "sagebuild.plan/1");
+  CHECK(document["schema"] == "sagebuild.plan/2");
+  CHECK(document["modules"][0]["sources"][0]["targets"][0]["from"] == "compute_89");
   CHECK(document["modules"][0]["sources"][0]["targets"][0]["code"][0] == "sm_89");
   CHECK(document["modules"][0]["sources"][0]["cached"] == true);
   CHECK(document["modules"][1]["sources"][0]["mode_reason"] == "-rdc");

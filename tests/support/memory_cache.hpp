@@ -68,7 +68,6 @@ class MemoryCache : public ActionCache {
     const std::lock_guard lock(mutex_);
     return digests_.of(path);
   }
-  std::string explain(const ActionKey&) override { return ""; }
   void flush() override {}
   CacheCounters counters() const override { return {}; }
 

@@ -118,7 +118,7 @@ TEST_CASE("RECORD must be true, whole and about this archive alone") {
   const auto with_record = [&](std::string text) {
     WheelContent all = content;
     all.push_back({kInfo + "/RECORD", {std::move(text)}});
-    write_zip(path, all, 0);
+    write_zip(path, all, 1'700'000'000);
     return faults_of(path);
   };
   CHECK(with_record(record).empty());
@@ -147,7 +147,7 @@ TEST_CASE("a damaged archive is refused, wherever the damage is") {
     INFO(at);
     // Of the few bytes that carry no content (times, versions) a change may pass; the content
     // itself never changes.
-    if (in_time_or_attributes) CHECK(read_zip(path).begin()->second.content.size() > 0);
+    if (in_time_or_attributes) CHECK(WheelReader(path).entries().front().size > 0);
     if (at < 5000) CHECK_FALSE(in_time_or_attributes);
   }
 }

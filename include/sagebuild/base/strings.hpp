@@ -41,6 +41,13 @@ std::optional<std::string> nearest(std::string_view word, const std::vector<std:
 // POSIX shell words: 'single', "double" and backslash quoting, no expansion. Throws Error{failed}
 // for an open quote.
 std::vector<std::string> shell_words(std::string_view line);
+
+// {"g++-12", "-c"} of {"ccache", "g++-12", "-c"}: sagebuild has its own cache, and a launcher
+// (ccache, sccache, distcc) is no compiler whose version could be asked.
+std::vector<std::string> without_launcher(std::vector<std::string> argv);
+
+// Offset of the first byte that is not UTF-8 (RFC 3629), or nothing.
+std::optional<std::size_t> first_bad_utf8(std::string_view bytes);
 // One word or a whole command, quoted so that a POSIX shell reads it back: for logs and messages,
 // never to run.
 std::string shell_quoted(std::string_view word);

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "sagebuild/base/digest.hpp"
+#include "sagebuild/base/path_roots.hpp"
 
 namespace sagebuild {
 
@@ -29,7 +30,7 @@ namespace sagebuild {
 // 1: PTX could be of a split compile, which the key did not say
 // 2: an object could hold another build's image; links named no library. 3: blank lines in raw
 // strings did not count
-inline constexpr int kKeySchema = 4;
+inline constexpr int kKeySchema = 5;
 
 // Every input of an action by content. Names and order count; the subject does not, it is for
 // people and for `explain`.
@@ -78,10 +79,9 @@ struct ActionResult {
 
 // Where a preprocessor looks, for the direct mode below.
 struct SearchScope {
-  // Folders that lie elsewhere on another machine or in the next build, by a fixed name: {"tree",
-  // "/tmp/x/tree"}. A file below one is known as "{tree}/csrc/a.cu"; the deepest root wins. Others
-  // are known by their full path.
-  std::map<std::string, std::filesystem::path> roots;
+  // Folders that lie elsewhere on another machine or in the next build. A file below one is known
+  // by its mapped_path, others by their full path.
+  PathRoots roots;
   // In the order of search, absolute; those that are built into the compiler at the end. They need
   // not exist.
   std::vector<std::filesystem::path> include_folders;
@@ -137,10 +137,6 @@ class ActionCache {
   // SHA-256 of a file, remembered by device, inode, size, mtime and ctime: for tools and headers.
   // Throws Error{failed} if it cannot be read.
   virtual Digest file_digest(const std::filesystem::path& path) = 0;
-
-  // Why `key` missed: which inputs differ from the nearest earlier key of the same kind and
-  // subject. One line.
-  virtual std::string explain(const ActionKey& key) = 0;
 
   // At the end of a build: waits for uploads (with a bound), remembers digests, keeps the folder
   // within its size.

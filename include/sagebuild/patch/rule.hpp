@@ -57,8 +57,7 @@ struct Rule {
   bool planned = false;
   // Is in the file once the rule was applied, or where upstream fixed it
   Pattern done;
-  std::vector<Pattern> after;  // must be in the result
-  std::vector<Pattern> gone;   // must not be in the result's code
+  std::vector<Pattern> gone;  // must not be in the result's code
 };
 
 // One way in which upstream wrote setup.py.

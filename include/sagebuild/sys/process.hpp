@@ -106,7 +106,6 @@ class Processes : public ProcessRunner {
   void kill_now(Id id) override;
   void stop_all(std::chrono::seconds grace = std::chrono::seconds(5)) override;
 
-  std::size_t running() const;
 
  private:
   struct Child;
