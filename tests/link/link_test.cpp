@@ -391,20 +391,20 @@ TEST_CASE("a symbol that nothing exports is an error which names it and the modu
   CHECK_FALSE(outcome.linked);
   CHECK(outcome.text.find("module 'demo.ext' cannot be imported: undefined symbol 'foo()'") !=
         std::string::npos);
-  CHECK(misfit_of_objects({"module", outcome.text}));
+  CHECK(misfit_of_objects({Stage::module, outcome.text}));
   CHECK_FALSE(try_link(world).linked);  // it was not kept
 }
 
 TEST_CASE("a link that fails says whether other objects may help") {
   LinkWorld world;
   world.words = {"-Wl,--no-undefined"};
-  const auto missing = misfit_of_objects({"module", try_link(world).text});
+  const auto missing = misfit_of_objects({Stage::module, try_link(world).text});
   REQUIRE(missing);
   CHECK(missing->find("undefined reference to `foo()'") != std::string::npos);
   world.words = {"build/main.o"};
-  CHECK(misfit_of_objects({"module", try_link(world).text}));  // twice the same
+  CHECK(misfit_of_objects({Stage::module, try_link(world).text}));  // twice the same
   world.words = {"-lsagebuild_has_no_such_library"};
-  CHECK_FALSE(misfit_of_objects({"module", try_link(world).text}));
+  CHECK_FALSE(misfit_of_objects({Stage::module, try_link(world).text}));
 }
 
 TEST_CASE("each provider of a symbol counts, and what it needs in turn") {

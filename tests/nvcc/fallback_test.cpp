@@ -232,8 +232,9 @@ TEST_CASE("headers full and headers check") {
     world.choice = HeaderChoice::check;
     world.targets[0] = {Arch{8, 9}, Arch{9, 0}, true, false, ""};
     CHECK(world.compile("a.cu").count("pair proof") == 1);
-    world.put(world.tree() / "b.cu",
-              kSmall + "__global__ void own(int* p) { *p = __CUDA_ARCH__; }\n");
+    world.put(world.tree() / "b.cu", kSmall +
+                                         "#ifndef __CUDA_ARCH__\n#define __CUDA_ARCH__ 0\n#endif\n"
+                                         "__global__ void own(int* p) { *p = __CUDA_ARCH__; }\n");
     CHECK_THROWS_MATCHES(world.compile("b.cu"), Error,
                          says("PTX for compute_90 with facade headers is not what stands"));
   }

@@ -1,15 +1,17 @@
 #pragma once
-// Steps run one after another: the smallest executor that keeps what model/step.hpp promises.
+// Steps run by the real scheduler, and what became of them.
 
 #include <fmt/format.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "sagebuild/base/error.hpp"
-#include "sagebuild/base/strings.hpp"
+#include "sagebuild/exec/scheduler.hpp"
 #include "sagebuild/model/step.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "support/recording_reporter.hpp"
 
 namespace sagebuild {
 
@@ -23,13 +25,32 @@ struct StepRun {
 
 class StepRunner {
  public:
-  explicit StepRunner(ActionCache& cache) : cache_(cache) {}
+  // `processes`: who runs commands; none: they are really run.
+  explicit StepRunner(ActionCache& cache, ProcessRunner* processes = nullptr)
+      : cache_(cache), processes_(processes) {}
 
-  std::vector<StepRun> runs;  // of what had a command or a hit
+  std::vector<StepRun> runs;  // of what had a command or a hit, in the order of their ends
 
+  // Throws Error{failed} that names the step and what it wrote.
   void run(const Step& step) {
-    if (auto failure = try_step(step))
-      throw Error(ErrorKind::failed, step.label + ": " + failure->reason, {failure->reason});
+    const TempDir logs("steps");
+    RecordingReporter reporter;
+    ExecSettings settings{.limits = {2, 0}, .logs = logs.path(), .cache = &cache_};
+    settings.processes = processes_;
+    ExecOutcome outcome;
+    try {
+      outcome = execute({outer(step)}, settings, reporter);
+    } catch (const Error& error) {
+      if (reporter.failures.empty()) throw;
+      throw Error(ErrorKind::failed, step.label + ": " + reporter.failures.front(),
+                  {reporter.failures.front()});
+    }
+    for (const StepRecord& record : outcome.steps) {
+      const bool ran = record.peak_memory > 0;
+      if (ran || record.cached)
+        runs.push_back(
+            {std::string(name_of(record.stage)), record.label, record.cached, record.cpu_seconds, record.peak_memory});
+    }
   }
 
   // How many processes of that kind ran.
@@ -40,69 +61,18 @@ class StepRunner {
   }
 
  private:
-  std::optional<StepFailure> try_step(const Step& step) {
-    const auto started = ActionCache::Clock::now();
-    if (!step.folder.empty()) {
-      make_empty_folder(step.folder);
-      for (const auto& input : step.inputs) copy_content(input.from, step.folder / input.name);
-    }
-    const auto key = step.key ? step.key() : std::nullopt;
-    if (key && restored(step, *key)) {
-      runs.push_back({std::string(name_of(step.stage)), step.label, true});
-      return finished(step);
-    }
-    ActionResult result;
-    if (step.expand) {
-      if (auto failure = expanded(step)) return failure;
-    } else if (auto command = step.command ? step.command() : std::nullopt) {
-      const auto process = sagebuild::run(*command);
-      runs.push_back({std::string(name_of(step.stage)), step.label, false, process.cpu_seconds,
-                      process.peak_memory});
-      if (!process.ok())
-        return StepFailure{step.stage, process.status_text() + "\n" + process.diagnostics};
-      result.diagnostics = process.diagnostics;
-    }
-    try {
-      if (step.check) step.check();
-      if (key && step.scope)
-        cache_.store_by_files(*key, *step.scope, step.files_read(), started, step.outputs, result);
-      else if (key)
-        cache_.store(*key, step.outputs, result);
-    } catch (const Error& error) {
-      return StepFailure{step.stage, error.rendered()};
-    }
-    return finished(step);
-  }
-
-  bool restored(const Step& step, const ActionKey& key) {
-    const auto result = step.scope ? cache_.lookup_by_files(key, *step.scope) : cache_.lookup(key);
-    return result && cache_.materialize(*result, step.outputs);
-  }
-
-  std::optional<StepFailure> finished(const Step& step) {
-    try {
-      if (step.finish) step.finish();
-    } catch (const Error& error) {
-      return StepFailure{step.stage, error.rendered()};
-    }
-    return std::nullopt;
-  }
-
-  // The sub-steps stand in an order that satisfies `after`.
-  std::optional<StepFailure> expanded(const Step& step) {
-    std::optional<StepFailure> failure;
-    while (const auto graph = step.expand(failure ? &*failure : nullptr)) {
-      failure.reset();
-      for (const auto& sub : *graph) {
-        failure = try_step(sub);
-        if (failure) break;
-      }
-      if (!failure) return std::nullopt;
-    }
-    return failure.value_or(StepFailure{step.stage, "no way to do it"});
+  // On whose behalf the step writes outside of its own folder, as a build's modules do.
+  static Step outer(const Step& step) {
+    Step whole{.stage = Stage::compile, .subject = step.subject, .label = step.label};
+    whole.outputs = step.outputs;
+    whole.expand = [step](const StepFailure* failure) {
+      return failure == nullptr ? std::optional(StepGraph{step}) : std::nullopt;
+    };
+    return whole;
   }
 
   ActionCache& cache_;
+  ProcessRunner* processes_;
 };
 
 }  // namespace sagebuild
