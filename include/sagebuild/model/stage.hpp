@@ -1,7 +1,7 @@
 #pragma once
 // The kinds of steps that a build is made of, in one table: what each is called, what it reads and
 // makes, and what it takes until it was measured on this machine. To add one: docs/architecture.md,
-// "A compile stage".
+// "Where to add".
 
 #include <cstdint>
 #include <string_view>
