@@ -21,12 +21,15 @@ sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 import gpu_images  # noqa: E402  a reader that is no part of the program under test
 
 # Where a project's sources are touched. `header`: every CUDA source includes it. `kernel`: an sm89 source, the chain of headers from
-# it to the one with the kernel, and the line there that is changed.
+# it to the one with the kernel, and the line there that is changed. `launcher`: a source that is compiled in parts, one of its
+# launchers, and what is changed in its body, so that its kernels are others.
 TOUCH = {
     "sageattention": {
         "header": "csrc/utils.cuh",
         "kernel": ["csrc/qattn/sm89_qk_int8_sv_f8_accum_f16_attn_inst_buf.cu", "csrc/qattn/qk_int_sv_f8_cuda_sm89.cuh"],
         "line": ("  sm_scale *= math::log2e;", "  sm_scale *= math::log2e * 1.5f;"),
+        "launcher": ("csrc/qattn/qk_int_sv_f16_cuda_sm80.cu", "qk_int8_sv_f16_accum_f16_fuse_v_mean_attn(",
+                     "constexpr int CTA_Q = 128;", "constexpr int CTA_Q = 64;"),
     },
     "minisage": {
         "header": "csrc/warp.cuh",
@@ -44,6 +47,7 @@ for extension in ext_modules:
         extension.extra_compile_args = {**extension.extra_compile_args, "nvcc": flags}
 
 '''
+HEADLINE = "12.0+PTX"
 GB_PER_PASS = 2.7  # of one device pass with torch's full headers
 
 
@@ -197,9 +201,9 @@ class Bench:
                 (folder / "libcudart.so").symlink_to(runtime[0])
         return folder
 
-    def upstream(self, name="U", patched=False, server=None, **more):
+    def upstream(self, name="U", patched=False, server=None, archs=None, **more):
         tree = self.tree("upstream")  # always the same path: a compiler cache may have it in its keys
-        archs = self.archs
+        archs = asked = archs or self.archs
         if patched:
             subprocess.run([self.program, "--quiet", "patch", tree], check=True, stdout=subprocess.DEVNULL,
                            env=self.environment(self.python))
@@ -209,7 +213,8 @@ class Bench:
         environment = self.environment(self.python, TORCH_CUDA_ARCH_LIST=archs, LIBRARY_PATH=str(self.link_folder()),
                                        **self.upstream_settings(), **more)
         out = self.work / "wheels"
-        return self.measured(name, [self.python, "setup.py", "bdist_wheel", "-d", out], out, server=server, cwd=tree, env=environment)
+        return self.measured(name, [self.python, "setup.py", "bdist_wheel", "-d", out], out, asked, server=server, cwd=tree,
+                             env=environment)
 
     def through_sccache(self, name):
         """Its server runs the compilers, so it is one of the processes that are counted. Without a network, bring build/tools/sccache."""
@@ -275,6 +280,27 @@ class Bench:
         self.sagebuild(name + "-before", tree, more=more)
         replace_once(source, *touch["line"])
         return self.sagebuild(name, tree, more=more)
+
+    def touched_launcher(self, name):
+        """As touched_kernel: the source is built in parts first, so that only one part is new."""
+        if "launcher" not in TOUCH[self.project]:
+            raise Skipped(f"{self.project} has no source that is compiled in parts")
+        tree = self.tree("source")
+        path, launcher, old, new = TOUCH[self.project]["launcher"]
+        more = ("--headers", "facade")
+        self.sagebuild(name + "-before", tree, more=more)
+        text = (tree / path).read_text()
+        before, found, behind = text.partition(launcher)
+        if not found or old not in behind:
+            raise Failed(f"{path} has no {launcher!r} with {old!r}: bench/cases.py does not fit this commit")
+        (tree / path).write_text(before + found + behind.replace(old, new, 1))
+        return self.sagebuild(name, tree, more=more)
+
+    def headline(self, name):
+        """What the owner of one new GPU asks for. A cache of its own: that of `cold` is used by other cases."""
+        cache = self.work / "headline-cache"
+        shutil.rmtree(cache, ignore_errors=True)
+        return self.sagebuild(name, self.tree("source"), archs=HEADLINE, cache=cache)
 
     def one_more_arch(self, name):
         numbers = [arch.removesuffix("+PTX") for arch in self.archs.split()]

@@ -259,9 +259,9 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool build
     report.note(fmt::format("temporary files stay in '{}'", build.work.path().string()));
   }
   build.logs = builds ? make_run_log(build.work.path(), report) : build.work.path() / "logs";
-  const auto [recipes, source, foreseen] = check(settings, report);
+  const auto [recipes, source, predicted] = check(settings, report);
   Environment variables = setup_variables(current_environment(), settings.setup_variables);
-  build.python = find_python(settings.python, report, foreseen);
+  build.python = find_python(settings.python, report, predicted);
   build.python_in_use = hold_environment(build.python);
   build.toolchain = find_toolchain(settings.toolchain, build.python, report);
   report.stage(fmt::format("python {}, torch {}, CUDA {} ({})", build.python.version,
@@ -314,7 +314,7 @@ BuildPlan told_plan(BuildPlan plan, const PreparedBuild& state) {
   return plan;
 }
 
-CompileRoom compile_room(const PreparedBuild& state, const BuildSettings& settings) {
+CompileContext compile_context(const PreparedBuild& state, const BuildSettings& settings) {
   return {state.recipe ? state.recipe->package : "", state.project(), state.work.path(),
           settings.keep_temp, settings.parts};
 }
@@ -337,8 +337,8 @@ PlanOutcome plan_build(BuildSettings settings, Reporter& report) {
         wheel.string(), *other));
   }
   BuildForecast forecast =
-      foresee_modules(state->plan, state->toolchain, state->python, compile_room(*state, settings),
-                      settings.headers, execution, report);
+      predict_modules(state->plan, state->toolchain, state->python,
+                      compile_context(*state, settings), settings.headers, execution, report);
   cache->flush();
   return {told_plan(std::move(state->plan), *state), std::move(forecast)};
 }
@@ -357,12 +357,12 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
 
   report.stage(fmt::format("compiling {} on {}", counted(state.plan.modules.size(), "module"),
                            counted(settings.limits.jobs, "core")));
-  const CompileRoom room = compile_room(state, settings);
+  const CompileContext context = compile_context(state, settings);
   const ExecSettings execution{settings.limits, state.logs, cache.get(), history.get(),
                                !log_path().empty()};
   const ModuleOutcome compiled = [&] {
     try {
-      return compile_modules(state.plan, state.toolchain, state.python, room, settings.headers,
+      return compile_modules(state.plan, state.toolchain, state.python, context, settings.headers,
                              execution, report);
     } catch (const Error&) {
       cache->flush();  // what was done before the failure is worth keeping, for others too

@@ -48,10 +48,10 @@ CheckedBuild check(const BuildSettings& settings, Reporter& report) {
   // What would fail with the environment is told before it is asked for.
   PythonChoice choice = settings.python;
   choice.create = true;
-  ForeseenPython python = foresee_python(choice, report);
-  const Toolchain toolchain = foresee_toolchain(settings.toolchain, python.python);
+  ForeseenPython python = predict_python(choice, report);
+  const Toolchain toolchain = predict_toolchain(settings.toolchain, python.python);
   if (!toolchain.cuda.empty()) require_cuda_for(archs_for(toolchain.cuda), toolchain);
-  if (python.to_be_made && !settings.python.create) (void)foresee_python(settings.python, silent);
+  if (python.to_be_made && !settings.python.create) (void)predict_python(settings.python, silent);
   return {std::move(recipes), source, std::move(python)};
 }
 

@@ -18,7 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The compile as every room sees it: with the toolkit's extra headers, and with the words of g++'s
+// The compile as everything below sees it: with the toolkit's extra headers, and with the words of
+// g++'s
 // @files in their place, so that what those say is in every key.
 PlannedSource as_compiled(PlannedSource source, const Toolchain& toolchain) {
   RecordedSource& recorded = source.recorded;
@@ -31,14 +32,17 @@ PlannedSource as_compiled(PlannedSource source, const Toolchain& toolchain) {
 
 class GraphMaker {
  public:
-  GraphMaker(const Toolchain& toolchain, const CompileRoom& room,
+  GraphMaker(const Toolchain& toolchain, const CompileContext& context,
              std::shared_ptr<const CompileSettings> compile,
              std::shared_ptr<const LinkSettings> link)
-      : toolchain_(toolchain), room_(room), compile_(std::move(compile)), link_(std::move(link)) {}
+      : toolchain_(toolchain),
+        context_(context),
+        compile_(std::move(compile)),
+        link_(std::move(link)) {}
 
   void add(const PlannedModule& planned) {
     // Modules may have a source in common, and then setuptools has one name for its objects.
-    const Remade first = remade(planned, room_.work / "objects" / planned.name);
+    const Remade first = remade(planned, context_.work / "objects" / planned.name);
     const PlannedModule& module = first.module;
     for (const PlannedSource& source : module.sources) {
       if (source.recorded.language == Language::cuda && compile_->bridge && !bridge_) {
@@ -53,7 +57,7 @@ class GraphMaker {
       objects.push_back(graph.size() - 1);
     }
     if (bridge_) objects.push_back(*bridge_);
-    const fs::path finished = room_.work / "modules" / module.output;
+    const fs::path finished = context_.work / "modules" / module.output;
     Step step = module_step(planned, first.objects, finished, making());
     step.after = std::move(objects);
     graph.push_back(std::move(step));
@@ -104,9 +108,9 @@ class GraphMaker {
     making.remake = [this](const PlannedModule& module, Remake remake) {
       auto settings = std::make_shared<CompileSettings>(*compile_);
       if (remake == Remake::full_headers) settings->choice = HeaderChoice::full;
-      settings->work = room_.work / fmt::format("compile-{}", name_of(remake));
+      settings->work = context_.work / fmt::format("compile-{}", name_of(remake));
       const Remade again =
-          remade(module, room_.work / fmt::format("objects-{}", name_of(remake)) / module.name);
+          remade(module, context_.work / fmt::format("objects-{}", name_of(remake)) / module.name);
       return ObjectSteps{compiles_of(again.module, settings), again.objects};
     };
     making.has_full_headers = compile_->choice == HeaderChoice::full;
@@ -114,7 +118,7 @@ class GraphMaker {
   }
 
   const Toolchain& toolchain_;
-  const CompileRoom& room_;
+  const CompileContext& context_;
   std::shared_ptr<const CompileSettings> compile_;
   std::shared_ptr<const LinkSettings> link_;
   std::optional<StepId> bridge_;
@@ -141,7 +145,8 @@ std::vector<fs::path> foreign_headers(const CompileSettings& compile, const Tool
 }
 
 std::shared_ptr<CompileSettings> compile_settings(const BuildPlan& plan, const Toolchain& toolchain,
-                                                  const PythonEnv& python, const CompileRoom& room,
+                                                  const PythonEnv& python,
+                                                  const CompileContext& context,
                                                   HeaderChoice headers,
                                                   const ExecSettings& execution, Reporter& report) {
   auto compile = std::make_shared<CompileSettings>();
@@ -149,20 +154,20 @@ std::shared_ptr<CompileSettings> compile_settings(const BuildPlan& plan, const T
   compile->toolkit =
       std::make_shared<Toolkit>(inspect_toolkit(toolchain, nvcc, *execution.cache, report));
   compile->headers = data_folder() / "patches" / "headers";
-  compile->work = room.work / "compile";
+  compile->work = context.work / "compile";
   const bool has_stand_ins =
       headers == HeaderChoice::automatic ? !plan.proved.empty() : headers != HeaderChoice::full;
-  if (has_stand_ins && includes_torch(room.project)) {
+  if (has_stand_ins && includes_torch(context.project)) {
     compile->bridge = std::make_shared<TorchBridge>();
-    compile->bridge->object = room.work / "bridge" / "torch_bridge.o";
+    compile->bridge->object = context.work / "bridge" / "torch_bridge.o";
   }
-  compile->roots = {{"tree", room.project},
+  compile->roots = {{"tree", context.project},
                     {"site", python.site_packages},
                     {"cuda", toolchain.cuda_home},
                     {"python", python.include}};
   if (const fs::path include = venv_include(python); !include.empty())
     compile->roots["venv"] = include;
-  compile->project = room.name;
+  compile->project = context.name;
   compile->date = source_date_epoch();
   compile->choice = headers;
   if (headers == HeaderChoice::automatic)
@@ -170,8 +175,8 @@ std::shared_ptr<CompileSettings> compile_settings(const BuildPlan& plan, const T
   else
     compile->proved.everything = true;  // by the user's word
   compile->foreign_headers = foreign_headers(*compile, toolchain, python);
-  compile->keep_temporary = room.keep;
-  compile->parts = room.parts;
+  compile->keep_temporary = context.keep;
+  compile->parts = context.parts;
   compile->prepend_flags = environment_value("NVCC_PREPEND_FLAGS").value_or("");
   compile->append_flags = environment_value("NVCC_APPEND_FLAGS").value_or("");
   compile->cache = execution.cache;
@@ -180,13 +185,14 @@ std::shared_ptr<CompileSettings> compile_settings(const BuildPlan& plan, const T
 }
 
 std::shared_ptr<LinkSettings> link_settings(const std::shared_ptr<const CompileSettings>& compile,
-                                            const PythonEnv& python, const CompileRoom& room) {
+                                            const PythonEnv& python,
+                                            const CompileContext& context) {
   const std::shared_ptr<const Toolkit> toolkit = compile->toolkit;
   const Toolchain& toolchain = toolkit->toolchain;
   auto link = std::make_shared<LinkSettings>();
   link->roots = compile->roots;
-  link->roots["build"] = room.work;
-  link->work = room.work / "link";
+  link->roots["build"] = context.work;
+  link->work = context.work / "link";
   link->host_compiler = toolchain.host_compiler;
   link->tools = link_tools(toolkit->tools);
   link->library_folders = toolkit->library_folders;
@@ -207,18 +213,18 @@ std::shared_ptr<LinkSettings> link_settings(const std::shared_ptr<const CompileS
 }
 
 // What one source adds to the forecast; the memory of its steps goes to `memory`.
-SourceForecast forecast_of(Foresight foresight, const CostHistory* history, BuildForecast& all,
-                           std::vector<std::uint64_t>& memory) {
-  SourceForecast source{.cached = foresight.cached,
-                        .mode = describe(foresight.outcome.mode),
-                        .reason = foresight.outcome.reason,
-                        .parts = foresight.outcome.parts};
-  for (Step& step : foresight.steps) {
-    const auto known = weigh(step, history);
+SourceForecast forecast_of(CompilePrediction prediction, const CostHistory* history,
+                           BuildForecast& all, std::vector<std::uint64_t>& memory) {
+  SourceForecast source{.cached = prediction.cached,
+                        .mode = describe(prediction.outcome.mode),
+                        .reason = prediction.outcome.reason,
+                        .parts = prediction.outcome.parts};
+  for (Step& step : prediction.steps) {
+    const auto known = load_costs(step, history);
     source.cpu_seconds += known ? known->cpu_seconds : step.expected_seconds;
     memory.push_back(step.expected_memory);
   }
-  for (const double chain : critical_path(foresight.steps))
+  for (const double chain : critical_path(prediction.steps))
     all.wall_seconds = std::max(all.wall_seconds, chain);
   all.cpu_seconds += source.cpu_seconds;
   return source;
@@ -226,18 +232,19 @@ SourceForecast forecast_of(Foresight foresight, const CostHistory* history, Buil
 
 }  // namespace
 
-BuildForecast foresee_modules(const BuildPlan& plan, const Toolchain& toolchain,
-                              const PythonEnv& python, const CompileRoom& room,
+BuildForecast predict_modules(const BuildPlan& plan, const Toolchain& toolchain,
+                              const PythonEnv& python, const CompileContext& context,
                               HeaderChoice headers, const ExecSettings& execution,
                               Reporter& report) {
-  const auto compile = compile_settings(plan, toolchain, python, room, headers, execution, report);
+  const auto compile =
+      compile_settings(plan, toolchain, python, context, headers, execution, report);
   BuildForecast forecast;
   std::vector<std::uint64_t> memory;
   for (const PlannedModule& module : plan.modules) {
     for (const PlannedSource& source : module.sources) {
-      auto foresight = foresee_compile(as_compiled(source, toolchain), module.name, *compile);
+      auto prediction = predict_compile(as_compiled(source, toolchain), module.name, *compile);
       forecast.sources.push_back(
-          forecast_of(std::move(foresight), execution.history, forecast, memory));
+          forecast_of(std::move(prediction), execution.history, forecast, memory));
     }
   }
   const std::size_t jobs = std::max(1U, execution.limits.jobs);
@@ -249,11 +256,12 @@ BuildForecast foresee_modules(const BuildPlan& plan, const Toolchain& toolchain,
 }
 
 ModuleOutcome compile_modules(const BuildPlan& plan, const Toolchain& toolchain,
-                              const PythonEnv& python, const CompileRoom& room,
+                              const PythonEnv& python, const CompileContext& context,
                               HeaderChoice headers, const ExecSettings& execution,
                               Reporter& report) {
   ModuleOutcome outcome;
-  const auto compile = compile_settings(plan, toolchain, python, room, headers, execution, report);
+  const auto compile =
+      compile_settings(plan, toolchain, python, context, headers, execution, report);
   std::mutex mutex;  // sources end on any thread
   compile->on_outcome = [&outcome, &report, &mutex](const CompileOutcome& source) {
     {
@@ -266,7 +274,7 @@ ModuleOutcome compile_modules(const BuildPlan& plan, const Toolchain& toolchain,
           fmt::format("{}: {}, because {}", source.label, describe(source.mode), source.reason));
   };
 
-  GraphMaker maker(toolchain, room, compile, link_settings(compile, python, room));
+  GraphMaker maker(toolchain, context, compile, link_settings(compile, python, context));
   for (const PlannedModule& module : plan.modules) maker.add(module);
   outcome.execution = execute(std::move(maker.graph), execution, report);
   outcome.modules = maker.take_modules();

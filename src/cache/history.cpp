@@ -40,7 +40,7 @@ class FolderHistory : public CostHistory {
     try {
       write_file(path_of_step(kind, subject), sealed(body.dump()));
     } catch (const Error&) {
-      return;  // the next build weighs this step with its default
+      return;  // the next build takes the default for this step
     }
   }
 

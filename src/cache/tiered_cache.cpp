@@ -141,7 +141,7 @@ std::optional<ActionResult> TieredCache::remote_result(const Digest& key) {
 bool TieredCache::materialize(const ActionResult& result, const Paths& destinations) {
   const bool all = std::ranges::all_of(destinations, [&](const auto& wanted) {
     const auto file = result.files.find(wanted.first);
-    return file != result.files.end() && bring(file->second, wanted.second);
+    return file != result.files.end() && fetch(file->second, wanted.second);
   });
   pass_on_complaints();
   if (all) return true;
@@ -154,7 +154,7 @@ bool TieredCache::materialize(const ActionResult& result, const Paths& destinati
   return false;
 }
 
-bool TieredCache::bring(const ResultFile& file, const fs::path& destination) {
+bool TieredCache::fetch(const ResultFile& file, const fs::path& destination) {
   if (store_.copy_blob(file, destination)) return true;
   if (!remote_) return false;
   // Beside its place, so that it can be had when the folder cannot be written.

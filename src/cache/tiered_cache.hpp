@@ -47,7 +47,7 @@ class TieredCache : public ActionCache {
   std::optional<ActionResult> remote_result(const Digest& key);
   std::optional<Digest> match(const Digest& key, const std::optional<std::string>& body,
                               const SearchScope& scope);
-  bool bring(const ResultFile& file, const std::filesystem::path& destination);
+  bool fetch(const ResultFile& file, const std::filesystem::path& destination);
   bool keep(const Digest& key, const Paths& outputs, const ActionResult& result);
   void keep_manifest(const Digest& key, FileSet set);
   std::optional<std::string> remote_body(const Digest& key);

@@ -103,7 +103,7 @@ PythonEnv check_python(const DoctorRequest& request, const System& system, Findi
     return {};
   }
   try {
-    PythonEnv python = foresee_environment(request_for(choice));
+    PythonEnv python = predict_environment(request_for(choice));
     findings.push_back({Severity::warning, Check::python,
                         "there is no build environment yet: the first build makes one",
                         create_command(choice)});
@@ -174,7 +174,7 @@ Toolchain check_toolkit(const DoctorRequest& request, const PythonEnv& python, F
           fmt::format("{} at '{}' ({})", found->probe.build, found->home.string(), found->origin)));
       return toolchain;
     }
-    toolchain = foreseen_toolkit(request.toolchain, python, passed_over);
+    toolchain = predicted_toolkit(request.toolchain, python, passed_over);
     const std::string cuda =
         toolchain.cuda.empty() ? "" : fmt::format("CUDA {} ", toolchain.cuda.major_minor());
     findings.push_back(

@@ -188,7 +188,7 @@ std::string cuda_on_pypi(const std::string& torch) {
 }
 
 // What torch will be built with; empty where only the index knows.
-std::string foreseen_cuda(const EnvironmentRequest& request) {
+std::string predicted_cuda(const EnvironmentRequest& request) {
   if (!request.cuda.empty()) return request.cuda;
   if (request.index_url.empty()) return cuda_on_pypi(request.torch);
   // PyTorch's own indexes end in "/cu128".
@@ -297,7 +297,7 @@ std::string environment_cost(const EnvironmentRequest& request) {
                      human_size(free_disk(environments_folder())));
 }
 
-PythonEnv foresee_environment(const EnvironmentRequest& asked) {
+PythonEnv predict_environment(const EnvironmentRequest& asked) {
   const EnvironmentRequest request = with_python(asked);
   require_plain_name(environment_name(request));
   require_index_for_cuda(request);
@@ -307,7 +307,7 @@ PythonEnv foresee_environment(const EnvironmentRequest& asked) {
   TorchInfo torch;
   torch.version = request.torch;
   torch.number = parse_version(request.torch).value_or(Version());
-  torch.cuda = parse_version(foreseen_cuda(request)).value_or(Version());
+  torch.cuda = parse_version(predicted_cuda(request)).value_or(Version());
   // Where it will lie, so that a look beside it finds nothing yet.
   torch.root = environment_folder(environment_name(request)) / "torch";
   python.torch = std::move(torch);

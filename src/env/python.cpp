@@ -259,7 +259,7 @@ EnvironmentRequest request_for(const PythonChoice& choice) {
   return request;
 }
 
-ForeseenPython foresee_python(const PythonChoice& choice, Reporter& report) {
+ForeseenPython predict_python(const PythonChoice& choice, Reporter& report) {
   if (auto found = existing_python(choice, report)) {
     report.detail(
         fmt::format("Python {} from {}", found->python.executable.string(), found->origin));
@@ -267,7 +267,7 @@ ForeseenPython foresee_python(const PythonChoice& choice, Reporter& report) {
     return {std::move(found->python), false};
   }
   const EnvironmentRequest request = request_for(choice);
-  PythonEnv python = foresee_environment(request);
+  PythonEnv python = predict_environment(request);
   require_disk_for(request);
   if (choice.create) return {std::move(python), true};
   throw Error(ErrorKind::environment,
@@ -277,8 +277,8 @@ ForeseenPython foresee_python(const PythonChoice& choice, Reporter& report) {
 }
 
 PythonEnv find_python(const PythonChoice& choice, Reporter& report,
-                      const ForeseenPython& foreseen) {
-  if (!foreseen.to_be_made) return foreseen.python;
+                      const ForeseenPython& predicted) {
+  if (!predicted.to_be_made) return predicted.python;
   PythonEnv made = create_environment(request_for(choice), report);
   require_python_can_build(made);
   return made;

@@ -141,8 +141,8 @@ Toolchain find_toolchain(const ToolchainChoice& choice, const PythonEnv& python,
   return toolchain;
 }
 
-Toolchain foreseen_toolkit(const ToolchainChoice& choice, const PythonEnv& python,
-                           const std::vector<std::string>& passed_over) {
+Toolchain predicted_toolkit(const ToolchainChoice& choice, const PythonEnv& python,
+                            const std::vector<std::string>& passed_over) {
   const ToolkitPackages& packages = packages_for(choice, python, passed_over);
   Toolchain toolchain;
   toolchain.origin = "PyPI packages";
@@ -152,7 +152,7 @@ Toolchain foreseen_toolkit(const ToolchainChoice& choice, const PythonEnv& pytho
   return toolchain;
 }
 
-Toolchain foresee_toolchain(const ToolchainChoice& choice, const PythonEnv& python) {
+Toolchain predict_toolchain(const ToolchainChoice& choice, const PythonEnv& python) {
   SilentReporter silent;
   std::vector<std::string> passed_over;
   Toolchain toolchain;
@@ -164,7 +164,7 @@ Toolchain foresee_toolchain(const ToolchainChoice& choice, const PythonEnv& pyth
     toolchain.cuda = found->probe.cuda;
     toolchain.origin = found->origin;
   } else if (!found) {
-    toolchain = foreseen_toolkit(choice, python, passed_over);
+    toolchain = predicted_toolkit(choice, python, passed_over);
   }
   const HostCompiler compiler = find_host_compiler(toolchain.cuda_home, silent);
   toolchain.host_compiler = compiler.path;

@@ -23,8 +23,8 @@ std::optional<FoundToolkit> existing_toolkit(const ToolchainChoice& choice, cons
                                              std::vector<std::string>& passed_over);
 // What would be made of PyPI packages where none is there: its CUDA, empty where torch's is not
 // known. Throws Error{environment} if there are no such packages.
-Toolchain foreseen_toolkit(const ToolchainChoice& choice, const PythonEnv& python,
-                           const std::vector<std::string>& passed_over);
+Toolchain predicted_toolkit(const ToolchainChoice& choice, const PythonEnv& python,
+                            const std::vector<std::string>& passed_over);
 // Throws Error{environment}: none there, or none that this toolkit takes.
 HostCompiler find_host_compiler(const std::filesystem::path& cuda_home, Reporter& report);
 // The CUDA that a toolkit must have: torch's, or the wish where there is no torch.

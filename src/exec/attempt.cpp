@@ -38,10 +38,6 @@ void store(const Step& step, ActionCache& cache, const Attempt& attempt) {
 
 }  // namespace
 
-double seconds_taken(const Attempt& attempt) {
-  return attempt.threads > 1 ? attempt.result.cpu_seconds : attempt.result.wall_seconds;
-}
-
 bool wants_preparing(const Step& step, const ExecSettings& settings) {
   return !step.folder.empty() || (settings.cache != nullptr && step.key);
 }
@@ -67,7 +63,7 @@ void accept(const Step& step, const ExecSettings& settings, const Attempt& attem
   if (!attempt.command.empty() && settings.history != nullptr)
     settings.history->put(
         name_of(step.stage), step.subject,
-        {attempt.result.cpu_seconds, seconds_taken(attempt), attempt.result.peak_memory});
+        {attempt.result.cpu_seconds, attempt.result.wall_seconds, attempt.result.peak_memory});
   if (attempt.result.diagnostics.empty() && !attempt.log.empty()) remove_path(attempt.log);
   if (step.finish) step.finish();
 }

@@ -22,16 +22,12 @@ struct Attempt {
   std::filesystem::path log;
   double started = 0;            // seconds since the first step
   std::optional<unsigned> lane;  // the place that it takes on the timeline
-  unsigned threads = 1;
 };
 
 // Does `prepare` have anything to do?
 bool wants_preparing(const Step& step, const ExecSettings& settings);
 // Lays out the step's folder, makes its key and asks the cache. A hit is also finished.
 void prepare(const Step& step, const ExecSettings& settings, Attempt& attempt);
-
-// What a narrow run would have taken: with this the next build is weighed.
-double seconds_taken(const Attempt& attempt);
 
 // Does `accept` have anything to do?
 bool wants_accepting(const Step& step, const ExecSettings& settings, const Attempt& attempt);

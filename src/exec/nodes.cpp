@@ -8,7 +8,7 @@
 
 namespace sagebuild {
 
-std::optional<StepCost> weigh(Step& step, const CostHistory* history) {
+std::optional<StepCost> load_costs(Step& step, const CostHistory* history) {
   const auto known =
       history == nullptr ? std::nullopt : history->get(name_of(step.stage), step.subject);
   if (!known) return std::nullopt;
@@ -49,7 +49,7 @@ void Nodes::make_ready(NodeId id) {
 }
 
 void Nodes::add(StepGraph graph, NodeId parent, CostHistory* history) {
-  for (Step& step : graph) weigh(step, history);
+  for (Step& step : graph) load_costs(step, history);
   const std::vector<double> lengths = critical_path(graph);
   const NodeId first = nodes_.size();
   files_.add(graph, first, parent);
@@ -116,9 +116,6 @@ double Nodes::seconds_left(const std::map<NodeId, double>& running_for, unsigned
   auto ready = ready_;
   std::set<std::pair<double, NodeId>> ends;  // of what runs, by when it ends
   unsigned free = std::max(1U, jobs);
-  const auto threads_of = [&](NodeId id) {
-    return std::min(nodes_[id].step.threads, std::max(1U, jobs));
-  };
   for (NodeId id = 0; id < nodes_.size(); ++id) {
     const Node& node = nodes_[id];
     waits_for[id] = node.waits_for;
@@ -128,21 +125,21 @@ double Nodes::seconds_left(const std::map<NodeId, double>& running_for, unsigned
     const auto running = running_for.find(id);
     const double since = running == running_for.end() ? 0 : running->second;
     ends.emplace(std::max(0.0, node.step.expected_seconds - since), id);
-    free -= std::min(free, threads_of(id));
+    free -= std::min(free, 1U);
   }
   double time = 0;
   while (true) {
-    while (!ready.empty() && (free >= threads_of(ready.begin()->second) || ends.empty())) {
+    while (!ready.empty() && (free > 0 || ends.empty())) {
       const NodeId next = ready.begin()->second;
       ready.erase(ready.begin());
       ends.emplace(time + nodes_[next].step.expected_seconds, next);
-      free -= std::min(free, threads_of(next));
+      free -= std::min(free, 1U);
     }
     if (ends.empty()) return time;
     NodeId ended = kNoNode;
     std::tie(time, ended) = *ends.begin();
     ends.erase(ends.begin());
-    free = std::min(std::max(1U, jobs), free + threads_of(ended));
+    free = std::min(std::max(1U, jobs), free + 1);
     while (ended != kNoNode) {  // with its last child a parent ends, too
       for (const NodeId later : nodes_[ended].followers) {
         if (--waits_for[later] == 0) ready.emplace(-nodes_[later].priority, later);

@@ -44,28 +44,16 @@ class Nodes {
     worker,   // work inside this process
     process
   };
-  // The most urgent ready node with room; it counts as started. Where memory is short a less urgent
-  // one may pass. Where cores are short it may if it is expected to end before the more urgent one
-  // could have them (backfilling): `seconds_to_cores` says how long that is, nothing if they are
-  // free. Work inside this process is short: it passes what waits for cores only where no other
-  // such work runs, since by it is found what the cache has. `has_worker` gets whether it passes.
-  template <class NeedOf, class HasWorker, class SecondsToCores, class HasMemory>
-  std::optional<NodeId> take_ready(NeedOf need_of, HasWorker has_worker,
-                                   SecondsToCores seconds_to_cores, HasMemory has_memory) {
-    constexpr double kForever = std::numeric_limits<double>::infinity();
-    double window = kForever;
+  // The most urgent ready node for which there is a core or a worker, and memory; it counts as
+  // started. Where memory is short a less urgent one may pass.
+  template <class NeedOf, class HasWorker, class HasCore, class HasMemory>
+  std::optional<NodeId> take_ready(NeedOf need_of, HasWorker has_worker, HasCore has_core,
+                                   HasMemory has_memory) {
     for (auto entry = ready_.begin(); entry != ready_.end(); ++entry) {
       const NodeId id = entry->second;
       const Need need = need_of(id);
-      if (need == Need::worker && !has_worker(window < kForever)) continue;
-      if (need == Need::process) {
-        if (const std::optional<double> wait = seconds_to_cores(id)) {
-          window = std::min(window, *wait);
-          continue;
-        }
-        if (nodes_[id].step.expected_seconds > window) continue;
-        if (!has_memory(id)) continue;
-      }
+      if (need == Need::worker && !has_worker()) continue;
+      if (need == Need::process && (!has_core() || !has_memory(id))) continue;
       ready_.erase(entry);
       nodes_[id].state = Node::State::started;
       return id;

@@ -61,21 +61,6 @@ class Scheduler {
   double now() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
   const Step& step_of(NodeId id) const { return nodes_.at(id).step; }
   unsigned jobs() const { return std::max(1U, settings_.limits.jobs); }
-  unsigned threads_for(NodeId id) const { return std::min(jobs(), step_of(id).threads); }
-  std::uint64_t memory_for(NodeId id) const { return step_of(id).expected_memory; }
-
-  void go_on_when_something_ends() {
-    const auto finished = processes_.wait(std::chrono::seconds(1));
-    throw_if_interrupted();
-    bool has_ended = finished.has_value();
-    if (finished) process_ended(finished->id, finished->result);
-    // One by one, since what becomes of one may give up another.
-    while (const auto ended = in_process_.take_ended()) {
-      work_ended(*ended);
-      has_ended = true;
-    }
-    if (!has_ended) report_waiting();
-  }
 
   // --- what may start ---
 
@@ -86,35 +71,11 @@ class Scheduler {
     return step.command ? Need::process : Need::worker;
   }
 
-  unsigned cores_taken() const {
-    auto taken = static_cast<unsigned>(in_process_.running());
-    for (const auto& [process, id] : running_) taken += attempts_.at(id).threads;
-    return taken;
-  }
+  bool has_core() const { return running_.size() + in_process_.running() < jobs(); }
 
   // One always may, beside whatever runs: by it is found what the cache has, and what waits for the
   // processes that have ended.
-  bool has_worker(bool passes_others) const {
-    return in_process_.running() == 0 || (!passes_others && cores_taken() < jobs());
-  }
-
-  // Until enough of what runs has ended, as far as is known; nothing: there are enough now.
-  std::optional<double> seconds_to_cores(NodeId id) const {
-    unsigned taken = cores_taken();
-    std::multimap<double, unsigned> ends;
-    if (in_process_.running() > 0) ends.emplace(0, in_process_.running());
-    for (const auto& [process, running] : running_) {
-      const Attempt& attempt = attempts_.at(running);
-      ends.emplace(std::max(0.0, attempt.started + step_of(running).expected_seconds - now()),
-                   attempt.threads);
-    }
-    std::optional<double> wait;
-    for (auto end = ends.begin(); end != ends.end() && taken + threads_for(id) > jobs(); ++end) {
-      wait = end->first;
-      taken -= end->second;
-    }
-    return wait;
-  }
+  bool has_worker() const { return in_process_.running() == 0 || has_core(); }
 
   bool has_memory(NodeId id) const {
     if (running_.empty()) return true;
@@ -129,17 +90,16 @@ class Scheduler {
 
   void start_what_fits() {
     while (true) {
-      while (!to_accept_.empty() && has_worker(false)) {
+      while (!to_accept_.empty() && has_worker()) {
         const NodeId id = to_accept_.front();
         to_accept_.pop_front();
         start_accepting(id);
       }
       if (!failures_.empty()) return;
       throw_if_interrupted();
-      const auto next = nodes_.take_ready([&](NodeId id) { return need_of(id); },
-                                          [&](bool passes) { return has_worker(passes); },
-                                          [&](NodeId id) { return seconds_to_cores(id); },
-                                          [&](NodeId id) { return has_memory(id); });
+      const auto next =
+          nodes_.take_ready([&](NodeId id) { return need_of(id); }, [&] { return has_worker(); },
+                            [&] { return has_core(); }, [&](NodeId id) { return has_memory(id); });
       if (!next) return;
       start(*next);
     }
@@ -151,7 +111,6 @@ class Scheduler {
     if (attempts_.contains(id)) return go_on(id);
     Attempt& attempt = attempts_[id];
     attempt.started = now();
-    attempt.threads = threads_for(id);
     const Step& step = step_of(id);
     if (!wants_preparing(step, settings_)) return go_on(id);
     attempt.lane = free_lane();
@@ -284,7 +243,7 @@ class Scheduler {
     const Attempt& attempt = attempts_.at(id);
     if (!attempt.command.empty()) {
       expected_ += step_of(id).expected_seconds;
-      took_ += seconds_taken(attempt);
+      took_ += attempt.result.wall_seconds;
     }
     done(id);
   }

@@ -1,5 +1,5 @@
 #pragma once
-// Who exports what a module wants. Private to the room.
+// Who exports what a module wants. Private to this folder.
 
 #include <filesystem>
 #include <string>

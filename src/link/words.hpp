@@ -1,6 +1,6 @@
 #pragma once
 // A link command taken apart: what its words name, by the way in which it reaches the module.
-// Private to the room.
+// Private to this folder.
 
 #include <filesystem>
 #include <map>

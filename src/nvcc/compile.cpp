@@ -106,8 +106,8 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     return std::move(graph.front());
   }
 
-  Foresight foresee() {
-    Foresight result;
+  CompilePrediction predict() {
+    CompilePrediction result;
     settle_bridge();
     const auto key = direct("compile");
     result.cached = key && job_->settings->cache->lookup_by_files(*key, job_->scope).has_value();
@@ -115,7 +115,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     result.outcome = {job_->subject, mode_, reason_};
     if (result.cached) return result;
     const JobPtr attempt = new_attempt();
-    if (parts_->wanted) result.outcome.parts = parts_foreseen();
+    if (parts_->wanted) result.outcome.parts = parts_predicted();
     parts_->wanted = result.outcome.parts > 1;
     result.steps = steps(attempt);
     if (result.outcome.parts > 1) {
@@ -135,8 +135,9 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     if (relative.empty() || *relative.begin() != "..") return relative;
     // Two of one name in two folders are two sources. Above a project in a subfolder lies the rest
     // of its checkout, in another place in every build.
-    const std::string room = settings.work.parent_path().native() + "/";
-    return source.recorded.source.native().starts_with(room) ? relative : source.recorded.source;
+    const std::string checkout = settings.work.parent_path().native() + "/";
+    return source.recorded.source.native().starts_with(checkout) ? relative
+                                                                 : source.recorded.source;
   }
 
   bool cuda() const { return job_->source.recorded.language == Language::cuda; }
@@ -217,7 +218,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
 
   // For `plan`: what it was last time, else what the recipe says, by the source as it is written;
   // how many kernels a macro starts shows in the build.
-  std::size_t parts_foreseen() const {
+  std::size_t parts_predicted() const {
     if (parts_known_ > 0) return static_cast<std::size_t>(parts_known_);
     const std::string text = "# 1 \"source\"\n" + source_text();
     const auto found = find_launchers(text, [](std::string_view) { return true; });
@@ -425,9 +426,9 @@ Step compile_step(const PlannedSource& source, const std::string& module,
   return source_compile(source, module, *settings)->step();
 }
 
-Foresight foresee_compile(const PlannedSource& source, const std::string& module,
-                          const CompileSettings& settings) {
-  return source_compile(source, module, settings)->foresee();
+CompilePrediction predict_compile(const PlannedSource& source, const std::string& module,
+                                  const CompileSettings& settings) {
+  return source_compile(source, module, settings)->predict();
 }
 
 std::string module_id(const fs::path& source_in_project, const std::string& project,

@@ -1,6 +1,6 @@
 #pragma once
 // Which headers a source is compiled with: what is tried first, and what after a stage failed.
-// Private to the room.
+// Private to this folder.
 
 #include <optional>
 #include <string>

@@ -2,7 +2,7 @@
 // What a recipe's word for our headers is worth: it was shown for certain sources, and a fork of
 // the project may have others, in which a detection idiom or an overload turns out differently and
 // nothing tells. So the word holds for sources that are the shown ones, token for token. Private to
-// the room.
+// this folder.
 
 #include "sagebuild/nvcc/checks.hpp"
 #include "source_compile.hpp"

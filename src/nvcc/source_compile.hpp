@@ -1,6 +1,6 @@
 #pragma once
 // The state that the steps of one source share, while it goes from mode to mode. Private to the
-// room.
+// folder.
 
 #include <fmt/format.h>
 

@@ -1,5 +1,5 @@
 #pragma once
-// What the system refused, as an Error with path, reason and next step. Private to the room.
+// What the system refused, as an Error with path, reason and next step. Private to this folder.
 
 #include <filesystem>
 #include <string_view>

@@ -1,7 +1,7 @@
 #pragma once
 // Whether the process that a folder belongs to still lives: a hidden file in the folder, locked by
 // that process. The kernel drops the lock when the process ends, however that ends. Private to the
-// room.
+// folder.
 
 #include <filesystem>
 

@@ -236,7 +236,7 @@ TEST_CASE("torch and its CUDA compiler come into one environment that is a whole
   CHECK(made.torch->version == "2.11.0+test");
 
   const Toolchain toolchain = find_toolchain(
-      {}, find_python({}, world.report, foresee_python({}, world.report)), world.report);
+      {}, find_python({}, world.report, predict_python({}, world.report)), world.report);
   CHECK(toolchain.origin == "torch's own packages");
   CHECK(toolchain.cuda_home == made.site_packages / "nvidia" / "cu13");
   CHECK(toolchain.nvcc_build == "13.0.88");

@@ -87,12 +87,12 @@ TEST_CASE("each part that a build lacks is named, with the command that brings i
 
   SECTION("nothing missing") {
     planted_python(folder, said);
-    CHECK(foresee_python(choice, report).python.executable == python);
+    CHECK(predict_python(choice, report).python.executable == python);
   }
   SECTION("headers") {
     said.headers = false;
     planted_python(folder, said);
-    CHECK_THROWS_MATCHES(foresee_python(choice, report), Error,
+    CHECK_THROWS_MATCHES(predict_python(choice, report), Error,
                          says("error: Python 3.11.7 at '" + python +
                               "' has no headers ('/planted/include/Python.h')\n")
                              .hints(install_python_headers(this_system(), "3.11")));
@@ -100,7 +100,7 @@ TEST_CASE("each part that a build lacks is named, with the command that brings i
   SECTION("torch") {
     said.torch = "";
     planted_python(folder, said);
-    CHECK_THROWS_MATCHES(foresee_python(choice, report), Error,
+    CHECK_THROWS_MATCHES(predict_python(choice, report), Error,
                          says("error: torch is not installed in '" + python + "'\n")
                              .hints(install_into(this_system(), python, false) + "torch==2.11.0"));
   }
@@ -108,7 +108,7 @@ TEST_CASE("each part that a build lacks is named, with the command that brings i
     said.torch = "2.11.0+cpu";
     said.cuda = "";
     planted_python(folder, said);
-    CHECK_THROWS_MATCHES(foresee_python(choice, report), Error,
+    CHECK_THROWS_MATCHES(predict_python(choice, report), Error,
                          says("error: torch 2.11.0+cpu in '" + python + "' is built without CUDA\n")
                              .hints("torch==2.11.0"));
   }
@@ -116,26 +116,26 @@ TEST_CASE("each part that a build lacks is named, with the command that brings i
     said.setuptools = "";
     planted_python(folder, said);
     CHECK_THROWS_MATCHES(
-        foresee_python(choice, report), Error,
+        predict_python(choice, report), Error,
         says("error: setuptools is not installed in '" + python + "'\n")
             .hints(install_into(this_system(), python, false) + "'setuptools<82'"));
   }
   SECTION("wheel, unless setuptools brings bdist_wheel itself") {
     said.wheel = "";
     planted_python(folder, said);
-    CHECK_NOTHROW(foresee_python(choice, report));
+    CHECK_NOTHROW(predict_python(choice, report));
     said.setuptools = "69.5.1";
     planted_python(folder, said);
-    CHECK_THROWS_MATCHES(foresee_python(choice, report), Error,
+    CHECK_THROWS_MATCHES(predict_python(choice, report), Error,
                          says("error: wheel is not installed in '" + python + "'\n"));
   }
   SECTION("several at once are one error") {
     said.headers = false;
     said.torch = "";
     planted_python(folder, said);
-    CHECK_THROWS_MATCHES(foresee_python(choice, report), Error,
+    CHECK_THROWS_MATCHES(predict_python(choice, report), Error,
                          says("'" + python + "' cannot build CUDA extensions"));
-    CHECK_THROWS_MATCHES(foresee_python(choice, report), Error,
+    CHECK_THROWS_MATCHES(predict_python(choice, report), Error,
                          says("caused by: torch is not installed"));
   }
 }

@@ -5,17 +5,16 @@
 namespace sagebuild {
 namespace {
 
-Step step(double seconds, std::vector<StepId> after = {}, unsigned threads = 1) {
+Step step(double seconds, std::vector<StepId> after = {}) {
   Step result{.stage = Stage::plain_nvcc, .subject = "s", .label = "s", .after = std::move(after)};
   result.expected_seconds = seconds;
-  result.threads = threads;
   return result;
 }
 
 NodeId start(Nodes& nodes) {
   return nodes
-      .take_ready([](NodeId) { return Nodes::Need::process; }, [](bool) { return true; },
-                  [](NodeId) { return std::optional<double>(); }, [](NodeId) { return true; })
+      .take_ready([](NodeId) { return Nodes::Need::process; }, [] { return true; },
+                  [] { return true; }, [](NodeId) { return true; })
       .value();
 }
 
@@ -47,11 +46,6 @@ TEST_CASE(
     CHECK(nodes.seconds_left({}, 2) == 9);
     nodes.done(start(nodes));
     CHECK(nodes.seconds_left({}, 2) == 4);
-  }
-  SECTION("a step of two threads takes two cores") {
-    nodes.add({step(10, {}, 2), step(9), step(8)}, kNoNode, nullptr);
-    CHECK(nodes.seconds_left({}, 2) == 19);
-    CHECK(nodes.seconds_left({}, 1) == 27);
   }
   CHECK(Nodes().seconds_left({}, 2) == 0);
 }

@@ -160,23 +160,6 @@ TEST_CASE("no more runs at once than cores and memory allow") {
 }
 
 TEST_CASE(
-    "a step of two threads waits for two cores, and only what will end by then takes one of them") {
-  World world;
-  StepGraph steps;
-  steps.push_back(world.shell("first", "sleep 0.5; echo first >> order"));
-  steps.push_back(world.shell("pair", "echo pair >> order"));
-  steps.push_back(world.shell("long", "echo long >> order"));
-  steps.push_back(world.shell("short", "echo short >> order"));
-  steps[0].expected_seconds = 30;
-  steps[1].threads = 2;
-  steps[2].expected_seconds = 40;
-  steps.push_back(world.shell("end", "true", {0, 1}));
-  steps[4].expected_seconds = 100;  // makes these two the most urgent
-  world.run(std::move(steps));
-  CHECK(world.text("order") == "short\nfirst\npair\nlong\n");
-}
-
-TEST_CASE(
     "a failure starts nothing new, what runs ends, and all failures are told with their output") {
   World world;
   StepGraph graph;
@@ -433,7 +416,8 @@ namespace {
 
 // A step without a process, whose work is `work`.
 Step in_process(std::string label, std::function<void()> work, std::vector<StepId> after = {}) {
-  Step step{.stage = Stage::plain_nvcc, .subject = label, .label = label, .after = std::move(after)};
+  Step step{
+      .stage = Stage::plain_nvcc, .subject = label, .label = label, .after = std::move(after)};
   step.finish = std::move(work);
   return step;
 }

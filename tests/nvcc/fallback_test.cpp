@@ -32,9 +32,9 @@ TEST_CASE("architectures hidden in an options file are not the plan's, so plain 
   world.put(world.tree() / "a.cu", kSmall);
   world.put(world.tree() / "more.txt", "-gencode=arch=compute_90,code=sm_90");
   world.flags = {"-O1", "--options-file", "more.txt"};
-  const auto foreseen = foresee_compile(world.source("a.cu"), "mini._ops", *world.settings());
-  CHECK(foreseen.outcome.mode.plain);
-  CHECK(foreseen.outcome.reason.find("other architectures") != std::string::npos);
+  const auto predicted = predict_compile(world.source("a.cu"), "mini._ops", *world.settings());
+  CHECK(predicted.outcome.mode.plain);
+  CHECK(predicted.outcome.reason.find("other architectures") != std::string::npos);
 }
 
 TEST_CASE(
@@ -70,17 +70,17 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "memory is foreseen for the headers that will be used, and what others took says nothing of "
+    "memory is predicted for the headers that will be used, and what others took says nothing of "
     "it") {
   NEEDS_NVCC();
   NvccWorld world;
   world.put(world.tree() / "a.cu", kSmall);
-  const auto foreseen = [&](bool proved) {
+  const auto predicted = [&](bool proved) {
     world.proved.everything = proved;
-    return foresee_compile(world.source("a.cu"), "mini._ops", *world.settings()).steps;
+    return predict_compile(world.source("a.cu"), "mini._ops", *world.settings()).steps;
   };
-  const auto ours = foreseen(true);
-  const auto torchs = foreseen(false);  // no recipe vouches for ours
+  const auto ours = predicted(true);
+  const auto torchs = predicted(false);  // no recipe vouches for ours
   const auto most = [](const StepGraph& steps) {
     return std::ranges::max(steps, {}, &Step::expected_memory).expected_memory >> 20U;
   };
@@ -94,16 +94,16 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("plan foresees mode and cache") {
+TEST_CASE("plan predicts mode and cache") {
   NEEDS_NVCC();
   NvccWorld world;
   world.put(world.tree() / "a.cu", kSmall);
-  const auto before = foresee_compile(world.source("a.cu"), "mini._ops", *world.settings());
+  const auto before = predict_compile(world.source("a.cu"), "mini._ops", *world.settings());
   CHECK(before.outcome.mode == CompileMode{HeaderMode::facade, HeaderMode::facade, false});
   CHECK_FALSE(before.cached);
   CHECK(std::ranges::count(before.steps, Stage::cicc, &Step::stage) == 1);
   world.compile("a.cu");
-  const auto after = foresee_compile(world.source("a.cu"), "mini._ops", *world.settings());
+  const auto after = predict_compile(world.source("a.cu"), "mini._ops", *world.settings());
   CHECK(after.cached);
   CHECK(after.steps.empty());
 }

@@ -192,7 +192,7 @@ TEST_CASE(
   const auto wanted = [&](bool allowed) {
     const auto settings = world.settings();
     settings->parts = allowed;
-    return foresee_compile(world.source("a.cu"), "mini._ops", *settings).outcome.parts;
+    return predict_compile(world.source("a.cu"), "mini._ops", *settings).outcome.parts;
   };
   CHECK(wanted(true) == 2);
   CHECK(wanted(false) == 1);

@@ -89,7 +89,7 @@ TEST_CASE("a macro that the proved commands did not define is refused stand-ins"
   world.flags =
       GENERATE(Words{"-DOTHER=1"}, Words{"-Xcompiler", "-O1,-DOTHER"}, Words{"-D", "NDEBUG,OTHER"});
   const auto outcome = [&] {
-    return foresee_compile(world.source("a.cu"), "minisage._x", *world.settings()).outcome;
+    return predict_compile(world.source("a.cu"), "minisage._x", *world.settings()).outcome;
   };
   CHECK(outcome().mode == kTorchsOwn);
   CHECK_THAT(outcome().reason, Catch::Contains("'OTHER'"));

@@ -1,5 +1,5 @@
 #pragma once
-// An action cache that lives as long as the object, and counts: for tests of rooms that only see
+// An action cache that lives as long as the object, and counts: for tests of folders that only see
 // the interface.
 
 #include <chrono>

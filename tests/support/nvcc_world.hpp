@@ -1,5 +1,5 @@
 #pragma once
-// What tests of the nvcc room share: where the golden texts lie, and the toolkit of this machine,
+// What tests of src/nvcc share: where the golden texts lie, and the toolkit of this machine,
 // if there is one.
 
 #include <cstdlib>
@@ -40,7 +40,7 @@ inline std::optional<std::filesystem::path> real_nvcc() {
 }
 
 // A project and a torch of a few lines, and everything a compile of it needs. The torch has what
-// our binding headers include, and a torch/extension.h that brings more.
+// our binding headers include, and a torch/extension.h that declares more.
 class NvccWorld {
  public:
   NvccWorld() : NvccWorld(std::make_shared<MemoryCache>()) {}

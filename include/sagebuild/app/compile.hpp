@@ -18,7 +18,7 @@ namespace sagebuild {
 // Path in the wheel -> linked and stripped file.
 using LinkedModules = std::map<std::filesystem::path, std::filesystem::path>;
 
-struct CompileRoom {
+struct CompileContext {
   std::string name;  // of the project: part of every module id
   // Folder of setup.py; its place is mapped away in objects and keys
   std::filesystem::path project;
@@ -34,13 +34,13 @@ struct ModuleOutcome {
 };
 
 ModuleOutcome compile_modules(const BuildPlan& plan, const Toolchain& toolchain,
-                              const PythonEnv& python, const CompileRoom& room,
+                              const PythonEnv& python, const CompileContext& context,
                               HeaderChoice headers, const ExecSettings& execution,
                               Reporter& report);
 
 // What that would cost. Compiles nothing (but for the toolkit's self-test, where it is new).
-BuildForecast foresee_modules(const BuildPlan& plan, const Toolchain& toolchain,
-                              const PythonEnv& python, const CompileRoom& room,
+BuildForecast predict_modules(const BuildPlan& plan, const Toolchain& toolchain,
+                              const PythonEnv& python, const CompileContext& context,
                               HeaderChoice headers, const ExecSettings& execution,
                               Reporter& report);
 

@@ -50,7 +50,7 @@ std::string environment_name(const EnvironmentRequest& request);  // "py311-torc
 std::string environment_cost(const EnvironmentRequest& request);
 // Throws what can be known to fail before anything is fetched: an index without this CUDA, a disk
 // that is too small, a Python that is not there. Gives what is known of the environment: its torch.
-PythonEnv foresee_environment(const EnvironmentRequest& request);
+PythonEnv predict_environment(const EnvironmentRequest& request);
 
 // Makes the environment, or gives the one that is there and complete. Two at once: the second
 // waits. Errors name the log. Error{environment}: no such Python or torch; Error{network}: packages

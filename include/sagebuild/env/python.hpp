@@ -63,9 +63,10 @@ struct ForeseenPython {
 // existing_python, else one to be made. Error{environment} says what is missing in a Python that
 // cannot build and how to get it, or that an environment has to be made and may not be. Makes and
 // fetches nothing.
-ForeseenPython foresee_python(const PythonChoice& choice, Reporter& report);
+ForeseenPython predict_python(const PythonChoice& choice, Reporter& report);
 // The Python itself: made now if it has to be (minutes and about 5.1 GB; the reporter is told).
 // Asks no interpreter twice, which takes a sixth of a second.
-PythonEnv find_python(const PythonChoice& choice, Reporter& report, const ForeseenPython& foreseen);
+PythonEnv find_python(const PythonChoice& choice, Reporter& report,
+                      const ForeseenPython& predicted);
 
 }  // namespace sagebuild

@@ -19,9 +19,9 @@ struct System {
 };
 System this_system();
 
-// "apt-get install g++": the command that brings a C++ compiler; `major` is a wanted GCC, 0: any.
+// "apt-get install g++": the command that installs a C++ compiler; `major` is a wanted GCC, 0: any.
 std::string install_compiler(const System& system, int major = 0);
-// The command that brings a Python that can make environments and build extensions. Only the
+// the command that installs a Python that can make environments and build extensions. Only the
 // system's own version is a package of it; uv fetches every other.
 std::string install_python(const System& system, const std::string& version);
 // The same for the headers alone, of a Python that is there.

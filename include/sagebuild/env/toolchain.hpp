@@ -31,7 +31,7 @@ Toolchain find_toolchain(const ToolchainChoice& choice, const PythonEnv& python,
 // What find_toolchain will give, as far as that is known without fetching anything: its CUDA
 // version (empty where torch's is unknown) and its folder, if that is there. Throws what
 // find_toolchain would.
-Toolchain foresee_toolchain(const ToolchainChoice& choice, const PythonEnv& python);
+Toolchain predict_toolchain(const ToolchainChoice& choice, const PythonEnv& python);
 
 // A toolkit folder's compiler. `problem` is set instead if it is none.
 struct ToolkitProbe {

@@ -46,7 +46,7 @@ struct ExecOutcome {
 ExecOutcome execute(StepGraph graph, const ExecSettings& settings, Reporter& report);
 
 // Gives the step the weights of its last run, if there was one, and what that cost.
-std::optional<StepCost> weigh(Step& step, const CostHistory* history);
+std::optional<StepCost> load_costs(Step& step, const CostHistory* history);
 
 // Seconds from the start of each step to the end of the graph along its longest chain.
 std::vector<double> critical_path(const StepGraph& graph);

@@ -85,7 +85,6 @@ struct Step {
 
   double expected_seconds = 1;                // wall, alone: the weight on the critical path
   std::uint64_t expected_memory = 300 << 20;  // bytes; admission counts with it
-  unsigned threads = 1;                       // cores that it keeps busy
 };
 
 // What became of a step, for the closing line, the timeline and the costs to remember.

@@ -98,14 +98,14 @@ bool includes_torch(const std::filesystem::path& tree);
 Step bridge_step(const PlannedSource& source, const CompileSettings& settings);
 
 // For `plan`: what would be done, without doing it (one dry run, 10 ms). Throws as compile_step.
-struct Foresight {
+struct CompilePrediction {
   // The mode that fitted last time, else the first that will be tried; why if it is plain nvcc
   CompileOutcome outcome;
   bool cached = false;  // the object is in the cache
   StepGraph steps;      // of that mode; none if cached
 };
-Foresight foresee_compile(const PlannedSource& source, const std::string& module,
-                          const CompileSettings& settings);
+CompilePrediction predict_compile(const PlannedSource& source, const std::string& module,
+                                  const CompileSettings& settings);
 
 // "_3fa9c1d2_8_fused_cu_0b7e55aa": for the same source of the same project always the same, in
 // every folder, for every torch and Python. Two sources of one module never share it.

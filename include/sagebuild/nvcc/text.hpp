@@ -43,7 +43,7 @@ std::vector<std::string> registered_kernels(std::string_view stub);
 // PTX facts.
 std::string ptx_target(std::string_view ptx);                // "sm_89"
 std::vector<std::string> ptx_entries(std::string_view ptx);  // kernels, in order
-// Without `.global` lines whose variable nothing refers to: full headers bring 28 such bytes
+// Without `.global` lines whose variable nothing refers to: full headers leave 28 such bytes
 // (docs/nvcc.md, "Header modes").
 std::string without_unreferenced_globals(std::string_view ptx);
 
@@ -51,7 +51,7 @@ std::string without_unreferenced_globals(std::string_view ptx);
 std::vector<std::filesystem::path> depfile_inputs(std::string_view text);
 
 // The image in an object of its own, so that the host compile needs no cubin: what stands in the
-// place of nvcc's .fatbin.c, and the assembler text that brings the image in. `id` makes the symbol
+// place of nvcc's .fatbin.c, and the assembler text that includes the image. `id` makes the symbol
 // unique within a program.
 std::string detached_wrapper(std::string_view id);
 std::string detached_image(std::string_view id, std::string_view fatbin_file);

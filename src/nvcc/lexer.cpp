@@ -1,0 +1,160 @@
+#include "lexer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <string>
+
+#include "sagebuild/base/strings.hpp"
+
+namespace sagebuild::nvcc {
+namespace {
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+bool is_word_char(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '$';
+}
+
+// What may stand in front of a quote.
+bool is_prefix(std::string_view word) {
+  constexpr std::array<std::string_view, 9> kPrefixes = {"R", "LR", "uR", "UR", "u8R",
+                                                         "L", "u",  "U",  "u8"};
+  return std::ranges::find(kPrefixes, word) != kPrefixes.end();
+}
+
+std::size_t lines_in(std::string_view text) {
+  return static_cast<std::size_t>(std::ranges::count(text, '\n'));
+}
+
+}  // namespace
+
+Token Lexer::next() {
+  skip_blanks();
+  const std::size_t begin = at_;
+  if (at_ >= text_.size()) return {Token::Kind::end, {}, begin, begin};
+  if (is_word_char(text_[at_])) {
+    const std::string_view word = take_word();
+    if (at_ < text_.size() && (text_[at_] == '"' || text_[at_] == '\'') && is_prefix(word)) {
+      take_literal(word.ends_with('R'));
+      return token(Token::Kind::literal, begin);
+    }
+    if (in_own_) ++uses_[word];
+    return token(Token::Kind::word, begin);
+  }
+  if (text_[at_] == '"' || text_[at_] == '\'') {
+    take_literal(false);
+    return token(Token::Kind::literal, begin);
+  }
+  if (text_.substr(at_).starts_with("<<<")) {
+    at_ += 3;
+  } else if (text_.substr(at_).starts_with("::")) {
+    at_ += 2;
+  } else {
+    ++at_;
+  }
+  return token(Token::Kind::punctuation, begin);
+}
+
+std::size_t Lexer::uses(std::string_view word) const {
+  const auto found = uses_.find(word);
+  return found == uses_.end() ? 0 : found->second;
+}
+
+Token Lexer::token(Token::Kind kind, std::size_t begin) const {
+  return {kind, text_.substr(begin, at_ - begin), begin, at_};
+}
+
+void Lexer::skip_blanks() {
+  while (at_ < text_.size()) {
+    const char c = text_[at_];
+    if (c == '\n') {
+      ++place_.line;
+      ++at_;
+      at_line_start_ = true;
+    } else if (c == '#' && at_line_start_) {
+      take_directive();
+    } else if (std::isspace(static_cast<unsigned char>(c)) != 0) {
+      ++at_;
+    } else if (const std::size_t length = comment_length(); length > 0) {
+      place_.line += lines_in(text_.substr(at_, length));
+      at_ += length;
+    } else {
+      at_line_start_ = false;
+      return;
+    }
+  }
+}
+
+// A preprocessed text has none, a source as it was written has.
+std::size_t Lexer::comment_length() const {
+  const std::string_view rest = text_.substr(at_);
+  if (rest.starts_with("//")) return std::min(rest.find('\n'), rest.size());
+  if (rest.starts_with("/*")) return std::min(rest.find("*/", 2), rest.size() - 2) + 2;
+  return 0;
+}
+
+// A macro's definition may go on behind a backslash.
+void Lexer::take_directive() {
+  auto end = std::min(text_.find('\n', at_), text_.size());
+  while (end < text_.size() && text_[end - 1] == '\\') {
+    ++place_.line;
+    end = std::min(text_.find('\n', end + 1), text_.size());
+  }
+  std::string_view rest = text_.substr(at_ + 1, end - at_ - 1);
+  at_ = end;
+  take_prefix(rest, "line");
+  rest = trimmed(rest);
+  const auto digits = rest.find_first_not_of("0123456789");
+  if (digits == 0 || rest.empty()) return;
+  // The line after the marker has the number; its own line end is counted, too.
+  place_.line = static_cast<std::size_t>(to_integer(rest.substr(0, digits)).value_or(1)) - 1;
+  const auto open = rest.find('"');
+  const auto close = rest.rfind('"');
+  if (open == std::string_view::npos || close == open) return;
+  place_.file = rest.substr(open, close - open + 1);
+  auto [known, is_new] = own_files_.try_emplace(place_.file);
+  if (is_new) known->second = is_own_(place_.file.substr(1, place_.file.size() - 2));
+  in_own_ = known->second;
+}
+
+// A number may hold quotes between its digits.
+std::string_view Lexer::take_word() {
+  const std::size_t begin = at_;
+  const bool is_number = is_digit(text_[at_]);
+  while (at_ < text_.size()) {
+    const bool is_separator =
+        is_number && text_[at_] == '\'' && at_ + 1 < text_.size() && is_word_char(text_[at_ + 1]);
+    if (!is_word_char(text_[at_]) && !is_separator) break;
+    ++at_;
+  }
+  return text_.substr(begin, at_ - begin);
+}
+
+void Lexer::take_raw_string() {
+  const std::size_t begin = at_;
+  const auto open = text_.find('(', at_);
+  at_ = text_.size();
+  if (open == std::string_view::npos) return;
+  const std::string end = fmt::format("){}\"", text_.substr(begin + 1, open - begin - 1));
+  const auto close = text_.find(end, open);
+  if (close != std::string_view::npos) at_ = close + end.size();
+  place_.line += lines_in(text_.substr(begin, at_ - begin));
+}
+
+void Lexer::take_literal(bool is_raw) {
+  if (is_raw) return take_raw_string();
+  const char quote = text_[at_];
+  for (++at_; at_ < text_.size() && text_[at_] != '\n'; ++at_) {
+    if (text_[at_] == '\\') {
+      ++at_;
+    } else if (text_[at_] == quote) {
+      ++at_;
+      return;
+    }
+  }
+}
+
+}  // namespace sagebuild::nvcc
