@@ -33,9 +33,10 @@ struct Declaration {
   bool is_specialised = false;    // template<>
   bool is_instantiation = false;  // template without <
   bool has_parameters = false;
-  bool has_value = false;  // "= ..."
-  bool is_odd = false;     // a member, an operator, a constructor, a pointer to a function
-  bool has_call = false;   // in its value
+  bool has_value = false;    // "= ..."
+  bool is_odd = false;       // a member, an operator, a constructor, a pointer to a function
+  bool has_call = false;     // in its value
+  bool is_constant = false;  // what is named, if it is a variable
 
   bool has(std::string_view word) const { return words.contains(word); }
   bool is_type() const {
@@ -211,6 +212,9 @@ class Reader {
       return;
     }
     if (now.has_parameters || last_.kind != Token::Kind::word) now.is_odd = true;
+    // Behind a star it is what is pointed to.
+    if (!now.has_parameters)
+      now.is_constant = now.has("const") && before_last_.kind == Token::Kind::word;
     if (last_.kind == Token::Kind::word && is_member_ == last_.text && !is_member_.empty())
       now.is_odd = true;
     now.has_parameters = true;
@@ -261,12 +265,14 @@ class Reader {
     const std::size_t begin = token_.begin;
     std::size_t launches = 0;
     const bool in_own = lexer_.in_own();
+    const std::size_t pragmas = lexer_.lasting_pragmas();
     skip_group("{", "}", [&](const Token& token) {
       if (token.is("<<<")) ++launches;
     });
     const std::size_t end = last_.end;
     std::string marker = fmt::format("# {} {}\n", last_place_.line, last_place_.file);
     if (now.is_odd && (token_.is(",") || token_.is("{"))) return false;
+    has_pragma_ = lexer_.lasting_pragmas() != pragmas;
     if (now.is_own || in_own) defined(now, begin, end, launches, std::move(marker));
     forget();
     return true;
@@ -294,6 +300,9 @@ class Reader {
     if (is_device && !now.attributes.contains("host") && !now.is_specialised) return;
     if (now.is_odd || now.is_specialised || is_device)
       return refuse(fmt::format("'{}' cannot be declared without its body", now.name));
+    if (has_pragma_)
+      return refuse(
+          fmt::format("'{}' has a pragma in it that may hold for what follows", now.name));
     launchers_.push_back(
         {std::string(now.name), squeezed(now.head), begin, end, launches, std::move(marker)});
   }
@@ -322,8 +331,8 @@ class Reader {
 
   void declared(const Declaration& now) {
     ++declared_[now.name];
-    // `static Counter c(1);` looks like one.
-    if (now.has("static") && !now.is_template)
+    // `static Counter c(1);` and `const Counter c(1);` look like one.
+    if ((now.has("static") || now.is_constant) && !now.is_template)
       refuse(fmt::format("'{}' may be a variable", now.name));
   }
 
@@ -363,6 +372,7 @@ class Reader {
   Lexer::Place last_place_;   // of a closing bracket
   std::vector<bool> scopes_;  // namespaces and linkages that are open
   bool has_body_ = false;     // of this declaration, no function's
+  bool has_pragma_ = false;   // in the last body, and it may hold for what follows
   bool is_linkage_ = false;   // extern "C"
   std::string_view is_member_;
   std::map<std::string_view, std::size_t> declared_;  // as a name, at the top

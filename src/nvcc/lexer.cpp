@@ -25,6 +25,13 @@ bool is_prefix(std::string_view word) {
   return std::ranges::find(kPrefixes, word) != kPrefixes.end();
 }
 
+// Those that hold for a loop, or for messages alone, change no code that follows.
+bool is_lasting(std::string_view pragma) {
+  constexpr std::array<std::string_view, 8> kOthers = {
+      "unroll", "nounroll", "nv_", "diag_", "GCC unroll", "GCC ivdep", "GCC diagnostic", "hd_"};
+  return std::ranges::none_of(kOthers, [&](auto start) { return pragma.starts_with(start); });
+}
+
 std::size_t lines_in(std::string_view text) {
   return static_cast<std::size_t>(std::ranges::count(text, '\n'));
 }
@@ -105,6 +112,8 @@ void Lexer::take_directive() {
   }
   std::string_view rest = text_.substr(at_ + 1, end - at_ - 1);
   at_ = end;
+  rest = trimmed(rest);
+  if (take_prefix(rest, "pragma ") && is_lasting(trimmed(rest))) ++lasting_pragmas_;
   take_prefix(rest, "line");
   rest = trimmed(rest);
   const auto digits = rest.find_first_not_of("0123456789");

@@ -37,6 +37,9 @@ class Lexer {
   };
   const Place& place() const { return place_; }
 
+  // How many pragmas it has passed that may hold for what follows (pack, GCC optimize, ...).
+  std::size_t lasting_pragmas() const { return lasting_pragmas_; }
+
   // How often a word stood in files of the project's, so far.
   std::size_t uses(std::string_view word) const;
 
@@ -55,6 +58,7 @@ class Lexer {
   bool at_line_start_ = true;
   Place place_;
   bool in_own_ = false;
+  std::size_t lasting_pragmas_ = 0;
   std::unordered_map<std::string_view, bool> own_files_;
   std::unordered_map<std::string_view, std::size_t> uses_;
 };

@@ -59,6 +59,8 @@ TEST_CASE("what each unit may have for itself stands in the way of no cut") {
            "template <class T> void start(T* p) { k<9><<<1, 1>>>(p); }\n",
            "static_assert(sizeof(int) == 4, \"no } here\");\n",
            "extern template struct Traits<int>;\n",
+           "const char* name_of(int n);\n#pragma pack(push, 1)\n",
+           "inline int sum(int* p) {\n#pragma unroll\n for (;;) break; return 1; }\n",
        }) {
     CAPTURE(harmless);
     CHECK(refusal_of(harmless) == "");
@@ -71,6 +73,10 @@ TEST_CASE("what would be there once per part, or cannot be declared, keeps a sou
       {"static int calls = 0;\n", "variable 'calls' would be there once per part"},
       {"int calls;\n", "variable 'calls' would be there once per part"},
       {"static Registrar r(\"op\", 1);\n", "'r' may be a variable"},
+      {"const Registrar r(1);\n", "'r' may be a variable"},
+      {"static int f(int);\n", "'f' may be a variable"},
+      {"void third(int* p) {\n#pragma pack(push, 1)\n}\n",
+       "'third' has a pragma in it that may hold for what follows"},
       {"const Registrar r = make(1);\n", "variable 'r' would be there once per part"},
       {"struct Counter { int n; } counter;\n", "variable 'counter' would be there once per part"},
       {"__attribute__((constant)) int table[4];\n", "variable 'table' lives on the device"},
