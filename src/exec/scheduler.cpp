@@ -61,6 +61,20 @@ class Scheduler {
   double now() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
   const Step& step_of(NodeId id) const { return nodes_.at(id).step; }
   unsigned jobs() const { return std::max(1U, settings_.limits.jobs); }
+  std::uint64_t memory_for(NodeId id) const { return step_of(id).expected_memory; }
+
+  void go_on_when_something_ends() {
+    const auto finished = processes_.wait(std::chrono::seconds(1));
+    throw_if_interrupted();
+    bool has_ended = finished.has_value();
+    if (finished) process_ended(finished->id, finished->result);
+    // One by one, since what becomes of one may give up another.
+    while (const auto ended = in_process_.take_ended()) {
+      work_ended(*ended);
+      has_ended = true;
+    }
+    if (!has_ended) report_waiting();
+  }
 
   // --- what may start ---
 

@@ -226,6 +226,10 @@ TEST_CASE(
         std::string::npos);
   CHECK(table.find("asked for") == std::string::npos);
   const BuildPlan hopper = make_plan(recorded(), recipe(), parse_arch_list("9.0"));
+  BuildForecast in_parts = forecast;
+  in_parts.sources[2] = {false, "facade headers", "", 65, 4};
+  CHECK(table_of(plan, in_parts).find("about 1m05s, in 4 parts\n") != std::string::npos);
+  CHECK(nlohmann::json::parse(json_of(plan, in_parts))["modules"][1]["sources"][0]["parts"] == 4);
   const BuildForecast free{
       {{true, "", "", 0}, {true, "", "", 0}, {true, "", "", 0}, {true, "", "", 0}}, 0, 0, 0};
   CHECK(table_of(hopper, free).find("why:\n  pkg._sm89 sm_90 (from compute_89): same PTX\n") !=

@@ -11,10 +11,10 @@ struct SourceForecast {
   bool cached = false;  // its object is in the cache
   // "facade device, full host headers": what fitted last time, else what is tried first
   std::string mode;
-  std::string reason;     // why not an earlier mode; empty: the first one
-  std::size_t parts = 1;  // that it is compiled in
+  std::string reason;  // why not an earlier mode; empty: the first one
   // 0 if cached; else as its steps took last time, or as the recipe says. Some may yet hit
   double cpu_seconds = 0;
+  std::size_t parts = 1;  // that it is compiled in
 };
 
 struct BuildForecast {
