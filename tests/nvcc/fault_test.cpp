@@ -89,9 +89,12 @@ TEST_CASE(
   const auto expand = step.expand;
   step.expand = [&](const StepFailure* failure) {
     auto graph = expand(failure);
-    auto& first = graph->front();  // the device pass has read the header, the host pass has not
-    const auto finish = first.finish;
-    first.finish = [&world, finish, changes] {
+    // The device pass has read the header, the host pass has not.
+    const auto device = std::ranges::find(*graph, Stage::device_preprocess, &Step::stage);
+    const auto host = std::ranges::find(*graph, Stage::host_preprocess, &Step::stage);
+    host->after.push_back(static_cast<StepId>(device - graph->begin()));
+    const auto finish = device->finish;
+    device->finish = [&world, finish, changes] {
       finish();
       if (changes) world.put(world.tree() / "step.cuh", "constexpr int kStep = 2;\n");
     };
