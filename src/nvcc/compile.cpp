@@ -198,43 +198,31 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
   }
 
   // Nothing: what it reads cannot be told from its options, so the texts between its stages decide.
-  // Stand-in headers make a part cheap: torch's own cost 30 CPU seconds for each. Without two
-  // places that start kernels there is nothing to cut between.
+  // Where a recipe vouches for it: what a compiler knows of a whole source, as all callers of a
+  // function, may be less than what it knows of a part, and no check sees every use of it. Stand-in
+  // headers make a part cheap; torch's own cost 30 CPU seconds for each.
   bool wants_parts() const {
     const auto& settings = *job_->settings;
     const CompileMode facade = {HeaderMode::facade, HeaderMode::facade, false};
     if (!cuda() || mode_ != facade || !settings.parts || settings.choice == HeaderChoice::check)
       return false;
-    return job_->source.parts != 1 && parts_known_ != 1 && launches_written() > 1;
+    return job_->source.parts > 1 && parts_known_ != 1;
   }
 
-  std::size_t launches_written() const {
-    const std::string text = source_text();
-    std::size_t count = 0;
-    for (auto at = text.find("<<<"); at != std::string::npos; at = text.find("<<<", at + 3))
-      ++count;
-    return count;
-  }
-
-  // For `plan`: what it was last time, else what the recipe says, by the source as it is written;
-  // how many kernels a macro starts shows in the build.
+  // For `plan`: what it was last time, else by the source as it is written.
   std::size_t parts_predicted() const {
     if (parts_known_ > 0) return static_cast<std::size_t>(parts_known_);
-    const std::string text = "# 1 \"source\"\n" + source_text();
+    const std::string text =
+        "# 1 \"source\"\n" + read_file_if_exists(job_->source.recorded.source).value_or("");
     const auto found = find_launchers(text, [](std::string_view) { return true; });
-    if (job_->source.parts == 0) return 1;
-    return std::max<std::size_t>(1, parts_of(found.launchers, {job_->source.parts}).size());
-  }
-
-  std::string source_text() const {
-    return read_file_if_exists(job_->source.recorded.source).value_or("");
+    if (!found.refusal.empty()) return 1;
+    return std::max<std::size_t>(1, parts_of(found.launchers, job_->source.parts).size());
   }
 
   // The limit and the rule.
   std::string parts_text() const {
-    if (!job_->settings->parts) return "no";
-    return fmt::format("{} of {}, {} launches each", job_->source.parts, kMostParts,
-                       kLaunchesPerPart);
+    const bool allowed = job_->settings->parts && job_->source.parts > 1;
+    return allowed ? fmt::format("{} by rule {}", job_->source.parts, kPartsRule) : "no";
   }
 
   std::optional<ActionKey> direct(const std::string& kind) const {

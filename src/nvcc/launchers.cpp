@@ -35,7 +35,7 @@ struct Declaration {
   bool has_parameters = false;
   bool has_value = false;    // "= ..."
   bool is_odd = false;       // a member, an operator, a constructor, a pointer to a function
-  bool has_call = false;     // in its value
+  bool is_computed = false;  // its value, by a call or an increment
   bool is_constant = false;  // what is named, if it is a variable
 
   bool has(std::string_view word) const { return words.contains(word); }
@@ -54,6 +54,17 @@ struct NotUnderstood {
   std::string why;
 };
 
+// Variables that outlive their function: `static` in a body, where it is not constexpr.
+struct Statics {
+  std::size_t count = 0;
+  bool is_behind = false;
+
+  void see(const Token& token) {
+    if (is_behind && !token.is("constexpr")) ++count;
+    is_behind = token.is("static");
+  }
+};
+
 class Reader {
  public:
   Reader(std::string_view text, const std::function<bool(std::string_view)>& is_own)
@@ -66,6 +77,15 @@ class Reader {
     } catch (const NotUnderstood& error) {
       if (refusal_.empty()) refusal_ = error.why;
     }
+    // In any spelling: attributes of this kind do something when the module is loaded, or put
+    // something where others count it.
+    constexpr std::array<std::string_view, 14> kActing = {
+        "constructor", "__constructor__", "destructor",        "__destructor__", "section",
+        "__section__", "init_priority",   "__init_priority__", "alias",          "__alias__",
+        "ifunc",       "__ifunc__",       "weakref",           "__weakref__"};
+    for (const std::string_view word : kActing)
+      if (lexer_.uses(word) > 0)
+        refuse(fmt::format("it says '{}', which may act once per part", word));
     for (const Launcher& launcher : launchers_) {
       if (lexer_.uses(launcher.name) > declared_[launcher.name])
         refuse(fmt::format("'{}' is used by another function", launcher.name));
@@ -152,13 +172,26 @@ class Reader {
         if (now.has_parameters && !now.has_value && !is_class(now)) {
           if (read_body(now)) return;
         } else {
-          skip_group("{", "}");
+          skip_members(now);
           has_body_ = true;
         }
         continue;
       }
       read_token(now);
     }
+  }
+
+  // The body of a class, or a value in braces. Functions of a class may have state of their own.
+  void skip_members(const Declaration& now) {
+    std::size_t depth = 0;
+    Statics statics;
+    skip_group("{", "}", [&](const Token& token) {
+      if (token.is("{")) ++depth;
+      if (token.is("}")) --depth;
+      if (depth > 1) statics.see(token);
+    });
+    if (now.is_own && statics.count > 0)
+      refuse(fmt::format("a function in '{}' has a static variable", now.name));
   }
 
   // struct, but no function that gives or takes one.
@@ -168,7 +201,10 @@ class Reader {
     const bool is_namespace = now.has("namespace") && !now.has_value && !now.has_parameters;
     const bool is_linkage = now.words.size() == 1 && now.has("extern") && is_linkage_;
     if (!is_namespace && !is_linkage) return false;
-    const bool has_name = now.words.size() > (now.has("inline") ? 2U : 1U);
+    constexpr std::array<std::string_view, 4> kNoNames = {"namespace", "inline", "__attribute__",
+                                                          "__attribute"};
+    const bool has_name = std::ranges::any_of(
+        now.words, [&](std::string_view word) { return !is_one_of(word, kNoNames); });
     if (is_namespace && !has_name && now.is_own) refuse("it has an unnamed namespace");
     scopes_.push_back(true);
     is_linkage_ = false;
@@ -223,13 +259,19 @@ class Reader {
 
   void read_value(Declaration& now) {
     now.has_value = true;
+    Token before;
     while (!token_.is(";") && !token_.is("}") && token_.kind != Token::Kind::end) {
-      if (token_.is("(")) now.has_call = true;
+      const auto look = [&](const Token& token) {
+        const bool is_step = (token.is("+") || token.is("-")) && before.is(token.text);
+        now.is_computed = now.is_computed || is_step || token.is("(");
+        before = token;
+      };
       if (token_.is("(")) {
-        skip_group("(", ")");
+        skip_group("(", ")", look);
       } else if (token_.is("{")) {
-        skip_group("{", "}");
+        skip_group("{", "}", look);
       } else {
+        look(token_);
         advance();
       }
     }
@@ -256,7 +298,8 @@ class Reader {
     const std::size_t begin = token_.end;
     now.is_template = true;
     skip_angles();
-    const auto arguments = text_.substr(begin, text_.find('>', begin) - begin);
+    const auto behind = text_.substr(begin, token_.begin - begin);
+    const auto arguments = behind.substr(0, behind.find('>'));
     now.is_specialised = now.is_specialised || trimmed(arguments).empty();
   }
 
@@ -264,11 +307,14 @@ class Reader {
   bool read_body(Declaration& now) {
     const std::size_t begin = token_.begin;
     std::size_t launches = 0;
+    Statics statics;
     const bool in_own = lexer_.in_own();
     const std::size_t pragmas = lexer_.lasting_pragmas();
     skip_group("{", "}", [&](const Token& token) {
       if (token.is("<<<")) ++launches;
+      statics.see(token);
     });
+    has_statics_ = statics.count > 0;
     const std::size_t end = last_.end;
     std::string marker = fmt::format("# {} {}\n", last_place_.line, last_place_.file);
     if (now.is_odd && (token_.is(",") || token_.is("{"))) return false;
@@ -283,21 +329,22 @@ class Reader {
                std::string marker) {
     ++declared_[now.name];
     const bool is_kernel = now.attributes.contains("global");
-    if (now.attributes.contains("constructor") || now.attributes.contains("destructor"))
-      return refuse(fmt::format("'{}' runs when the module is loaded", now.name));
+    const bool is_device = is_kernel || now.attributes.contains("device");
     const bool is_generic = now.is_template && !now.is_specialised;
     if (is_kernel && (!is_generic || now.has("static")))
       return refuse(
           fmt::format("kernel '{}' is {}", now.name, is_generic ? "static" : "no template"));
+    // The host compiler knows all callers of a static function, and makes of it what they need: a
+    // variable that nobody reads is gone, a constant argument is multiplied before it is added.
+    if (now.has("static") && !is_device)
+      return refuse(fmt::format("'{}' is static: each part would make its own of it", now.name));
+    if (is_device && has_statics_)
+      return refuse(fmt::format("'{}' has a static variable on the device", now.name));
     if (is_generic) return;
     if (now.has("static") || now.is_inline()) {
-      if (launches > 0)
-        refuse(fmt::format("'{}' starts kernels and is {}", now.name,
-                           now.has("static") ? "static" : "inline"));
+      if (launches > 0) refuse(fmt::format("'{}' starts kernels and is inline", now.name));
       return;
     }
-    const bool is_device = now.attributes.contains("device");
-    if (is_device && !now.attributes.contains("host") && !now.is_specialised) return;
     if (now.is_odd || now.is_specialised || is_device)
       return refuse(fmt::format("'{}' cannot be declared without its body", now.name));
     if (has_pragma_)
@@ -315,7 +362,8 @@ class Reader {
     if (now.has("using") || now.has("typedef") || now.has("static_assert") || now.has("friend") ||
         now.has("namespace"))
       return;
-    if (now.has("asm") || now.has("__asm__")) return refuse("it has assembler text of its own");
+    if (now.has("asm") || now.has("__asm__") || now.has("__asm"))
+      return refuse("it has assembler text of its own");
     if (now.is_instantiation) {
       if (!now.has("extern")) refuse(fmt::format("'{}' is instantiated by name", now.name));
       return;
@@ -343,9 +391,21 @@ class Reader {
         kMemories, [&](auto memory) { return now.attributes.contains(memory); });
     if (on_device) return refuse(fmt::format("variable '{}' lives on the device", now.name));
     if (now.has("constexpr") || (now.has("inline") && !now.has("static"))) return;
-    if (now.is_template && !now.is_specialised) return;
-    if (now.has("const") && now.has_value && !now.has_call) return;
+    if (now.is_template && !now.is_specialised && !now.has("static")) return;
+    if (now.has("const") && now.has_value && !now.is_computed && is_arithmetic(now)) return;
     refuse(fmt::format("variable '{}' would be there once per part", now.name));
+  }
+
+  // By the words of its type: no class, whose constructor could do something.
+  static bool is_arithmetic(const Declaration& now) {
+    constexpr std::array<std::string_view, 24> kWords = {
+        "static",   "const",    "unsigned", "signed",   "int",     "long",
+        "short",    "char",     "bool",     "float",    "double",  "std",
+        "size_t",   "int8_t",   "int16_t",  "int32_t",  "int64_t", "uint8_t",
+        "uint16_t", "uint32_t", "uint64_t", "__int128", "wchar_t", "ptrdiff_t"};
+    return std::ranges::all_of(now.words, [&](std::string_view word) {
+      return word == now.name || is_one_of(word, kWords);
+    });
   }
 
   void forget() {
@@ -373,6 +433,7 @@ class Reader {
   std::vector<bool> scopes_;  // namespaces and linkages that are open
   bool has_body_ = false;     // of this declaration, no function's
   bool has_pragma_ = false;   // in the last body, and it may hold for what follows
+  bool has_statics_ = false;  // in the last body
   bool is_linkage_ = false;   // extern "C"
   std::string_view is_member_;
   std::map<std::string_view, std::size_t> declared_;  // as a name, at the top

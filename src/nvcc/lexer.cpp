@@ -46,14 +46,14 @@ Token Lexer::next() {
     const std::string_view word = take_word();
     if (at_ < text_.size() && (text_[at_] == '"' || text_[at_] == '\'') && is_prefix(word)) {
       take_literal(word.ends_with('R'));
-      return token(Token::Kind::literal, begin);
+      return literal(begin);
     }
     if (in_own_) ++uses_[word];
     return token(Token::Kind::word, begin);
   }
   if (text_[at_] == '"' || text_[at_] == '\'') {
     take_literal(false);
-    return token(Token::Kind::literal, begin);
+    return literal(begin);
   }
   if (text_.substr(at_).starts_with("<<<")) {
     at_ += 3;
@@ -72,6 +72,13 @@ std::size_t Lexer::uses(std::string_view word) const {
 
 Token Lexer::token(Token::Kind kind, std::size_t begin) const {
   return {kind, text_.substr(begin, at_ - begin), begin, at_};
+}
+
+// Assembler text may name a section, as an attribute may.
+Token Lexer::literal(std::size_t begin) {
+  const Token result = token(Token::Kind::literal, begin);
+  if (in_own_ && result.text.find("section") != std::string_view::npos) ++uses_["section"];
+  return result;
 }
 
 void Lexer::skip_blanks() {

@@ -40,11 +40,12 @@ class Lexer {
   // How many pragmas it has passed that may hold for what follows (pack, GCC optimize, ...).
   std::size_t lasting_pragmas() const { return lasting_pragmas_; }
 
-  // How often a word stood in files of the project's, so far.
+  // How often a word stood in files of the project's, so far; "section" also in strings.
   std::size_t uses(std::string_view word) const;
 
  private:
   Token token(Token::Kind kind, std::size_t begin) const;
+  Token literal(std::size_t begin);
   void skip_blanks();
   std::size_t comment_length() const;
   void take_directive();

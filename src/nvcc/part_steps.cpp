@@ -18,7 +18,7 @@ struct Cuts {
 
 std::vector<Launcher> launchers_in(const Job& job, const fs::path& text, std::string& refusal) {
   const auto is_own = [&](std::string_view file) {
-    if (file.starts_with('<')) return false;
+    if (file == "<built-in>" || file == "<command-line>") return false;
     const fs::path here = unmapped_path(file, job.settings->roots).value_or(file);
     return job.is_own(job.source.recorded.cwd / here);
   };
@@ -43,8 +43,8 @@ Cuts cuts_of(const Job& job) {
   }
   if (!cuts.refusal.empty()) return cuts;
   // What a macro expands to may depend on the architecture, what counts must not.
-  cuts.parts = parts_of(cuts.host, {job.source.parts});
-  if (cuts.parts.size() < 2) cuts.refusal = "it starts too few kernels";
+  cuts.parts = parts_of(cuts.host, job.source.parts);
+  if (cuts.parts.size() < 2) cuts.refusal = "it has fewer than two functions that start kernels";
   return cuts;
 }
 
@@ -53,7 +53,14 @@ Cuts cuts_of(const Job& job) {
 std::string name_of_part(const std::vector<Launcher>& launchers,
                          const std::vector<std::size_t>& kept) {
   std::string name;
-  for (const std::size_t index : kept) name += launchers.at(index).head + "\n";
+  for (const std::size_t index : kept) {
+    const std::string& head = launchers.at(index).head;
+    // Namespaces may have the same function each.
+    const auto before =
+        std::count_if(launchers.begin(), launchers.begin() + static_cast<long>(index),
+                      [&](const Launcher& other) { return other.head == head; });
+    name += fmt::format("{} {}\n", before, head);
+  }
   return name;
 }
 
@@ -78,11 +85,17 @@ bool is_of_every_unit(std::string_view variable) {
 PartContent content_of(const Job& part) {
   PartContent content;
   content.kernels = registered_kernels(read_file(part.stub()));
-  for (const PassLayout& pass : part.layout.passes)
-    std::ranges::move(module_variables(read_file(part.ptx(pass)), part.id),
-                      std::back_inserter(content.variables));
-  for (std::string& name : local_variables(part.object()))
-    if (!is_of_every_unit(name)) content.local_data.push_back(std::move(name));
+  // In one piece two launchers would start the same kernel, here each would have its own.
+  for (const std::string& kernel : content.kernels)
+    if (kernel.find(part.id) != std::string::npos)
+      refuse(fmt::format("kernel '{}' is named after something private to the source", kernel));
+  for (const PassLayout& pass : part.layout.passes) {
+    const std::string ptx = read_file(part.ptx(pass));
+    std::ranges::move(module_functions(ptx, part.id), std::back_inserter(content.functions));
+    std::ranges::move(module_variables(ptx, part.id), std::back_inserter(content.variables));
+  }
+  for (const std::string& name : local_variables(part.object()))
+    if (!is_of_every_unit(name)) content.local_data.push_back(replaced(name, part.id, ""));
   return content;
 }
 
@@ -146,12 +159,8 @@ Step parts_step(const JobPtr& job, const CompileMode& mode, const std::shared_pt
     const auto in_one_piece = [&](const std::string& reason) {
       parts->count = 1;
       parts->refusal = reason;
-      const std::string text = fmt::format("{} is compiled in one piece: {}", job->subject, reason);
-      // A recipe that says parts means it.
-      if (job->source.parts > 1)
-        job->settings->reporter->note(text);
-      else
-        job->settings->reporter->detail(text);
+      job->settings->reporter->note(
+          fmt::format("{} is compiled in one piece: {}", job->subject, reason));
       return whole_steps(job, mode);
     };
     if (failure == nullptr) {

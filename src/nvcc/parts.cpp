@@ -11,14 +11,12 @@
 namespace sagebuild {
 
 std::vector<std::vector<std::size_t>> parts_of(const std::vector<Launcher>& launchers,
-                                               PartsRule rule) {
+                                               std::size_t most) {
   std::size_t all = 0, starting = 0;
   for (const Launcher& launcher : launchers) {
     all += launcher.launches;
     starting += launcher.launches > 0 ? 1 : 0;
   }
-  const std::size_t most = rule.limit == 0 ? std::min(kMostParts, all / kLaunchesPerPart)
-                                           : static_cast<std::size_t>(rule.limit);
   const std::size_t count = std::min(most, starting);
   if (count < 2) return {};
   // In the order of the text, each part with its share of the launches, and none without.
@@ -64,6 +62,7 @@ std::string what_is_twice(const std::vector<PartContent>& parts) {
     return std::string();
   };
   for (const auto& [what, names] : {std::pair("kernel", &PartContent::kernels),
+                                    std::pair("device function", &PartContent::functions),
                                     std::pair("device variable", &PartContent::variables),
                                     std::pair("variable", &PartContent::local_data)}) {
     seen.clear();
@@ -83,6 +82,7 @@ std::string_view variable_of(std::string_view line) {
   std::string_view name = trimmed(line.substr(0, line.find_first_of("[=;")));
   name = name.substr(name.rfind(' ') + 1);
   const bool is_text = name.starts_with("$str") || name.starts_with("__unnamed_") ||
+                       name.starts_with("__cudart_") ||
                        name.find("__func__") != std::string_view::npos ||
                        name.find("__PRETTY_FUNCTION__") != std::string_view::npos;
   return is_text ? std::string_view() : name;
@@ -96,6 +96,20 @@ std::vector<std::string_view> variables_of(std::string_view ptx) {
 }
 
 }  // namespace
+
+std::vector<std::string> module_functions(std::string_view ptx, std::string_view id) {
+  std::vector<std::string> names;
+  for (std::string_view line : lines_of(ptx)) {
+    // .visible .func  (.param .b32 func_retval0) _Z1fff(
+    for (const std::string_view linkage : {".visible ", ".weak "}) take_prefix(line, linkage);
+    if (!line.starts_with(".func")) continue;
+    const auto end = line.rfind('(');
+    const std::string_view before = trimmed(line.substr(0, end));
+    const auto begin = before.find_last_of(" )\t") + 1;
+    names.push_back(replaced(std::string(before.substr(begin)), id, ""));
+  }
+  return names;
+}
 
 std::vector<std::string> module_variables(std::string_view ptx, std::string_view id) {
   if (variables_of(ptx).empty()) return {};  // mostly, and counting uses takes long

@@ -86,8 +86,10 @@ std::shared_ptr<const CompileSettings> with_headers_root(const CompileSettings& 
 std::string first_complaint(const StepFailure& failure) {
   const auto lines = lines_of(failure.reason);
   if (lines.empty()) return fmt::format("{} failed", name_of(failure.stage));
-  const auto error = std::ranges::find_if(
-      lines, [](auto line) { return line.find("error") != std::string_view::npos; });
+  const auto error = std::ranges::find_if(lines, [](auto line) {
+    return line.find("error") != std::string_view::npos ||
+           line.find("multiple definition") != std::string_view::npos;
+  });
   return std::string(trimmed(error == lines.end() ? lines.front() : *error));
 }
 

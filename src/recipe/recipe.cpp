@@ -70,7 +70,7 @@ RecipeModule read_module(const TomlTable& table) {
       row.fail(fmt::format("'{}' has two targets", dotted(request)));
   }
   if (const auto costs = table.table("costs")) module.costs = read_costs(*costs);
-  module.parts = static_cast<unsigned>(from_one(table, "parts", 64, 0));
+  module.parts = static_cast<unsigned>(from_one(table, "parts", 64, 1));
   if (module.targets.empty()) table.fail(fmt::format("module '{}' has no targets", module.name));
   table.finish();
   std::ranges::sort(module.targets, {}, &RecipeTarget::request);

@@ -165,7 +165,23 @@ TEST_CASE("what is there once may not be there twice: such a source stays whole,
     first.insert(first.find("k<1>"), "next(); ");
     second.insert(second.find("k<3>"), "next(); ");
     world.write(counting, first, second);
-    reason = "variable '_ZZL4nextvE5calls' is in two parts";
+    reason = "'next' is static: each part would make its own of it";
+  }
+  SECTION("a device function that is called, whose callers' constants the compiler would use") {
+    world.write(
+        "static __device__ __noinline__ float f(float x, float n, float m) { return n * m + x; }\n"
+        "template <int N> __global__ void g(float* p) { p[0] = f(p[N], .1f * N, .3f); }\n",
+        "void first(float* p) { g<1><<<1, 1>>>(p); }\n",
+        "void second(float* p) { g<2><<<1, 1>>>(p); }\n");
+    reason = "device function '_ZL1ffff' is in two parts";
+  }
+  SECTION("a kernel that is named after something private") {
+    world.write(
+        "static __device__ float relu(float x) { return x > 0 ? x : 0; }\n"
+        "template <float (*F)(float), int N> __global__ void g(float* p) { p[N] = F(p[N]); }\n",
+        "void first(float* p) { g<relu, 1><<<1, 1>>>(p); }\n",
+        "void second(float* p) { g<relu, 2><<<1, 1>>>(p); }\n");
+    reason = "is named after something private to the source";
   }
   SECTION("a kernel that two launchers start") {
     world.write("", kFirst, std::string(kSecond) + both);
@@ -185,8 +201,7 @@ TEST_CASE("what is there once may not be there twice: such a source stays whole,
   CHECK(std::filesystem::exists(world.object_file()));
 }
 
-TEST_CASE(
-    "without a word of the recipe, few kernels are compiled in one piece; --no-parts is heard") {
+TEST_CASE("parts are for sources whose recipe says so; --no-parts is heard") {
   NEEDS_NVCC();
   PartsWorld world;
   const auto wanted = [&](bool allowed) {
@@ -196,12 +211,11 @@ TEST_CASE(
   };
   CHECK(wanted(true) == 2);
   CHECK(wanted(false) == 1);
-  world.parts = 0;
+  world.write("int calls = 0;\n");
   CHECK(wanted(true) == 1);
-  world.compile("a.cu");
-  CHECK(world.outcomes.back().parts == 1);
-  CHECK(world.outcomes.back().whole_reason == "it starts too few kernels");
-  CHECK_FALSE(RecordingReporter::any_has(world.reporter.notes, "is compiled in one piece"));
+  world.write("");
+  world.parts = 1;
+  CHECK(wanted(true) == 1);
 }
 
 }  // namespace

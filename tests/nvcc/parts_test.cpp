@@ -49,9 +49,11 @@ TEST_CASE("what each unit may have for itself stands in the way of no cut") {
            "constexpr int kTable[] = {1, 2};\nstatic constexpr float kScale = 1.0f;\n",
            "const int kWidth = 16 * 2;\n",
            "inline int twice(int x) { static int calls = 0; ++calls; return 2 * x; }\n",
-           "static int thrice(int x) { return 3 * x; }\n",
            "static __attribute__((device)) __inline__ int id(int x) { return x; }\n",
-           "__attribute__((device)) int plus(int x) { return x + 1; }\n",
+           "static __attribute__((device)) int plus(int x) { return x + 1; }\n",
+           "const unsigned kAll[] = {1, 2 + 3};\n",
+           "struct S { static constexpr int n = 1; static int twice(int x) { return x; } };\n",
+           "template <class T> T value() { static T one; return one; }\n",
            "extern __attribute__((shared)) float memory[];\nextern \"C\" int printf(const "
            "char*);\n",
            "namespace detail { inline namespace v1 { struct S {}; } }\nnamespace d = detail;\n",
@@ -90,7 +92,36 @@ TEST_CASE("what would be there once per part, or cannot be declared, keeps a sou
       {"template <int N> static __attribute__((global)) void mine(int* p) { *p = N; }\n",
        "kernel 'mine' is static"},
       {"static void third(int* p) { k<4><<<1, 1>>>(p); }\n",
-       "'third' starts kernels and is static"},
+       "'third' is static: each part would make its own of it"},
+      {"static int& mode() { static int m = 0; return m; }\n",
+       "'mode' is static: each part would make its own of it"},
+      {"template <class T> static int width(T t) { static int v = 1; return v; }\n",
+       "'width' is static: each part would make its own of it"},
+      {"template <class T> static int width = 128;\n",
+       "variable 'width' would be there once per part"},
+      {"inline __attribute__((device)) int count() { static int c; return ++c; }\n",
+       "'count' has a static variable on the device"},
+      {"struct S { int next() { static int c; return ++c; } };\n",
+       "a function in 'S' has a static variable"},
+      {"__attribute__((device)) int plus(int x) { return x + 1; }\n",
+       "'plus' cannot be declared without its body"},
+      {"const Reg r = \"x\";\n", "variable 'r' would be there once per part"},
+      {"const Reg r = Reg{1};\n", "variable 'r' would be there once per part"},
+      {"const int n = counter++;\n", "variable 'n' would be there once per part"},
+      {"const int n[] = {f()};\n", "variable 'n' would be there once per part"},
+      {"namespace __attribute__((visibility(\"hidden\"))) { struct Mine {}; }\n",
+       "it has an unnamed namespace"},
+      {"static __attribute__((__constructor__)) void load() {}\n",
+       "'load' is static: each part would make its own of it"},
+      {"inline __attribute__((__constructor__)) void load() {}\n",
+       "it says '__constructor__', which may act once per part"},
+      {"struct S { [[gnu::constructor]] static void load() {} };\n",
+       "it says 'constructor', which may act once per part"},
+      {"__attribute__((section(\"versions\"), used)) constexpr int v = 7;\n",
+       "it says 'section', which may act once per part"},
+      {"inline void hook() { asm(\".pushsection .init_array\"); }\n",
+       "it says 'section', which may act once per part"},
+      {"__asm(\".globl x\");\n", "it has assembler text of its own"},
       {"inline void third(int* p) { k<4><<<1, 1>>>(p); }\n",
        "'third' starts kernels and is inline"},
       {"auto third(int* p) { k<4><<<1, 1>>>(p); return 1; }\n",
@@ -107,8 +138,6 @@ TEST_CASE("what would be there once per part, or cannot be declared, keeps a sou
        "'spec' cannot be declared without its body"},
       {"template void start<int>(int*);\n", "'start' is instantiated by name"},
       {"namespace { struct Mine {}; }\n", "it has an unnamed namespace"},
-      {"__attribute__((constructor)) static void load() {}\n",
-       "'load' runs when the module is loaded"},
       {"asm(\".globl x\");\n", "it has assembler text of its own"},
       {"int f() { return 1; }}\n", "its braces do not match"},
       {"void f() {\n", "its brackets do not match"},
@@ -166,24 +195,38 @@ TEST_CASE("how many parts there are is decided by the content alone") {
     return launchers;
   };
   using Parts = std::vector<std::vector<std::size_t>>;
-  CHECK(parts_of(with({32, 32, 32, 32}), {}) == Parts{{0}, {1}, {2}, {3}});
-  CHECK(parts_of(with({32, 32, 32, 32}), {2}) == Parts{{0, 1}, {2, 3}});
-  CHECK(parts_of(with({32, 32, 32, 32}), {1}).empty());
-  CHECK(parts_of(with({32}), {4}).empty());
-  CHECK(parts_of(with({}), {4}).empty());
-  CHECK(parts_of(with({10, 10}), {}).empty());
-  CHECK(parts_of(with({8, 8, 8, 8, 8}), {}) == Parts{{0, 1, 2}, {3, 4}});
-  CHECK(parts_of(with({1, 1, 1, 100}), {4}) == Parts{{0}, {1}, {2}, {3}});
-  CHECK(parts_of(with({100, 1, 0, 1, 0}), {3}) == Parts{{0, 2, 4}, {1}, {3}});
-  CHECK(parts_of(with(std::vector<std::size_t>(100, 16)), {}).size() == kMostParts);
+  CHECK(parts_of(with({32, 32, 32, 32}), 4) == Parts{{0}, {1}, {2}, {3}});
+  CHECK(parts_of(with({32, 32, 32, 32}), 2) == Parts{{0, 1}, {2, 3}});
+  CHECK(parts_of(with({32, 32, 32, 32}), 1).empty());
+  CHECK(parts_of(with({32}), 4).empty());
+  CHECK(parts_of(with({}), 4).empty());
+  CHECK(parts_of(with({8, 8, 8, 8, 8}), 2) == Parts{{0, 1, 2}, {3, 4}});
+  CHECK(parts_of(with({1, 1, 1, 100}), 4) == Parts{{0}, {1}, {2}, {3}});
+  CHECK(parts_of(with({100, 1, 0, 1, 0}), 3) == Parts{{0, 2, 4}, {1}, {3}});
 }
 
 TEST_CASE("nothing may be in two parts") {
-  CHECK(what_is_twice({{{"k1"}, {}, {"a"}}, {{"k2"}, {"v"}, {"b"}}}) == "");
-  CHECK(what_is_twice({{{"k1"}, {}, {}}, {{"k1"}, {}, {}}}) == "kernel 'k1' is in two parts");
-  CHECK(what_is_twice({{{}, {"v"}, {}}, {{}, {"v"}, {}}}) == "device variable 'v' is in two parts");
-  CHECK(what_is_twice({{{}, {}, {"_ZL1n"}}, {{}, {}, {"_ZL1n"}}}) ==
-        "variable '_ZL1n' is in two parts");
+  const auto part = [](std::string kernel, std::string function, std::string variable,
+                       std::string data) {
+    return PartContent{
+        {std::move(kernel)}, {std::move(function)}, {std::move(variable)}, {std::move(data)}};
+  };
+  const PartContent one = part("k1", "f1", "v1", "d1");
+  CHECK(what_is_twice({one, part("k2", "f2", "v2", "d2")}) == "");
+  CHECK(what_is_twice({one, part("k1", "f2", "v2", "d2")}) == "kernel 'k1' is in two parts");
+  CHECK(what_is_twice({one, part("k2", "f1", "v2", "d2")}) ==
+        "device function 'f1' is in two parts");
+  CHECK(what_is_twice({one, part("k2", "f2", "v1", "d2")}) ==
+        "device variable 'v1' is in two parts");
+  CHECK(what_is_twice({one, part("k2", "f2", "v2", "d1")}) == "variable 'd1' is in two parts");
+}
+
+TEST_CASE("functions that a PTX module defines are told from those that it declares") {
+  const std::string ptx =
+      ".extern .func  (.param .b32 func_retval0) vprintf\n(\n);\n"
+      ".func  (.param .b32 func_retval0) _ZL1ffID7(\n.visible .func _Z1gv()\n"
+      ".visible .entry k(\n";
+  CHECK(module_functions(ptx, "ID7") == std::vector<std::string>{"_ZL1ff", "_Z1gv"});
 }
 
 TEST_CASE("a PTX module's variables are told from the compiler's own strings") {

@@ -99,7 +99,7 @@ class NvccWorld {
   HeaderChoice choice = HeaderChoice::automatic;
   ProvedSources proved = {.everything = true};
   std::vector<Target> targets = {{Arch{8, 9}, Arch{8, 9}, true, false, ""}};
-  unsigned parts = 0;  // of each source, at most
+  unsigned parts = 1;  // of each source, at most
   // As if it had been made: nothing is linked here. None: host passes have torch's own headers.
   std::shared_ptr<TorchBridge> bridge = std::make_shared<TorchBridge>();
   Words flags = {"-O1"};

@@ -28,8 +28,7 @@ struct PlannedSource {
   std::string cxx_standard;     // "c++20", one value for every torch
   std::vector<Target> targets;  // sorted; empty for host sources
   StageCosts costs = {};
-  // Compiled in at most so many parts; 0: by the kernels that it starts
-  unsigned parts = 0;
+  unsigned parts = 1;  // compiled in at most so many
 };
 
 struct PlannedModule {

@@ -28,7 +28,7 @@ struct RecipeModule {
   std::vector<RecipeTarget> targets;  // requests not named here get nothing from this module
   std::string reason;                 // why this set
   StageCosts costs = {};              // of each of its sources, per architecture
-  unsigned parts = 0;                 // of each of its sources, at most; 0: by its kernels
+  unsigned parts = 1;                 // each of its sources may be compiled in, at most
 };
 
 // For which sources the headers that stand in for torch's are known to give the same code and the

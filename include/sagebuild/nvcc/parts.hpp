@@ -40,22 +40,15 @@ struct LaunchersOutcome {
 LaunchersOutcome find_launchers(std::string_view text,
                                 const std::function<bool(std::string_view)>& is_own);
 
-// What decides how many parts a source has: its content alone, so that the objects are the same on
-// every machine.
-struct PartsRule {
-  // At most; 1: it stays whole. 0: nobody said, so that a part must have enough kernels to be worth
-  // its cost (kLaunchesPerPart).
-  unsigned limit = 0;
-};
-// A part costs a cudafe++ and a host compile more, some 5 CPU seconds; 16 kernels of attention take
-// 13 seconds of cicc.
-inline constexpr std::size_t kLaunchesPerPart = 16;
-inline constexpr std::size_t kMostParts = 8;
+// Raised with every change of where a source is cut, or of what is checked: objects that older
+// rules let pass are made anew.
+inline constexpr int kPartsRule = 2;
 
-// For each part the launchers that it keeps, by index, in order; functions that start no kernel are
-// kept by the first. Fewer than two parts: the source is compiled whole.
+// For each of at most `most` parts the launchers that it keeps, by index, in order; functions that
+// start no kernel are kept by the first. None if there are fewer than two. The content alone
+// decides, so that the objects are the same on every machine.
 std::vector<std::vector<std::size_t>> parts_of(const std::vector<Launcher>& launchers,
-                                               PartsRule rule);
+                                               std::size_t most);
 
 // The text in which of all launchers only those of `kept` have their bodies. What follows a body
 // keeps its line number.
@@ -65,15 +58,20 @@ std::string with_bodies_of(std::string_view text, const std::vector<Launcher>& l
 // What one compiled part holds, for the check.
 struct PartContent {
   std::vector<std::string> kernels;     // registered by its stub
+  std::vector<std::string> functions;   // of its PTX, beside kernels
   std::vector<std::string> variables;   // of its PTX that are no constants of the compiler's own
   std::vector<std::string> local_data;  // symbols of its object: local, writable
 };
 // Why parts with these contents are not what the whole would be; empty: nothing is in two of them.
 std::string what_is_twice(const std::vector<PartContent>& parts);
 
+// The names of functions that a PTX module defines beside its kernels: what calls them all is known
+// to the compiler, which may take a caller's constants into them. `id` as below.
+std::vector<std::string> module_functions(std::string_view ptx, std::string_view id);
+
 // The names of `.global` and `.const` variables of a PTX module that something refers to, without
-// the strings that the compiler makes (of printf, assert, __func__). `id`, the module id, which
-// stands in the names of what is local to a unit, is left out of them.
+// what the compiler makes (strings of printf, assert and __func__, tables of sin and its kin).
+// `id`, the module id, which stands in the names of what is local to a unit, is left out of them.
 std::vector<std::string> module_variables(std::string_view ptx, std::string_view id);
 
 }  // namespace sagebuild
