@@ -140,14 +140,16 @@ class Link : public std::enable_shared_from_this<Link> {
 
   StepGraph steps() {
     auto self = shared_from_this();
-    Step link{
-        .stage = Stage::link, .subject = module_.name, .label = fmt::format("link {}", module_.name)};
+    Step link{.stage = Stage::link,
+              .subject = module_.name,
+              .label = fmt::format("link {}", module_.name)};
     link.folder = folder_ / "link";
     for (const StepInput& input : inputs_) link.reads.push_back(folder_ / "objects" / input.name);
     link.writes = {linked()};
     link.command = [self] { return self->link_command(); };
-    Step strip{
-        .stage = Stage::strip, .subject = module_.name, .label = fmt::format("strip {}", module_.name)};
+    Step strip{.stage = Stage::strip,
+               .subject = module_.name,
+               .label = fmt::format("strip {}", module_.name)};
     strip.after = {0};
     strip.folder = folder_ / "strip";
     strip.reads = {linked()};

@@ -77,8 +77,9 @@ std::string_view name_of(Remake remake) {
 
 Step module_step(const PlannedModule& module, LinkObjects objects, const fs::path& output,
                  ModuleMaking making) {
-  Step step{
-      .stage = Stage::module, .subject = module.name, .label = fmt::format("module {}", module.name)};
+  Step step{.stage = Stage::module,
+            .subject = module.name,
+            .label = fmt::format("module {}", module.name)};
   step.outputs = {{"module", output}};
   step.expand = [ways =
                      std::make_shared<Ways>(module, std::move(objects), output, std::move(making))](
