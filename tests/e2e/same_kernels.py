@@ -46,7 +46,8 @@ def machine_code(library):
         elif line.startswith("Fatbin"):
             body = None
         elif body is not None:
-            body.append(line)
+            # How wide its columns are depends on the longest line of all kernels in a file.
+            body.append(" ".join(line.split()))
     return {key: sorted(digest("\n".join(lines).rstrip()) for lines in found) for key, found in bodies.items()}
 
 
@@ -56,8 +57,8 @@ def assembly(library):
     for image in re.split(r"^Fatbin ptx code:$", cuobjdump("-ptx", library), flags=re.MULTILINE)[1:]:
         arch = re.search(r"^\.target sm_(\w+)", image, re.MULTILINE)[1]
         for kernel in PTX_KERNEL.finditer(image):
-            # Labels and parameters are numbered through the file, so one function more in front of them moves all.
-            text = re.sub(r"\$L__BB\d+_", "$L__BB_", kernel[0])
+            # Labels and stack frames are numbered through the file, so one function more in front of them moves all.
+            text = re.sub(r"\$L__BB\d+_", "$L__BB_", re.sub(r"__local_depot\d+", "__local_depot", kernel[0]))
             bodies[f"compute_{arch}", MODULE_ID.sub("_ID", kernel[1])].append(digest(text))
     return {key: sorted(found) for key, found in bodies.items()}
 
