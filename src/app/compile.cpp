@@ -19,8 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // The compile as everything below sees it: with the toolkit's extra headers, and with the words of
-// g++'s
-// @files in their place, so that what those say is in every key.
+// g++'s @files in their place, so that what those say is in every key.
 PlannedSource as_compiled(PlannedSource source, const Toolchain& toolchain) {
   RecordedSource& recorded = source.recorded;
   if (recorded.language != Language::cuda)

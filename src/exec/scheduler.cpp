@@ -140,10 +140,14 @@ class Scheduler {
           if (ended.error) std::rethrow_exception(ended.error);
         },
         [&](const Error& thrown) { error = thrown; });
-    if (was_accepted)
-      error ? refused(ended.node, *error) : accepted(ended.node);
+    if (was_accepted && error)
+      refused(ended.node, *error);
+    else if (was_accepted)
+      accepted(ended.node);
+    else if (error)
+      failed_to_start(ended.node, *error);
     else
-      error ? failed_to_start(ended.node, *error) : prepared(ended.node);
+      prepared(ended.node);
   }
 
   void prepared(NodeId id) {

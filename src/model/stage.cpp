@@ -1,6 +1,5 @@
 #include "sagebuild/model/stage.hpp"
 
-#include <algorithm>
 #include <array>
 
 namespace sagebuild {
@@ -48,11 +47,16 @@ constexpr std::array<StageFacts, 28> kStages = {{
 }};
 // clang-format on
 
+consteval bool are_in_order() {
+  for (std::size_t i = 0; i < kStages.size(); ++i)
+    if (kStages[i].stage != static_cast<Stage>(i)) return false;
+  return kStages.back().stage == strip;
+}
+static_assert(are_in_order(), "each stage has its row, in the order of the enumeration");
+
 }  // namespace
 
-const StageFacts& facts_of(Stage stage) {
-  return *std::ranges::find(kStages, stage, &StageFacts::stage);
-}
+const StageFacts& facts_of(Stage stage) { return kStages[static_cast<std::size_t>(stage)]; }
 
 std::string_view name_of(Stage stage) { return facts_of(stage).name; }
 

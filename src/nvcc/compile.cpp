@@ -197,7 +197,6 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
           fmt::format("{} is not kept in the cache: {}", job_->subject, job_->unnamed_files));
   }
 
-  // Nothing: what it reads cannot be told from its options, so the texts between its stages decide.
   // Where a recipe vouches for it: what a compiler knows of a whole source, as all callers of a
   // function, may be less than what it knows of a part, and no check sees every use of it. Stand-in
   // headers make a part cheap; torch's own cost 30 CPU seconds for each.
@@ -225,6 +224,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     return allowed ? fmt::format("{} by rule {}", job_->source.parts, kPartsRule) : "no";
   }
 
+  // Nothing: what it reads cannot be told from its options, so the texts between its stages decide.
   std::optional<ActionKey> direct(const std::string& kind) const {
     if (!job_->unnamed_files.empty() || has_options_file(job_->argv)) return std::nullopt;
     const auto& settings = *job_->settings;
@@ -391,10 +391,6 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
   long long parts_known_ = 0;                                         // of the last build; 0: none
   ActionCache::Clock::time_point started_;
 };
-
-}  // namespace
-
-namespace {
 
 std::shared_ptr<SourceCompile> source_compile(const PlannedSource& source,
                                               const std::string& module,

@@ -54,7 +54,6 @@ Step host_preprocess_step(const JobPtr& job, const CompileMode& mode) {
     return job->command(preprocess_command(argv, *job, mode.host, text), job->source.recorded.cwd);
   };
   step.finish = [job, text] { map_text(*job, text); };
-  job->reads->depfiles.push_back({text.string() + ".d", job->source.recorded.cwd});
   return step;
 }
 

@@ -49,6 +49,16 @@ struct Declaration {
   }
 };
 
+// A function's body, and what is in it.
+struct Body {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+  std::size_t launches = 0;
+  std::string marker;        // the line marker for what follows
+  bool has_statics = false;  // variables that outlive it
+  bool has_lasting_pragma = false;
+};
+
 // Thrown where the text is not understood.
 struct NotUnderstood {
   std::string why;
@@ -73,7 +83,7 @@ class Reader {
   LaunchersOutcome read() {
     try {
       while (token_.kind != Token::Kind::end) read_declaration();
-      if (!scopes_.empty()) throw NotUnderstood{"its braces do not match"};
+      if (open_scopes_ > 0) throw NotUnderstood{"its braces do not match"};
     } catch (const NotUnderstood& error) {
       if (refusal_.empty()) refusal_ = error.why;
     }
@@ -161,8 +171,8 @@ class Reader {
         return ended(now);
       }
       if (token_.is("}")) {
-        if (scopes_.empty()) throw NotUnderstood{"its braces do not match"};
-        scopes_.pop_back();
+        if (open_scopes_ == 0) throw NotUnderstood{"its braces do not match"};
+        --open_scopes_;
         advance();
         return;
       }
@@ -206,7 +216,7 @@ class Reader {
     const bool has_name = std::ranges::any_of(
         now.words, [&](std::string_view word) { return !is_one_of(word, kNoNames); });
     if (is_namespace && !has_name && now.is_own) refuse("it has an unnamed namespace");
-    scopes_.push_back(true);
+    ++open_scopes_;
     is_linkage_ = false;
     advance();
     return true;
@@ -305,28 +315,27 @@ class Reader {
 
   // Whether it was the whole declaration: members of a constructor may be set by braces.
   bool read_body(Declaration& now) {
-    const std::size_t begin = token_.begin;
-    std::size_t launches = 0;
+    Body body;
+    body.begin = token_.begin;
     Statics statics;
     const bool in_own = lexer_.in_own();
     const std::size_t pragmas = lexer_.lasting_pragmas();
     skip_group("{", "}", [&](const Token& token) {
-      if (token.is("<<<")) ++launches;
+      if (token.is("<<<")) ++body.launches;
       statics.see(token);
     });
-    has_statics_ = statics.count > 0;
-    const std::size_t end = last_.end;
-    std::string marker = fmt::format("# {} {}\n", last_place_.line, last_place_.file);
+    body.end = last_.end;
+    body.marker = fmt::format("# {} {}\n", last_place_.line, last_place_.file);
+    body.has_statics = statics.count > 0;
+    body.has_lasting_pragma = lexer_.lasting_pragmas() != pragmas;
     if (now.is_odd && (token_.is(",") || token_.is("{"))) return false;
-    has_pragma_ = lexer_.lasting_pragmas() != pragmas;
-    if (now.is_own || in_own) defined(now, begin, end, launches, std::move(marker));
+    if (now.is_own || in_own) defined(now, std::move(body));
     forget();
     return true;
   }
 
   // A function of the project's.
-  void defined(const Declaration& now, std::size_t begin, std::size_t end, std::size_t launches,
-               std::string marker) {
+  void defined(const Declaration& now, Body body) {
     ++declared_[now.name];
     const bool is_kernel = now.attributes.contains("global");
     const bool is_device = is_kernel || now.attributes.contains("device");
@@ -336,22 +345,22 @@ class Reader {
           fmt::format("kernel '{}' is {}", now.name, is_generic ? "static" : "no template"));
     // The host compiler knows all callers of a static function, and makes of it what they need: a
     // variable that nobody reads is gone, a constant argument is multiplied before it is added.
-    if (now.has("static") && !is_device)
+    if (now.has("static") && (!is_device || now.attributes.contains("host")))
       return refuse(fmt::format("'{}' is static: each part would make its own of it", now.name));
-    if (is_device && has_statics_)
+    if (is_device && body.has_statics)
       return refuse(fmt::format("'{}' has a static variable on the device", now.name));
     if (is_generic) return;
     if (now.has("static") || now.is_inline()) {
-      if (launches > 0) refuse(fmt::format("'{}' starts kernels and is inline", now.name));
+      if (body.launches > 0) refuse(fmt::format("'{}' starts kernels and is inline", now.name));
       return;
     }
     if (now.is_odd || now.is_specialised || is_device)
       return refuse(fmt::format("'{}' cannot be declared without its body", now.name));
-    if (has_pragma_)
+    if (body.has_lasting_pragma)
       return refuse(
           fmt::format("'{}' has a pragma in it that may hold for what follows", now.name));
-    launchers_.push_back(
-        {std::string(now.name), squeezed(now.head), begin, end, launches, std::move(marker)});
+    launchers_.push_back({std::string(now.name), squeezed(now.head), body.begin, body.end,
+                          body.launches, std::move(body.marker)});
   }
 
   // It ended at a semicolon.
@@ -429,12 +438,10 @@ class Reader {
   Lexer lexer_;
   Token token_ = {Token::Kind::punctuation, ";", 0, 0};  // so that reading begins
   Token last_, before_last_;
-  Lexer::Place last_place_;   // of a closing bracket
-  std::vector<bool> scopes_;  // namespaces and linkages that are open
-  bool has_body_ = false;     // of this declaration, no function's
-  bool has_pragma_ = false;   // in the last body, and it may hold for what follows
-  bool has_statics_ = false;  // in the last body
-  bool is_linkage_ = false;   // extern "C"
+  Lexer::Place last_place_;      // of a closing bracket
+  std::size_t open_scopes_ = 0;  // namespaces and linkages
+  bool has_body_ = false;        // of this declaration, no function's
+  bool is_linkage_ = false;      // extern "C"
   std::string_view is_member_;
   std::map<std::string_view, std::size_t> declared_;  // as a name, at the top
   std::vector<Launcher> launchers_;

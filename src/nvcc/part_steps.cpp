@@ -1,6 +1,8 @@
 // A source in parts: its texts are cut between its launchers, each part is compiled like a source,
 // and all objects and images become one object.
 
+#include <span>
+
 #include "sagebuild/nvcc/parts.hpp"
 #include "sagebuild/sys/elf.hpp"
 #include "source_compile.hpp"
@@ -27,18 +29,14 @@ std::vector<Launcher> launchers_in(const Job& job, const fs::path& text, std::st
   return std::move(found.launchers);
 }
 
-bool are_same(const std::vector<Launcher>& some, const std::vector<Launcher>& others) {
-  return std::ranges::equal(some, others,
-                            [](const Launcher& a, const Launcher& b) { return a.is(b); });
-}
-
 Cuts cuts_of(const Job& job) {
   Cuts cuts;
   cuts.host = launchers_in(job, job.host_text(), cuts.refusal);
   for (const PassLayout& pass : job.layout.passes) {
     if (!cuts.refusal.empty()) return cuts;
     cuts.device.push_back(launchers_in(job, job.device_text(pass), cuts.refusal));
-    if (!are_same(cuts.host, cuts.device.back()))
+    // Places may differ from text to text, the functions must not.
+    if (!std::ranges::equal(cuts.host, cuts.device.back(), {}, &Launcher::head, &Launcher::head))
       cuts.refusal = fmt::format("{} has other functions than the host", pass.arch);
   }
   if (!cuts.refusal.empty()) return cuts;
@@ -56,9 +54,8 @@ std::string name_of_part(const std::vector<Launcher>& launchers,
   for (const std::size_t index : kept) {
     const std::string& head = launchers.at(index).head;
     // Namespaces may have the same function each.
-    const auto before =
-        std::count_if(launchers.begin(), launchers.begin() + static_cast<long>(index),
-                      [&](const Launcher& other) { return other.head == head; });
+    const auto earlier = std::span(launchers).first(index);
+    const auto before = std::ranges::count(earlier, head, &Launcher::head);
     name += fmt::format("{} {}\n", before, head);
   }
   return name;
@@ -135,7 +132,6 @@ StepGraph steps_of(const JobPtr& job, const CompileMode& mode, const Cuts& cuts)
   // Also sees what is defined twice: the linker refuses to join it.
   all.push_back(add_parts_check(graph, job, parts, all));
   append(graph, join_step(job, parts), std::move(all));
-  require_same_tools(graph, job->settings);
   return graph;
 }
 
@@ -145,7 +141,6 @@ StepGraph whole_steps(const JobPtr& job, const CompileMode& mode) {
   texts.device.resize(job->layout.passes.size());
   std::vector<StepId> last = add_unit(graph, job, mode, texts).last;
   append(graph, join_step(job, {job}), std::move(last));
-  require_same_tools(graph, job->settings);
   return graph;
 }
 
@@ -155,7 +150,7 @@ Step parts_step(const JobPtr& job, const CompileMode& mode, const std::shared_pt
   Step step = job->step(Stage::parts);
   const StageCosts& costs = job->source.costs;
   step.expected_seconds = costs.cicc_seconds + costs.ptxas_seconds;
-  step.expand = [job, mode, parts](const StepFailure* failure) -> std::optional<StepGraph> {
+  const auto ways = [job, mode, parts](const StepFailure* failure) -> std::optional<StepGraph> {
     const auto in_one_piece = [&](const std::string& reason) {
       parts->count = 1;
       parts->refusal = reason;
@@ -171,6 +166,11 @@ Step parts_step(const JobPtr& job, const CompileMode& mode, const std::shared_pt
     }
     if (parts->count < 2) return std::nullopt;
     return in_one_piece(first_complaint(*failure));
+  };
+  step.expand = [ways, settings = job->settings](const StepFailure* failure) {
+    auto graph = ways(failure);
+    if (graph) require_same_tools(*graph, settings);
+    return graph;
   };
   return step;
 }

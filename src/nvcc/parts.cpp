@@ -35,7 +35,6 @@ std::vector<std::vector<std::size_t>> parts_of(const std::vector<Launcher>& laun
     before += launches;
     --left;
   }
-  for (auto& kept : parts) std::ranges::sort(kept);
   return parts;
 }
 
@@ -74,10 +73,15 @@ std::string what_is_twice(const std::vector<PartContent>& parts) {
 
 namespace {
 
+std::string_view without_linkage(std::string_view line) {
+  for (const std::string_view linkage : {".visible ", ".weak "}) take_prefix(line, linkage);
+  return line;
+}
+
 // The name in `.visible .global .align 4 .u32 counter;`; empty if the line makes no variable, or a
 // string of the compiler's: of printf and assert, __func__ and its kin.
 std::string_view variable_of(std::string_view line) {
-  for (const std::string_view linkage : {".visible ", ".weak "}) take_prefix(line, linkage);
+  line = without_linkage(line);
   if (!line.starts_with(".global ") && !line.starts_with(".const ")) return {};
   std::string_view name = trimmed(line.substr(0, line.find_first_of("[=;")));
   name = name.substr(name.rfind(' ') + 1);
@@ -99,9 +103,9 @@ std::vector<std::string_view> variables_of(std::string_view ptx) {
 
 std::vector<std::string> module_functions(std::string_view ptx, std::string_view id) {
   std::vector<std::string> names;
-  for (std::string_view line : lines_of(ptx)) {
+  for (const std::string_view written : lines_of(ptx)) {
     // .visible .func  (.param .b32 func_retval0) _Z1fff(
-    for (const std::string_view linkage : {".visible ", ".weak "}) take_prefix(line, linkage);
+    const std::string_view line = without_linkage(written);
     if (!line.starts_with(".func")) continue;
     const auto end = line.rfind('(');
     const std::string_view before = trimmed(line.substr(0, end));

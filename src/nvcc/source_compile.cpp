@@ -215,7 +215,6 @@ Step cxx_preprocess_step(const JobPtr& job, HeaderMode mode) {
     return job->command(argv, job->source.recorded.cwd);
   };
   step.finish = [job, text] { map_text(*job, text); };
-  job->reads->depfiles.push_back({text.string() + ".d", job->source.recorded.cwd});
   return step;
 }
 
@@ -265,6 +264,7 @@ void add_cxx_proof(StepGraph& graph, const JobPtr& job, HeaderMode mode, StepId 
 StepGraph cxx_steps(const JobPtr& job, HeaderMode mode) {
   StepGraph graph;
   const StepId preprocess = append(graph, cxx_preprocess_step(job, mode), {});
+  job->reads->depfiles.push_back({cxx_text(*job).string() + ".d", job->source.recorded.cwd});
   std::vector<StepId> before = {preprocess};
   if (mode != HeaderMode::full) {
     before.push_back(add_source_check(graph, job, {preprocess}, job->reads->depfiles));

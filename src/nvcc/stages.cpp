@@ -7,13 +7,15 @@ namespace sagebuild::nvcc {
 namespace {
 
 Texts add_texts(StepGraph& graph, const JobPtr& job, const CompileMode& mode) {
+  const auto add = [&](Step step, const fs::path& text) {
+    job->reads->depfiles.push_back({text.string() + ".d", job->source.recorded.cwd});
+    return append(graph, std::move(step), {});
+  };
   Texts texts;
-  texts.host = {append(graph, host_preprocess_step(job, mode), {})};
+  texts.host = {add(host_preprocess_step(job, mode), job->host_text())};
   for (const PassLayout& pass : job->layout.passes) {
     const fs::path text = job->device_text(pass);
-    texts.device.push_back(
-        {append(graph, device_preprocess_step(job, pass, mode.device, text), {})});
-    job->reads->depfiles.push_back({text.string() + ".d", job->source.recorded.cwd});
+    texts.device.push_back({add(device_preprocess_step(job, pass, mode.device, text), text)});
   }
   return texts;
 }

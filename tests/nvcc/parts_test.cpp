@@ -93,6 +93,8 @@ TEST_CASE("what would be there once per part, or cannot be declared, keeps a sou
        "kernel 'mine' is static"},
       {"static void third(int* p) { k<4><<<1, 1>>>(p); }\n",
        "'third' is static: each part would make its own of it"},
+      {"static __attribute__((host)) __attribute__((device)) int both(int x) { return x; }\n",
+       "'both' is static: each part would make its own of it"},
       {"static int& mode() { static int m = 0; return m; }\n",
        "'mode' is static: each part would make its own of it"},
       {"template <class T> static int width(T t) { static int v = 1; return v; }\n",

@@ -25,9 +25,6 @@ struct Launcher {
   std::size_t end = 0;
   std::size_t launches = 0;  // `<<<` in the body; 0: it starts no kernel
   std::string marker;        // the line marker for what follows the body
-
-  // Places may differ from text to text, the functions must not.
-  bool is(const Launcher& other) const { return name == other.name && head == other.head; }
 };
 
 struct LaunchersOutcome {
@@ -42,7 +39,7 @@ LaunchersOutcome find_launchers(std::string_view text,
 
 // Raised with every change of where a source is cut, or of what is checked: objects that older
 // rules let pass are made anew.
-inline constexpr int kPartsRule = 2;
+inline constexpr int kPartsRule = 3;
 
 // For each of at most `most` parts the launchers that it keeps, by index, in order; functions that
 // start no kernel are kept by the first. None if there are fewer than two. The content alone

@@ -1,6 +1,6 @@
 #pragma once
 // Threads for work inside this process: hashing, copying, compressing. Processes are not started
-// from them (design: one thread starts and waits), and signals do not come to them.
+// from them, since one thread starts and waits for all, and signals do not come to them.
 
 #include <condition_variable>
 #include <deque>
