@@ -7,6 +7,7 @@
 #include <cctype>
 #include <unordered_map>
 
+#include "lines.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/nvcc/text.hpp"
 
@@ -20,8 +21,6 @@ std::string base_name(const std::string& demangled_symbol) {
   const auto colons = text.rfind("::");
   return colons == std::string::npos ? text : text.substr(colons + 2);
 }
-
-bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 
 // The names in a line of preprocessed text, those in literals left out.
 void add_words(std::string_view line, std::set<std::string, std::less<>>& words) {
@@ -94,18 +93,21 @@ MacroUse macro_use(std::string_view text, std::string_view warnings,
   }
   std::unordered_map<std::string_view, bool> known;
   bool own = false;
-  for (std::string_view line : lines_of(text)) {
-    if (line.starts_with("# ")) {
+  RawStrings raw;
+  each_line(text, [&](std::string_view line) {
+    const bool inside = raw.begins_inside(line);
+    if (line.ends_with('\n')) line.remove_suffix(1);
+    if (!inside && line.starts_with("# ")) {
       const auto open = line.find('"');
       const auto close = line.rfind('"');
-      if (open == std::string_view::npos || close <= open) continue;
+      if (open == std::string_view::npos || close <= open) return;
       const std::string_view file = line.substr(open + 1, close - open - 1);
       const auto [entry, is_new] = known.try_emplace(file);
       if (is_new) entry->second = is_own(file);
       own = entry->second;
-      continue;
+      return;
     }
-    if (!own) continue;
+    if (!own) return;
     if (line.starts_with("#pragma") && line.find("undef") != std::string_view::npos)
       use.hides_undefined = true;
     if (take_prefix(line, "#define ")) {
@@ -116,7 +118,7 @@ MacroUse macro_use(std::string_view text, std::string_view warnings,
     } else {
       add_words(line, use.words);
     }
-  }
+  });
   return use;
 }
 

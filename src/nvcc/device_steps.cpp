@@ -136,15 +136,7 @@ Words mapped_source_options(Words argv, const Job& job) {
 
 Step device_preprocess_step(const JobPtr& job, const PassLayout& pass, HeaderMode headers,
                             const fs::path& text) {
-  Step step = job->step(Stage::device_preprocess, pass.arch);
-  step.folder = text.parent_path();
-  step.writes = {text, text.string() + ".d"};
-  step.command = [job, pass, headers, text] {
-    return job->command(preprocess_command(pass.preprocess, *job, headers, text),
-                        job->source.recorded.cwd);
-  };
-  step.finish = [job, text] { map_text(*job, text); };
-  return step;
+  return preprocess_step(Stage::device_preprocess, job, pass.arch, pass.preprocess, headers, text);
 }
 
 void expect_cicc(Step& step, const Job& job, HeaderMode headers) {

@@ -45,16 +45,8 @@ fs::path embedded_image(const Job& job) {
 bool is_detached(const Job& job) { return job.settings->toolkit->detach_off.empty(); }
 
 Step host_preprocess_step(const JobPtr& job, const CompileMode& mode) {
-  Step step = job->step(Stage::host_preprocess);
-  step.folder = job->place("preprocess.host");
-  const fs::path text = job->host_text();
-  step.writes = {text, text.string() + ".d"};
-  const Words argv = host_preprocess(*job, mode);
-  step.command = [job, mode, text, argv] {
-    return job->command(preprocess_command(argv, *job, mode.host, text), job->source.recorded.cwd);
-  };
-  step.finish = [job, text] { map_text(*job, text); };
-  return step;
+  return preprocess_step(Stage::host_preprocess, job, {}, host_preprocess(*job, mode), mode.host,
+                         job->host_text());
 }
 
 Step cudafe_step(const JobPtr& job, HeaderMode headers) {
@@ -175,9 +167,10 @@ Step join_step(const JobPtr& job, const std::vector<JobPtr>& units) {
   return step;
 }
 
-void add_host_macro_check(StepGraph& graph, const JobPtr& job, const CompileMode& mode) {
+void add_host_macro_check(StepGraph& graph, const JobPtr& job, const CompileMode& mode,
+                          StepId preprocessed) {
   add_macro_check(graph, job, Stage::host_header_check, "host", mode.host,
-                  host_preprocess(*job, mode));
+                  host_preprocess(*job, mode), job->host_text(), preprocessed);
 }
 
 void add_host_proof(StepGraph& graph, const JobPtr& job, const CompileMode& mode, StepId compiled) {

@@ -4,9 +4,9 @@
 // Full headers take seconds to read, but what they define does not depend on the source: they are
 // read once for the options and the architecture of a pass, in a text that includes what the source
 // includes of them, and kept in the cache. What the source asks for shows in its own text with our
-// headers: every macro that it tests or expands (-dU), every name that counts as 0 in a condition
-// (-Wundef), and every name that it uses. What torch's headers define and undefine before the end
-// is not looked at, since no file of the source can be read in between.
+// headers (preprocess_step): every macro that it tests or expands (-dU), every name that counts as
+// 0 in a condition (-Wundef), and every name that it uses. What torch's headers define and undefine
+// before the end is not looked at, since no file of the source can be read in between.
 
 #include "sagebuild/nvcc/checks.hpp"
 #include "sagebuild/nvcc/keys.hpp"
@@ -46,30 +46,14 @@ Words with_source(Words argv, const fs::path& source, const fs::path& other) {
 
 }  // namespace
 
-StepId add_macro_check(StepGraph& graph, const JobPtr& job, Stage check, const std::string& pass,
-                       HeaderMode headers, const Words& preprocess) {
+void add_macro_check(StepGraph& graph, const JobPtr& job, Stage check, const std::string& pass,
+                     HeaderMode headers, const Words& preprocess, const fs::path& ours,
+                     StepId preprocessed) {
   const fs::path cwd = job->source.recorded.cwd;
-  Step ours = job->step(check, "macros of " + pass);
-  ours.folder = job->place("macros." + pass);
-  const fs::path asked = ours.folder / "asked.ii";
-  const Depfile depfile{asked.string() + ".d", cwd};
-  const fs::path warnings = ours.folder / "asked.log";
-  ours.writes = {asked, depfile.file, warnings};
-  ours.command = [job, headers, preprocess, asked, warnings, cwd] {
-    Words argv = preprocess_command(preprocess, *job, headers, asked);
-    std::erase_if(argv, [](const auto& word) {
-      return word == "-w" || word.starts_with("-Werror") || word == "-pedantic-errors";
-    });
-    argv.insert(argv.end(), {"-dU", "-Wundef", "-Wsystem-headers"});
-    Command command = job->command(argv, cwd);
-    command.log = warnings;
-    return command;
-  };
-  const StepId before = append(graph, std::move(ours), {});
-
+  const Depfile depfile{ours.string() + ".d", cwd};
   Step full = job->step(check, "macros of torch's headers for " + pass, HeaderMode::full);
   full.folder = job->place("macros-full." + pass);
-  full.reads = {asked, depfile.file, warnings};
+  full.reads = {asked_in(ours), depfile.file, warned_in(ours)};
   const fs::path folder = full.folder;
   const fs::path probe = folder / ("probe" + job->source.recorded.source.extension().string());
   const fs::path text = folder / "full.ii";
@@ -109,19 +93,19 @@ StepId add_macro_check(StepGraph& graph, const JobPtr& job, Stage check, const s
     write_file(folder / "files", names);
   };
   const bool has_no_arch_list = pass == "host" && job->source.recorded.language == Language::cuda;
-  full.finish = [job, headers, folder, asked, warnings, has_no_arch_list] {
+  full.finish = [job, headers, folder, ours, has_no_arch_list] {
     const auto known = read_file_if_exists(folder / "macros");
     const auto is_own = [&](std::string_view file) {
       return !file.starts_with('<') && job->is_own(job->source.recorded.cwd / file);
     };
-    const MacroUse use =
-        macro_use(read_file(asked), read_file_if_exists(warnings).value_or(""), is_own);
+    const std::string warnings = read_file_if_exists(warned_in(ours)).value_or("");
+    const MacroUse use = macro_use(read_file(asked_in(ours)), warnings, is_own);
     if (has_no_arch_list && use.defined.contains("__CUDA_ARCH_LIST__"))
       refuse("the source reads __CUDA_ARCH_LIST__");
     if (known) refuse_if(macro_difference(use, macro_state(*known), macros_of_ours(*job, headers)));
   };
   job->reads->lists.push_back(folder / "files");
-  return append(graph, std::move(full), {before});
+  append(graph, std::move(full), {preprocessed});
 }
 
 }  // namespace sagebuild::nvcc

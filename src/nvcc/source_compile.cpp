@@ -111,11 +111,34 @@ Words preprocess_command(const Words& argv, const Job& job, HeaderMode mode, con
   return result;
 }
 
-std::string mapped_text(const Job& job, const fs::path& text) {
-  return with_mapped_markers(read_file(text), job.settings->roots);
+// -dU and -Wundef tell of the macros and change no token of the text: what they say stands on lines
+// of its own, or in the log.
+Step preprocess_step(Stage stage, const JobPtr& job, const std::string& detail, const Words& argv,
+                     HeaderMode headers, const fs::path& text) {
+  Step step = job->step(stage, detail);
+  step.folder = text.parent_path();
+  step.writes = {text, text.string() + ".d"};
+  const bool asks = headers != HeaderMode::full;
+  if (asks) step.writes.insert(step.writes.end(), {asked_in(text), warned_in(text)});
+  step.command = [job, argv, headers, text, asks] {
+    Words words = preprocess_command(argv, *job, headers, text);
+    if (!asks) return job->command(words, job->source.recorded.cwd);
+    // The source's own -Werror=undef, which comes later, counts.
+    std::erase(words, "-w");
+    words.insert(words.begin() + 1, "-Wno-error=undef");
+    words.insert(words.end(),
+                 {"-dU", "-Wundef", "-Wsystem-headers", "-fno-diagnostics-show-caret"});
+    Command command = job->command(words, job->source.recorded.cwd);
+    command.log = warned_in(text);
+    return command;
+  };
+  step.finish = [job, text, asks] {
+    const std::string written = read_file(text);
+    if (asks) fs::rename(text, asked_in(text));
+    write_file(text, normalised_text(written, job->settings->roots));
+  };
+  return step;
 }
-
-void map_text(const Job& job, const fs::path& text) { write_file(text, mapped_text(job, text)); }
 
 StepId append(StepGraph& graph, Step step, std::vector<StepId> after) {
   step.after = std::move(after);
@@ -204,18 +227,14 @@ fs::path cxx_text(const Job& job) {
          (recorded.source.stem().string() + (recorded.language == Language::c ? ".i" : ".ii"));
 }
 
+Words cxx_preprocess(const Job& job) {
+  Words argv = job.argv;
+  argv.insert(argv.end(), {"-E", job.source.recorded.source});
+  return argv;
+}
+
 Step cxx_preprocess_step(const JobPtr& job, HeaderMode mode) {
-  Step step = job->step(Stage::preprocess);
-  step.folder = job->place("preprocess");
-  const fs::path text = cxx_text(*job);
-  step.writes = {text, text.string() + ".d"};
-  step.command = [job, mode, text] {
-    Words argv = preprocess_command(job->argv, *job, mode, text);
-    argv.insert(argv.end(), {"-E", job->source.recorded.source});
-    return job->command(argv, job->source.recorded.cwd);
-  };
-  step.finish = [job, text] { map_text(*job, text); };
-  return step;
+  return preprocess_step(Stage::preprocess, job, {}, cxx_preprocess(*job), mode, cxx_text(*job));
 }
 
 // Compiles `text` with the recorded options and `more`.
@@ -268,9 +287,8 @@ StepGraph cxx_steps(const JobPtr& job, HeaderMode mode) {
   std::vector<StepId> before = {preprocess};
   if (mode != HeaderMode::full) {
     before.push_back(add_source_check(graph, job, {preprocess}, job->reads->depfiles));
-    Words words = job->argv;
-    words.insert(words.end(), {"-E", job->source.recorded.source});
-    add_macro_check(graph, job, Stage::header_check, "host", mode, words);
+    add_macro_check(graph, job, Stage::header_check, "host", mode, cxx_preprocess(*job),
+                    cxx_text(*job), preprocess);
     if (job->settings->choice == HeaderChoice::check) add_cxx_proof(graph, job, mode, preprocess);
   }
   Step compile = cxx_compile_step(job, mode, cxx_text(*job), {});

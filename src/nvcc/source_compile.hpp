@@ -122,11 +122,16 @@ inline constexpr std::string_view kHeadersAsFound = "-fno-canonical-system-heade
 
 // A header in front of a preprocess line: "-I" before the first "-I" (docs/headers.md).
 Words with_headers(const Words& argv, const Job& job, HeaderMode mode);
-// The same line with output, dependency file and prefix maps. Its line markers still name this
-// machine's folders: mapped_text reads it without, map_text replaces the file.
+// The same line with output, dependency file and prefix maps.
 Words preprocess_command(const Words& argv, const Job& job, HeaderMode mode, const fs::path& text);
-std::string mapped_text(const Job& job, const fs::path& text);
-void map_text(const Job& job, const fs::path& text);
+// Runs the preprocess line `argv`, which is without headers in front and without outputs, into
+// `text`, which lies in the folder of the step. With headers of ours, the same run tells what the
+// source asks of the preprocessor: `asked_in` has the text with the answers, `warned_in` what the
+// preprocessor warned of.
+Step preprocess_step(Stage stage, const JobPtr& job, const std::string& detail, const Words& argv,
+                     HeaderMode headers, const fs::path& text);
+inline fs::path asked_in(const fs::path& text) { return text.string() + ".asked"; }
+inline fs::path warned_in(const fs::path& text) { return text.string() + ".log"; }
 
 // The key with the content of every file that the options name by a full path; nothing if the
 // options make the tool read files that cannot be told.
@@ -163,10 +168,12 @@ StepGraph cxx_steps(const JobPtr& job, HeaderMode mode);
 
 // Nothing that the source's own files, or others that are not torch's, Python's, CUDA's or the
 // system's, ask of the preprocessor may come out differently with our headers in one pass.
-// `preprocess` is the pass's own command without headers in front and without outputs; `pass` names
-// it ("host", "compute_89"). Refused by the stage `check`. Gives the step to wait for.
-StepId add_macro_check(StepGraph& graph, const JobPtr& job, Stage check, const std::string& pass,
-                       HeaderMode headers, const Words& preprocess);
+// `preprocess` is the pass's own command without headers in front and without outputs, `text` what
+// it wrote in the step `preprocessed`; `pass` names it ("host", "compute_89"). Refused by the stage
+// `check`.
+void add_macro_check(StepGraph& graph, const JobPtr& job, Stage check, const std::string& pass,
+                     HeaderMode headers, const Words& preprocess, const fs::path& text,
+                     StepId preprocessed);
 
 // The source by its fixed name, in what cicc and fatbinary write down.
 Words mapped_source_options(Words argv, const Job& job);
@@ -216,7 +223,8 @@ Step kernel_check_step(const JobPtr& job);
 Step image_step(const JobPtr& job);
 // One object out of those of all units and their images: the last step of a source.
 Step join_step(const JobPtr& job, const std::vector<JobPtr>& units);
-void add_host_macro_check(StepGraph& graph, const JobPtr& job, const CompileMode& mode);
+void add_host_macro_check(StepGraph& graph, const JobPtr& job, const CompileMode& mode,
+                          StepId preprocessed);
 // --headers check: the host half once more, with torch's own headers, and the same stub. `compiled`
 // is the host compile of the mode itself.
 void add_host_proof(StepGraph& graph, const JobPtr& job, const CompileMode& mode, StepId compiled);

@@ -31,10 +31,13 @@ void add_text_checks(StepGraph& graph, const JobPtr& job, const CompileMode& mod
                      const Texts& texts) {
   if (mode.device != HeaderMode::full) {
     add_source_check(graph, job, all_of(texts), job->reads->depfiles);
-    for (const PassLayout& pass : job->layout.passes)
-      add_macro_check(graph, job, Stage::header_check, pass.arch, mode.device, pass.preprocess);
+    for (std::size_t i = 0; i < job->layout.passes.size(); ++i) {
+      const PassLayout& pass = job->layout.passes[i];
+      add_macro_check(graph, job, Stage::header_check, pass.arch, mode.device, pass.preprocess,
+                      job->device_text(pass), texts.device[i].front());
+    }
   }
-  if (mode.host != HeaderMode::full) add_host_macro_check(graph, job, mode);
+  if (mode.host != HeaderMode::full) add_host_macro_check(graph, job, mode, texts.host.front());
 }
 
 void add_all_proofs(StepGraph& graph, const JobPtr& job, const CompileMode& mode,

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <set>
 #include <unordered_map>
 
+#include "lines.hpp"
 #include "sagebuild/base/strings.hpp"
 
 namespace sagebuild {
@@ -15,88 +15,12 @@ namespace {
 
 constexpr std::string_view kPrimaryBody = "{ ::cudaLaunchKernel(0, 0, 0, 0, 0, 0);}";
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_word(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '$';
-}
-
 // `# 12 "a.cu" 1` or `# 12` or `#line 12 "a.cu"`.
 bool is_marker(std::string_view line) {
   if (line.size() < 3 || line[0] != '#') return false;
   if (line.starts_with("#line ")) return true;
   return line[1] == ' ' && is_digit(line[2]);
 }
-
-// Calls back with each line, its end included.
-template <class Callback>
-void each_line(std::string_view text, Callback callback) {
-  while (!text.empty()) {
-    const auto end = text.find('\n');
-    const auto length = end == std::string_view::npos ? text.size() : end + 1;
-    callback(text.substr(0, length));
-    text.remove_prefix(length);
-  }
-}
-
-// Whether lines of a preprocessed text (it has no comments) begin inside a raw string: there a
-// blank line, or one that looks like a marker or a directive, is text.
-class RawStrings {
- public:
-  // To be told of every line in turn. Says whether it begins inside.
-  bool begins_inside(std::string_view line) {
-    const bool inside = !end_.empty();
-    if (inside || line.find("R\"") != std::string_view::npos) take(line);
-    return inside;
-  }
-
- private:
-  void take(std::string_view line) {
-    std::size_t at = 0;
-    while (at < line.size()) {
-      if (!end_.empty()) {
-        const auto end = line.find(end_, at);
-        if (end == std::string_view::npos) return;
-        at = end + end_.size();
-        end_.clear();
-      } else if (line[at] == '"' && at > 0 && line[at - 1] == 'R' && is_prefix(line, at)) {
-        const auto open = line.find('(', at);
-        if (open == std::string_view::npos) return;
-        end_ = fmt::format("){}\"", line.substr(at + 1, open - at - 1));
-        at = open + 1;
-      } else if (line[at] == '"' || (line[at] == '\'' && !is_in_number(line, at))) {
-        at = end_of_literal(line, at);
-      } else {
-        ++at;
-      }
-    }
-  }
-
-  static std::size_t word_start(std::string_view line, std::size_t at) {
-    while (at > 0 && (is_word(line[at - 1]) || line[at - 1] == '\'')) --at;
-    return at;
-  }
-  // R, LR, uR, UR and u8R: any other word before a quote is a macro's or a user's.
-  static bool is_prefix(std::string_view line, std::size_t quote) {
-    const auto start = word_start(line, quote);
-    constexpr std::array<std::string_view, 5> kPrefixes = {"R", "LR", "uR", "UR", "u8R"};
-    return std::ranges::find(kPrefixes, line.substr(start, quote - start)) != kPrefixes.end();
-  }
-  static bool is_in_number(std::string_view line, std::size_t quote) {
-    return quote > 0 && is_word(line[quote - 1]) && is_digit(line[word_start(line, quote)]);
-  }
-  static std::size_t end_of_literal(std::string_view line, std::size_t at) {
-    const char quote = line[at];
-    for (++at; at < line.size(); ++at) {
-      if (line[at] == '\\')
-        ++at;
-      else if (line[at] == quote)
-        return at + 1;
-    }
-    return line.size();
-  }
-
-  std::string end_;  // of the one that is open: )delimiter"
-};
 
 std::string unescaped(std::string_view quoted) {
   std::string plain;
@@ -174,14 +98,21 @@ std::vector<std::string> macro_prefix_maps(const PathRoots& roots) {
   return options;
 }
 
-std::string with_mapped_markers(std::string_view text, const PathRoots& roots) {
+std::string normalised_text(std::string_view text, const PathRoots& roots) {
   // A text has some 2,000 files and 100,000 markers
   std::unordered_map<std::string_view, std::string> known;
   std::string result;
   result.reserve(text.size());
   RawStrings raw;
+  bool is_question = false;
   each_line(text, [&](std::string_view line) {
-    const bool is_marking = !raw.begins_inside(line) && is_marker(line);
+    const bool inside = raw.begins_inside(line);
+    if (!inside) is_question = line.starts_with("#define ") || line.starts_with("#undef ");
+    if (is_question) {  // the preprocessor counts it as a line of the file
+      result += '\n';
+      return;
+    }
+    const bool is_marking = !inside && is_marker(line);
     const auto open = is_marking ? line.find('"') : std::string_view::npos;
     const auto close = open == std::string_view::npos ? open : line.rfind('"');
     if (open == std::string_view::npos || close <= open) {

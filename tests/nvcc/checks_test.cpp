@@ -63,6 +63,13 @@ TEST_CASE("what own files ask of the preprocessor") {
   CHECK_FALSE(use.hides_undefined);
 }
 
+TEST_CASE("what stands in a raw string leads to no other file and hides no question") {
+  const MacroUse use =
+      macro_use("# 1 \"/tree/a.cu\"\nauto s = R\"(\n# 1 \"/site/torch.h\"\n)\";\n#undef VERSION\n",
+                "", is_in_tree);
+  CHECK(use.undefined.contains("VERSION"));
+}
+
 TEST_CASE("what is defined at the end of a text survives being written down") {
   const MacroState state =
       macro_state("#define A 1\nint x;\n#define B(x) x\n#undef A\n#define C\n#define C 2\n");

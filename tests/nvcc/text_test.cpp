@@ -1,5 +1,12 @@
 #include "sagebuild/nvcc/text.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sagebuild/base/strings.hpp"
+#include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/process.hpp"
 #include "support/catch.hpp"
 
 namespace sagebuild {
@@ -20,10 +27,98 @@ TEST_CASE("a path below a root gets its fixed name, the deepest root wins") {
 
 TEST_CASE("line markers are mapped, other lines untouched") {
   const PathRoots roots = {{"tree", "/t\\q/\"x y"}};
-  CHECK(with_mapped_markers("# 1 \"/t\\\\q/\\\"x y/a.cu\" 1 3\nint a; // \"/tmp\"\n# 3\n", roots) ==
+  CHECK(normalised_text("# 1 \"/t\\\\q/\\\"x y/a.cu\" 1 3\nint a; // \"/tmp\"\n# 3\n", roots) ==
         "# 1 \"/sagebuild/tree/a.cu\" 1 3\nint a; // \"/tmp\"\n# 3\n");
-  CHECK(with_mapped_markers("#define X \"/t\\\\q/\"\nno newline", roots) ==
-        "#define X \"/t\\\\q/\"\nno newline");
+  CHECK(normalised_text("#pragma X \"/t\\\\q/\"\nno newline", roots) ==
+        "#pragma X \"/t\\\\q/\"\nno newline");
+}
+
+// Every token with the file and the line that it counts as.
+std::vector<std::string> placed_tokens(std::string_view text) {
+  std::vector<std::string> tokens;
+  std::string_view file;
+  long long line = 0;
+  for (const std::string_view one : lines_of(text)) {
+    if (one.starts_with("# ") && one.size() > 2 && one[2] >= '0' && one[2] <= '9') {
+      const auto words = split(one, " ");
+      line = to_integer(words[1]).value();
+      file = words[2];
+      continue;
+    }
+    for (const auto word : split(one, " "))
+      if (!word.empty()) tokens.push_back(fmt::format("{}:{} {}", file, line, word));
+    ++line;
+  }
+  return tokens;
+}
+
+TEST_CASE("what the preprocessor tells of macros changes no token and no line number") {
+  const TempDir dir("text");
+  const auto source = dir.path() / "a.cu";
+  write_file(source, R"x(#include <vector>
+#define N 4
+#define M(x) x + N
+#define TWO(a, b) a b
+#define P(x) _Pragma(#x)
+#define HASH # define Z 3
+#define EMPTY
+int f(int x) {
+#pragma omp parallel for num_threads(N)
+  for (int i = 0; i < N; ++i) x += M(i);
+#pragma unroll N
+  for (int i = 0; i < 3; ++i) x += TWO(i,
+     + N
+#ifdef NOWHERE
+ 1
+#endif
+     );
+  P(unroll N) for (;;) { x += __LINE__ + N; x += __COUNTER__; }
+  TWO(int y = 0;, P(omp parallel for num_threads(N))) for (;;) {}
+  const char* s = R"(
+#define A 1
+#undef N
+)"; const char* t = TWO("a", R"d(
+#define B)d");
+  EMPTY # define G 1
+  HASH
+#if N > 3 && NOWHERE_EITHER
+#endif
+  M
+  (3
+   );
+  M EMPTY
+  ; int z = M(N
+   ) + __COUNTER__; EMPTY
+#pragma push_macro("N")
+#undef N
+  N
+#pragma pop_macro("N")
+  N
+  return x; }
+)x");
+  const auto preprocessed = [&](const std::vector<std::string>& more) {
+    const auto text = dir.path() / "a.ii";
+    Command command;
+    command.argv = {"g++", "-std=c++17", "-E", "-x", "c++", source, "-o", text};
+    command.argv.insert(command.argv.end(), more.begin(), more.end());
+    run_checked(command, "cannot preprocess");
+    return read_file(text);
+  };
+  for (const std::string option : {"-fno-openmp", "-fopenmp"}) {
+    INFO(option);
+    const std::string asked = preprocessed({option, "-dU", "-Wundef"});
+    CHECK(asked.find("\n#define N 4\n") != std::string::npos);
+    const auto ours = placed_tokens(normalised_text(asked, {}));
+    const auto plain = placed_tokens(preprocessed({option}));
+    REQUIRE(ours.size() == plain.size());
+    const auto [one, other] = std::ranges::mismatch(ours, plain);
+    if (one != ours.end()) FAIL(*one << " instead of " << *other);
+  }
+}
+
+TEST_CASE("a macro of several lines leaves as a whole") {
+  CHECK(normalised_text("int a;\n#define X R\"(1\n#undef Y\n2)\" 3\nint b;\n", {}) ==
+        "int a;\n\n\n\nint b;\n");
 }
 
 TEST_CASE("the token digest sees tokens alone") {
@@ -48,7 +143,7 @@ TEST_CASE("inside a raw string every line is text") {
     CHECK_FALSE(
         differ(start + end + "# 1 \"a.cu\"\nint a;\n", start + end + "\n# 2 \"b.cu\"\nint a;\n"));
     const std::string marker = start + "# 1 \"/work/p/a.cu\"\n" + end;
-    CHECK(with_mapped_markers(marker, {{"tree", "/work/p"}}) == marker);
+    CHECK(normalised_text(marker, {{"tree", "/work/p"}}) == marker);
   }
   // None of these begins one.
   for (const std::string line : {"auto a = \"R\"; auto b = \"(\";\n", "auto a = MACRO_R\"(\";\n",

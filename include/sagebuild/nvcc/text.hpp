@@ -16,11 +16,11 @@ namespace sagebuild {
 // that fits.
 std::vector<std::string> macro_prefix_maps(const PathRoots& roots);
 
-// Preprocessed text with the paths of its line markers mapped.
-std::string with_mapped_markers(std::string_view text, const PathRoots& roots);
+// Preprocessed text with the paths of its line markers mapped, and without what -dU put into it:
+// the same tokens at the same lines as without -dU.
+std::string normalised_text(std::string_view text, const PathRoots& roots);
 // Digest of the tokens: without line markers and empty lines. With them where the text itself can
-// ask for its place
-// (__builtin_FILE, __builtin_LINE, std::source_location).
+// ask for its place (__builtin_FILE, __builtin_LINE, std::source_location).
 Digest token_digest(std::string_view preprocessed);
 // The same for what cudafe++ writes: device bodies, which it puts between `#if 0` and `#endif`,
 // left out.
