@@ -38,10 +38,34 @@ std::string probe_text(const Job& job, HeaderMode headers, const Depfile& ours) 
   return text;
 }
 
-Words with_source(Words argv, const fs::path& source, const fs::path& other) {
-  for (auto& word : argv)
-    if (word == source.native()) word = other.string();
+// torch names the module in this macro. The probe has one name for all modules, so that it is run
+// once for all: what torch's headers define can hang on whether there is one, and not on which.
+constexpr std::string_view kModuleMacro = "TORCH_EXTENSION_NAME";
+constexpr std::string_view kAnyModule = "sagebuild_any_module";
+
+// Of "-DTORCH_EXTENSION_NAME=x", or of the second word of "-D TORCH_EXTENSION_NAME=x".
+std::optional<std::string_view> module_in(std::string_view word) {
+  take_prefix(word, "-D");
+  if (take_prefix(word, kModuleMacro) && take_prefix(word, "=")) return word;
+  return std::nullopt;
+}
+
+Words probe_command(Words argv, const fs::path& source, const fs::path& probe) {
+  for (auto& word : argv) {
+    if (word == source.native()) word = probe.string();
+    if (const auto module = module_in(word))
+      word.replace(word.size() - module->size(), module->size(), kAnyModule);
+  }
   return argv;
+}
+
+// What the probe would have told for the module of this command.
+MacroState for_module(MacroState full, const Words& argv) {
+  const auto value = full.defined.find(kModuleMacro);
+  if (value == full.defined.end() || trimmed(value->second) != kAnyModule) return full;
+  for (const auto& word : argv)
+    if (const auto module = module_in(word)) value->second = fmt::format(" {}", *module);
+  return full;
 }
 
 }  // namespace
@@ -57,8 +81,8 @@ void add_macro_check(StepGraph& graph, const JobPtr& job, Stage check, const std
   const fs::path folder = full.folder;
   const fs::path probe = folder / ("probe" + job->source.recorded.source.extension().string());
   const fs::path text = folder / "full.ii";
-  const Words command = with_source(preprocess, job->source.recorded.source, probe);
-  const Words key_words = with_source(preprocess, job->source.recorded.source, probe.filename());
+  const Words command = probe_command(preprocess, job->source.recorded.source, probe);
+  const Words key_words = probe_command(preprocess, job->source.recorded.source, probe.filename());
   full.key = [job, headers, depfile, key_words]() -> std::optional<ActionKey> {
     const std::string includes = probe_text(*job, headers, depfile);
     if (includes.empty() || !job->unnamed_files.empty()) return std::nullopt;
@@ -93,7 +117,7 @@ void add_macro_check(StepGraph& graph, const JobPtr& job, Stage check, const std
     write_file(folder / "files", names);
   };
   const bool has_no_arch_list = pass == "host" && job->source.recorded.language == Language::cuda;
-  full.finish = [job, headers, folder, ours, has_no_arch_list] {
+  full.finish = [job, headers, preprocess, folder, ours, has_no_arch_list] {
     const auto known = read_file_if_exists(folder / "macros");
     const auto is_own = [&](std::string_view file) {
       return !file.starts_with('<') && job->is_own(job->source.recorded.cwd / file);
@@ -102,7 +126,9 @@ void add_macro_check(StepGraph& graph, const JobPtr& job, Stage check, const std
     const MacroUse use = macro_use(read_file(asked_in(ours)), warnings, is_own);
     if (has_no_arch_list && use.defined.contains("__CUDA_ARCH_LIST__"))
       refuse("the source reads __CUDA_ARCH_LIST__");
-    if (known) refuse_if(macro_difference(use, macro_state(*known), macros_of_ours(*job, headers)));
+    if (!known) return;
+    const MacroState torchs = for_module(macro_state(*known), preprocess);
+    refuse_if(macro_difference(use, torchs, macros_of_ours(*job, headers)));
   };
   job->reads->lists.push_back(folder / "files");
   append(graph, std::move(full), {preprocessed});
