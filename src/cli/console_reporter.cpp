@@ -7,6 +7,7 @@
 
 #include "cli/full_disk.hpp"
 #include "sagebuild/base/secret.hpp"
+#include "sagebuild/base/shown.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/log.hpp"
 #include "sagebuild/sys/machine.hpp"
@@ -62,16 +63,17 @@ void ConsoleReporter::clear() {
 
 void ConsoleReporter::overwrite(std::string_view text) {
   if (verbosity_ < 0) return;
-  const std::string shown = elided(redacted(text), terminal_width(STDERR_FILENO) - 1);
+  const std::string shown = elided(printable(redacted(text)), terminal_width(STDERR_FILENO) - 1);
   std::fputs(fmt::format("\r{}\033[K", shown).c_str(), stderr);
   std::fflush(stderr);
   has_live_line_ = true;
 }
 
-void ConsoleReporter::line(std::string_view text) {
+void ConsoleReporter::line(std::string_view text, std::string_view mark) {
   clear();
+  std::fputs(std::string(mark).c_str(), stderr);
   // Not fmt::print, which throws: a full disk behind standard error ends no build.
-  std::fputs((redacted(text) + "\n").c_str(), stderr);
+  std::fputs((printable(redacted(text)) + "\n").c_str(), stderr);
   last_line_ = Clock::now();
 }
 
@@ -90,7 +92,7 @@ void ConsoleReporter::note(std::string_view text) {
 void ConsoleReporter::warning(std::string_view text) {
   const std::lock_guard lock(mutex_);
   log_line(fmt::format("warning: {}", text));
-  line(fmt::format("{}warning:{} {}", color_ ? "\033[33m" : "", color_ ? "\033[0m" : "", text));
+  line(fmt::format(" {}", text), color_ ? "\033[33mwarning:\033[0m" : "warning:");
 }
 
 void ConsoleReporter::detail(std::string_view text) {

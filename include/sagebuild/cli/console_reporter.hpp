@@ -32,7 +32,8 @@ class ConsoleReporter : public Reporter {
 
  private:
   using Clock = std::chrono::steady_clock;
-  void line(std::string_view text);       // a lasting line, also in the log
+  // A lasting line, behind a mark of our own that may be coloured.
+  void line(std::string_view text, std::string_view mark = "");
   void overwrite(std::string_view text);  // the live line
   void clear();
 
