@@ -54,7 +54,11 @@ Request HubApi::request(std::string method, std::string path) const {
   Request made;
   made.method = std::move(method);
   made.url = endpoint_ + path;
-  if (!token_.secret.empty()) made.credentials = {Credentials::Scheme::bearer, "", &token_.secret};
+  if (!token_.secret.empty()) {
+    const auto scheme =
+        token_.user.empty() ? Credentials::Scheme::bearer : Credentials::Scheme::basic;
+    made.credentials = {scheme, token_.user, &token_.secret};
+  }
   made.redirects = Redirects::same_origin;  // a renamed repository answers 307
   made.also_transient = is_no_json;
   return made;

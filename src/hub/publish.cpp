@@ -190,9 +190,9 @@ class Publisher {
                                      : api_.download(view.commit, path, file->second);
     };
     const std::string readme = present(kReadme);
-    const Index index =
-        make_index(wheels, rows, present(kWheelsJson), readme,
-                   {api_.endpoint(), api_.repo(), request_.open_pull ? "main" : request_.branch});
+    const Index index = make_index(
+        wheels, rows, present(kWheelsJson), readme,
+        {canonical_endpoint(), api_.repo(), request_.open_pull ? "main" : request_.branch});
     if (!index.warning.empty()) report_.warning(index.warning);
     for (const auto& [path, content] : {std::pair{kWheelsJson, &index.wheels_json},
                                         {kSha256Sums, &index.sha256_sums},

@@ -27,7 +27,7 @@ using WheelRows = std::map<std::string, nlohmann::json>;  // by path
 
 // Where the links of the table point.
 struct IndexPlace {
-  std::string endpoint;
+  std::string endpoint;  // canonical_endpoint()
   RepoId repo;
   std::string revision = "main";
 };
