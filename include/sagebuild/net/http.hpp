@@ -70,6 +70,7 @@ struct Request {
   // Sent with its exact length, never chunked.
   std::variant<std::monostate, std::string, FileRange> body = {};
   Redirects redirects = Redirects::none;
+  bool keep_query = false;  // a redirect that changes the query is a failure
   // At most once: no retry, and a new connection, because libcurl sends a request again by itself
   // when a reused connection closes before the answer.
   bool once = false;
@@ -90,7 +91,7 @@ enum class Failure {
   none,
   connect,    // no such host, refused, unreachable, proxy
   tls,        // certificate or host name do not verify
-  stalled,    // not a byte either way for HttpSettings::stall
+  stalled,    // not a byte either way, or next to none, see HttpSettings::stall
   broken,     // reset, truncated, not HTTP
   redirect,   // refused, see Redirects
   oversized,  // an answer exceeds Request::body_limit or HttpSettings::body_limit
@@ -115,6 +116,10 @@ struct HttpSettings {
   std::chrono::milliseconds connect_timeout{20000};
   // The Hub may think for a minute before it answers a commit, so this is longer.
   std::chrono::milliseconds stall{90000};
+  // Bytes per second. Below it a transfer counts as standing still: each byte buys it this part of
+  // a second, so one that goes on faster never ends for it, whatever pauses it makes within
+  // `stall`.
+  std::uint64_t slowest = 1000;
   std::size_t body_limit = std::size_t{32} << 20;
   RetryPolicy retry;
   // Called several times a second. What it throws ends all transfers and comes out of send: pass
