@@ -17,6 +17,7 @@ using nlohmann::json;
 // server whose pages go in a circle must end.
 constexpr int kMostPages = 1000;
 constexpr std::size_t kPerPreupload = 256;  // the official client's step
+constexpr std::size_t kPerPathsInfo = 100;
 
 // A success that holds no JSON is some proxy's page or a cut answer: worth another try.
 bool is_no_json(const Response& response) { return response.ok() && !json::accept(response.body); }
@@ -106,12 +107,13 @@ void HubApi::explain_refusal(const Request& asked, const Response& response) {
   throw error;
 }
 
-void HubApi::create(bool is_private) {
+void HubApi::create(bool is_private, const std::string& sdk) {
   const auto slash = repo_.name.find('/');
   json body = {{"organization", repo_.name.substr(0, slash)},
                {"name", repo_.name.substr(slash + 1)},
                {"type", repo_.kind}};
   body["visibility"] = is_private ? "private" : "public";
+  if (repo_.kind == "space") body["sdk"] = sdk;
   Request asked = request("POST", "/api/repos/create");
   asked.headers = {{"Content-Type", "application/json"}};
   asked.body = body.dump();
@@ -142,6 +144,7 @@ std::optional<std::string> HubApi::head(const std::string& revision) {
   if (!info.is_object() || !info.contains("sha") || !info["sha"].is_string())
     throw hub_error(doing, asked, response);
   if (info.contains("id") && info["id"].is_string()) use_name(info["id"].get<std::string>());
+  is_private_ = info.contains("private") && info["private"] == true;
   return info["sha"].get<std::string>();
 }
 
@@ -170,6 +173,30 @@ RemoteTree HubApi::tree(const std::string& commit) {
   }
   throw Error(ErrorKind::network, "cannot " + doing,
               {fmt::format("it goes on after {} pages", kMostPages)});
+}
+
+std::map<std::string, std::string> HubApi::dates(const std::string& commit,
+                                                 const std::vector<std::string>& paths) {
+  std::map<std::string, std::string> dates;
+  const std::string doing = fmt::format("read the dates of the files of '{}'", shown(repo_));
+  for (std::size_t begin = 0; begin < paths.size(); begin += kPerPathsInfo) {
+    const auto end = std::min(paths.size(), begin + kPerPathsInfo);
+    Request asked = request("POST", fmt::format("{}/paths-info/{}", api_path(repo_), commit));
+    asked.headers = {{"Content-Type", "application/json"}};
+    asked.body = json{
+        {"paths", std::vector(paths.begin() + static_cast<std::ptrdiff_t>(begin),
+                              paths.begin() + static_cast<std::ptrdiff_t>(end))},
+        {"expand",
+         true}}.dump();
+    const json answer = read_json(asked, doing);
+    for (const json& entry : answer) {
+      if (!entry.is_object() || !entry.contains("path") || !entry["path"].is_string()) continue;
+      const json last = entry.value("lastCommit", json());
+      if (last.is_object() && last.contains("date") && last["date"].is_string())
+        dates[entry["path"].get<std::string>()] = last["date"].get<std::string>();
+    }
+  }
+  return dates;
 }
 
 std::string HubApi::download(const std::string& commit, const std::string& path,
@@ -251,6 +278,8 @@ CommitAnswer HubApi::commit(const CommitRequest& wanted) {
                                         {"content", base64(file.content)}}}};
     lines += line.dump() + "\n";
   }
+  for (const std::string& path : wanted.deleted)
+    lines += json{{"key", "deletedFile"}, {"value", {{"path", path}}}}.dump() + "\n";
   Request asked = request(
       "POST", fmt::format("{}/commit/{}{}", api_path(repo_), encoded_revision(wanted.revision),
                           wanted.open_pull ? "?create_pr=1" : ""));

@@ -7,13 +7,16 @@
 #include <memory>
 #include <random>
 #include <set>
+#include <span>
 #include <thread>
 
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/hub/index.hpp"
 #include "sagebuild/hub/objects.hpp"
+#include "sagebuild/hub/shelf.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 
 namespace sagebuild {
 namespace {
@@ -24,11 +27,20 @@ constexpr int kMostHeads = 8;
 constexpr std::size_t kSample = 512;  // bytes that the Hub looks at to tell text from binary
 constexpr std::size_t kPullsLookedAt = 10;
 
-// A file that the commit shall hold: on disk, or made here (wheels.json and its kin).
+// A file that the commit shall hold: on disk, made here (wheels.json and its kin), or in the
+// repository under another name.
 struct Item {
-  LocalFile file;       // `path` is empty for what was made here
+  LocalFile file;       // `path` is empty for what is not on disk
   std::string content;  // of what was made here
   bool lfs = false;
+  bool is_stored = false;  // in LFS, and the repository has it
+};
+
+struct Changes {
+  std::vector<Item> files;
+  std::vector<std::string> deleted;
+
+  bool empty() const { return files.empty() && deleted.empty(); }
 };
 
 struct View {
@@ -46,11 +58,13 @@ bool has_same_content(const RemoteFile& remote, const Item& item) {
   return remote.blob == git_blob_id(content_of(item));
 }
 
-bool holds_all(const RemoteTree& tree, const std::vector<Item>& items) {
-  return std::ranges::all_of(items, [&](const Item& item) {
-    const auto found = tree.find(item.file.repo_path);
-    return found != tree.end() && has_same_content(found->second, item);
-  });
+bool holds_all(const RemoteTree& tree, const Changes& changes) {
+  return std::ranges::none_of(changes.deleted,
+                              [&](const std::string& path) { return tree.contains(path); }) &&
+         std::ranges::all_of(changes.files, [&](const Item& item) {
+           const auto found = tree.find(item.file.repo_path);
+           return found != tree.end() && has_same_content(found->second, item);
+         });
 }
 
 std::string sample_of(const Item& item) {
@@ -63,8 +77,6 @@ std::string sample_of(const Item& item) {
   return sample;
 }
 
-bool is_wheel(std::string_view path) { return path.ends_with(".whl"); }
-
 class Publisher {
  public:
   Publisher(HubApi& api, const PublishRequest& request, Reporter& report)
@@ -73,11 +85,11 @@ class Publisher {
   PublishOutcome run() {
     const bool exists = prepare_repository();
     hash_files();
-    if (!exists) return outcome(PublishOutcome::Result::dry_run, {}, items_);
+    if (!exists) return outcome(PublishOutcome::Result::dry_run, {}, {items_, {}});
     CommitAnswer last;
     for (int round = 1; round <= kMostHeads; ++round) {
       const View view = look();
-      const std::vector<Item> changes = compare(view);
+      const Changes changes = compare(view);
       if (changes.empty()) {
         return outcome(
             commit_sent_ ? PublishOutcome::Result::committed : PublishOutcome::Result::unchanged,
@@ -103,12 +115,21 @@ class Publisher {
     report_.note(
         fmt::format("{} '{}'", request_.dry_run ? "would create" : "creating", shown(api_.repo())));
     if (request_.dry_run) return false;
-    api_.create(request_.is_private);
+    api_.create(request_.is_private, request_.sdk);
     return true;
   }
 
   void hash_files() {
+    if (request_.files.empty()) return;
     report_.stage("hashing " + counted(request_.files.size(), "file"));
+    TransferProgress shown{.what = "hashing", .objects_total = request_.files.size()};
+    for (const PublishFile& file : request_.files) shown.total += size_of_file(file.path);
+    std::uint64_t before = 0;
+    const auto hashed = [&](std::uint64_t bytes) {
+      if (api_.http().settings().tick) api_.http().settings().tick();
+      shown.done = before + bytes;
+      report_.transfer(shown);
+    };
     std::set<std::string> paths;
     for (const PublishFile& file : request_.files) {
       require_repo_path(file.repo_path);
@@ -116,8 +137,10 @@ class Publisher {
         throw Error(ErrorKind::usage,
                     fmt::format("two files would both become '{}'", file.repo_path));
       }
-      items_.push_back(
-          {read_local_file(file.path, file.repo_path, api_.http().settings().tick), {}});
+      shown.item = file.path.filename().string();
+      items_.push_back({read_local_file(file.path, file.repo_path, hashed), {}});
+      before = shown.done;
+      ++shown.objects_done;
     }
   }
 
@@ -142,19 +165,19 @@ class Publisher {
   }
 
   // What differs from the head. Throws if another content stands under one of our names.
-  std::vector<Item> compare(const View& view) {
-    std::vector<Item> changes;
+  Changes compare(const View& view) {
+    Changes changes;
     present_.clear();
     for (const Item& item : items_) {
       const auto remote = view.tree.find(item.file.repo_path);
       if (remote == view.tree.end()) {
-        changes.push_back(item);
+        changes.files.push_back(item);
       } else if (has_same_content(remote->second, item)) {
         present_.insert(item.file.repo_path);
       } else if (request_.force) {
         report_.warning(
             fmt::format("replacing '{}', which has other content", item.file.repo_path));
-        changes.push_back(item);
+        changes.files.push_back(item);
       } else {
         throw Error(
             ErrorKind::failed,
@@ -165,55 +188,117 @@ class Publisher {
             "build it under another version label, or replace the published file with --force");
       }
     }
+    if (!looked_ && !present_.empty() && present_.size() < items_.size())
+      report_.note(
+          fmt::format("{} of {} there already", present_.size(), counted(items_.size(), "file")));
+    for (const std::string& path : request_.removed) {
+      if (require_there(view, path)) changes.deleted.push_back(path);
+    }
+    for (const auto& [from, to] : request_.moved) add_move(view, from, to, changes);
     looked_ = true;
-    if (std::ranges::any_of(items_, [](const Item& item) { return is_wheel(item.file.repo_path); }))
-      add_index(view, changes);
+    if (changes_wheels()) add_index(view, changes);
     return changes;
   }
 
-  void add_index(const View& view, std::vector<Item>& changes) {
-    std::map<std::string, RemoteFile> wheels;
-    for (const auto& [path, file] : view.tree) {
-      if (is_wheel(path)) wheels[path] = file;
+  bool changes_wheels() const {
+    const auto is_wheel = [](const auto& path) { return is_wheel_path(path); };
+    return request_.reindex || std::ranges::any_of(request_.removed, is_wheel) ||
+           std::ranges::any_of(request_.files, is_wheel, &PublishFile::repo_path) ||
+           std::ranges::any_of(request_.moved, [&](const auto& move) {
+             return is_wheel(move.first) || is_wheel(move.second);
+           });
+  }
+
+  // False if it went while this run was at work: by an earlier commit of ours whose answer got
+  // lost, or by somebody else's.
+  bool require_there(const View& view, const std::string& path) const {
+    if (view.tree.contains(path)) return true;
+    if (looked_) return false;
+    throw Error(ErrorKind::failed,
+                fmt::format("there is no '{}' in '{}'", path, shown(api_.repo())), {},
+                fmt::format("`sagebuild hub ls --repo {}` lists the wheels", shown(api_.repo())));
+  }
+
+  void add_move(const View& view, const std::string& from, const std::string& to,
+                Changes& changes) {
+    if (!require_there(view, from)) return;
+    const RemoteFile& file = view.tree.at(from);
+    Item item{{{}, to, {{}, file.size}, {}}, {}, file.lfs.has_value(), file.lfs.has_value()};
+    if (!file.lfs) item.content = api_.download(view.commit, from, file);
+    item.file.id.sha256 = file.lfs ? *file.lfs : sha256(item.content);
+    const auto there = view.tree.find(to);
+    if (there != view.tree.end() && !has_same_content(there->second, item) && !request_.force) {
+      throw Error(
+          ErrorKind::failed,
+          fmt::format("'{}' is in '{}' already, with other content", to, shown(api_.repo())), {},
+          "remove it first, or replace it with --force");
     }
-    WheelRows rows;
-    for (std::size_t i = 0; i < items_.size(); ++i) {
-      const LocalFile& file = items_[i].file;
-      if (!is_wheel(file.repo_path)) continue;
-      wheels[file.repo_path] = {file.id.size, "", file.id.sha256};
-      rows[file.repo_path] = request_.files[i].facts.is_null() ? row_from_name(file.repo_path)
-                                                               : request_.files[i].facts;
+    changes.files.push_back(std::move(item));
+    changes.deleted.push_back(from);
+  }
+
+  void add_index(const View& view, Changes& changes) {
+    RemoteTree after = view.tree;
+    for (const std::string& path : changes.deleted) after.erase(path);
+    ShelfWheels known;
+    for (const auto* items : {&items_, &changes.files}) {
+      for (const Item& item : *items) {
+        after[item.file.repo_path] = {};
+        known[item.file.repo_path] = item.file.id;
+      }
     }
-    const auto present = [&](const char* path) {
-      const auto file = view.tree.find(path);
-      return file == view.tree.end() ? std::string()
-                                     : api_.download(view.commit, path, file->second);
-    };
-    const std::string readme = present(kReadme);
+    const PresentFiles present = present_index(api_, view.commit, view.tree);
     const Index index = make_index(
-        wheels, rows, present(kWheelsJson), readme,
-        {canonical_endpoint(), api_.repo(), request_.open_pull ? "main" : request_.branch});
-    if (!index.warning.empty()) report_.warning(index.warning);
-    for (const auto& [path, content] : {std::pair{kWheelsJson, &index.wheels_json},
-                                        {kSha256Sums, &index.sha256_sums},
-                                        {kReadme, &index.readme}}) {
-      Item item{{{}, path, {sha256(*content), content->size()}, {}}, *content};
+        wheels_of_tree(api_, view.commit, after, known), new_rows(present, known), present,
+        {canonical_endpoint(), api_.repo(), request_.open_pull ? "main" : request_.branch},
+        request_.index);
+    for (const std::string& warning : index.warnings) {
+      if (warned_.insert(warning).second) report_.warning(warning);
+    }
+    for (const auto& [path, content] : index.files) {
+      Item item{{{}, path, {sha256(content), content.size()}, {}}, content};
       const auto remote = view.tree.find(path);
       if (remote == view.tree.end() || !has_same_content(remote->second, item))
-        changes.push_back(std::move(item));
+        changes.files.push_back(std::move(item));
     }
   }
 
-  CommitAnswer send_and_commit(const View& view, std::vector<Item> changes) {
+  // What is known of the wheels that come, and of those that get another name.
+  WheelRows new_rows(const PresentFiles& present, const ShelfWheels& known) const {
+    WheelRows rows;
+    for (const PublishFile& file : request_.files) {
+      if (is_wheel_path(file.repo_path))
+        rows[file.repo_path] = file.facts.is_null() ? row_from_name(file.repo_path) : file.facts;
+    }
+    const auto old_json = present.find(kWheelsJson);
+    if (old_json == present.end() || !old_json->second) return rows;
+    for (const auto& [from, to] : request_.moved) {
+      const auto wheel = known.find(to);
+      if (wheel == known.end() || !is_wheel_path(to)) continue;
+      nlohmann::json row = rows_of({{from, wheel->second}}, *old_json->second).at(from);
+      const nlohmann::json named = row_from_name(to);
+      for (const char* key : {"name", "version", "python", "abi", "platform"}) {
+        if (named.contains(key)) row[key] = named[key];
+      }
+      rows[to] = std::move(row);
+    }
+    return rows;
+  }
+
+  CommitAnswer send_and_commit(const View& view, Changes changes) {
     const std::string revision = request_.open_pull ? "main" : request_.branch;
     std::vector<HubApi::Candidate> candidates;
-    for (const Item& item : changes)
+    // What the repository has already stays as it has it.
+    const auto by_mode = std::ranges::stable_partition(
+        changes.files, [](const Item& item) { return !item.is_stored; });
+    const std::span<Item> coming(changes.files.begin(), by_mode.begin());
+    for (const Item& item : coming)
       candidates.push_back({item.file.repo_path, sample_of(item), item.file.id.size});
     const auto modes = api_.upload_modes(revision, candidates, request_.open_pull);
     std::optional<TempDir> made_files;
     std::vector<const LocalFile*> to_send;
-    for (std::size_t i = 0; i < changes.size(); ++i) {
-      Item& item = changes[i];
+    for (std::size_t i = 0; i < coming.size(); ++i) {
+      Item& item = coming[i];
       if (modes[i].ignored) {
         throw Error(ErrorKind::failed,
                     fmt::format("the Hub would leave '{}' out", item.file.repo_path),
@@ -232,20 +317,24 @@ class Publisher {
     if (!to_send.empty()) {
       report_.stage(
           fmt::format("uploading {} to '{}'", counted(to_send.size(), "file"), shown(api_.repo())));
-      send_objects(api_, to_send, request_.open_pull ? "" : revision, report_);
+      bytes_sent_ += send_objects(api_, to_send, request_.open_pull ? "" : revision,
+                                  request_.kept_uploads, report_);
     }
     return commit(view, changes);
   }
 
-  CommitAnswer commit(const View& view, const std::vector<Item>& changes) {
-    report_.stage(fmt::format("committing {} files to '{}'", changes.size(), shown(api_.repo())));
+  CommitAnswer commit(const View& view, const Changes& changes) {
+    report_.stage(fmt::format("committing {} to '{}'",
+                              counted(changes.files.size() + changes.deleted.size(), "change"),
+                              shown(api_.repo())));
     CommitRequest wanted{request_.open_pull ? "main" : request_.branch,
                          view.commit,
                          request_.summary,
                          request_.description,
                          request_.open_pull,
-                         {}};
-    for (const Item& item : changes) {
+                         {},
+                         changes.deleted};
+    for (const Item& item : changes.files) {
       CommitFile file{item.file.repo_path, item.file.id.size, {}, {}};
       if (item.lfs)
         file.lfs = item.file.id.sha256;
@@ -258,7 +347,7 @@ class Publisher {
   }
 
   // A pull request that already holds these changes: the answer to an earlier one got lost.
-  std::optional<PublishOutcome> find_pull(const std::vector<Item>& changes) {
+  std::optional<PublishOutcome> find_pull(const Changes& changes) {
     std::vector<HubApi::Pull> pulls = api_.open_pulls();
     if (pulls.size() > kPullsLookedAt) pulls.resize(kPullsLookedAt);
     for (const HubApi::Pull& pull : pulls) {
@@ -314,7 +403,7 @@ class Publisher {
     throw error;
   }
 
-  PublishOutcome check(const CommitAnswer& made, const std::vector<Item>& changes) {
+  PublishOutcome check(const CommitAnswer& made, const Changes& changes) {
     report_.stage("reading the published files back");
     RemoteTree tree;
     try {
@@ -339,7 +428,7 @@ class Publisher {
   }
 
   PublishOutcome outcome(PublishOutcome::Result result, std::string commit,
-                         const std::vector<Item>& changes) const {
+                         const Changes& changes) const {
     PublishOutcome made;
     made.result = result;
     made.commit = std::move(commit);
@@ -348,11 +437,13 @@ class Publisher {
       made.files.push_back({item.file.repo_path, item.file.id.sha256, item.file.id.size,
                             present_.contains(item.file.repo_path)});
     }
-    for (const Item& item : changes) {
-      const bool ours = std::ranges::any_of(
-          items_, [&](const Item& each) { return each.file.repo_path == item.file.repo_path; });
-      if (!ours) made.index_files.push_back(item.file.repo_path);
+    for (const Item& item : changes.files) {
+      if (std::ranges::find(kIndexFiles, item.file.repo_path) != std::end(kIndexFiles))
+        made.index_files.push_back(item.file.repo_path);
     }
+    made.removed = changes.deleted;
+    made.bytes_sent = bytes_sent_;
+    made.is_private = api_.is_private();
     return made;
   }
 
@@ -362,6 +453,8 @@ class Publisher {
   std::mt19937 random_;
   std::vector<Item> items_;
   std::set<std::string> present_;  // our files that the head has already
+  std::set<std::string> warned_;   // of the index, once
+  std::uint64_t bytes_sent_ = 0;
   bool looked_ = false;
   bool commit_sent_ = false;  // a commit went out and its answer did not come back
 };

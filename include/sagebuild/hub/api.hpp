@@ -44,6 +44,7 @@ struct CommitRequest {
   std::string description;
   bool open_pull = false;
   std::vector<CommitFile> files;
+  std::vector<std::string> deleted;  // paths
 };
 
 struct CommitAnswer {
@@ -92,16 +93,22 @@ class HubApi {
 
   // False if there is no such repository. Throws if the token may not write; whoami explains why.
   bool may_write();
-  void create(bool is_private);                   // existing is fine
+  // Existing is fine. `sdk` is for a Space alone: "static", "gradio", "docker", "streamlit".
+  void create(bool is_private, const std::string& sdk = "static");
   void create_branch(const std::string& branch);  // from main; existing is fine
 
   // The commit at the head, or nothing if there is no such revision. Learns the repository's
-  // present name.
+  // present name, and whether it is private.
   std::optional<std::string> head(const std::string& revision);
+  bool is_private() const { return is_private_; }
   RemoteTree tree(const std::string& commit);
   // A small file. Its content is checked against `expected`, whatever host it came from.
   std::string download(const std::string& commit, const std::string& path,
                        const RemoteFile& expected);
+
+  // When each of these files was last changed, "2026-11-29T10:00:00.000Z", as far as the Hub says.
+  std::map<std::string, std::string> dates(const std::string& commit,
+                                           const std::vector<std::string>& paths);
 
   struct Candidate {
     std::string path;
@@ -133,6 +140,7 @@ class HubApi {
   std::string endpoint_;
   const HubToken& token_;
   RepoId repo_;
+  bool is_private_ = false;
 };
 
 // The Hub's or the storage's own words in an answer: JSON, XML or X-Error-Message; empty if there
