@@ -84,6 +84,18 @@ void add_files(PublishRequest& request, const UploadSettings& settings, Reporter
                         : fmt::format("Add {} wheels", settings.files.size());
 }
 
+PublishRequest request_of(const UploadSettings& settings) {
+  PublishRequest request;
+  request.branch = settings.branch;
+  request.open_pull = settings.open_pull;
+  request.create = settings.create;
+  request.is_private = settings.is_private;
+  request.public_ok = settings.public_ok;
+  request.force = settings.force;
+  request.dry_run = settings.dry_run;
+  return request;
+}
+
 HttpSettings http_for(const UploadSettings& settings, Reporter& report) {
   HttpSettings http = settings.http;
   http.user_agent = "sagebuild/" + program_version();
@@ -159,19 +171,12 @@ void require_upload_access(const UploadSettings& settings, Reporter& report) {
   const HubToken token = find_hub_token(settings.token_file);
   HttpClient http(http_for(settings, report));
   HubApi api(http, settings.endpoint, token, settings.repo);
-  if (api.may_write() || settings.create) return;
-  throw no_repository(settings.repo);
+  require_access(api, request_of(settings));
 }
 
 UploadOutcome upload(const UploadSettings& settings, Reporter& report) {
   refuse_offline();
-  PublishRequest request;
-  request.branch = settings.branch;
-  request.open_pull = settings.open_pull;
-  request.create = settings.create;
-  request.is_private = settings.is_private;
-  request.force = settings.force;
-  request.dry_run = settings.dry_run;
+  PublishRequest request = request_of(settings);
   add_files(request, settings, report);
 
   const HubToken token = find_hub_token(settings.token_file);

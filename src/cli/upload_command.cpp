@@ -34,6 +34,7 @@ std::vector<SettingSpec> shared_upload_specs() {
   return {
       {"create", "make the repository if it is missing", "", {}, true},
       {"private", "with --create: only you and those you let in see it", "", {}, true},
+      {"public-ok", "go on although --private finds a public repository", "", {}, true},
       {"branch", "commit to this branch; made from main if it is missing", "main"},
       {"pr", "open a pull request instead of committing", "", {}, true},
       {"path-in-repo", "folder in the repository"},
@@ -59,12 +60,14 @@ UploadSettings upload_settings(const Settings& settings, std::string_view repo,
   made.open_pull = settings.enabled("pr");
   made.create = settings.enabled("create");
   made.is_private = settings.enabled("private");
+  made.public_ok = settings.enabled("public-ok");
   made.force = settings.enabled("force");
   if (const auto file = settings.optional_text("token-file")) made.token_file = *file;
   if (made.open_pull && made.branch != "main") {
     throw Error(ErrorKind::usage, "--pr and --branch exclude each other", {},
                 "a pull request is always against main");
   }
+  if (!made.open_pull) require_branch_name(made.branch);
   if (made.is_private && !made.create) {
     throw Error(ErrorKind::usage, "--private needs --create", {},
                 "an existing repository is not made private by an upload");

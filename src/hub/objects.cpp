@@ -12,6 +12,7 @@
 #include <numeric>
 #include <set>
 
+#include "hub/shape.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/scope.hpp"
 
@@ -42,7 +43,8 @@ FileStamp stamp_of(const struct stat& info) {
 // Timeouts of the storage come as 400 (S3's RequestTimeout); a part without ETag cannot be
 // completed.
 bool is_transient_at_storage(const Response& response, bool is_part) {
-  if (response.ok()) return is_part && response.headers.find("ETag").value_or("").empty();
+  if (response.ok())
+    return is_web_page(response) || (is_part && response.headers.find("ETag").value_or("").empty());
   return response.status == 400 &&
          response.body.find("<Code>RequestTimeout</Code>") != std::string::npos;
 }
@@ -133,7 +135,7 @@ class Round {
     for (std::size_t i = 0; i < responses.size(); ++i) {
       const Response& response = responses[i];
       const std::string etag = response.headers.find("ETag").value_or("");
-      if (!response.ok() || (sending.upload->chunk != 0 && etag.empty())) {
+      if (!response.ok() || is_transient_at_storage(response, sending.upload->chunk != 0)) {
         return send_again(sending, requests_[sending.first + i], response);
       }
       etags.push_back(etag);
@@ -157,9 +159,11 @@ class Round {
 
   void send_again(const Sending& sending, const Request& request, const Response& response) {
     require_unchanged(*sending.file);  // then the content is what is wrong, and no retry helps
+    const char* fault = !response.ok()          ? ""
+                        : is_web_page(response) ? "it answered with a web page"
+                                                : "the storage acknowledged a part without an ETag";
     Error error = hub_error(fmt::format("send '{}'", sending.file->path.filename().string()),
-                            request, response);
-    if (response.ok()) error.causes.push_back("the storage acknowledged a part without an ETag");
+                            request, response, fault);
     const bool is_hub_word = request.method == "POST";
     if (!is_hub_word && !is_worth_new_addresses(response)) throw error;
     if (error.hint.empty() || response.status == 403)

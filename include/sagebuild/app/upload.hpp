@@ -21,6 +21,7 @@ struct UploadSettings {
   bool open_pull = false;
   bool create = false;
   bool is_private = false;
+  bool public_ok = false;  // with is_private: a public repository will do
   bool force = false;
   bool dry_run = false;
   std::optional<std::filesystem::path> token_file;
