@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "sagebuild/app/wheel_argument.hpp"
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/json.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/hub/index.hpp"
 #include "sagebuild/hub/token.hpp"
@@ -33,8 +35,9 @@ json facts_of(const SoundWheel& wheel, const std::string& repo_path) {
   if (const auto needs = metadata_field(wheel.metadata, "Requires-Python"))
     row["requires_python"] = *needs;
   if (!wheel.provenance) return row;
-  const json made = json::parse(*wheel.provenance, nullptr, false);
-  if (!made.is_object()) return row;
+  const auto parsed = parse_json(*wheel.provenance).value;
+  if (!parsed || !parsed->is_object()) return row;
+  const json& made = *parsed;
   try {
     set_text(row, "cuda", made, "/cuda/version");
     set_text(row, "torch", made, "/torch");
@@ -69,18 +72,17 @@ void add_files(PublishRequest& request, const UploadSettings& settings, Reporter
   report.stage(fmt::format("checking {} {}", settings.files.size(),
                            settings.files.size() == 1 ? "wheel" : "wheels"));
   for (const auto& path : settings.files) {
-    const std::string name = path.filename().string();
-    if (!path_exists(path))
-      throw Error(ErrorKind::usage, fmt::format("there is no file '{}'", path.string()));
-    const SoundWheel wheel = require_sound_wheel(path, throw_if_interrupted);
+    const std::string name = require_wheel_argument(path, settings.fix_names);
+    const SoundWheel wheel = require_sound_wheel(path, name, throw_if_interrupted);
     const std::string repo_path = settings.folder.empty() ? name : settings.folder + "/" + name;
     PublishFile file{path, repo_path, facts_of(wheel, repo_path)};
     request.description += described(file.facts, name);
     request.files.push_back(std::move(file));
     report.note(fmt::format("{} ({})", name, human_size(size_of_file(path))));
   }
+  const std::string& first = request.files.front().repo_path;
   request.summary = settings.files.size() == 1
-                        ? "Add " + settings.files.front().filename().string()
+                        ? "Add " + first.substr(first.rfind('/') + 1)
                         : fmt::format("Add {} wheels", settings.files.size());
 }
 
@@ -138,9 +140,9 @@ PublishedWheel shown_wheel(const PublishedFile& file, const PublishOutcome& publ
 std::vector<std::filesystem::path> wheels_of_last_build(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> wheels;
   if (const auto text = read_file_if_exists(folder / kLastBuild)) {
-    const json document = json::parse(*text, nullptr, false);
-    if (document.is_object()) {
-      for (const json& name : document.value("wheels", json::array())) {
+    const auto document = parse_json(*text).value;
+    if (document && document->is_object()) {
+      for (const json& name : document->value("wheels", json::array())) {
         if (name.is_string()) wheels.push_back(folder / name.get<std::string>());
       }
     }

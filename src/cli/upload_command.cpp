@@ -125,6 +125,13 @@ void add_upload_command(Cli& cli) {
   const auto files = std::make_shared<Files>();
   std::vector<SettingSpec> specs = shared_upload_specs();
   specs.insert(specs.begin(), {"repo", "the repository on the Hub, OWNER/NAME"});
+  specs.push_back(
+      {"fix-names",
+       "publish a wheel whose name a download has changed (%2B, \" (1)\") under its true "
+       "name",
+       "",
+       {},
+       true});
   specs.push_back({"dry-run", "say what would be sent, and send nothing", "", {}, true});
   const auto run = [&cli, files](const Settings& settings, Reporter& report) {
     const auto repo = settings.optional_text("repo");
@@ -135,6 +142,7 @@ void add_upload_command(Cli& cli) {
     UploadSettings chosen =
         upload_settings(settings, *repo, wheels.empty() ? wheels_of_last_build("dist") : wheels);
     chosen.dry_run = settings.enabled("dry-run");
+    chosen.fix_names = settings.enabled("fix-names");
     const UploadOutcome outcome = upload(chosen, report);
     if (cli.global().json)
       fmt::print("{}\n", upload_document(outcome).dump(2));

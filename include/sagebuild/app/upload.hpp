@@ -16,6 +16,7 @@ namespace sagebuild {
 struct UploadSettings {
   RepoId repo;
   std::vector<std::filesystem::path> files;  // wheels
+  bool fix_names = false;                    // see require_wheel_argument
   std::string folder;                        // in the repository; empty: its root
   std::string branch = "main";
   bool open_pull = false;
