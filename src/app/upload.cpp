@@ -9,6 +9,7 @@
 #include "app/hub_session.hpp"
 #include "app/wheel_files.hpp"
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/json.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/hub/index.hpp"
 #include "sagebuild/model/version.hpp"
@@ -34,8 +35,9 @@ json facts_of(const SoundWheel& wheel, const std::string& repo_path) {
   if (const auto needs = metadata_field(wheel.metadata, "Requires-Python"))
     row["requires_python"] = *needs;
   if (!wheel.provenance) return row;
-  const json made = json::parse(*wheel.provenance, nullptr, false);
-  if (!made.is_object()) return row;
+  const auto parsed = parse_json(*wheel.provenance).value;
+  if (!parsed || !parsed->is_object()) return row;
+  const json& made = *parsed;
   try {
     set_text(row, "cuda", made, "/cuda/version");
     set_text(row, "torch", made, "/torch");
@@ -69,12 +71,22 @@ std::string described(const json& facts, const std::string& file_name) {
 void add_files(PublishRequest& request, const std::vector<WheelFile>& files, Reporter& report) {
   report.stage("checking " + counted(files.size(), "wheel"));
   for (const WheelFile& file : files) {
-    const std::string name = file.path.filename().string();
-    const SoundWheel wheel = require_sound_wheel(file.path, throw_if_interrupted);
+    const std::string name(name_of_path(file.repo_path));
+    const SoundWheel wheel = require_sound_wheel(file.path, name, throw_if_interrupted);
     request.files.push_back({file.path, file.repo_path, facts_of(wheel, file.repo_path)});
     request.description += described(request.files.back().facts, name);
     report.detail(fmt::format("{} ({})", name, human_size(size_of_file(file.path))));
   }
+}
+
+PublishRequest request_of(const UploadSettings& settings, const std::string& summary) {
+  PublishRequest request = commit_request(settings, summary);
+  request.create = settings.create;
+  request.is_private = settings.is_private;
+  request.public_ok = settings.public_ok;
+  request.sdk = settings.sdk;
+  request.kept_uploads = settings.kept_uploads;
+  return request;
 }
 
 PublishedWheel shown_wheel(const PublishedFile& file, const PublishOutcome& published,
@@ -110,9 +122,9 @@ PublishedWheel shown_wheel(const PublishedFile& file, const PublishOutcome& publ
 std::vector<std::filesystem::path> wheels_of_last_build(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> wheels;
   if (const auto text = read_file_if_exists(folder / kLastBuild)) {
-    const json document = json::parse(*text, nullptr, false);
-    if (document.is_object()) {
-      for (const json& name : document.value("wheels", json::array())) {
+    const auto document = parse_json(*text).value;
+    if (document && document->is_object()) {
+      for (const json& name : document->value("wheels", json::array())) {
         if (name.is_string()) wheels.push_back(folder / name.get<std::string>());
       }
     }
@@ -140,22 +152,16 @@ void remember_last_build(const std::filesystem::path& folder,
 
 void require_upload_access(const UploadSettings& settings, Reporter& report) {
   HubSession session(settings, report);
-  if (session.api().may_write() || settings.create) return;
-  throw no_repository(settings.repo);
+  require_access(session.api(), request_of(settings, ""));
 }
 
 UploadOutcome upload(const UploadSettings& settings, Reporter& report) {
   const auto begin = std::chrono::steady_clock::now();
   refuse_offline();
-  const auto files =
-      wheel_files(settings.files, settings.folder, settings.include, settings.exclude);
-  PublishRequest request =
-      commit_request(settings, files.size() == 1 ? "Add " + files.front().path.filename().string()
-                                                 : "Add " + counted(files.size(), "wheel"));
-  request.create = settings.create;
-  request.is_private = settings.is_private;
-  request.sdk = settings.sdk;
-  request.kept_uploads = settings.kept_uploads;
+  const auto files = wheel_files(settings);
+  PublishRequest request = request_of(
+      settings, files.size() == 1 ? fmt::format("Add {}", name_of_path(files.front().repo_path))
+                                  : "Add " + counted(files.size(), "wheel"));
   add_files(request, files, report);
 
   HubSession session(settings, report);

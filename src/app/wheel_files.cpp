@@ -4,37 +4,47 @@
 
 #include <algorithm>
 
+#include "sagebuild/app/wheel_argument.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/hub/index.hpp"
 #include "sagebuild/sys/paths.hpp"
 
 namespace sagebuild {
+namespace {
 
-std::vector<WheelFile> wheel_files(const std::vector<std::filesystem::path>& named,
-                                   const std::string& folder,
-                                   const std::vector<std::string>& include,
-                                   const std::vector<std::string>& exclude) {
+bool is_wanted(const UploadSettings& settings, const std::string& place) {
+  const auto fits = [&](const std::string& glob) { return matches_glob(place, glob); };
+  return (settings.include.empty() || std::ranges::any_of(settings.include, fits)) &&
+         std::ranges::none_of(settings.exclude, fits);
+}
+
+std::vector<std::filesystem::path> wheels_below(const std::filesystem::path& folder) {
+  auto files = files_below(folder);
+  std::erase_if(files, [](const auto& file) { return !is_wheel_path(file.string()); });
+  std::ranges::sort(files);
+  if (files.empty())
+    throw Error(ErrorKind::usage, fmt::format("there is no wheel in '{}'", folder.string()), {},
+                "name the wheels, or a folder that has some");
+  return files;
+}
+
+}  // namespace
+
+std::vector<WheelFile> wheel_files(const UploadSettings& settings) {
   std::vector<WheelFile> files;
-  const auto take = [&](const std::filesystem::path& path, const std::string& place) {
-    const auto fits = [&](const std::string& glob) { return matches_glob(place, glob); };
-    if (!include.empty() && std::ranges::none_of(include, fits)) return;
-    if (std::ranges::any_of(exclude, fits)) return;
-    files.push_back({path, folder.empty() ? place : folder + "/" + place});
+  // `above` is the part of its place that the file has below a folder.
+  const auto take = [&](const std::filesystem::path& path, const std::filesystem::path& above) {
+    if (!is_wanted(settings, (above / path.filename()).string())) return;
+    const std::string name = require_wheel_argument(path, settings.fix_names);
+    files.push_back({path, (settings.folder / above / name).string()});
   };
-  for (const auto& path : named) {
-    if (!path_exists(path))
-      throw Error(ErrorKind::usage, fmt::format("there is no file '{}'", path.string()));
-    if (!is_folder(path)) {
-      take(path, path.filename().string());
+  for (const auto& named : settings.files) {
+    if (!is_folder(named)) {
+      take(named, {});
       continue;
     }
-    auto below = files_below(path);
-    std::erase_if(below, [](const auto& file) { return !is_wheel_path(file.string()); });
-    std::ranges::sort(below);
-    if (below.empty())
-      throw Error(ErrorKind::usage, fmt::format("there is no wheel in '{}'", path.string()), {},
-                  "name the wheels, or a folder that has some");
-    for (const auto& file : below) take(file, file.lexically_relative(path).string());
+    for (const auto& file : wheels_below(named))
+      take(file, file.lexically_relative(named).parent_path());
   }
   if (files.empty()) {
     throw Error(ErrorKind::usage, "--include and --exclude leave no file", {},

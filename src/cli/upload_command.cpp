@@ -102,6 +102,7 @@ std::vector<SettingSpec> shared_upload_specs() {
   std::vector<SettingSpec> specs = {
       {"create", "make the repository if it is missing", "", {}, true},
       {"private", "with --create: only you and those you let in see it", "", {}, true},
+      {"public-ok", "go on although --private finds a public repository", "", {}, true},
       {"sdk", "with --create of a Space: static, gradio, docker or streamlit", "static"},
       {"path-in-repo", "folder in the repository"},
       {"force", "replace a published wheel of the same name that has other content", "", {}, true},
@@ -121,7 +122,6 @@ HubSettings hub_settings(const Settings& settings, std::string_view repo) {
   made.repo = typed_repo(settings, repo);
   made.endpoint = hub_endpoint();
   made.branch = named_branch(settings);
-  require_branch_name(made.branch);
   made.open_pull = settings.enabled("pr");
   made.force = settings.enabled("force");
   made.dry_run = settings.enabled("dry-run");
@@ -133,6 +133,7 @@ HubSettings hub_settings(const Settings& settings, std::string_view repo) {
     throw Error(ErrorKind::usage, "--pr and --branch exclude each other", {},
                 "a pull request is always against main");
   }
+  if (!made.open_pull) require_branch_name(made.branch);
   if (made.commit_message.starts_with('\n') || first_bad_utf8(made.commit_message))
     throw Error(ErrorKind::usage, "--commit-message has no summary, or is no UTF-8", {},
                 "its first line is the summary");
@@ -155,6 +156,8 @@ UploadSettings upload_settings(const Settings& settings, std::string_view repo,
   if (!made.folder.empty()) require_repo_path(made.folder);
   made.create = settings.enabled("create");
   made.is_private = settings.enabled("private");
+  made.public_ok = settings.enabled("public-ok");
+  made.fix_names = settings.enabled("fix-names");
   made.sdk = settings.text("sdk");
   constexpr std::string_view kSdks[] = {"static", "gradio", "docker", "streamlit"};
   if (std::ranges::find(kSdks, made.sdk) == std::end(kSdks))
@@ -240,6 +243,12 @@ void add_upload_command(Cli& cli) {
   append(specs, shared_upload_specs());
   append(specs, {{"include", "take only files that this glob fits", "", {}, false, true},
                  {"exclude", "leave files out that this glob fits", "", {}, false, true},
+                 {"fix-names",
+                  "publish a wheel whose name a download has changed (%2B, \" (1)\") under its "
+                  "true name",
+                  "",
+                  {},
+                  true},
                  {"dry-run", "say what would be sent, and send nothing", "", {}, true}});
   const auto run = [&cli, files](const Settings& settings, Reporter& report) {
     std::vector<std::filesystem::path> wheels(files->begin(), files->end());

@@ -13,6 +13,7 @@
 #include <set>
 
 #include "hub/saved_upload.hpp"
+#include "hub/shape.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/scope.hpp"
 #include "sagebuild/base/strings.hpp"
@@ -44,7 +45,8 @@ FileStamp stamp_of(const struct stat& info) {
 // Timeouts of the storage come as 400 (S3's RequestTimeout); a part without ETag cannot be
 // completed.
 bool is_transient_at_storage(const Response& response, bool is_part) {
-  if (response.ok()) return is_part && response.headers.find("ETag").value_or("").empty();
+  if (response.ok())
+    return is_web_page(response) || (is_part && response.headers.find("ETag").value_or("").empty());
   return response.status == 400 &&
          response.body.find("<Code>RequestTimeout</Code>") != std::string::npos;
 }
@@ -139,7 +141,7 @@ class Round {
       show_progress("sending");
     };
     request.answered = [this, &sending, part, length](const Response& response) {
-      if (!response.ok()) return;
+      if (!response.ok() || is_transient_at_storage(response, sending.is_multipart())) return;
       totals_.sent += length;
       if (!sending.is_multipart()) return;
       sending.saved.etags[part] = response.headers.find("ETag").value_or("");
@@ -171,8 +173,7 @@ class Round {
   void finish(Sending& sending, std::span<const Response> responses) {
     for (std::size_t i = 0; i < responses.size(); ++i) {
       const Response& response = responses[i];
-      const bool has_etag = !response.headers.find("ETag").value_or("").empty();
-      if (!response.ok() || (sending.is_multipart() && !has_etag))
+      if (!response.ok() || is_transient_at_storage(response, sending.is_multipart()))
         return send_again(sending, requests_[sending.first + i], response);
     }
     const ObjectUpload& upload = sending.saved.upload;
@@ -210,8 +211,10 @@ class Round {
   void send_again(const Sending& sending, const Request& request, const Response& response) {
     const std::string name = sending.file->path.filename().string();
     require_unchanged(*sending.file);  // then the content is what is wrong, and no retry helps
-    Error error = hub_error(fmt::format("send '{}'", name), request, response);
-    if (response.ok()) error.causes.push_back("the storage acknowledged a part without an ETag");
+    const char* fault = !response.ok()          ? ""
+                        : is_web_page(response) ? "it answered with a web page"
+                                                : "the storage acknowledged a part without an ETag";
+    Error error = hub_error(fmt::format("send '{}'", name), request, response, fault);
     const bool is_hub_word = request.method == "POST";
     if (!is_hub_word && !is_worth_new_addresses(response)) throw error;
     if (error.hint.empty() || response.status == 403)

@@ -3,115 +3,73 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
-#include <memory>
 #include <random>
 #include <set>
 #include <span>
 #include <thread>
 
+#include "hub/comparer.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
-#include "sagebuild/hub/index.hpp"
 #include "sagebuild/hub/objects.hpp"
-#include "sagebuild/hub/shelf.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/paths.hpp"
 
 namespace sagebuild {
 namespace {
 
-// How often a commit is tried from a fresh head. Several uploaders at once cost each other one
-// round per commit.
-constexpr int kMostHeads = 8;
-constexpr std::size_t kSample = 512;  // bytes that the Hub looks at to tell text from binary
-constexpr std::size_t kPullsLookedAt = 10;
+// How often a commit is tried while the head stays where it is.
+constexpr int kMostTries = 8;
+// How often one is tried at all. Several uploaders at once cost each other one round per commit.
+constexpr int kMostRounds = 200;
 
-// A file that the commit shall hold: on disk, made here (wheels.json and its kin), or in the
-// repository under another name.
-struct Item {
-  LocalFile file;       // `path` is empty for what is not on disk
-  std::string content;  // of what was made here
-  bool lfs = false;
-  bool is_stored = false;  // in LFS, and the repository has it
-};
-
-struct Changes {
-  std::vector<Item> files;
-  std::vector<std::string> deleted;
-
-  bool empty() const { return files.empty() && deleted.empty(); }
-};
-
-struct View {
-  std::string commit;
-  RemoteTree tree;
-};
-
-std::string content_of(const Item& item) {
-  return item.file.path.empty() ? item.content : read_file(item.file.path);
+std::string main_or(const PublishRequest& request) {
+  return request.open_pull ? "main" : request.branch;
 }
 
-bool has_same_content(const RemoteFile& remote, const Item& item) {
-  if (remote.size != item.file.id.size) return false;
-  if (remote.lfs) return *remote.lfs == item.file.id.sha256;
-  return remote.blob == git_blob_id(content_of(item));
-}
-
-bool holds_all(const RemoteTree& tree, const Changes& changes) {
-  return std::ranges::none_of(changes.deleted,
-                              [&](const std::string& path) { return tree.contains(path); }) &&
-         std::ranges::all_of(changes.files, [&](const Item& item) {
-           const auto found = tree.find(item.file.repo_path);
-           return found != tree.end() && has_same_content(found->second, item);
-         });
-}
-
-std::string sample_of(const Item& item) {
-  if (item.file.path.empty()) return item.content.substr(0, kSample);
-  std::string sample(std::min<std::uint64_t>(kSample, item.file.id.size), '\0');
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(item.file.path.c_str(), "rbe"),
-                                                       &std::fclose);
-  if (!file || std::fread(sample.data(), 1, sample.size(), file.get()) != sample.size())
-    require_unchanged(item.file);
-  return sample;
+void require_private(const HubApi& api, const PublishRequest& request) {
+  if (!request.is_private || request.public_ok || api.is_private()) return;
+  throw Error(ErrorKind::failed,
+              fmt::format("'{}' is there already, and it is public", shown(api.repo())),
+              {"--private was asked for, and everybody would see what is uploaded"},
+              "make it private in its settings on the Hub, or go on with --public-ok");
 }
 
 class Publisher {
  public:
   Publisher(HubApi& api, const PublishRequest& request, Reporter& report)
-      : api_(api), request_(request), report_(report), random_(std::random_device{}()) {}
+      : api_(api),
+        request_(request),
+        report_(report),
+        comparer_(api, request, report),
+        random_(std::random_device{}()),
+        revision_(main_or(request)) {}
 
   PublishOutcome run() {
     const bool exists = prepare_repository();
     hash_files();
     if (!exists) return outcome(PublishOutcome::Result::dry_run, {}, {items_, {}});
-    CommitAnswer last;
-    for (int round = 1; round <= kMostHeads; ++round) {
-      const View view = look();
-      const Changes changes = compare(view);
-      if (changes.empty()) {
-        return outcome(
-            commit_sent_ ? PublishOutcome::Result::committed : PublishOutcome::Result::unchanged,
-            view.commit, {});
-      }
+    while (true) {
+      const View view = look_again();
+      Changes changes = comparer_.compare(view, items_);
+      if (changes.empty()) return finished(view);
       if (request_.dry_run) return outcome(PublishOutcome::Result::dry_run, {}, changes);
-      if (request_.open_pull) {
-        if (auto found = find_pull(changes)) return *found;
+      if (is_over(view)) give_up(view);
+      last_ = try_to_commit(view, changes);
+      last_changes_ = std::move(changes);
+      ++rounds_;
+      if (last_.result == CommitAnswer::Result::made) {
+        if (const auto done = check()) return *done;
       }
-      last = send_and_commit(view, changes);
-      if (last.result == CommitAnswer::Result::made) return check(last, changes);
-      explain_and_wait(last, round);
+      explain_and_wait();
     }
-    give_up(last);
   }
 
  private:
   // False only in a dry run, if the repository is still to be made.
   bool prepare_repository() {
     report_.stage(fmt::format("checking access to '{}'", shown(api_.repo())));
-    if (api_.may_write()) return true;
-    if (!request_.create) throw no_repository(api_.repo());
+    if (require_access(api_, request_)) return true;
     report_.note(
         fmt::format("{} '{}'", request_.dry_run ? "would create" : "creating", shown(api_.repo())));
     if (request_.dry_run) return false;
@@ -144,157 +102,74 @@ class Publisher {
     }
   }
 
+  // After a commit went out, whatever was answered: only the repository itself tells what became of
+  // it.
+  View look_again() {
+    if (!is_sent_) return look();
+    try {
+      return look();
+    } catch (Error& error) {
+      error.causes.insert(error.causes.begin(),
+                          {fmt::format("the answer to the commit was: {}", said(last_)),
+                           "and the repository cannot be looked at now: " + error.message});
+      error.kind = ErrorKind::network;
+      error.message = fmt::format("it is not known whether the files are published in '{}'",
+                                  shown(api_.repo()));
+      error.hint = "run the same command again: it looks first, and makes no second commit";
+      throw;
+    }
+  }
+
   View look() {
-    const std::string revision = request_.open_pull ? "main" : request_.branch;
+    if (request_.open_pull && pull_ == 0) find_pull();
     const RepoId asked = api_.repo();
-    auto head = api_.head(revision);
-    if (!head && revision != "main" && !request_.dry_run) {
-      report_.note(fmt::format("making the branch '{}' from main", revision));
-      api_.create_branch(revision);
-      head = api_.head(revision);
-    } else if (!head && revision != "main") {
+    auto head = api_.head(revision_);
+    if (!head && revision_ != "main") {
       head = api_.head("main");
+      if (head) require_private(api_, request_);
+      if (head && !request_.dry_run) {
+        report_.note(fmt::format("making the branch '{}' from main", revision_));
+        api_.create_branch(revision_);
+        head = api_.head(revision_);
+      }
     }
     if (!head)
       throw Error(ErrorKind::failed,
-                  fmt::format("'{}' has no branch '{}'", shown(api_.repo()), revision));
+                  fmt::format("'{}' has no branch '{}'", shown(api_.repo()), revision_));
+    require_private(api_, request_);
     if (asked.name != api_.repo().name) {
       report_.warning(fmt::format("'{}' is called '{}' now", shown(asked), shown(api_.repo())));
     }
     return {*head, api_.tree(*head)};
   }
 
-  // What differs from the head. Throws if another content stands under one of our names.
-  Changes compare(const View& view) {
-    Changes changes;
-    present_.clear();
-    for (const Item& item : items_) {
-      const auto remote = view.tree.find(item.file.repo_path);
-      if (remote == view.tree.end()) {
-        changes.files.push_back(item);
-      } else if (has_same_content(remote->second, item)) {
-        present_.insert(item.file.repo_path);
-      } else if (request_.force) {
-        report_.warning(
-            fmt::format("replacing '{}', which has other content", item.file.repo_path));
-        changes.files.push_back(item);
-      } else {
-        throw Error(
-            ErrorKind::failed,
-            fmt::format("'{}' is in '{}' already, with other content", item.file.repo_path,
-                        shown(api_.repo())),
-            {looked_ ? "somebody put it there while this upload ran"
-                     : "a wheel's name is its identity: installers would mix the two"},
-            "build it under another version label, or replace the published file with --force");
+  CommitAnswer try_to_commit(const View& view, const Changes& changes) {
+    try {
+      return send_and_commit(view, changes);
+    } catch (Error& error) {
+      if (is_sent_) {
+        error.causes.push_back(fmt::format(
+            "an earlier commit was answered with: {}; it is not there so far", said(last_)));
       }
+      throw;
     }
-    if (!looked_ && !present_.empty() && present_.size() < items_.size())
-      report_.note(
-          fmt::format("{} of {} there already", present_.size(), counted(items_.size(), "file")));
-    for (const std::string& path : request_.removed) {
-      if (require_there(view, path)) changes.deleted.push_back(path);
-    }
-    for (const auto& [from, to] : request_.moved) add_move(view, from, to, changes);
-    looked_ = true;
-    if (changes_wheels()) add_index(view, changes);
-    return changes;
-  }
-
-  bool changes_wheels() const {
-    const auto is_wheel = [](const auto& path) { return is_wheel_path(path); };
-    return request_.reindex || std::ranges::any_of(request_.removed, is_wheel) ||
-           std::ranges::any_of(request_.files, is_wheel, &PublishFile::repo_path) ||
-           std::ranges::any_of(request_.moved, [&](const auto& move) {
-             return is_wheel(move.first) || is_wheel(move.second);
-           });
-  }
-
-  // False if it went while this run was at work: by an earlier commit of ours whose answer got
-  // lost, or by somebody else's.
-  bool require_there(const View& view, const std::string& path) const {
-    if (view.tree.contains(path)) return true;
-    if (looked_) return false;
-    throw Error(ErrorKind::failed,
-                fmt::format("there is no '{}' in '{}'", path, shown(api_.repo())), {},
-                fmt::format("`sagebuild hub ls --repo {}` lists the wheels", shown(api_.repo())));
-  }
-
-  void add_move(const View& view, const std::string& from, const std::string& to,
-                Changes& changes) {
-    if (!require_there(view, from)) return;
-    const RemoteFile& file = view.tree.at(from);
-    Item item{{{}, to, {{}, file.size}, {}}, {}, file.lfs.has_value(), file.lfs.has_value()};
-    if (!file.lfs) item.content = api_.download(view.commit, from, file);
-    item.file.id.sha256 = file.lfs ? *file.lfs : sha256(item.content);
-    const auto there = view.tree.find(to);
-    if (there != view.tree.end() && !has_same_content(there->second, item) && !request_.force) {
-      throw Error(
-          ErrorKind::failed,
-          fmt::format("'{}' is in '{}' already, with other content", to, shown(api_.repo())), {},
-          "remove it first, or replace it with --force");
-    }
-    changes.files.push_back(std::move(item));
-    changes.deleted.push_back(from);
-  }
-
-  void add_index(const View& view, Changes& changes) {
-    RemoteTree after = view.tree;
-    for (const std::string& path : changes.deleted) after.erase(path);
-    ShelfWheels known;
-    for (const auto* items : {&items_, &changes.files}) {
-      for (const Item& item : *items) {
-        after[item.file.repo_path] = {};
-        known[item.file.repo_path] = item.file.id;
-      }
-    }
-    const PresentFiles present = present_index(api_, view.commit, view.tree);
-    const Index index = make_index(
-        wheels_of_tree(api_, view.commit, after, known), new_rows(present, known), present,
-        {canonical_endpoint(), api_.repo(), request_.open_pull ? "main" : request_.branch},
-        request_.index);
-    for (const std::string& warning : index.warnings) {
-      if (warned_.insert(warning).second) report_.warning(warning);
-    }
-    for (const auto& [path, content] : index.files) {
-      Item item{{{}, path, {sha256(content), content.size()}, {}}, content};
-      const auto remote = view.tree.find(path);
-      if (remote == view.tree.end() || !has_same_content(remote->second, item))
-        changes.files.push_back(std::move(item));
-    }
-  }
-
-  // What is known of the wheels that come, and of those that get another name.
-  WheelRows new_rows(const PresentFiles& present, const ShelfWheels& known) const {
-    WheelRows rows;
-    for (const PublishFile& file : request_.files) {
-      if (is_wheel_path(file.repo_path))
-        rows[file.repo_path] = file.facts.is_null() ? row_from_name(file.repo_path) : file.facts;
-    }
-    const auto old_json = present.find(kWheelsJson);
-    if (old_json == present.end() || !old_json->second) return rows;
-    for (const auto& [from, to] : request_.moved) {
-      const auto wheel = known.find(to);
-      if (wheel == known.end() || !is_wheel_path(to)) continue;
-      nlohmann::json row = rows_of({{from, wheel->second}}, *old_json->second).at(from);
-      const nlohmann::json named = row_from_name(to);
-      for (const char* key : {"name", "version", "python", "abi", "platform"}) {
-        if (named.contains(key)) row[key] = named[key];
-      }
-      rows[to] = std::move(row);
-    }
-    return rows;
   }
 
   CommitAnswer send_and_commit(const View& view, Changes changes) {
-    const std::string revision = request_.open_pull ? "main" : request_.branch;
+    const bool open_pull = request_.open_pull && pull_ == 0;
     std::vector<HubApi::Candidate> candidates;
     // What the repository has already stays as it has it.
-    const auto by_mode = std::ranges::stable_partition(
+    const auto stored = std::ranges::stable_partition(
         changes.files, [](const Item& item) { return !item.is_stored; });
-    const std::span<Item> coming(changes.files.begin(), by_mode.begin());
+    const std::span<Item> coming(changes.files.begin(), stored.begin());
     for (const Item& item : coming)
       candidates.push_back({item.file.repo_path, sample_of(item), item.file.id.size});
-    const auto modes = api_.upload_modes(revision, candidates, request_.open_pull);
+    const auto modes = api_.upload_modes(revision_, candidates, open_pull);
+    for (std::size_t i = 0; i < coming.size(); ++i) {
+      const std::string& path = coming[i].file.repo_path;
+      if (modes[i].present && !view.tree.contains(path))
+        return moved(fmt::format("the Hub lists no file '{}', and says that it has one", path));
+    }
     std::optional<TempDir> made_files;
     std::vector<const LocalFile*> to_send;
     for (std::size_t i = 0; i < coming.size(); ++i) {
@@ -317,7 +192,7 @@ class Publisher {
     if (!to_send.empty()) {
       report_.stage(
           fmt::format("uploading {} to '{}'", counted(to_send.size(), "file"), shown(api_.repo())));
-      bytes_sent_ += send_objects(api_, to_send, request_.open_pull ? "" : revision,
+      bytes_sent_ += send_objects(api_, to_send, request_.open_pull ? "" : revision_,
                                   request_.kept_uploads, report_);
     }
     return commit(view, changes);
@@ -325,15 +200,16 @@ class Publisher {
 
   CommitAnswer commit(const View& view, const Changes& changes) {
     report_.stage(fmt::format("committing {} to '{}'",
-                              counted(changes.files.size() + changes.deleted.size(), "change"),
+                              counted(changes.files.size() + changes.removed.size(), "change"),
                               shown(api_.repo())));
-    CommitRequest wanted{request_.open_pull ? "main" : request_.branch,
-                         view.commit,
-                         request_.summary,
-                         request_.description,
-                         request_.open_pull,
-                         {},
-                         changes.deleted};
+    CommitRequest wanted;
+    wanted.revision = revision_;
+    wanted.parent = view.commit;
+    wanted.summary = request_.summary;
+    wanted.description = request_.description;
+    wanted.open_pull = request_.open_pull && pull_ == 0;
+    if (request_.open_pull) wanted.description += "\n" + mark() + "\n";
+    wanted.removed = changes.removed;
     for (const Item& item : changes.files) {
       CommitFile file{item.file.repo_path, item.file.id.size, {}, {}};
       if (item.lfs)
@@ -343,40 +219,98 @@ class Publisher {
       wanted.files.push_back(std::move(file));
       if (!item.file.path.empty()) require_unchanged(item.file);
     }
+    is_sent_ = true;
     return api_.commit(wanted);
   }
 
-  // A pull request that already holds these changes: the answer to an earlier one got lost.
-  std::optional<PublishOutcome> find_pull(const Changes& changes) {
-    std::vector<HubApi::Pull> pulls = api_.open_pulls();
-    if (pulls.size() > kPullsLookedAt) pulls.resize(kPullsLookedAt);
-    for (const HubApi::Pull& pull : pulls) {
-      const auto head = api_.head(fmt::format("refs/pr/{}", pull.number));
-      if (!head || !holds_all(api_.tree(*head), changes)) continue;
-      PublishOutcome found = outcome(
-          commit_sent_ ? PublishOutcome::Result::pull_request : PublishOutcome::Result::unchanged,
-          *head, changes);
-      found.pull_url = pull.url;
-      return found;
-    }
-    return std::nullopt;
+  // What the same change has in the description of every pull request that this program opens for
+  // it.
+  std::string mark() const {
+    Sha256 hash;
+    for (const Item& item : items_)
+      hash.update(fmt::format("{} {}\n", item.file.id.sha256.hex(), item.file.repo_path));
+    for (const std::string& path : request_.removed) hash.update(fmt::format("- {}\n", path));
+    for (const auto& [from, to] : request_.moved) hash.update(fmt::format("{} > {}\n", from, to));
+    return fmt::format("<!-- sagebuild upload {} -->", hash.finish().hex().substr(0, 32));
   }
 
-  void explain_and_wait(const CommitAnswer& answer, int round) {
-    auto wait = backoff(api_.http().settings().retry, round, random_);
-    if (answer.result == CommitAnswer::Result::head_moved) {
+  // From then on the pull request is what a branch is otherwise.
+  void use_pull(int number) {
+    pull_ = number;
+    revision_ = fmt::format("refs/pr/{}", number);
+  }
+
+  void find_pull() {
+    for (const HubApi::Pull& pull : api_.open_pulls()) {
+      if (!pull.description && pull.title != request_.summary) continue;
+      const auto description = api_.description_of(pull);
+      if (description && description->find(mark()) == std::string::npos) continue;
+      const auto head = api_.head(fmt::format("refs/pr/{}", pull.number));
+      if (!head) continue;
+      // The mark can be copied, and it is not everywhere told
+      const RemoteTree tree = api_.tree(*head);
+      if (description ? holds_other(tree, items_) : !holds_all(tree, {items_, request_.removed}))
+        continue;
+      return use_pull(pull.number);
+    }
+  }
+
+  // Nothing is left to do at this head.
+  PublishOutcome finished(const View& view) {
+    using Result = PublishOutcome::Result;
+    if (is_sent_ && request_.open_pull && pull_ == 0) {
+      throw Error(
+          ErrorKind::failed,
+          fmt::format("the files are on main of '{}', although a pull request was asked for",
+                      shown(api_.repo())),
+          {fmt::format("the head is {} now", view.commit),
+           fmt::format("the answer to the commit was: {}", said(last_))},
+          "look at the repository on the Hub; the commit can be reverted there");
+    }
+    PublishOutcome done = outcome(Result::unchanged, view.commit, last_changes_);
+    if (is_sent_) done.result = pull_ == 0 ? Result::committed : Result::pull_request;
+    if (pull_ != 0) done.pull_url = api_.pull_url(pull_);
+    return done;
+  }
+
+  // The Hub itself shows that the head is not what was looked at.
+  static CommitAnswer moved(std::string fault) {
+    CommitAnswer answer;
+    answer.result = CommitAnswer::Result::head_moved;
+    answer.fault = std::move(fault);
+    return answer;
+  }
+
+  // Whether another commit cannot help, now that the last one is known not to be there.
+  bool is_over(const View& view) {
+    using Result = CommitAnswer::Result;
+    if (rounds_ == 0) return false;
+    tries_ = view.commit == last_head_ ? tries_ + 1 : 1;
+    last_head_ = view.commit;
+    // It says that it was made: another one would be a second one
+    const bool is_odd = last_.response.ok() && (last_.result == Result::made || request_.open_pull);
+    return last_.result == Result::refused || is_odd || is_wait_too_long_ || tries_ >= kMostTries ||
+           rounds_ >= kMostRounds;
+  }
+
+  void explain_and_wait() {
+    using Result = CommitAnswer::Result;
+    auto wait = backoff(api_.http().settings().retry, std::max(tries_, 1), random_);
+    if (last_.result == Result::refused) {
+      wait = {};  // but for a last look
+    } else if (last_.result == Result::head_moved) {
       report_.note(fmt::format("'{}' has moved on meanwhile; starting again from its new head",
                                shown(api_.repo())));
-    } else if (answer.result == CommitAnswer::Result::objects_gone) {
+    } else if (last_.result == Result::objects_gone) {
       report_.note("the Hub has lost an uploaded file; sending it again");
     } else {
-      commit_sent_ = true;
-      const auto asked = asked_wait(answer.response);
-      if (asked && *asked > api_.http().settings().retry.longest_asked) give_up(answer);
-      if (asked) wait = std::max<std::chrono::milliseconds>(wait, *asked);
-      report_.note(fmt::format(
-          "no clear answer to the commit ({}); looking whether it was made in {}",
-          reason_of(answer.response), human_time(static_cast<double>(wait.count()) / 1000)));
+      const auto asked = asked_wait(last_.response).value_or(std::chrono::seconds(0));
+      waited_ += asked;
+      is_wait_too_long_ = waited_ > api_.http().settings().retry.longest_asked;
+      if (!is_wait_too_long_) wait = std::max<std::chrono::milliseconds>(wait, asked);
+      report_.note(
+          fmt::format("no clear answer to the commit ({}); looking whether it was made in {}",
+                      said(last_), human_time(static_cast<double>(wait.count()) / 1000)));
     }
     const auto end = std::chrono::steady_clock::now() + wait;
     while (std::chrono::steady_clock::now() < end) {
@@ -386,44 +320,56 @@ class Publisher {
     }
   }
 
-  static std::string reason_of(const Response& response) {
+  static std::string said(const CommitAnswer& answer) {
+    const Response& response = answer.response;
+    if (!answer.fault.empty()) return answer.fault;
+    const std::string words = server_message(response);
     return response.failure != Failure::none ? response.reason
-                                             : fmt::format("status {}", response.status);
+           : words.empty()                   ? fmt::format("status {}", response.status)
+                                             : fmt::format("status {}, {}", response.status, words);
   }
 
-  [[noreturn]] void give_up(const CommitAnswer& last) const {
+  // The head was looked at after the last answer: nothing of ours is there.
+  [[noreturn]] void give_up(const View& view) const {
     Request shown_request;
     shown_request.method = "POST";
-    shown_request.url = last.response.url;
-    Error error =
-        hub_error(fmt::format("commit to '{}'", shown(api_.repo())), shown_request, last.response);
-    error.kind = ErrorKind::network;
-    if (last.result == CommitAnswer::Result::head_moved)
+    shown_request.url = last_.response.url;
+    Error error = hub_error(fmt::format("commit to '{}'", shown(api_.repo())), shown_request,
+                            last_.response, last_.fault);
+    if (last_.response.url.empty()) error.causes = {last_.fault};
+    if (last_.result != CommitAnswer::Result::refused) error.kind = ErrorKind::network;
+    if (last_.response.ok()) {
+      error.message = fmt::format("the Hub's answer says that '{}' was changed, and it was not",
+                                  shown(api_.repo()));
+      error.hint = "look at the repository on the Hub before you run the same command again";
+    }
+    error.causes.push_back(fmt::format("the files are not in '{}' of '{}', whose head is {}",
+                                       revision_, shown(api_.repo()), view.commit));
+    if (last_.result == CommitAnswer::Result::head_moved && last_.fault.empty())
       error.hint = "others commit to it all the time; run the same command again later";
     throw error;
   }
 
-  PublishOutcome check(const CommitAnswer& made, const Changes& changes) {
+  // Reads the commit back. Nothing if it does not hold the files, or cannot be read: then the head
+  // is what counts.
+  std::optional<PublishOutcome> check() {
     report_.stage("reading the published files back");
-    RemoteTree tree;
+    if (last_.pull != 0) use_pull(last_.pull);
     try {
-      tree = api_.tree(made.commit);
-    } catch (Error& error) {
-      error.message =
-          fmt::format("the commit {} was made, but it cannot be read back", made.commit);
-      throw;
+      if (!holds_all(api_.tree(last_.commit), last_changes_)) {
+        last_.fault = fmt::format("the commit {} that it names lacks the files", last_.commit);
+        return std::nullopt;
+      }
+    } catch (const Error& error) {
+      last_.fault = fmt::format("the commit {} that it names cannot be read back: {}", last_.commit,
+                                error.message);
+      return std::nullopt;
     }
-    if (!holds_all(tree, changes)) {
-      throw Error(ErrorKind::failed,
-                  fmt::format("the commit {} does not hold the files that were sent", made.commit),
-                  {},
-                  "look at the repository on the Hub; running the same command again sends what is "
-                  "missing");
+    PublishOutcome done = outcome(PublishOutcome::Result::committed, last_.commit, last_changes_);
+    if (pull_ != 0) {
+      done.result = PublishOutcome::Result::pull_request;
+      done.pull_url = api_.pull_url(pull_);
     }
-    PublishOutcome done = outcome(made.pull_url.empty() ? PublishOutcome::Result::committed
-                                                        : PublishOutcome::Result::pull_request,
-                                  made.commit, changes);
-    done.pull_url = made.pull_url;
     return done;
   }
 
@@ -435,13 +381,13 @@ class Publisher {
     made.repo = shown(api_.repo());
     for (const Item& item : items_) {
       made.files.push_back({item.file.repo_path, item.file.id.sha256, item.file.id.size,
-                            present_.contains(item.file.repo_path)});
+                            comparer_.present().contains(item.file.repo_path)});
     }
     for (const Item& item : changes.files) {
       if (std::ranges::find(kIndexFiles, item.file.repo_path) != std::end(kIndexFiles))
         made.index_files.push_back(item.file.repo_path);
     }
-    made.removed = changes.deleted;
+    made.removed = changes.removed;
     made.bytes_sent = bytes_sent_;
     made.is_private = api_.is_private();
     return made;
@@ -450,16 +396,34 @@ class Publisher {
   HubApi& api_;
   const PublishRequest& request_;
   Reporter& report_;
+  Comparer comparer_;
   std::mt19937 random_;
+  std::string revision_;  // the branch, or "refs/pr/N"
+  int pull_ = 0;          // the number of our pull request
   std::vector<Item> items_;
-  std::set<std::string> present_;  // our files that the head has already
-  std::set<std::string> warned_;   // of the index, once
   std::uint64_t bytes_sent_ = 0;
-  bool looked_ = false;
-  bool commit_sent_ = false;  // a commit went out and its answer did not come back
+  // Of the commits that went out.
+  int rounds_ = 0;
+  bool is_sent_ = false;
+  CommitAnswer last_;
+  Changes last_changes_;
+  std::string last_head_;  // after the last of them
+  int tries_ = 0;          // since the head moved
+  std::chrono::seconds waited_{0};
+  bool is_wait_too_long_ = false;
 };
 
 }  // namespace
+
+bool require_access(HubApi& api, const PublishRequest& request) {
+  if (!request.open_pull) require_branch_name(request.branch);
+  if (request.open_pull ? !api.may_propose() : !api.may_write()) {
+    if (!request.create) throw api.missing_repository();
+    return false;
+  }
+  if (request.is_private && !request.public_ok && api.head("main")) require_private(api, request);
+  return true;
+}
 
 PublishOutcome publish(HubApi& api, const PublishRequest& request, Reporter& report) {
   return Publisher(api, request, report).run();

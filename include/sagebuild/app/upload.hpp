@@ -20,6 +20,8 @@ struct UploadSettings : HubSettings {
   std::string folder;  // in the repository; empty: its root
   bool create = false;
   bool is_private = false;
+  bool public_ok = false;      // with is_private: a public repository will do
+  bool fix_names = false;      // a name that a download has changed is made true again
   std::string sdk = "static";  // of a Space that is made
   // Remembers the parts of a file that an interrupted run has sent; empty: nothing does
   std::filesystem::path kept_uploads = cache_folder() / "uploads";

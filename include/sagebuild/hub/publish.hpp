@@ -30,6 +30,7 @@ struct PublishRequest {
   bool open_pull = false;       // a pull request against main instead of a commit
   bool create = false;          // make the repository if it is missing
   bool is_private = false;
+  bool public_ok = false;              // with is_private: a public repository will do
   std::string sdk = "static";          // of a Space that is made
   bool force = false;                  // replace a file that has other content
   bool dry_run = false;                // read, compare, and stop
@@ -58,12 +59,18 @@ struct PublishOutcome {
   bool is_private = false;               // its files need a token
 };
 
+// Throws what publish would throw for want of a token, of rights, of the repository, of its
+// privacy, or for the name of the branch. False if the repository is still to be made.
+bool require_access(HubApi& api, const PublishRequest& request);
+
 // Checks access, hashes, compares with the head, sends what is missing, commits with the head as
 // the parent, and reads the commit back. If the head moved meanwhile, or the answer got lost, it
 // looks at the new head and goes on from there: no commit is made twice, and content that somebody
-// else put there meanwhile is not replaced without `force`. Where a wheel is added,
-// removed or moved, the index files (hub/index.hpp) are part of the commit. Throws Error and leaves
-// the repository as it was, or, after the commit, says that it was made.
+// else put there meanwhile is not replaced without `force`. Where a wheel is added, removed or
+// moved, the index files (hub/index.hpp) are part of the commit. A pull request of this program for
+// the same change is found by a mark in its description and gone on with, never doubled. Throws
+// Error and leaves the repository as it was; where that cannot be found out, the Error says that it
+// is not known whether the commit was made.
 PublishOutcome publish(HubApi& api, const PublishRequest& request, Reporter& report);
 
 }  // namespace sagebuild

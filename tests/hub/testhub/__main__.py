@@ -23,6 +23,7 @@ def serve(folder, with_tls):
     remembered, script, log, stopping = state.State(objects), faults.Faults(), control.Log(), threading.Event()
     hub_app = hub.Hub(remembered, script, log, stopping)
     hub_app.storage = storage_app = storage.Storage(remembered, script, log, stopping)
+    storage_app.hub = hub_app
     servers = {
         "hub": wire.Server(hub_app),
         "storage": wire.Server(storage_app),
