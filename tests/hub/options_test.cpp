@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "sagebuild/base/strings.hpp"
 #include "sagebuild/hub/index.hpp"
 #include "sagebuild/sys/process.hpp"
 #include "support/environment.hpp"
