@@ -16,6 +16,7 @@
 #include "sagebuild/cli/command.hpp"
 #include "sagebuild/cli/upload_options.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/signals.hpp"
 
 namespace sagebuild {
 namespace {
@@ -113,7 +114,8 @@ void ask(const std::vector<std::string>& paths, const std::string& repo, Reporte
   }
   std::fputs("remove? [y/N] ", stderr);
   std::string answer;
-  std::getline(std::cin, answer);
+  std::getline(std::cin, answer);  // a signal ends it
+  throw_if_interrupted();
   if (lower(trimmed(answer)) != "y" && lower(trimmed(answer)) != "yes")
     throw Error(ErrorKind::failed, "nothing was removed", {"the answer was no"});
 }

@@ -57,7 +57,7 @@ std::string time_left(const TransferProgress& progress, std::optional<double> ra
   if (!rate || progress.total <= progress.done) return "";
   if (*rate <= 0) return "stalled";
   const double seconds = static_cast<double>(progress.total - progress.done) / *rate;
-  return seconds < 1 ? "1s" : human_time(std::max(1.0, std::round(seconds)));
+  return seconds < 60 ? fmt::format("{:.0f}s", std::ceil(seconds)) : human_time(seconds);
 }
 
 std::string joined(const std::vector<std::string>& words) {
@@ -120,17 +120,18 @@ std::string transfer_line(const TransferProgress& progress, std::optional<double
   const bool has_total = progress.total > 0;
   const std::string percent = has_total ? fmt::format("{}%", percent_of(progress)) : "";
   const std::string bytes = bytes_of(progress);
+  const bool is_whole = has_total && progress.done >= progress.total;
   const std::string speed =
-      rate && *rate > 0 ? fmt::format("{}/s", human_size(static_cast<unsigned long long>(*rate)))
-                        : "";
+      rate && *rate > 0 && !is_whole
+          ? fmt::format("{}/s", human_size(static_cast<unsigned long long>(*rate)))
+          : "";
   const std::string left = time_left(progress, rate);
   const std::string left_words = left.empty() || left == "stalled" ? left : left + " left";
   std::string counts;
   if (progress.objects_total > 0) {
-    counts = progress.item.empty() ? fmt::format("{} of {} objects", progress.objects_done,
-                                                 progress.objects_total)
-                                   : fmt::format("{}/{}", progress.objects_done,
-                                                 progress.objects_total);
+    counts = progress.item.empty()
+                 ? fmt::format("{} of {} objects", progress.objects_done, progress.objects_total)
+                 : fmt::format("{}/{}", progress.objects_done, progress.objects_total);
   }
   const std::string& what = progress.what;
   const std::string bar = has_total ? bar_of(progress) : "";

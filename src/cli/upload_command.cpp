@@ -229,10 +229,12 @@ void print_upload(const UploadOutcome& outcome) {
   if (!outcome.commit_url.empty()) fmt::print("commit: {}\n", outcome.commit_url);
   if (!published.pull_url.empty()) fmt::print("pull request: {}\n", published.pull_url);
   if (is_dry) return;
-  fmt::print("sent {} in {}; {} of {} there already, {} not sent again\n",
-             human_size(published.bytes_sent), human_time(outcome.seconds), there,
-             counted(outcome.wheels.size(), "file"),
-             human_size(bytes - std::min(bytes, published.bytes_sent)));
+  const std::uint64_t skipped = bytes - std::min(bytes, published.bytes_sent);
+  fmt::print("sent {} in {}", human_size(published.bytes_sent), human_time(outcome.seconds));
+  if (skipped > 0)
+    fmt::print("; {} of {} there already, {} not sent again", there,
+               counted(outcome.wheels.size(), "file"), human_size(skipped));
+  fmt::print("\n");
   if (published.result == Result::unchanged)
     fmt::print("nothing to do: '{}' has it all\n", published.repo);
 }
