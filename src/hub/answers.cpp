@@ -49,6 +49,10 @@ std::string request_id(const Response& response) {
   return {};
 }
 
+bool is_gated(const Response& response) {
+  return response.headers.find("X-Error-Code") == "GatedRepo";
+}
+
 std::string hint_for_status(const Response& response) {
   switch (response.status) {
     case 401:
@@ -86,9 +90,9 @@ std::string hint_for(const Response& response) {
                ? "something on the way answers in place of the Hub: open a page in a browser (a "
                  "network may want you to log in first), check HF_ENDPOINT and the proxy"
                : "run the same command again later; if HF_ENDPOINT names a mirror, try without it";
-  if (response.headers.find("X-Error-Code") == "GatedRepo")
+  if (is_gated(response))
     return "ask for access on the repository's page on the Hub, then run the same command again";
-  if (lower(server_message(response)).find("is disabled") != std::string::npos)
+  if (is_about_repository(response))
     return "the Hub has disabled this repository; its page on the Hub says why";
   if (std::string hint = hint_for_status(response); !hint.empty()) return hint;
   return is_transient(response)
@@ -126,6 +130,11 @@ Error hub_error(std::string_view doing, const Request& request, const Response& 
     causes.push_back(fmt::format("request id {}", id));
   return Error(network ? ErrorKind::network : ErrorKind::failed, fmt::format("cannot {}", doing),
                std::move(causes), hint_for(response));
+}
+
+bool is_about_repository(const Response& response) {
+  return is_gated(response) ||
+         lower(server_message(response)).find("is disabled") != std::string::npos;
 }
 
 Error no_repository(const RepoId& repo) {

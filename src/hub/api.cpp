@@ -137,6 +137,7 @@ void HubApi::explain_refusal(const Request& asked, const Response& response) {
     const auto token = auth ? auth->find("accessToken") : std::nullopt;
     if (const auto found = token ? token->find("role") : std::nullopt) role = found->name();
   };
+  if (is_about_repository(response)) throw error;
   const Response who = http_.send(request("GET", "/api/whoami-v2"));
   if (who.status == 401) {
     error.causes.push_back(

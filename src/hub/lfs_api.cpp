@@ -129,7 +129,15 @@ std::vector<ObjectUpload> HubApi::batch(const std::vector<ObjectId>& objects,
       is_xet = transfer && transfer->text() == "xet";
       some = is_xet ? std::vector<ObjectUpload>() : read_objects(answer, step, endpoint_);
     });
-    if (!response.ok()) throw hub_error(doing, asked, response);
+    if (!response.ok()) {
+      Error error = hub_error(doing, asked, response);
+      // huggingface_hub issue 3816
+      if (response.status == 403 && revision.empty())
+        error.hint =
+            "the Hub takes large files only from who may write to the repository, also for "
+            "a pull request: upload to a repository of your own, and tell its owner";
+      throw error;
+    }
     if (is_xet)
       refuse_upload("this Hub no longer takes LFS uploads", "send the wheel with `hf upload`");
     for (ObjectUpload& upload : some) {

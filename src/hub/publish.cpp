@@ -288,7 +288,8 @@ class Publisher {
     tries_ = view.commit == last_head_ ? tries_ + 1 : 1;
     last_head_ = view.commit;
     // It says that it was made: another one would be a second one
-    const bool is_odd = last_.response.ok() && (last_.result == Result::made || request_.open_pull);
+    const bool is_odd =
+        !last_.commit.empty() && (last_.result == Result::made || request_.open_pull);
     return last_.result == Result::refused || is_odd || is_wait_too_long_ || tries_ >= kMostTries ||
            rounds_ >= kMostRounds;
   }
@@ -338,7 +339,7 @@ class Publisher {
                             last_.response, last_.fault);
     if (last_.response.url.empty()) error.causes = {last_.fault};
     if (last_.result != CommitAnswer::Result::refused) error.kind = ErrorKind::network;
-    if (last_.response.ok()) {
+    if (!last_.commit.empty()) {
       error.message = fmt::format("the Hub's answer says that '{}' was changed, and it was not",
                                   shown(api_.repo()));
       error.hint = "look at the repository on the Hub before you run the same command again";

@@ -2,6 +2,7 @@
 // as it was.
 
 #include "sagebuild/net/url.hpp"
+#include "support/hub_faults.hpp"
 #include "support/test_hub.hpp"
 
 namespace sagebuild {
@@ -13,24 +14,6 @@ struct Case {
   std::string name;
   json faults;
 };
-
-json fault(const std::string& endpoint, const std::string& phase, const std::string& action,
-           json more = json::object()) {
-  more["endpoint"] = endpoint;
-  more["phase"] = phase;
-  more["action"] = action;
-  return more;
-}
-
-json status(const std::string& endpoint, int code, json more = json::object()) {
-  more["status"] = code;
-  return fault(endpoint, more.value("phase", "before"), "status", more);
-}
-
-std::string s3_error(const std::string& code, const std::string& message) {
-  return fmt::format("<?xml version=\"1.0\"?><Error><Code>{}</Code><Message>{}</Message></Error>",
-                     code, message);
-}
 
 const std::vector<std::string> kEndpoints = {"auth-check", "revision", "tree", "resolve",
                                              "preupload",  "batch",    "part", "complete",

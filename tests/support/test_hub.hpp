@@ -148,6 +148,15 @@ struct UploadWorld {
     }
     check_token_kept();
   }
+  // Pull requests of this user, by number.
+  std::vector<std::string> own_pulls() {
+    std::vector<std::string> numbers;
+    const auto repo = hub.call({{"do", "state"}})["repos"]["model/" + settings.repo.name];
+    for (const auto& [number, pull] : repo["pulls"].items()) {
+      if (pull["author"] == "user") numbers.push_back(number);
+    }
+    return numbers;
+  }
   // The token went to the Hub and nowhere else, and was never told.
   void check_token_kept() {
     for (const auto& entry : hub.log()) {

@@ -60,7 +60,7 @@ struct CommitAnswer {
     unclear,       // no usable answer: it may or may not have happened
   };
   Result result = Result::unclear;
-  std::string commit;
+  std::string commit;  // as an answer of success names it, also one that is not believed
   int pull = 0;  // number of the pull request that was opened
   Response response;
   std::string fault;  // why an answer of success is not believed
@@ -171,6 +171,8 @@ class HubApi {
 // The Hub's or the storage's own words in an answer: JSON, XML or X-Error-Message; empty if there
 // are none.
 std::string server_message(const Response& response);
+// A refusal that no other token changes: the repository is gated or disabled.
+bool is_about_repository(const Response& response);
 // The Error for an answer that ends the command. `doing` is "commit to 'user/wheels'"; `fault` says
 // why a success is not believed.
 Error hub_error(std::string_view doing, const Request& request, const Response& response,

@@ -40,7 +40,7 @@ def document_of(answer):
         return None
     try:
         return [json.loads(answer.body)]
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
