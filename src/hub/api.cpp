@@ -19,6 +19,7 @@ using nlohmann::json;
 constexpr int kMostPages = 1000;
 // The Hub lists no more beside a revision, as the official client knows (VERY_LARGE_REPO_THRESHOLD
 // in its _snapshot_download.py).
+constexpr std::size_t kPerPathsInfo = 100;
 constexpr std::size_t kMostSiblings = 50'000;
 constexpr const char* kPageFault = "it answered with a web page";
 
@@ -168,13 +169,13 @@ Error HubApi::missing_repository() {
   return error;
 }
 
-void HubApi::create(bool is_private) {
+void HubApi::create(bool is_private, const std::string& sdk) {
   const auto slash = repo_.name.find('/');
   json body = {{"organization", repo_.name.substr(0, slash)},
                {"name", repo_.name.substr(slash + 1)},
                {"type", repo_.kind}};
   body["visibility"] = is_private ? "private" : "public";
-  if (repo_.kind == "space") body["sdk"] = "static";
+  if (repo_.kind == "space") body["sdk"] = sdk;
   Request asked = request("POST", "/api/repos/create");
   asked.headers = {{"Content-Type", "application/json"}};
   asked.body = json_line(body);
@@ -265,6 +266,29 @@ void HubApi::require_same_files(const std::string& commit, const RemoteTree& tre
                            "two lists of its files",
                            commit, odd)},
               "nothing was changed; run the same command again later");
+}
+
+std::map<std::string, std::string> HubApi::dates(const std::string& commit,
+                                                 const std::vector<std::string>& paths) {
+  std::map<std::string, std::string> dates;
+  const std::string doing = fmt::format("read the dates of the files of '{}'", shown(repo_));
+  for (std::size_t begin = 0; begin < paths.size(); begin += kPerPathsInfo) {
+    const auto first = paths.begin() + static_cast<std::ptrdiff_t>(begin);
+    const std::size_t count = std::min(kPerPathsInfo, paths.size() - begin);
+    const std::vector<std::string> step(first, first + static_cast<std::ptrdiff_t>(count));
+    Request asked = request("POST", fmt::format("{}/paths-info/{}", api_path(repo_), commit));
+    asked.headers = {{"Content-Type", "application/json"}};
+    asked.body = json_line({{"paths", step}, {"expand", true}});
+    const Response response = ask(asked, doing, [&](const Field& answer) {
+      for (const Field& entry : answer.list()) {
+        const auto last = entry.find("lastCommit");
+        const auto date = last ? last->find("date") : std::nullopt;
+        if (date) dates[entry.at("path").name()] = date->text();
+      }
+    });
+    if (!response.ok()) throw hub_error(doing, asked, response);
+  }
+  return dates;
 }
 
 std::string HubApi::download(const std::string& commit, const std::string& path,

@@ -23,11 +23,13 @@ bool has_same_content(const RemoteFile& remote, const Item& item) {
   return remote.blob == git_blob_id(content_of(item));
 }
 
-bool holds_all(const RemoteTree& tree, const std::vector<Item>& items) {
-  return std::ranges::all_of(items, [&](const Item& item) {
-    const auto found = tree.find(item.file.repo_path);
-    return found != tree.end() && has_same_content(found->second, item);
-  });
+bool holds_all(const RemoteTree& tree, const Changes& changes) {
+  const auto is_gone = [&](const std::string& path) { return !tree.contains(path); };
+  return std::ranges::all_of(changes.removed, is_gone) &&
+         std::ranges::all_of(changes.files, [&](const Item& item) {
+           const auto found = tree.find(item.file.repo_path);
+           return found != tree.end() && has_same_content(found->second, item);
+         });
 }
 
 bool holds_other(const RemoteTree& tree, const std::vector<Item>& items) {

@@ -3,17 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <random>
 #include <set>
+#include <span>
 #include <thread>
 
-#include "hub/item.hpp"
+#include "hub/comparer.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
-#include "sagebuild/hub/index.hpp"
 #include "sagebuild/hub/objects.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 
 namespace sagebuild {
 namespace {
@@ -22,13 +22,6 @@ namespace {
 constexpr int kMostTries = 8;
 // How often one is tried at all. Several uploaders at once cost each other one round per commit.
 constexpr int kMostRounds = 200;
-
-struct View {
-  std::string commit;
-  RemoteTree tree;
-};
-
-bool is_wheel(std::string_view path) { return path.ends_with(".whl"); }
 
 std::string main_or(const PublishRequest& request) {
   return request.open_pull ? "main" : request.branch;
@@ -48,16 +41,17 @@ class Publisher {
       : api_(api),
         request_(request),
         report_(report),
+        comparer_(api, request, report),
         random_(std::random_device{}()),
         revision_(main_or(request)) {}
 
   PublishOutcome run() {
     const bool exists = prepare_repository();
     hash_files();
-    if (!exists) return outcome(PublishOutcome::Result::dry_run, {}, items_);
+    if (!exists) return outcome(PublishOutcome::Result::dry_run, {}, {items_, {}});
     while (true) {
       const View view = look_again();
-      std::vector<Item> changes = compare(view);
+      Changes changes = comparer_.compare(view, items_);
       if (changes.empty()) return finished(view);
       if (request_.dry_run) return outcome(PublishOutcome::Result::dry_run, {}, changes);
       if (is_over(view)) give_up(view);
@@ -79,12 +73,21 @@ class Publisher {
     report_.note(
         fmt::format("{} '{}'", request_.dry_run ? "would create" : "creating", shown(api_.repo())));
     if (request_.dry_run) return false;
-    api_.create(request_.is_private);
+    api_.create(request_.is_private, request_.sdk);
     return true;
   }
 
   void hash_files() {
+    if (request_.files.empty()) return;
     report_.stage("hashing " + counted(request_.files.size(), "file"));
+    TransferProgress shown{.what = "hashing", .objects_total = request_.files.size()};
+    for (const PublishFile& file : request_.files) shown.total += size_of_file(file.path);
+    std::uint64_t before = 0;
+    const auto hashed = [&](std::uint64_t bytes) {
+      if (api_.http().settings().tick) api_.http().settings().tick();
+      shown.done = before + bytes;
+      report_.transfer(shown);
+    };
     std::set<std::string> paths;
     for (const PublishFile& file : request_.files) {
       require_repo_path(file.repo_path);
@@ -92,8 +95,10 @@ class Publisher {
         throw Error(ErrorKind::usage,
                     fmt::format("two files would both become '{}'", file.repo_path));
       }
-      items_.push_back(
-          {read_local_file(file.path, file.repo_path, api_.http().settings().tick), {}});
+      shown.item = file.path.filename().string();
+      items_.push_back({read_local_file(file.path, file.repo_path, hashed), {}});
+      before = shown.done;
+      ++shown.objects_done;
     }
   }
 
@@ -138,69 +143,7 @@ class Publisher {
     return {*head, api_.tree(*head)};
   }
 
-  // What differs from the head. Throws if another content stands under one of our names.
-  std::vector<Item> compare(const View& view) {
-    std::vector<Item> changes;
-    present_.clear();
-    for (const Item& item : items_) {
-      const auto remote = view.tree.find(item.file.repo_path);
-      if (remote == view.tree.end()) {
-        changes.push_back(item);
-      } else if (has_same_content(remote->second, item)) {
-        present_.insert(item.file.repo_path);
-      } else if (request_.force) {
-        report_.warning(
-            fmt::format("replacing '{}', which has other content", item.file.repo_path));
-        changes.push_back(item);
-      } else {
-        throw Error(
-            ErrorKind::failed,
-            fmt::format("'{}' is in '{}' already, with other content", item.file.repo_path,
-                        shown(api_.repo())),
-            {looked_ ? "somebody put it there while this upload ran"
-                     : "a wheel's name is its identity: installers would mix the two"},
-            "build it under another version label, or replace the published file with --force");
-      }
-    }
-    looked_ = true;
-    if (std::ranges::any_of(items_, [](const Item& item) { return is_wheel(item.file.repo_path); }))
-      add_index(view, changes);
-    return changes;
-  }
-
-  void add_index(const View& view, std::vector<Item>& changes) {
-    std::map<std::string, RemoteFile> wheels;
-    for (const auto& [path, file] : view.tree) {
-      if (is_wheel(path)) wheels[path] = file;
-    }
-    WheelRows rows;
-    for (std::size_t i = 0; i < items_.size(); ++i) {
-      const LocalFile& file = items_[i].file;
-      if (!is_wheel(file.repo_path)) continue;
-      wheels[file.repo_path] = {file.id.size, "", file.id.sha256};
-      rows[file.repo_path] = request_.files[i].facts.is_null() ? row_from_name(file.repo_path)
-                                                               : request_.files[i].facts;
-    }
-    const auto present = [&](const char* path) {
-      const auto file = view.tree.find(path);
-      return file == view.tree.end() ? std::string()
-                                     : api_.download(view.commit, path, file->second);
-    };
-    const std::string readme = present(kReadme);
-    const Index index = make_index(wheels, rows, present(kWheelsJson), readme,
-                                   {canonical_endpoint(), api_.repo(), main_or(request_)});
-    if (!index.warning.empty()) report_.warning(index.warning);
-    for (const auto& [path, content] : {std::pair{kWheelsJson, &index.wheels_json},
-                                        {kSha256Sums, &index.sha256_sums},
-                                        {kReadme, &index.readme}}) {
-      Item item{{{}, path, {sha256(*content), content->size()}, {}}, *content};
-      const auto remote = view.tree.find(path);
-      if (remote == view.tree.end() || !has_same_content(remote->second, item))
-        changes.push_back(std::move(item));
-    }
-  }
-
-  CommitAnswer try_to_commit(const View& view, const std::vector<Item>& changes) {
+  CommitAnswer try_to_commit(const View& view, const Changes& changes) {
     try {
       return send_and_commit(view, changes);
     } catch (Error& error) {
@@ -212,21 +155,25 @@ class Publisher {
     }
   }
 
-  CommitAnswer send_and_commit(const View& view, std::vector<Item> changes) {
+  CommitAnswer send_and_commit(const View& view, Changes changes) {
     const bool open_pull = request_.open_pull && pull_ == 0;
     std::vector<HubApi::Candidate> candidates;
-    for (const Item& item : changes)
+    // What the repository has already stays as it has it.
+    const auto stored = std::ranges::stable_partition(
+        changes.files, [](const Item& item) { return !item.is_stored; });
+    const std::span<Item> coming(changes.files.begin(), stored.begin());
+    for (const Item& item : coming)
       candidates.push_back({item.file.repo_path, sample_of(item), item.file.id.size});
     const auto modes = api_.upload_modes(revision_, candidates, open_pull);
-    for (std::size_t i = 0; i < changes.size(); ++i) {
-      const std::string& path = changes[i].file.repo_path;
+    for (std::size_t i = 0; i < coming.size(); ++i) {
+      const std::string& path = coming[i].file.repo_path;
       if (modes[i].present && !view.tree.contains(path))
         return moved(fmt::format("the Hub lists no file '{}', and says that it has one", path));
     }
     std::optional<TempDir> made_files;
     std::vector<const LocalFile*> to_send;
-    for (std::size_t i = 0; i < changes.size(); ++i) {
-      Item& item = changes[i];
+    for (std::size_t i = 0; i < coming.size(); ++i) {
+      Item& item = coming[i];
       if (modes[i].ignored) {
         throw Error(ErrorKind::failed,
                     fmt::format("the Hub would leave '{}' out", item.file.repo_path),
@@ -245,13 +192,16 @@ class Publisher {
     if (!to_send.empty()) {
       report_.stage(
           fmt::format("uploading {} to '{}'", counted(to_send.size(), "file"), shown(api_.repo())));
-      send_objects(api_, to_send, request_.open_pull ? "" : revision_, report_);
+      bytes_sent_ += send_objects(api_, to_send, request_.open_pull ? "" : revision_,
+                                  request_.kept_uploads, report_);
     }
     return commit(view, changes);
   }
 
-  CommitAnswer commit(const View& view, const std::vector<Item>& changes) {
-    report_.stage(fmt::format("committing {} files to '{}'", changes.size(), shown(api_.repo())));
+  CommitAnswer commit(const View& view, const Changes& changes) {
+    report_.stage(fmt::format("committing {} to '{}'",
+                              counted(changes.files.size() + changes.removed.size(), "change"),
+                              shown(api_.repo())));
     CommitRequest wanted;
     wanted.revision = revision_;
     wanted.parent = view.commit;
@@ -259,7 +209,8 @@ class Publisher {
     wanted.description = request_.description;
     wanted.open_pull = request_.open_pull && pull_ == 0;
     if (request_.open_pull) wanted.description += "\n" + mark() + "\n";
-    for (const Item& item : changes) {
+    wanted.removed = changes.removed;
+    for (const Item& item : changes.files) {
       CommitFile file{item.file.repo_path, item.file.id.size, {}, {}};
       if (item.lfs)
         file.lfs = item.file.id.sha256;
@@ -272,12 +223,14 @@ class Publisher {
     return api_.commit(wanted);
   }
 
-  // What the same files have in the description of every pull request that this program opens for
-  // them.
+  // What the same change has in the description of every pull request that this program opens for
+  // it.
   std::string mark() const {
     Sha256 hash;
     for (const Item& item : items_)
       hash.update(fmt::format("{} {}\n", item.file.id.sha256.hex(), item.file.repo_path));
+    for (const std::string& path : request_.removed) hash.update(fmt::format("- {}\n", path));
+    for (const auto& [from, to] : request_.moved) hash.update(fmt::format("{} > {}\n", from, to));
     return fmt::format("<!-- sagebuild upload {} -->", hash.finish().hex().substr(0, 32));
   }
 
@@ -296,7 +249,8 @@ class Publisher {
       if (!head) continue;
       // The mark can be copied, and it is not everywhere told
       const RemoteTree tree = api_.tree(*head);
-      if (description ? holds_other(tree, items_) : !holds_all(tree, items_)) continue;
+      if (description ? holds_other(tree, items_) : !holds_all(tree, {items_, request_.removed}))
+        continue;
       return use_pull(pull.number);
     }
   }
@@ -421,37 +375,39 @@ class Publisher {
   }
 
   PublishOutcome outcome(PublishOutcome::Result result, std::string commit,
-                         const std::vector<Item>& changes) const {
+                         const Changes& changes) const {
     PublishOutcome made;
     made.result = result;
     made.commit = std::move(commit);
     made.repo = shown(api_.repo());
     for (const Item& item : items_) {
       made.files.push_back({item.file.repo_path, item.file.id.sha256, item.file.id.size,
-                            present_.contains(item.file.repo_path)});
+                            comparer_.present().contains(item.file.repo_path)});
     }
-    for (const Item& item : changes) {
-      const bool ours = std::ranges::any_of(
-          items_, [&](const Item& each) { return each.file.repo_path == item.file.repo_path; });
-      if (!ours) made.index_files.push_back(item.file.repo_path);
+    for (const Item& item : changes.files) {
+      if (std::ranges::find(kIndexFiles, item.file.repo_path) != std::end(kIndexFiles))
+        made.index_files.push_back(item.file.repo_path);
     }
+    made.removed = changes.removed;
+    made.bytes_sent = bytes_sent_;
+    made.is_private = api_.is_private();
     return made;
   }
 
   HubApi& api_;
   const PublishRequest& request_;
   Reporter& report_;
+  Comparer comparer_;
   std::mt19937 random_;
   std::string revision_;  // the branch, or "refs/pr/N"
   int pull_ = 0;          // the number of our pull request
   std::vector<Item> items_;
-  std::set<std::string> present_;  // our files that the head has already
-  bool looked_ = false;
+  std::uint64_t bytes_sent_ = 0;
   // Of the commits that went out.
   int rounds_ = 0;
   bool is_sent_ = false;
   CommitAnswer last_;
-  std::vector<Item> last_changes_;
+  Changes last_changes_;
   std::string last_head_;  // after the last of them
   int tries_ = 0;          // since the head moved
   std::chrono::seconds waited_{0};

@@ -35,17 +35,6 @@ void leave_no_core_file() {
   prctl(PR_SET_DUMPABLE, 0);  // a core pattern that pipes to a program ignores the limit
 }
 
-std::optional<HubToken> token_from(std::string_view text, std::string origin) {
-  const std::string_view value = trimmed(text);
-  if (value.empty()) return std::nullopt;
-  const bool printable = std::ranges::all_of(value, [](char c) { return c > 0x20 && c < 0x7f; });
-  if (!printable)
-    throw Error(ErrorKind::usage,
-                fmt::format("the token in {} holds blanks or control characters", origin));
-  leave_no_core_file();
-  return HubToken{Secret(std::string(value)), "", std::move(origin)};
-}
-
 // The last resort: a Hub behind HF_ENDPOINT may take it in place of a token.
 HubToken login_of_endpoint() {
   auto url = parse_url(environment_value("HF_ENDPOINT").value_or(""));
@@ -72,21 +61,33 @@ std::string text_of_token_file(const std::filesystem::path& file) {
 
 }  // namespace
 
+std::optional<HubToken> read_hub_token(std::string_view text, std::string origin) {
+  const std::string_view value = trimmed(text);
+  if (value.empty()) return std::nullopt;
+  const bool printable = std::ranges::all_of(value, [](char c) { return c > 0x20 && c < 0x7f; });
+  if (!printable)
+    throw Error(ErrorKind::usage,
+                fmt::format("the token in {} holds blanks or control characters", origin));
+  leave_no_core_file();
+  return HubToken{Secret(std::string(value)), "", std::move(origin)};
+}
+
 HubToken find_hub_token(const std::optional<std::filesystem::path>& token_file) {
   if (token_file) {
     const std::string origin = fmt::format("the file '{}'", token_file->string());
-    if (auto token = token_from(text_of_token_file(*token_file), origin)) return std::move(*token);
+    if (auto token = read_hub_token(text_of_token_file(*token_file), origin))
+      return std::move(*token);
     throw Error(ErrorKind::usage,
                 fmt::format("the token file '{}' is empty", token_file->string()));
   }
   for (const char* name : {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}) {
     if (const auto value = environment_value(name)) {
-      if (auto token = token_from(*value, name)) return std::move(*token);
+      if (auto token = read_hub_token(*value, name)) return std::move(*token);
     }
   }
   const auto file = login_file();
   if (const auto text = read_file_if_exists(file)) {
-    if (auto token = token_from(*text, fmt::format("the file '{}'", file.string())))
+    if (auto token = read_hub_token(*text, fmt::format("the file '{}'", file.string())))
       return std::move(*token);
   }
   return login_of_endpoint();

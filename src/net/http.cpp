@@ -180,6 +180,7 @@ class HttpClient::Loop {
     job.transfer.reset();
     response.attempts = job.attempt;
     log(job, response);
+    if (settings_.on_answer) settings_.on_answer(response);
     if (response.failure == Failure::none && is_redirect(response.status) &&
         job.request->redirects != Redirects::none && follow(job, response)) {
       waiting_.push_front(std::move(job));
@@ -198,6 +199,7 @@ class HttpClient::Loop {
         return;
       }
     }
+    if (job.request->answered) job.request->answered(response);
     responses_[job.index] = std::move(response);
   }
 

@@ -111,6 +111,7 @@ struct UploadWorld {
     settings.repo = parse_repo_id(kTestRepo);
     settings.token_file = folder.path() / "token";
     settings.endpoint = hub["hub"];
+    settings.kept_uploads = folder.path() / "uploads";
     settings.http.ca_file = hub["ca"];
     settings.http.retry.first = std::chrono::milliseconds(10);
     settings.http.retry.longest = std::chrono::milliseconds(100);

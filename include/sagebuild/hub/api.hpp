@@ -105,7 +105,8 @@ class HubApi {
   bool may_propose();
   // There is none of this name. Says so if one of another kind has it.
   Error missing_repository();
-  void create(bool is_private);                   // existing is fine
+  // Existing is fine. `sdk` is for a Space alone: "static", "gradio", "docker", "streamlit".
+  void create(bool is_private, const std::string& sdk);
   void create_branch(const std::string& branch);  // from main; existing is fine
 
   // The commit at the head, or nothing if there is no such revision. Learns the repository's
@@ -118,6 +119,10 @@ class HubApi {
   // A small file. Its content is checked against `expected`, whatever host it came from.
   std::string download(const std::string& commit, const std::string& path,
                        const RemoteFile& expected);
+
+  // When each of these files was last changed, "2026-11-29T10:00:00.000Z", as far as the Hub says.
+  std::map<std::string, std::string> dates(const std::string& commit,
+                                           const std::vector<std::string>& paths);
 
   struct Candidate {
     std::string path;

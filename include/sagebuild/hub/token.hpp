@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "sagebuild/base/secret.hpp"
 
@@ -23,5 +24,7 @@ struct HubToken {
 // Error{usage} if `token_file` is a folder, unreadable or empty, or a token has characters that no
 // header may hold.
 HubToken find_hub_token(const std::optional<std::filesystem::path>& token_file);
+// The token that `text` is; nothing if it is blank. `origin` is for messages.
+std::optional<HubToken> read_hub_token(std::string_view text, std::string origin);
 
 }  // namespace sagebuild

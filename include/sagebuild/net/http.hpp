@@ -82,6 +82,8 @@ struct Request {
   // Most bytes of a 2xx answer's body, wherever it goes; not set: HttpSettings::body_limit. Other
   // answers are held to that one, too.
   std::optional<std::uint64_t> body_limit = std::nullopt;
+  // Given its answer as soon as it is there, while others of a send_all may be on their way.
+  std::function<void(const Response&)> answered = nullptr;
   // Bytes of the body, sent or received, and how many there will be (0: unknown). Starts again from
   // 0 with each attempt.
   std::function<void(std::uint64_t done, std::uint64_t total)> progress = nullptr;
@@ -128,6 +130,8 @@ struct HttpSettings {
   // Before each wait for a retry.
   std::function<void(const Request&, const Response&, std::chrono::milliseconds wait)> on_retry =
       nullptr;
+  // Every answer, also those that are tried again.
+  std::function<void(const Response&)> on_answer = nullptr;
   // One line per answer: "PUT https://host/path -> 200 (0.4s)". No query, no header, no body.
   std::function<void(std::string_view)> log = nullptr;
 };

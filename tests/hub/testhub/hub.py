@@ -17,6 +17,8 @@ LFS_TYPE = "application/vnd.git-lfs+json"
 ENDPOINTS = [
     ("whoami", "GET", r"/api/whoami-v2"),
     ("create", "POST", r"/api/repos/create"),
+    ("oauth", "POST", r"/oauth/token"),
+    ("identity", "GET", r"/ci/identity"),
     ("validate-yaml", "POST", r"/api/validate-yaml"),
     ("complete", "POST", r"/api/complete_multipart"),
     ("verify", "POST", r"/api/lfs-verify"),
@@ -84,7 +86,10 @@ class Hub:
             raise Refused(404, "Sorry, we can't find the page you are looking for.")
         body = wire.body(length)
         with state.lock:
-            return handler(wire, body)
+            answer = handler(wire, body)
+        if state.warning:
+            answer.headers["X-HF-Warning"] = state.warning
+        return answer
 
     def user(self, wire):
         return self.state.user_of(wire.token)
@@ -132,6 +137,8 @@ class Hub:
         owner = asked.get("organization") or (user or {}).get("name")
         kind, name = asked.get("type", "model"), f"{owner}/{asked['name']}"
         prefix = "" if kind == "model" else f"{kind}s/"
+        if kind == "space" and asked.get("sdk") not in ("static", "gradio", "docker", "streamlit"):
+            raise Refused(400, "Space SDK is required")
         shown = {"url": f"{wire.server.url}/{prefix}{name}", "name": name, "id": name}
         try:
             self.state.create(kind, name, asked.get("visibility") == "private" or asked.get("private", False), user)
@@ -140,6 +147,21 @@ class Hub:
                 return Answer(409, {"error": refused.message, **shown})
             raise
         return Answer(200, shown)
+
+    def on_identity(self, wire, _):
+        """What a CI gives a job: here the token of the job is `wire.token`, and the audience is told."""
+        if wire.token != "job-token":
+            raise Refused(401, "not a job of this CI")
+        return Answer(200, {"value": f"identity for {wire.query.get('audience')}"})
+
+    def on_oauth(self, wire, body):
+        asked = self.json(wire, body, {"grant_type", "subject_token_type", "subject_token", "resource"})
+        if asked["grant_type"] != "urn:ietf:params:oauth:grant-type:token-exchange":
+            raise Refused(400, "unsupported grant type")
+        if asked["subject_token"] != f"identity for {wire.server.url}":
+            raise Refused(401, "no trusted publisher has this identity")
+        self.state.tokens["hf_jwt_exchanged"] = {"name": "ci", "role": "fineGrained", "repos": [asked["resource"]]}
+        return Answer(200, {"access_token": "hf_jwt_exchanged", "token_type": "bearer", "expires_in": 3600})
 
     def on_validate_yaml(self, wire, body):
         self.json(wire, body, {"content", "repoType"})
@@ -340,10 +362,17 @@ class Hub:
     def on_paths_info(self, wire, body):
         commit = self.repo(wire).commit_at(self.revision(wire))
         if (wire.headers.get("Content-Type") or "").startswith("application/json"):
-            paths = json.loads(body)["paths"]
+            asked = json.loads(body)
+            paths, expand = asked["paths"], asked.get("expand", False)
         else:
-            paths = [value for key, value in urllib.parse.parse_qsl(body.decode()) if key == "paths"]
-        return Answer(200, [commit.files[path].as_json(path) for path in paths if path in commit.files])
+            asked = urllib.parse.parse_qsl(body.decode())
+            paths = [value for key, value in asked if key == "paths"]
+            expand = ("expand", "True") in asked or ("expand", "true") in asked
+        shown = [commit.files[path].as_json(path) for path in paths if path in commit.files]
+        for entry in shown if expand else []:
+            last = commit.last_change(entry["path"])
+            entry["lastCommit"] = {"id": last.id, "title": last.summary, "date": "2026-01-01T00:00:00.000Z"}
+        return Answer(200, shown)
 
     def on_refs(self, wire, _):
         repo = self.repo(wire)

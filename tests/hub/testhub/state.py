@@ -45,6 +45,11 @@ class Commit:
         seed = f"{next(Commit.numbers)} {parent.id if parent else ''} {summary}"
         self.id = hashlib.sha1(seed.encode()).hexdigest()
 
+    def last_change(self, path):
+        """The newest commit that has the file as it is here."""
+        return [commit for commit in self.history() if path in commit.files and
+                commit.files[path].blob == self.files[path].blob][-1]
+
     def history(self):
         commit = self
         while commit:
@@ -99,6 +104,7 @@ class State:
             self.multipart_from = options.get("multipart_from", 5_000_000)
             self.chunk_size = options.get("chunk_size", 2_000_000)
             self.page_size = options.get("page_size", 1000)
+            self.warning = options.get("warning")  # sent as X-HF-Warning with every answer
             self.pulls_page = options.get("pulls_page", 10)
             self.lfs_for_pulls = options.get("lfs_for_pulls", True)
             self.discard = options.get("discard", False)  # for the throughput bench: nothing is kept
