@@ -297,8 +297,9 @@ std::string HubApi::download(const std::string& commit, const std::string& path,
       request("GET", fmt::format("{}/resolve/{}/{}", web_path(repo_), commit, encoded_path(path)));
   asked.redirects = Redirects::anywhere;  // to the storage, without the token
   const auto is_wrong = [&](const Response& response) {
-    return response.ok() && (expected.lfs ? sha256(response.body) != *expected.lfs
-                                          : git_blob_id(response.body) != expected.blob);
+    return response.ok() && (response.body.size() != expected.size ||
+                             (expected.lfs ? sha256(response.body) != *expected.lfs
+                                           : git_blob_id(response.body) != expected.blob));
   };
   asked.also_transient = is_wrong;
   Response response = http_.send(asked);

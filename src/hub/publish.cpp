@@ -113,8 +113,8 @@ class Publisher {
                           {fmt::format("the answer to the commit was: {}", said(last_)),
                            "and the repository cannot be looked at now: " + error.message});
       error.kind = ErrorKind::network;
-      error.message = fmt::format("it is not known whether the files are published in '{}'",
-                                  shown(api_.repo()));
+      error.message =
+          fmt::format("it is not known whether the commit to '{}' was made", shown(api_.repo()));
       error.hint = "run the same command again: it looks first, and makes no second commit";
       throw;
     }
@@ -261,7 +261,7 @@ class Publisher {
     if (is_sent_ && request_.open_pull && pull_ == 0) {
       throw Error(
           ErrorKind::failed,
-          fmt::format("the files are on main of '{}', although a pull request was asked for",
+          fmt::format("the change is on main of '{}', although a pull request was asked for",
                       shown(api_.repo())),
           {fmt::format("the head is {} now", view.commit),
            fmt::format("the answer to the commit was: {}", said(last_))},
@@ -344,7 +344,7 @@ class Publisher {
                                   shown(api_.repo()));
       error.hint = "look at the repository on the Hub before you run the same command again";
     }
-    error.causes.push_back(fmt::format("the files are not in '{}' of '{}', whose head is {}",
+    error.causes.push_back(fmt::format("nothing of it is in '{}' of '{}', whose head is {}",
                                        revision_, shown(api_.repo()), view.commit));
     if (last_.result == CommitAnswer::Result::head_moved && last_.fault.empty())
       error.hint = "others commit to it all the time; run the same command again later";

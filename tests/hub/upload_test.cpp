@@ -330,7 +330,7 @@ TEST_CASE("only sound wheels go up") {
   UploadWorld world;
   write_file(world.folder.path() / "notes.txt", "x");
   world.settings.files = {world.folder.path() / "notes.txt"};
-  CHECK_THROWS_MATCHES(world.run(), Error, says("'notes.txt' is not a sound wheel"));
+  CHECK_THROWS_MATCHES(world.run(), Error, says("notes.txt' is not a wheel"));
   world.settings.files = {world.folder.path() / "missing.whl"};
   CHECK_THROWS_MATCHES(world.run(), Error, says("there is no file"));
   CHECK(world.hub.log().empty());

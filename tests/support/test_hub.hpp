@@ -152,6 +152,7 @@ struct UploadWorld {
   std::vector<std::string> own_pulls() {
     std::vector<std::string> numbers;
     const auto repo = hub.call({{"do", "state"}})["repos"]["model/" + settings.repo.name];
+    if (repo.is_null()) return {};
     for (const auto& [number, pull] : repo["pulls"].items()) {
       if (pull["author"] == "user") numbers.push_back(number);
     }
