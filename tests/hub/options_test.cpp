@@ -201,7 +201,8 @@ TEST_CASE("a multipart upload goes on where an earlier run stopped, or says that
   UploadWorld world;
   world.settings.files.erase(world.settings.files.begin());
   world.settings.http.retry.attempts = 1;
-  world.hub.faults(json{{"endpoint", "part"}, {"action", "reset"}, {"skip", 3}, {"count", -1}});
+  world.hub.faults(json{
+      {"endpoint", "part"}, {"action", "status"}, {"status", 500}, {"skip", 3}, {"count", -1}});
   CHECK_THROWS_AS(world.run(), Error);
   world.hub.faults(json::array());
   const std::size_t before = world.hub.requests({"part"});
