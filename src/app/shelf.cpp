@@ -131,6 +131,7 @@ PublishOutcome move_on_shelf(const HubSettings& settings, const std::string& fro
 
 PublishOutcome reindex_shelf(const HubSettings& settings, Reporter& report) {
   HubSession session(settings, report);
+  head_of(session.api(), settings.branch);  // a mistyped branch is not made
   PublishRequest request = commit_request(settings, "Rebuild the index of the wheels");
   request.reindex = true;
   return publish(session.api(), request, report);

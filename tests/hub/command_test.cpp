@@ -93,7 +93,7 @@ TEST_CASE("upload prints what to copy, or one JSON document") {
         std::string::npos);
   CHECK(text.output.find("/user/wheels/commit/" + world.hub.ref()["head"].get<std::string>()) !=
         std::string::npos);
-  CHECK(text.output.find("sent 151 kB in ") != std::string::npos);
+  CHECK(text.output.find("sent 152 kB in ") != std::string::npos);
   const ProcessResult one = run(world.command({world.wheels()[0]}));
   CHECK(one.output.find("RUN pip install --no-cache-dir ") != std::string::npos);
   CHECK(one.output.find("1 of 1 file there already") != std::string::npos);

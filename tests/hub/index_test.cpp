@@ -215,7 +215,7 @@ TEST_CASE("a hand-written SHA256SUMS keeps its other lines, or is left alone") {
 }
 
 TEST_CASE("names and metadata cannot forge a row, a sum or a marker") {
-  const std::string pipe = "a|b[x](http://evil)-1.0-py3-none-any.whl";
+  const std::string pipe = "a|b[x](evil)-1.0-py3-none-any.whl";
   const std::string broken = "a\n" + sha256("evil").hex() + "  b-1.0-py3-none-any.whl";
   const Index index =
       make_index({{pipe, object("a")}, {broken, object("b")}, {"back\\slash.whl", object("c")}},
@@ -228,7 +228,7 @@ TEST_CASE("names and metadata cannot forge a row, a sum or a marker") {
   CHECK(index.files.at(kSha256Sums) == sha256("a").hex() + "  " + pipe + "\n");
   CHECK(rows_in(index).size() == 1);
   const std::string& readme = index.files.at(kReadme);
-  CHECK(readme.find("a\\|b\\[x\\](http://evil)") != std::string::npos);
+  CHECK(readme.find("a\\|b\\[x\\](evil)") != std::string::npos);
   CHECK(readme.find("\n| forged") == std::string::npos);
   CHECK(readme.find("8.0\\|9.0 7 |") != std::string::npos);
   CHECK(make_index({{pipe, object("a")}}, {}, present_after(index), kPlace).warnings.empty());

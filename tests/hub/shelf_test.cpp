@@ -58,6 +58,7 @@ const auto kYes = [](const Paths&) {};
 
 TEST_CASE("ls shows every wheel with its facts, newest first, also those without a row") {
   ShelfWorld world;
+  world.hub.call({{"do", "log"}, {"clear", true}});
   const Shelf shelf = list_shelf(world.settings, world.report);
   CHECK(shelf.repo == kTestRepo);
   CHECK(shelf.commit == world.hub.ref()["head"].get<std::string>());
@@ -209,6 +210,9 @@ TEST_CASE("reindex makes the index from what is there, and a second one changes 
   world.check_index();
   CHECK(reindex_shelf(world.settings, world.report).result == Result::unchanged);
   CHECK(world.commits() == 1);
+  world.settings.branch = "nest";
+  CHECK_THROWS_MATCHES(reindex_shelf(world.settings, world.report), Error,
+                       says("'user/wheels' has no branch 'nest'"));
 }
 
 TEST_CASE("what others wrote into the index files stays through an upload, rm and reindex") {

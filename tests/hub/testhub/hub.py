@@ -160,7 +160,8 @@ class Hub:
             raise Refused(400, "unsupported grant type")
         if asked["subject_token"] != f"identity for {wire.server.url}":
             raise Refused(401, "no trusted publisher has this identity")
-        self.state.tokens["hf_jwt_exchanged"] = {"name": "ci", "role": "fineGrained", "repos": [asked["resource"]]}
+        owner = asked["resource"].split("/")[-2]
+        self.state.tokens["hf_jwt_exchanged"] = {"name": owner, "role": "fineGrained", "repos": [asked["resource"]]}
         return Answer(200, {"access_token": "hf_jwt_exchanged", "token_type": "bearer", "expires_in": 3600})
 
     def on_validate_yaml(self, wire, body):
