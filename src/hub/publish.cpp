@@ -339,13 +339,15 @@ class Publisher {
                             last_.response, last_.fault);
     if (last_.response.url.empty()) error.causes = {last_.fault};
     if (last_.result != CommitAnswer::Result::refused) error.kind = ErrorKind::network;
+    error.causes.push_back(fmt::format("it is not in '{}' of '{}', whose head is {}", revision_,
+                                       shown(api_.repo()), view.commit));
     if (!last_.commit.empty()) {
-      error.message = fmt::format("the Hub's answer says that '{}' was changed, and it was not",
-                                  shown(api_.repo()));
+      error.message =
+          fmt::format("it is not known whether the commit to '{}' was made", shown(api_.repo()));
+      error.causes.back() =
+          fmt::format("the Hub names it, and at the head {} lists other files", view.commit);
       error.hint = "look at the repository on the Hub before you run the same command again";
     }
-    error.causes.push_back(fmt::format("nothing of it is in '{}' of '{}', whose head is {}",
-                                       revision_, shown(api_.repo()), view.commit));
     if (last_.result == CommitAnswer::Result::head_moved && last_.fault.empty())
       error.hint = "others commit to it all the time; run the same command again later";
     throw error;

@@ -146,7 +146,7 @@ TEST_CASE("what should be a pull request never becomes a commit on main unsaid")
     world.hub.faults(status(
         "commit", 200,
         {{"body", fmt::format(R"({{"success":true,"commitOid":"{:040}","commitUrl":"x"}})", 0)}}));
-    world.check_refused("says that 'user/wheels' was changed, and it was not");
+    world.check_refused("the Hub names it, and at the head");
     CHECK(world.hub.requests({"commit"}) == 1);
   }
 }
