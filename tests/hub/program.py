@@ -26,6 +26,7 @@ def test_hub():
     finally:
         server.stdin.close()
         server.wait()
+        server.stdout.close()
 
 
 def call(address, **what):
