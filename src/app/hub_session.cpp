@@ -43,7 +43,8 @@ HttpSettings http_for(const HubSettings& settings, Reporter& report) {
   };
   http.on_retry = [&report](const Request& request, const Response& response,
                             std::chrono::milliseconds wait) {
-    report.note(fmt::format("{}; trying again in {}", described(request, response),
+    report.note(fmt::format("{}{}; trying again in {}", described(request, response),
+                            response.ok() ? ", with an answer that is not the Hub's" : "",
                             human_time(static_cast<double>(wait.count()) / 1000)));
   };
   return http;

@@ -189,7 +189,8 @@ class Share {
 
 }  // namespace
 
-TEST_CASE("every fault at every request in every phase: nothing destroyed, nothing said wrongly") {
+TEST_CASE("every fault at every request in every phase: nothing destroyed, nothing said wrongly",
+          "[sweep]") {
   std::vector<std::pair<Way, json>> all;
   for (const auto& [way, endpoints] : kEndpointsOf) {
     for (const char* endpoint : endpoints) {
@@ -213,8 +214,8 @@ TEST_CASE("every fault at every request in every phase: nothing destroyed, nothi
   CHECK(tried > 100);
 }
 
-TEST_CASE(
-    "every answer with a wrong type in every place: nothing destroyed, nothing said wrongly") {
+TEST_CASE("every answer with a wrong type in every place: nothing destroyed, nothing said wrongly",
+          "[sweep]") {
   struct Place {
     Way way;
     std::string endpoint;
