@@ -168,6 +168,23 @@ TEST_CASE("answers that lie about what is there stop before anything is written"
   }
 }
 
+TEST_CASE(
+    "a refusal is explained as far as the Hub tells whose token it is, and never by a crash") {
+  const json read_only = {{"tokens", {{kTestToken, {{"name", "user"}, {"role", "read"}}}}}};
+  for (std::size_t node = 0; node < 8; ++node) {
+    for (const json& odd :
+         {json(nullptr), json(7), json("\033[2J"), json::array(), json::object()}) {
+      UploadWorld world(read_only);
+      world.hub.faults(
+          fault("whoami", "after", "retype", {{"node", node}, {"value", odd}, {"count", -1}}));
+      INFO(node << " " << odd.dump());
+      const std::string said = refusal_of(world);
+      CHECK(said.starts_with("error: cannot write to 'user/wheels'"));
+      CHECK(world.hub.requests({"whoami"}) == 1);
+    }
+  }
+}
+
 TEST_CASE("headers that the Hub gives for the storage cannot break out of their line") {
   UploadWorld world;
   world.settings.http.retry.attempts = 2;
