@@ -8,6 +8,7 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/hub/oidc.hpp"
+#include "sagebuild/net/url.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
 #include "sagebuild/sys/signals.hpp"
@@ -15,8 +16,11 @@
 namespace sagebuild {
 namespace {
 
-// "X-HF-Warning: topic; message", as the official client reads it; each topic once.
-void show_warnings(const Response& response, std::set<std::string>& topics, Reporter& report) {
+// "X-HF-Warning: topic; message", as the official client reads it; each topic once. Of the Hub
+// alone: the storage has nothing to say in its name.
+void show_warnings(const Response& response, const std::string& endpoint,
+                   std::set<std::string>& topics, Reporter& report) {
+  if (origin_of(response.url) != origin_of(endpoint)) return;
   for (const auto& [name, value] : response.headers.fields()) {
     if (lower(name) != "x-hf-warning") continue;
     const auto end = value.find(';');
@@ -33,8 +37,10 @@ HttpSettings http_for(const HubSettings& settings, Reporter& report) {
   http.user_agent = "sagebuild/" + program_version();
   http.tick = throw_if_interrupted;
   http.log = [&report](std::string_view line) { report.detail(line); };
-  http.on_answer = [&report, topics = std::make_shared<std::set<std::string>>()](
-                       const Response& response) { show_warnings(response, *topics, report); };
+  http.on_answer = [&report, endpoint = settings.endpoint,
+                    topics = std::make_shared<std::set<std::string>>()](const Response& response) {
+    show_warnings(response, endpoint, *topics, report);
+  };
   http.on_retry = [&report](const Request& request, const Response& response,
                             std::chrono::milliseconds wait) {
     report.note(fmt::format("{}{}; trying again in {}", described(request, response),

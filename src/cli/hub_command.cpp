@@ -1,6 +1,7 @@
 // `sagebuild hub`: ls, rm, mv, reindex.
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,6 +24,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 using Row = std::vector<std::string>;
+constexpr int kTickMilliseconds = 100;
 using Words = std::shared_ptr<std::vector<std::string>>;
 
 std::vector<SettingSpec> specs_of(std::vector<std::vector<SettingSpec>> groups) {
@@ -114,8 +116,9 @@ void ask(const std::vector<std::string>& paths, const std::string& repo, Reporte
   }
   std::fputs("remove? [y/N] ", stderr);
   std::string answer;
-  std::getline(std::cin, answer);  // a signal ends it
-  throw_if_interrupted();
+  pollfd input{STDIN_FILENO, POLLIN, 0};
+  while (poll(&input, 1, kTickMilliseconds) <= 0) throw_if_interrupted();
+  std::getline(std::cin, answer);
   if (lower(trimmed(answer)) != "y" && lower(trimmed(answer)) != "yes")
     throw Error(ErrorKind::failed, "nothing was removed", {"the answer was no"});
 }

@@ -66,7 +66,7 @@ const char* word_of(Result result) {
 
 std::vector<SettingSpec> hub_access_specs() {
   return {
-      {"branch", "the branch", "main"},
+      {"branch", "the branch; an upload makes a missing one from main", "main"},
       {"token-file",
        "read the Hub's token from this file; else HF_OIDC_RESOURCE, HF_TOKEN, HF_TOKEN_PATH or the "
        "login file"},

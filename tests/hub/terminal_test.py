@@ -1,4 +1,4 @@
-"""The line of an upload's progress on terminals of 80 and 40 columns, and what a pipe gets in its place.
+"""The line of an upload's progress on terminals of 80 and 40 columns, what a pipe gets in its place, and what `hub rm` asks.
 
 The recorded run of each width is printed, so that a change of the line can be looked at.
 """
@@ -7,6 +7,7 @@ import fcntl
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import tempfile
@@ -104,6 +105,37 @@ class Progress(unittest.TestCase):
         self.assertEqual([line.split("]")[0] for line in lines], ["[1/3", "[2/3", "[3/3"])
         for line, name in zip(lines, NAMES):
             self.assertIn(f"sent '{name}'", line)
+
+
+class Question(unittest.TestCase):
+    def remove(self, answer):
+        """Answers the question of `hub rm` at a terminal; gives the exit status and whether the wheel is still there."""
+        with tempfile.TemporaryDirectory() as home, program.test_hub() as address:
+            program.call(address, do="reset")
+            program.call(address, do="create", name=program.REPO)
+            program.call(address, do="commit", name=program.REPO, files={"a-1.0-py3-none-any.whl": "a wheel"})
+            terminal, end = pty.openpty()
+            process = subprocess.Popen([program.BINARY, "hub", "rm", "--repo", program.REPO, "a-*"], stdin=end, stderr=end,
+                                       stdout=subprocess.DEVNULL, env=program.environment(address, home))
+            os.close(end)
+            shown = b""
+            while b"remove? [y/N]" not in shown:
+                shown += os.read(terminal, 1 << 16)
+            self.assertIn(b"a-1.0-py3-none-any.whl", shown)
+            if isinstance(answer, signal.Signals):
+                process.send_signal(answer)
+            else:
+                os.write(terminal, answer)
+            status = process.wait(LIMIT)
+            os.close(terminal)
+            files = program.call(address, do="state")["repos"]["model/" + program.REPO]["refs"]["main"]["files"]
+            return status, "a-1.0-py3-none-any.whl" in files
+
+    def test_only_a_yes_removes(self):
+        self.assertEqual(self.remove(b"y\n"), (0, False))
+        for answer in (b"n\n", b"\n", b"\x04", b"maybe\n"):
+            self.assertEqual(self.remove(answer), (1, True), answer)
+        self.assertEqual(self.remove(signal.SIGINT), (-signal.SIGINT, True))
 
 
 if __name__ == "__main__":
