@@ -52,7 +52,7 @@ class Publisher {
     if (!exists) return outcome(PublishOutcome::Result::dry_run, {}, {items_, {}});
     while (true) {
       const View view = look_again();
-      Changes changes = comparer_.compare(view, items_);
+      Changes changes = compare_again(view);
       if (changes.empty()) return finished(view);
       if (request_.dry_run) return outcome(PublishOutcome::Result::dry_run, {}, changes);
       if (is_over(view)) give_up(view);
@@ -106,19 +106,35 @@ class Publisher {
   // After a commit went out, whatever was answered: only the repository itself tells what became of
   // it.
   View look_again() {
-    if (!is_sent_) return look();
     try {
       return look();
     } catch (Error& error) {
-      error.causes.insert(error.causes.begin(),
-                          {fmt::format("the answer to the commit was: {}", said(last_)),
-                           "and the repository cannot be looked at now: " + error.message});
-      error.kind = ErrorKind::network;
-      error.message =
-          fmt::format("it is not known whether the commit to '{}' was made", shown(api_.repo()));
-      error.hint = "run the same command again: it looks first, and makes no second commit";
+      if (is_sent_) say_unknown(error);
       throw;
     }
+  }
+
+  // Other content under our names, or content that does not fit what is listed: if the Hub says
+  // that the commit was made, or nothing, it may be there all the same.
+  Changes compare_again(const View& view) {
+    using Result = CommitAnswer::Result;
+    try {
+      return comparer_.compare(view, items_);
+    } catch (Error& error) {
+      if (is_sent_ && (last_.result == Result::made || last_.result == Result::unclear))
+        say_unknown(error);
+      throw;
+    }
+  }
+
+  void say_unknown(Error& error) const {
+    error.causes.insert(error.causes.begin(),
+                        {fmt::format("the answer to the commit was: {}", said(last_)),
+                         "and a look at the repository does not tell: " + error.message});
+    error.kind = ErrorKind::network;
+    error.message =
+        fmt::format("it is not known whether the commit to '{}' was made", shown(api_.repo()));
+    error.hint = "run the same command again: it looks first, and makes no second commit";
   }
 
   View look() {

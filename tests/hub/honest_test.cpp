@@ -94,6 +94,31 @@ TEST_CASE("where the repository cannot be looked at after a commit, it is said n
   }
 }
 
+TEST_CASE("a commit that the Hub names and then lists otherwise is not known to be made") {
+  for (const json& change : {json{{"size", 0}}, json{{"lfs", nullptr}}}) {
+    UploadWorld world;
+    const json before = world.hub.ref()["files"];
+    json listed = json::array();
+    for (const auto& [path, file] : before.items())
+      listed.push_back({{"type", "file"},
+                        {"path", path},
+                        {"size", file["size"]},
+                        {"oid", std::string(40, 'a')}});
+    for (const char* path :
+         {UploadWorld::kSmall, UploadWorld::kLarge, "wheels.json", "SHA256SUMS"}) {
+      json entry = {{"type", "file"}, {"path", path}, {"size", 5}, {"oid", std::string(40, 'a')}};
+      entry.update(change);
+      listed.push_back(entry);
+    }
+    world.hub.faults(status("tree", 200, {{"skip", 1}, {"count", -1}, {"body", listed.dump()}}));
+    const std::string said = refusal_of(world);
+    CHECK(said.starts_with("error: it is not known whether the commit to 'user/wheels' was made"));
+    world.hub.faults(json::array());
+    CHECK(world.run().published.result == Result::unchanged);
+    world.check_published();
+  }
+}
+
 TEST_CASE("a web page in place of an answer is the network's fault, at every request") {
   for (const char* endpoint : {"auth-check", "revision", "tree", "resolve", "preupload", "batch",
                                "part", "complete", "verify", "commit"}) {
