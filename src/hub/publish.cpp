@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "hub/comparer.hpp"
+#include "hub/own_pull.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/hub/objects.hpp"
@@ -21,7 +22,7 @@ namespace {
 // How often a commit is tried while the head stays where it is.
 constexpr int kMostTries = 8;
 // How often one is tried at all. Several uploaders at once cost each other one round per commit.
-constexpr int kMostRounds = 200;
+constexpr int kMostRounds = 100;
 
 std::string main_or(const PublishRequest& request) {
   return request.open_pull ? "main" : request.branch;
@@ -51,7 +52,7 @@ class Publisher {
     if (!exists) return outcome(PublishOutcome::Result::dry_run, {}, {items_, {}});
     while (true) {
       const View view = look_again();
-      Changes changes = comparer_.compare(view, items_);
+      Changes changes = compare_again(view);
       if (changes.empty()) return finished(view);
       if (request_.dry_run) return outcome(PublishOutcome::Result::dry_run, {}, changes);
       if (is_over(view)) give_up(view);
@@ -105,23 +106,41 @@ class Publisher {
   // After a commit went out, whatever was answered: only the repository itself tells what became of
   // it.
   View look_again() {
-    if (!is_sent_) return look();
     try {
       return look();
     } catch (Error& error) {
-      error.causes.insert(error.causes.begin(),
-                          {fmt::format("the answer to the commit was: {}", said(last_)),
-                           "and the repository cannot be looked at now: " + error.message});
-      error.kind = ErrorKind::network;
-      error.message =
-          fmt::format("it is not known whether the commit to '{}' was made", shown(api_.repo()));
-      error.hint = "run the same command again: it looks first, and makes no second commit";
+      if (is_sent_) say_unknown(error);
       throw;
     }
   }
 
+  // Other content under our names, or content that does not fit what is listed: if the Hub says
+  // that the commit was made, or nothing, it may be there all the same.
+  Changes compare_again(const View& view) {
+    using Result = CommitAnswer::Result;
+    try {
+      return comparer_.compare(view, items_);
+    } catch (Error& error) {
+      if (is_sent_ && (last_.result == Result::made || last_.result == Result::unclear))
+        say_unknown(error);
+      throw;
+    }
+  }
+
+  void say_unknown(Error& error) const {
+    error.causes.insert(error.causes.begin(),
+                        {fmt::format("the answer to the commit was: {}", said(last_)),
+                         "and a look at the repository does not tell: " + error.message});
+    error.kind = ErrorKind::network;
+    error.message =
+        fmt::format("it is not known whether the commit to '{}' was made", shown(api_.repo()));
+    error.hint = "run the same command again: it looks first, and makes no second commit";
+  }
+
   View look() {
-    if (request_.open_pull && pull_ == 0) find_pull();
+    if (request_.open_pull && pull_ == 0) {
+      if (const auto number = find_own_pull(api_, request_, items_)) use_pull(*number);
+    }
     const RepoId asked = api_.repo();
     auto head = api_.head(revision_);
     if (!head && revision_ != "main") {
@@ -208,7 +227,7 @@ class Publisher {
     wanted.summary = request_.summary;
     wanted.description = request_.description;
     wanted.open_pull = request_.open_pull && pull_ == 0;
-    if (request_.open_pull) wanted.description += "\n" + mark() + "\n";
+    if (request_.open_pull) wanted.description += "\n" + pull_mark(request_, items_) + "\n";
     wanted.removed = changes.removed;
     for (const Item& item : changes.files) {
       CommitFile file{item.file.repo_path, item.file.id.size, {}, {}};
@@ -223,36 +242,10 @@ class Publisher {
     return api_.commit(wanted);
   }
 
-  // What the same change has in the description of every pull request that this program opens for
-  // it.
-  std::string mark() const {
-    Sha256 hash;
-    for (const Item& item : items_)
-      hash.update(fmt::format("{} {}\n", item.file.id.sha256.hex(), item.file.repo_path));
-    for (const std::string& path : request_.removed) hash.update(fmt::format("- {}\n", path));
-    for (const auto& [from, to] : request_.moved) hash.update(fmt::format("{} > {}\n", from, to));
-    return fmt::format("<!-- sagebuild upload {} -->", hash.finish().hex().substr(0, 32));
-  }
-
   // From then on the pull request is what a branch is otherwise.
   void use_pull(int number) {
     pull_ = number;
     revision_ = fmt::format("refs/pr/{}", number);
-  }
-
-  void find_pull() {
-    for (const HubApi::Pull& pull : api_.open_pulls()) {
-      if (!pull.description && pull.title != request_.summary) continue;
-      const auto description = api_.description_of(pull);
-      if (description && description->find(mark()) == std::string::npos) continue;
-      const auto head = api_.head(fmt::format("refs/pr/{}", pull.number));
-      if (!head) continue;
-      // The mark can be copied, and it is not everywhere told
-      const RemoteTree tree = api_.tree(*head);
-      if (description ? holds_other(tree, items_) : !holds_all(tree, {items_, request_.removed}))
-        continue;
-      return use_pull(pull.number);
-    }
   }
 
   // Nothing is left to do at this head.

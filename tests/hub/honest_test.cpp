@@ -94,6 +94,31 @@ TEST_CASE("where the repository cannot be looked at after a commit, it is said n
   }
 }
 
+TEST_CASE("a commit that the Hub names and then lists otherwise is not known to be made") {
+  for (const json& change : {json{{"size", 0}}, json{{"lfs", nullptr}}}) {
+    UploadWorld world;
+    const json before = world.hub.ref()["files"];
+    json listed = json::array();
+    for (const auto& [path, file] : before.items())
+      listed.push_back({{"type", "file"},
+                        {"path", path},
+                        {"size", file["size"]},
+                        {"oid", std::string(40, 'a')}});
+    for (const char* path :
+         {UploadWorld::kSmall, UploadWorld::kLarge, "wheels.json", "SHA256SUMS"}) {
+      json entry = {{"type", "file"}, {"path", path}, {"size", 5}, {"oid", std::string(40, 'a')}};
+      entry.update(change);
+      listed.push_back(entry);
+    }
+    world.hub.faults(status("tree", 200, {{"skip", 1}, {"count", -1}, {"body", listed.dump()}}));
+    const std::string said = refusal_of(world);
+    CHECK(said.starts_with("error: it is not known whether the commit to 'user/wheels' was made"));
+    world.hub.faults(json::array());
+    CHECK(world.run().published.result == Result::unchanged);
+    world.check_published();
+  }
+}
+
 TEST_CASE("a web page in place of an answer is the network's fault, at every request") {
   for (const char* endpoint : {"auth-check", "revision", "tree", "resolve", "preupload", "batch",
                                "part", "complete", "verify", "commit"}) {
@@ -165,6 +190,23 @@ TEST_CASE("answers that lie about what is there stop before anything is written"
     world.settings.http.retry.attempts = 2;
     world.hub.faults(shortened(std::string(100'000, '[') + std::string(100'000, ']')));
     world.check_refused("nested deeper than 64 levels");
+  }
+}
+
+TEST_CASE(
+    "a refusal is explained as far as the Hub tells whose token it is, and never by a crash") {
+  const json read_only = {{"tokens", {{kTestToken, {{"name", "user"}, {"role", "read"}}}}}};
+  for (std::size_t node = 0; node < 8; ++node) {
+    for (const json& odd :
+         {json(nullptr), json(7), json("\033[2J"), json::array(), json::object()}) {
+      UploadWorld world(read_only);
+      world.hub.faults(
+          fault("whoami", "after", "retype", {{"node", node}, {"value", odd}, {"count", -1}}));
+      INFO(node << " " << odd.dump());
+      const std::string said = refusal_of(world);
+      CHECK(said.starts_with("error: cannot write to 'user/wheels'"));
+      CHECK(world.hub.requests({"whoami"}) == 1);
+    }
   }
 }
 

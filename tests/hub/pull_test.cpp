@@ -69,6 +69,10 @@ TEST_CASE("a second run finds its pull request: among many, after main moved, by
   PullWorld world(json{{"pulls_page", 3}});
   world.run();
   SECTION("at once") {}
+  SECTION("with another summary") { world.settings.commit_message = "Other words"; }
+  SECTION("behind 60 newer ones") {
+    world.hub.call({{"do", "pulls"}, {"name", kTestRepo}, {"count", 60}});
+  }
   SECTION("behind 25 newer ones") {
     world.hub.call({{"do", "pulls"}, {"name", kTestRepo}, {"count", 25}});
   }
