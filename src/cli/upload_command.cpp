@@ -231,9 +231,9 @@ void print_upload(const UploadOutcome& outcome) {
   if (is_dry) return;
   const std::uint64_t skipped = bytes - std::min(bytes, published.bytes_sent);
   fmt::print("sent {} in {}", human_size(published.bytes_sent), human_time(outcome.seconds));
-  if (skipped > 0)
-    fmt::print("; {} of {} there already, {} not sent again", there,
-               counted(outcome.wheels.size(), "file"), human_size(skipped));
+  if (skipped > 0) fmt::print("; {} not sent again", human_size(skipped));
+  if (there > 0)
+    fmt::print(" ({} of {} there already)", there, counted(outcome.wheels.size(), "file"));
   fmt::print("\n");
   if (published.result == Result::unchanged)
     fmt::print("nothing to do: '{}' has it all\n", published.repo);
