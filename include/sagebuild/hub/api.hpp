@@ -61,7 +61,7 @@ struct CommitAnswer {
   };
   Result result = Result::unclear;
   std::string commit;  // as an answer of success names it, also one that is not believed
-  int pull = 0;  // number of the pull request that was opened
+  int pull = 0;        // number of the pull request that was opened
   Response response;
   std::string fault;  // why an answer of success is not believed
 };
