@@ -20,8 +20,9 @@ RemoteCacheSettings remote_of(CacheChoice& choice) {
   }
   RemoteCacheSettings remote;
   remote.url = url->plain;
-  remote.secret = url->user.empty() ? std::move(choice.token) : std::move(url->password);
-  remote.user = url->user;
+  Login login = login_of(std::move(*url));
+  remote.user = std::move(login.user);
+  remote.secret = login.secret.empty() ? std::move(choice.token) : std::move(login.secret);
   remote.read_only = choice.remote_read_only;
   return remote;
 }

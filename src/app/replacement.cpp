@@ -6,6 +6,7 @@
 #include <set>
 
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/json.hpp"
 #include "sagebuild/sys/paths.hpp"
 #include "sagebuild/wheel/pack.hpp"
 #include "sagebuild/wheel/reader.hpp"
@@ -20,11 +21,11 @@ constexpr std::uint64_t kProvenanceLimit = 10'000'000;  // bytes
 Json provenance_of(const std::filesystem::path& wheel) {
   try {
     const WheelReader reader(wheel);
-    return Json::parse(reader.read(reader.dist_info() + "/sagebuild.json", kProvenanceLimit));
+    const auto text = reader.read(reader.dist_info() + "/sagebuild.json", kProvenanceLimit);
+    return parse_json(text).value.value_or(Json());
   } catch (const Error&) {
-  } catch (const Json::exception&) {
+    return {};
   }
-  return {};
 }
 
 // Rules have their place and count in the file; which they are is what counts.

@@ -3,15 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "app/hub_session.hpp"
+#include "app/wheel_files.hpp"
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/json.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/hub/index.hpp"
-#include "sagebuild/hub/token.hpp"
 #include "sagebuild/model/version.hpp"
 #include "sagebuild/sys/files.hpp"
-#include "sagebuild/sys/machine.hpp"
 #include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/signals.hpp"
 #include "sagebuild/wheel/reader.hpp"
@@ -33,8 +35,9 @@ json facts_of(const SoundWheel& wheel, const std::string& repo_path) {
   if (const auto needs = metadata_field(wheel.metadata, "Requires-Python"))
     row["requires_python"] = *needs;
   if (!wheel.provenance) return row;
-  const json made = json::parse(*wheel.provenance, nullptr, false);
-  if (!made.is_object()) return row;
+  const auto parsed = parse_json(*wheel.provenance).value;
+  if (!parsed || !parsed->is_object()) return row;
+  const json& made = *parsed;
   try {
     set_text(row, "cuda", made, "/cuda/version");
     set_text(row, "torch", made, "/torch");
@@ -65,46 +68,25 @@ std::string described(const json& facts, const std::string& file_name) {
   return line + "\n";
 }
 
-void add_files(PublishRequest& request, const UploadSettings& settings, Reporter& report) {
-  report.stage(fmt::format("checking {} {}", settings.files.size(),
-                           settings.files.size() == 1 ? "wheel" : "wheels"));
-  for (const auto& path : settings.files) {
-    const std::string name = path.filename().string();
-    if (!path_exists(path))
-      throw Error(ErrorKind::usage, fmt::format("there is no file '{}'", path.string()));
-    const SoundWheel wheel = require_sound_wheel(path, throw_if_interrupted);
-    const std::string repo_path = settings.folder.empty() ? name : settings.folder + "/" + name;
-    PublishFile file{path, repo_path, facts_of(wheel, repo_path)};
-    request.description += described(file.facts, name);
-    request.files.push_back(std::move(file));
-    report.note(fmt::format("{} ({})", name, human_size(size_of_file(path))));
+void add_files(PublishRequest& request, const std::vector<WheelFile>& files, Reporter& report) {
+  report.stage("checking " + counted(files.size(), "wheel"));
+  for (const WheelFile& file : files) {
+    const std::string name(name_of_path(file.repo_path));
+    const SoundWheel wheel = require_sound_wheel(file.path, name, throw_if_interrupted);
+    request.files.push_back({file.path, file.repo_path, facts_of(wheel, file.repo_path)});
+    request.description += described(request.files.back().facts, name);
+    report.detail(fmt::format("{} ({})", name, human_size(size_of_file(file.path))));
   }
-  request.summary = settings.files.size() == 1
-                        ? "Add " + settings.files.front().filename().string()
-                        : fmt::format("Add {} wheels", settings.files.size());
 }
 
-HttpSettings http_for(const UploadSettings& settings, Reporter& report) {
-  HttpSettings http = settings.http;
-  http.user_agent = "sagebuild/" + program_version();
-  http.tick = throw_if_interrupted;
-  http.log = [&report](std::string_view line) { report.detail(line); };
-  http.on_retry = [&report](const Request& request, const Response& response,
-                            std::chrono::milliseconds wait) {
-    report.note(fmt::format("{}; trying again in {}", sagebuild::described(request, response),
-                            human_time(static_cast<double>(wait.count()) / 1000)));
-  };
-  return http;
-}
-
-void refuse_offline() {
-  for (const char* name : {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"}) {
-    const std::string value = lower(environment_value(name).value_or(""));
-    if (value == "1" || value == "on" || value == "yes" || value == "true") {
-      throw Error(ErrorKind::environment, fmt::format("{} forbids to talk to the Hub", name), {},
-                  fmt::format("unset {}", name));
-    }
-  }
+PublishRequest request_of(const UploadSettings& settings, const std::string& summary) {
+  PublishRequest request = commit_request(settings, summary);
+  request.create = settings.create;
+  request.is_private = settings.is_private;
+  request.public_ok = settings.public_ok;
+  request.sdk = settings.sdk;
+  request.kept_uploads = settings.kept_uploads;
+  return request;
 }
 
 PublishedWheel shown_wheel(const PublishedFile& file, const PublishOutcome& published,
@@ -113,6 +95,20 @@ PublishedWheel shown_wheel(const PublishedFile& file, const PublishOutcome& publ
   if (published.commit.empty()) return wheel;
   wheel.url = resolve_url(settings.endpoint, parse_repo_id(published.repo), published.commit,
                           file.repo_path);
+  if (published.is_private) {
+    // Installers cannot be given a token for one address that redirects to another; curl sends it
+    // to the first host only.
+    const std::string name = std::string(name_of_path(file.repo_path));
+    const std::string fetch =
+        fmt::format("curl -fL -H \"Authorization: Bearer $HF_TOKEN\" -o {} {}", shell_quoted(name),
+                    shell_quoted(wheel.url));
+    const std::string install = "pip install " + shell_quoted("./" + name);
+    wheel.pip = fmt::format("{} && {}", fetch, install);
+    wheel.uv = fmt::format("{} && uv {}", fetch, install);
+    wheel.dockerfile =
+        fmt::format("RUN --mount=type=secret,id=hf_token,env=HF_TOKEN {} && {}", fetch, install);
+    return wheel;
+  }
   // Pip and uv hold the download against it
   const std::string checked = wheel.url + "#sha256=" + file.sha256.hex();
   wheel.pip = fmt::format("pip install \"{}\"", checked);
@@ -126,9 +122,9 @@ PublishedWheel shown_wheel(const PublishedFile& file, const PublishOutcome& publ
 std::vector<std::filesystem::path> wheels_of_last_build(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> wheels;
   if (const auto text = read_file_if_exists(folder / kLastBuild)) {
-    const json document = json::parse(*text, nullptr, false);
-    if (document.is_object()) {
-      for (const json& name : document.value("wheels", json::array())) {
+    const auto document = parse_json(*text).value;
+    if (document && document->is_object()) {
+      for (const json& name : document->value("wheels", json::array())) {
         if (name.is_string()) wheels.push_back(folder / name.get<std::string>());
       }
     }
@@ -155,33 +151,29 @@ void remember_last_build(const std::filesystem::path& folder,
 }
 
 void require_upload_access(const UploadSettings& settings, Reporter& report) {
-  refuse_offline();
-  const HubToken token = find_hub_token(settings.token_file);
-  HttpClient http(http_for(settings, report));
-  HubApi api(http, settings.endpoint, token, settings.repo);
-  if (api.may_write() || settings.create) return;
-  throw no_repository(settings.repo);
+  HubSession session(settings, report);
+  require_access(session.api(), request_of(settings, ""));
 }
 
 UploadOutcome upload(const UploadSettings& settings, Reporter& report) {
+  const auto begin = std::chrono::steady_clock::now();
   refuse_offline();
-  PublishRequest request;
-  request.branch = settings.branch;
-  request.open_pull = settings.open_pull;
-  request.create = settings.create;
-  request.is_private = settings.is_private;
-  request.force = settings.force;
-  request.dry_run = settings.dry_run;
-  add_files(request, settings, report);
+  const auto files = wheel_files(settings);
+  PublishRequest request = request_of(
+      settings, files.size() == 1 ? fmt::format("Add {}", name_of_path(files.front().repo_path))
+                                  : "Add " + counted(files.size(), "wheel"));
+  add_files(request, files, report);
 
-  const HubToken token = find_hub_token(settings.token_file);
-  if (!token.secret.empty()) report.detail(fmt::format("token from {}", token.origin));
-  HttpClient http(http_for(settings, report));
-  HubApi api(http, settings.endpoint, token, settings.repo);
-  UploadOutcome outcome{publish(api, request, report), {}};
-  for (const PublishedFile& file : outcome.published.files) {
-    outcome.wheels.push_back(shown_wheel(file, outcome.published, settings));
-  }
+  HubSession session(settings, report);
+  UploadOutcome outcome;
+  outcome.published = publish(session.api(), request, report);
+  const PublishOutcome& published = outcome.published;
+  for (const PublishedFile& file : published.files)
+    outcome.wheels.push_back(shown_wheel(file, published, settings));
+  outcome.repo_url = settings.endpoint + web_path(parse_repo_id(published.repo));
+  if (!published.commit.empty())
+    outcome.commit_url = outcome.repo_url + "/commit/" + published.commit;
+  outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return outcome;
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "sagebuild/base/shown.hpp"
 #include "sagebuild/base/strings.hpp"
 
 namespace sagebuild {
@@ -69,15 +70,8 @@ void mask_url_passwords(std::string& text) {
     const auto begin = at + 3;
     const auto word_end = std::min(text.find_first_of(" \t\n'\"", begin), text.size());
     const std::string_view word = std::string_view(text).substr(begin, word_end - begin);
-    // A password may hold what should be written in percent: with "/" in it the text behind the
-    // colon is no port.
-    const std::string_view host = word.substr(0, word.find('/'));
-    const auto port = host.find(':');
-    const bool split_password =
-        port != std::string_view::npos && !host.starts_with('[') &&
-        host.find_first_not_of("0123456789", port + 1) != std::string_view::npos;
-    const auto user_end = split_password ? word.rfind('@') : host.rfind('@');
-    if (user_end != std::string_view::npos) text.replace(begin, user_end, kMask);
+    if (const auto length = user_info_length(word, true); length > 0)
+      text.replace(begin, length - 1, kMask);
   }
 }
 
@@ -103,25 +97,16 @@ void mask_url_queries(std::string& text) {
   }
 }
 
-// "bob:password@host", which lacks its scheme. Not "git@host:path", "/a:b@c", "std::f@plt" or what
-// a linker says.
+// "bob:password@host", which lacks its scheme. Not "std::f@plt" or what a linker says.
 void mask_bare_passwords(std::string& text) {
   constexpr std::string_view kEnds = " \t\r\n'\"`()<>=,;";
   for (auto begin = text.find_first_not_of(kEnds); begin != std::string::npos;) {
     const auto end = std::min(text.find_first_of(kEnds, begin), text.size());
     const std::string_view word = std::string_view(text).substr(begin, end - begin);
-    const auto at = word.rfind('@');
-    const auto colon = word.find(':');
-    const bool has_password = at != std::string_view::npos && colon > 0 && colon + 1 < at;
-    const bool is_other = word.find("://") != std::string_view::npos || !has_password ||
-                          word[colon + 1] == ':' ||
-                          word.substr(0, colon).find_first_of("/@") != std::string_view::npos;
-    if (is_other) {
-      begin = text.find_first_not_of(kEnds, end);
-    } else {
-      text.replace(begin, at, kMask);
-      begin = text.find_first_not_of(kEnds, end - at + kMask.size());
-    }
+    const auto length =
+        word.find("://") == std::string_view::npos ? user_info_length(word, false) : 0;
+    if (length > 0) text.replace(begin, length - 1, kMask);
+    begin = text.find_first_not_of(kEnds, length > 0 ? end - (length - 1) + kMask.size() : end);
   }
 }
 

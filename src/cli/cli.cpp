@@ -11,6 +11,7 @@
 #include "cli/full_disk.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/secret.hpp"
+#include "sagebuild/base/shown.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/cli/command.hpp"
 #include "sagebuild/cli/console_reporter.hpp"
@@ -32,7 +33,7 @@ constexpr const char* kGlobal[] = {"help", "version", "json", "verbose", "quiet"
 
 // Neither stream need be writable, and there is nobody else to tell.
 void print_error(const Error& error, bool json) {
-  std::fputs(redacted(error.rendered()).c_str(), stderr);
+  std::fputs(printable(redacted(error.rendered())).c_str(), stderr);
   if (!json) return;
   const nlohmann::ordered_json document = {{"schema", "sagebuild.error/1"},
                                            {"error",
@@ -50,6 +51,7 @@ void print_error(const Error& error, bool json) {
 // The last words of a run, in its log too.
 int ended_by(Error error, bool json) {
   if (error.log.empty()) error.log = log_path().string();
+  if (!path_exists(error.log)) error.log.clear();
   log_line(error.rendered());
   print_error(error, json);
   return static_cast<int>(error.kind);
@@ -294,8 +296,9 @@ int Cli::run(const std::vector<std::string>& argv) {
     std::fflush(nullptr);
     end_by_signal(interruption.signal);
   } catch (const std::exception& error) {
+    const bool has_log = path_exists(log_path());
     return ended_by(Error(ErrorKind::bug, "sagebuild itself failed", {error.what()},
-                          "please report this with the log"),
+                          has_log ? "please report this with the log" : "please report this"),
                     global_.json);
   }
 }

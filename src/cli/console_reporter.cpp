@@ -7,6 +7,7 @@
 
 #include "cli/full_disk.hpp"
 #include "sagebuild/base/secret.hpp"
+#include "sagebuild/base/shown.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/log.hpp"
 #include "sagebuild/sys/machine.hpp"
@@ -17,30 +18,11 @@ namespace {
 constexpr auto kHeartbeat = std::chrono::seconds(60);
 constexpr auto kTransferPause = std::chrono::milliseconds(200);
 constexpr auto kTransferLine = std::chrono::seconds(15);  // where the line cannot overwrite itself
-
-// Cut in the middle, so that both what it is and where it stands stay readable.
-std::string elided(const std::string& text, std::size_t width) {
-  if (text.size() <= width || width < 10) return text.substr(0, width);
-  const std::size_t head = (width - 3) / 2;
-  return text.substr(0, head) + "..." + text.substr(text.size() - (width - 3 - head));
-}
+constexpr std::size_t kWideLine = 160;
 
 std::string counted(const StepProgress& progress) {
   const auto width = std::to_string(progress.total).size();
   return fmt::format("[{:>{}}/{}] {}", progress.done, width, progress.total, progress.label);
-}
-
-// Of a transfer that stood at `begin` bytes `seconds` ago; empty while there is nothing to judge
-// by.
-std::string speed(const TransferProgress& progress, double seconds, std::uint64_t begin) {
-  if (seconds < 1 || progress.done <= begin) return "";
-  const double rate = static_cast<double>(progress.done - begin) / seconds;
-  std::string text = fmt::format(", {}/s", human_size(static_cast<unsigned long long>(rate)));
-  if (progress.total > progress.done) {
-    text += fmt::format(", {} left",
-                        human_time(static_cast<double>(progress.total - progress.done) / rate));
-  }
-  return text;
 }
 
 std::string left(const StepProgress& progress) {
@@ -62,16 +44,18 @@ void ConsoleReporter::clear() {
 
 void ConsoleReporter::overwrite(std::string_view text) {
   if (verbosity_ < 0) return;
-  const std::string shown = elided(redacted(text), terminal_width(STDERR_FILENO) - 1);
+  const std::string shown =
+      shortened_in_middle(printable(redacted(text)), terminal_width(STDERR_FILENO) - 1);
   std::fputs(fmt::format("\r{}\033[K", shown).c_str(), stderr);
   std::fflush(stderr);
   has_live_line_ = true;
 }
 
-void ConsoleReporter::line(std::string_view text) {
+void ConsoleReporter::line(std::string_view text, std::string_view mark) {
   clear();
+  std::fputs(std::string(mark).c_str(), stderr);
   // Not fmt::print, which throws: a full disk behind standard error ends no build.
-  std::fputs((redacted(text) + "\n").c_str(), stderr);
+  std::fputs((printable(redacted(text)) + "\n").c_str(), stderr);
   last_line_ = Clock::now();
 }
 
@@ -90,7 +74,7 @@ void ConsoleReporter::note(std::string_view text) {
 void ConsoleReporter::warning(std::string_view text) {
   const std::lock_guard lock(mutex_);
   log_line(fmt::format("warning: {}", text));
-  line(fmt::format("{}warning:{} {}", color_ ? "\033[33m" : "", color_ ? "\033[0m" : "", text));
+  line(fmt::format(" {}", text), color_ ? "\033[33mwarning:\033[0m" : "warning:");
 }
 
 void ConsoleReporter::detail(std::string_view text) {
@@ -102,24 +86,28 @@ void ConsoleReporter::detail(std::string_view text) {
 void ConsoleReporter::transfer(const TransferProgress& progress) {
   const std::lock_guard lock(mutex_);
   const auto now = Clock::now();
-  if (progress.what == last_what_ &&
-      now - last_transfer_ < (live_ ? kTransferPause : kTransferLine))
-    return;
-  const bool first = progress.what != last_what_;
-  if (first) transfer_begin_ = {now, progress.done};
+  const bool is_new = progress.what != last_what_;
+  const bool is_whole = progress.done == progress.total && progress.total > 0;
+  // The end is always seen, once.
+  const bool is_due = is_new || is_whole != was_whole_ ||
+                      now - last_transfer_ >= (live_ ? kTransferPause : kTransferLine);
+  if (!is_due) return;
+  rate_.add(now, progress.done);
   last_transfer_ = now;
   last_what_ = progress.what;
-  if (first && !live_) return;  // short ones say nothing where a line is for ever
-  std::string text = fmt::format("  {}: {}", progress.what, human_size(progress.done));
-  if (progress.total > 0) text += fmt::format(" of {}", human_size(progress.total));
-  if (progress.objects_total > 0)
-    text += fmt::format(", {} of {} objects", progress.objects_done, progress.objects_total);
-  text += speed(progress, std::chrono::duration<double>(now - transfer_begin_.first).count(),
-                transfer_begin_.second);
+  was_whole_ = is_whole;
   if (live_)
-    overwrite(text);
-  else if (verbosity_ >= 0)
-    line(text);
+    overwrite(transfer_line(progress, rate_.per_second(), terminal_width(STDERR_FILENO) - 1));
+  else if (!is_new && !is_whole && verbosity_ >= 0)  // short ones say nothing where a line stays
+    line("  " + transfer_line(progress, rate_.per_second(), kWideLine));
+}
+
+void ConsoleReporter::transferred(const TransferProgress& progress, std::string_view text) {
+  const std::lock_guard lock(mutex_);
+  const std::string shown =
+      fmt::format("[{}/{}] {}", progress.objects_done, progress.objects_total, text);
+  log_line(shown);
+  if (!live_ && verbosity_ >= 0) line("  " + shown);
 }
 
 void ConsoleReporter::step_started(const StepProgress& progress) {

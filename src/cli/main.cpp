@@ -18,5 +18,6 @@ int main(int argc, char** argv) {
   add_env_commands(cli);
   add_cache_commands(cli);
   add_upload_command(cli);
+  add_hub_commands(cli);
   return cli.run(words);
 }

@@ -3,8 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
+#include <span>
 
+#include "hub/shape.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/hub/api.hpp"
@@ -17,35 +18,46 @@ using nlohmann::json;
 constexpr const char* kLfsType = "application/vnd.git-lfs+json";
 constexpr std::size_t kPerBatch = 256;
 
-[[noreturn]] void fail_batch(const std::string& reason, std::string hint = {}) {
-  throw Error(ErrorKind::failed, "the Hub's upload instructions cannot be followed", {reason},
-              std::move(hint));
+[[noreturn]] void refuse_upload(const std::string& reason, std::string hint = {}) {
+  throw Error(ErrorKind::failed, "the Hub does not take the upload", {reason}, std::move(hint));
 }
 
 // A mirror behind HF_ENDPOINT may still name the real Hub; the official client treats it so, too.
-std::string at_endpoint(std::string href, const std::string& endpoint) {
+std::string at_endpoint(const Field& action, const std::string& endpoint) {
   constexpr std::string_view kHub = "https://huggingface.co/";
-  if (href.starts_with(kHub)) href = endpoint + "/" + href.substr(kHub.size());
-  return href;
+  const Field field = action.at("href");
+  const std::string href = field.address();
+  if (endpoint.starts_with("https:") && !href.starts_with("https:"))
+    field.refuse("an https address");
+  return href.starts_with(kHub) ? endpoint + "/" + href.substr(kHub.size()) : href;
+}
+
+bool is_header_name(std::string_view name) {
+  constexpr std::string_view kSymbols = "!#$%&'*+-.^_`|~";
+  return !name.empty() && std::ranges::all_of(name, [&](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           kSymbols.find(c) != std::string_view::npos;
+  });
 }
 
 // Part URLs have numeric keys, padded or not, in any order; other entries are headers.
-void read_parts(ObjectUpload& upload, const json& header, std::uint64_t size) {
+void read_parts(ObjectUpload& upload, const Field& header, std::uint64_t size) {
   std::map<long long, std::string> parts;
-  for (const auto& [key, value] : header.items()) {
-    if (!value.is_string()) continue;
+  std::optional<Field> chunk;
+  for (const auto& [key, value] : header.members()) {
     if (const auto number = to_integer(key))
-      parts[*number] = value.get<std::string>();
+      parts[*number] = value.address();
     else if (lower(key) == "chunk_size")
-      upload.chunk = static_cast<std::uint64_t>(
-          std::max(0LL, to_integer(value.get<std::string>()).value_or(-1)));
+      chunk = value;
+    else if (!is_header_name(key))
+      value.refuse("a header with a name of its own");
     else if (lower(key) != "authorization")
-      upload.headers.add(key, value.get<std::string>());
+      upload.headers.add(key, value.word());
   }
-  const bool has_chunk = std::ranges::any_of(
-      header.items(), [](const auto& item) { return lower(item.key()) == "chunk_size"; });
-  if (!has_chunk) return;
-  if (upload.chunk == 0) fail_batch("the part size is not a number");
+  if (!chunk) return;
+  const auto bytes = to_integer(chunk->text());
+  if (!bytes || *bytes < 1) chunk->refuse("the size of a part");
+  upload.chunk = static_cast<std::uint64_t>(*bytes);
   const std::uint64_t count = (size + upload.chunk - 1) / upload.chunk;
   long long expected = 1;
   for (auto& [number, url] : parts) {
@@ -53,28 +65,42 @@ void read_parts(ObjectUpload& upload, const json& header, std::uint64_t size) {
     upload.parts.push_back(std::move(url));
   }
   if (upload.parts.size() != count || parts.size() != count) {
-    fail_batch(fmt::format("{} part addresses for {} parts", parts.size(), count));
+    throw BadShape(
+        fmt::format("the answer has {} part addresses for {} parts", parts.size(), count));
   }
 }
 
-ObjectUpload read_object(const json& object, const ObjectId& wanted, const std::string& endpoint) {
+ObjectUpload read_object(const Field& object, const ObjectId& wanted, const std::string& endpoint) {
   ObjectUpload upload;
-  if (object.contains("error")) {
-    const json& error = object["error"];
-    fail_batch(fmt::format("object {}: {} (code {})", wanted.sha256.hex().substr(0, 12),
-                           error.value("message", "refused"), error.value("code", 0)));
-  }
-  if (!object.contains("actions") || !object["actions"].contains("upload")) {
-    upload.present = true;
+  if (object.at("size").count() != wanted.size) object.at("size").refuse("the size that was asked");
+  if (const auto error = object.find("error")) {
+    upload.refused = fmt::format("object {}: {} (code {})", wanted.sha256.hex().substr(0, 12),
+                                 error->at("message").text(), error->at("code").count());
     return upload;
   }
-  const json& actions = object["actions"];
-  upload.href = at_endpoint(actions["upload"].at("href").get<std::string>(), endpoint);
-  if (actions["upload"].contains("header"))
-    read_parts(upload, actions["upload"]["header"], wanted.size);
-  if (actions.contains("verify"))
-    upload.verify = at_endpoint(actions["verify"].at("href").get<std::string>(), endpoint);
+  const auto actions = object.find("actions");
+  const auto put = actions ? actions->find("upload") : std::nullopt;
+  upload.present = !put;
+  if (!put) return upload;
+  upload.href = at_endpoint(*put, endpoint);
+  if (const auto header = put->find("header")) read_parts(upload, *header, wanted.size);
+  if (const auto verify = actions->find("verify")) upload.verify = at_endpoint(*verify, endpoint);
   return upload;
+}
+
+std::vector<ObjectUpload> read_objects(const Field& answer, std::span<const ObjectId> wanted,
+                                       const std::string& endpoint) {
+  std::map<Digest, Field> by_oid;
+  for (const Field& object : answer.at("objects").list())
+    by_oid.insert_or_assign(object.at("oid").sha256(), object);
+  std::vector<ObjectUpload> uploads;
+  for (const ObjectId& each : wanted) {
+    const auto found = by_oid.find(each.sha256);
+    if (found == by_oid.end())
+      throw BadShape(fmt::format("the answer says nothing about the object {}", each.sha256.hex()));
+    uploads.push_back(read_object(found->second, each, endpoint));
+  }
+  return uploads;
 }
 
 }  // namespace
@@ -94,23 +120,29 @@ std::vector<ObjectUpload> HubApi::batch(const std::vector<ObjectId>& objects,
     if (!revision.empty()) body["ref"] = {{"name", revision}};
     Request asked = request("POST", web_path(repo_) + ".git/info/lfs/objects/batch");
     asked.headers = {{"Content-Type", kLfsType}, {"Accept", kLfsType}};
-    asked.body = body.dump();
-    const json answer = read_json(asked, doing);
-    try {
-      if (answer.value("transfer", "basic") == "xet") {
-        fail_batch("this Hub no longer takes LFS uploads", "send the wheel with `hf upload`");
-      }
-      std::map<std::string, const json*> by_oid;
-      for (const json& object : answer.at("objects"))
-        by_oid[object.at("oid").get<std::string>()] = &object;
-      for (std::size_t i = begin; i < end; ++i) {
-        const auto found = by_oid.find(objects[i].sha256.hex());
-        if (found == by_oid.end()) fail_batch("the Hub says nothing about one of the files");
-        uploads.push_back(read_object(*found->second, objects[i], endpoint_));
-      }
-    } catch (const json::exception& reason) {
-      throw Error(ErrorKind::network, "cannot " + doing,
-                  {"the Hub's answer is not understood", reason.what()});
+    asked.body = json_line(body);
+    const std::span step(objects.data() + begin, end - begin);
+    std::vector<ObjectUpload> some;
+    bool is_xet = false;
+    const Response response = ask(asked, doing, [&](const Field& answer) {
+      const auto transfer = answer.find("transfer");
+      is_xet = transfer && transfer->text() == "xet";
+      some = is_xet ? std::vector<ObjectUpload>() : read_objects(answer, step, endpoint_);
+    });
+    if (!response.ok()) {
+      Error error = hub_error(doing, asked, response);
+      // huggingface_hub issue 3816
+      if (response.status == 403 && revision.empty())
+        error.hint =
+            "the Hub takes large files only from who may write to the repository, also for "
+            "a pull request: upload to a repository of your own, and tell its owner";
+      throw error;
+    }
+    if (is_xet)
+      refuse_upload("this Hub no longer takes LFS uploads", "send the wheel with `hf upload`");
+    for (ObjectUpload& upload : some) {
+      if (!upload.refused.empty()) refuse_upload(upload.refused);
+      uploads.push_back(std::move(upload));
     }
   }
   return uploads;
@@ -126,7 +158,7 @@ std::optional<Response> HubApi::complete(const ObjectUpload& upload, const Objec
   asked.url = upload.href;  // signed: no token
   asked.headers = {{"Content-Type", kLfsType}, {"Accept", kLfsType}};
   asked.body = json{{"oid", object.sha256.hex()}, {"parts", parts}}.dump();
-  Response response = http_.send(asked);
+  Response response = send(asked, "complete an upload");
   if (response.ok()) return std::nullopt;
   if (is_transient(response) || response.failure != Failure::none)
     throw hub_error("complete an upload", asked, response);
@@ -138,10 +170,9 @@ std::optional<Response> HubApi::verify(const ObjectUpload& upload, const ObjectI
   asked.url = upload.verify;
   asked.headers = {{"Content-Type", "application/json"}};
   asked.body = json{{"oid", object.sha256.hex()}, {"size", object.size}}.dump();
-  asked.also_transient = nullptr;
   // The token is the Hub's alone
   if (origin_of(asked.url) != origin_of(endpoint_)) asked.credentials = {};
-  Response response = http_.send(asked);
+  Response response = send(asked, "have an upload verified");
   if (response.ok()) return std::nullopt;
   if (is_transient(response) || response.failure != Failure::none || response.status == 401 ||
       response.status == 403) {

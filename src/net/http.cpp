@@ -31,6 +31,11 @@ bool is_redirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
+std::string_view query_of(std::string_view url) {
+  url = url.substr(0, url.find('#'));
+  return url.substr(std::min(url.find('?'), url.size()));
+}
+
 void refuse_redirect(Response& response, std::string reason) {
   response.failure = Failure::redirect;
   response.reason = std::move(reason);
@@ -112,6 +117,7 @@ class HttpClient::Loop {
     bool with_credentials = true;
     int attempt = 1;
     int redirects = 0;
+    std::chrono::seconds asked{0};  // waited because the server said so
     Clock::time_point due = {};
     Clock::time_point started = {};
     std::unique_ptr<Transfer> transfer = nullptr;
@@ -174,6 +180,7 @@ class HttpClient::Loop {
     job.transfer.reset();
     response.attempts = job.attempt;
     log(job, response);
+    if (settings_.on_answer) settings_.on_answer(response);
     if (response.failure == Failure::none && is_redirect(response.status) &&
         job.request->redirects != Redirects::none && follow(job, response)) {
       waiting_.push_front(std::move(job));
@@ -183,6 +190,7 @@ class HttpClient::Loop {
       if (const auto wait = wait_before_retry(job, response)) {
         if (settings_.on_retry) settings_.on_retry(*job.request, response, *wait);
         job.due = Clock::now() + *wait;
+        job.asked += asked_wait(response).value_or(std::chrono::seconds(0));
         ++job.attempt;
         job.url = job.request->url;
         job.redirects = 0;
@@ -191,6 +199,7 @@ class HttpClient::Loop {
         return;
       }
     }
+    if (job.request->answered) job.request->answered(response);
     responses_[job.index] = std::move(response);
   }
 
@@ -213,6 +222,9 @@ class HttpClient::Loop {
     } else if (has_body && response.status != 307 && response.status != 308) {
       refuse_redirect(response, fmt::format("redirect {} would drop the body of a {}",
                                             response.status, request.method));
+    } else if (request.keep_query && query_of(*target) != query_of(job.url)) {
+      refuse_redirect(response,
+                      fmt::format("redirect to '{}' would change what is asked for", where));
     } else if (++job.redirects > kMostRedirects) {
       refuse_redirect(
           response, fmt::format("more than {} redirects, the last to '{}'", kMostRedirects, where));
@@ -232,7 +244,7 @@ class HttpClient::Loop {
     if (!transient || job.attempt >= settings_.retry.attempts) return std::nullopt;
     const auto ours = backoff(settings_.retry, job.attempt, client_.random_);
     const auto asked = asked_wait(response);
-    if (asked && *asked > settings_.retry.longest_asked) return std::nullopt;
+    if (asked && *asked > settings_.retry.longest_asked - job.asked) return std::nullopt;
     return asked ? std::max<std::chrono::milliseconds>(*asked, ours) : ours;
   }
 

@@ -49,9 +49,7 @@ bool is_transient(const Response& response) {
     case Failure::none:
       break;
   }
-  const int status = response.status;
-  return status == 408 || status == 429 || status == 500 || status == 502 || status == 503 ||
-         status == 504;
+  return response.status == 408 || response.status == 429 || response.status >= 500;
 }
 
 std::optional<std::chrono::seconds> asked_wait(const Response& response) {

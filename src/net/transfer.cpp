@@ -61,7 +61,11 @@ std::string credentials_field(const Credentials& credentials) {
 
 Transfer::Transfer(CURLM* multi, const HttpSettings& settings, const Request& request,
                    const std::string& url, bool with_credentials)
-    : multi_(multi), request_(request), body_limit_(settings.body_limit), easy_(curl_easy_init()) {
+    : multi_(multi),
+      request_(request),
+      body_limit_(settings.body_limit),
+      easy_(curl_easy_init()),
+      slowest_(settings.slowest) {
   if (!easy_) throw std::bad_alloc();
   response_.url = url;
   set_basics(settings, url);
@@ -157,7 +161,16 @@ std::uint64_t Transfer::body_size() const {
 
 std::chrono::milliseconds Transfer::idle() const {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
-                                                               last_byte_);
+                                                               paid_until_);
+}
+
+void Transfer::note_moved(std::uint64_t bytes) {
+  using Clock = std::chrono::steady_clock;
+  last_byte_ = Clock::now();
+  const std::chrono::duration<double> paid(
+      static_cast<double>(bytes) / static_cast<double>(std::max<std::uint64_t>(slowest_, 1)));
+  paid_until_ = std::min<Clock::time_point>(
+      last_byte_, paid_until_ + std::chrono::duration_cast<Clock::duration>(paid));
 }
 
 Response Transfer::finish(CURLcode code) {
@@ -175,8 +188,10 @@ Response Transfer::finish(CURLcode code) {
 
 Response Transfer::stalled() {
   response_.failure = Failure::stalled;
-  response_.reason =
-      fmt::format("no data for {}", human_time(static_cast<double>(idle().count()) / 1000));
+  const std::string time = human_time(static_cast<double>(idle().count()) / 1000);
+  const bool is_silent = std::chrono::steady_clock::now() - last_byte_ > idle() / 2;
+  response_.reason = is_silent ? fmt::format("no data for {}", time)
+                               : fmt::format("fewer than {}/s for {}", human_size(slowest_), time);
   return std::move(response_);
 }
 
@@ -234,7 +249,7 @@ void Transfer::keep_in_file(std::string_view bytes) {
 }
 
 void Transfer::take_header(std::string_view line) {
-  last_byte_ = std::chrono::steady_clock::now();
+  note_moved(line.size());
   line = trimmed(line);
   // Also after a 100 or a proxy's answer: only the last block counts
   if (line.starts_with("HTTP/")) {
@@ -251,8 +266,8 @@ void Transfer::take_header(std::string_view line) {
 
 void Transfer::take_progress(std::uint64_t received, std::uint64_t expected, std::uint64_t sent) {
   if (received + sent == bytes_seen_) return;
+  note_moved(received + sent - std::min(bytes_seen_, received + sent));
   bytes_seen_ = received + sent;
-  last_byte_ = std::chrono::steady_clock::now();
   if (!request_.progress) return;
   if (std::holds_alternative<std::monostate>(request_.body))
     request_.progress(received, expected);

@@ -29,7 +29,8 @@ class Transfer {
   Transfer& operator=(const Transfer&) = delete;
 
   CURL* handle() const { return easy_.get(); }
-  std::chrono::milliseconds idle() const;  // since the last byte in either direction
+  // For how long too little moved in either direction, see HttpSettings::slowest.
+  std::chrono::milliseconds idle() const;
   bool gave_to_sink() const { return gave_to_sink_; }
   // The response once libcurl is done. Throws what a callback threw.
   Response finish(CURLcode code);
@@ -54,6 +55,7 @@ class Transfer {
   bool take_body(std::string_view bytes);
   void take_header(std::string_view line);
   void take_progress(std::uint64_t received, std::uint64_t expected, std::uint64_t sent);
+  void note_moved(std::uint64_t bytes);
   void keep_in_file(std::string_view bytes);
   // Runs `function`; what it throws waits in thrown_ until finish, because nothing may be thrown
   // through libcurl.
@@ -83,7 +85,9 @@ class Transfer {
   bool gave_to_sink_ = false;
   std::exception_ptr thrown_;
   std::uint64_t bytes_seen_ = 0;
+  std::uint64_t slowest_;
   std::chrono::steady_clock::time_point last_byte_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point paid_until_ = last_byte_;
 };
 
 }  // namespace sagebuild

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "sagebuild/base/shown.hpp"
 #include "sagebuild/base/strings.hpp"
 
 namespace sagebuild {
@@ -31,17 +32,6 @@ std::string own_port(std::string_view scheme) {
   if (scheme == "ssh") return "22";
   if (scheme == "git") return "9418";
   return scheme.starts_with("socks") ? "1080" : "";
-}
-
-// Where the user info of an address that cannot be parsed ends, or 0: behind the last "@" of what
-// names a password.
-std::size_t end_of_user_info(std::string_view text, std::size_t begin) {
-  const auto at = text.rfind('@');
-  if (at == std::string_view::npos || at < begin) return 0;
-  const std::string_view before = text.substr(begin, at - begin);
-  const auto slash = std::min(before.find('/'), before.size());
-  // "git@host:path" names no password, "user:password@host" lacks its scheme, "a/b:c@d" is a path.
-  return begin > 0 || before.find(':') < slash ? at + 1 : 0;
 }
 
 }  // namespace
@@ -112,19 +102,19 @@ std::string percent_decoded(std::string_view text) {
   return result;
 }
 
+Login login_of(Url url) {
+  if (!url.user.empty() && url.password.empty())
+    return {"x-access-token", Secret(std::move(url.user))};
+  return {std::move(url.user), std::move(url.password)};
+}
+
 std::string shown_url(std::string_view url) {
-  const auto parsed = parse_url(std::string(url));
   const auto scheme_end = url.find("://");
-  const std::size_t host = scheme_end == std::string_view::npos ? 0 : scheme_end + 3;
-  // To libcurl "user:1?2@host" is the host "user".
-  const std::string_view authority = url.substr(0, url.find('/', host));
-  const auto at = authority.rfind('@');
-  const bool is_odd = at != std::string_view::npos && authority.find_first_of("?#") < at;
-  const std::string text =
-      parsed && !is_odd ? parsed->plain
-                        : std::string(url.substr(0, host)) +
-                              std::string(url.substr(std::max(host, end_of_user_info(url, host))));
-  return text.substr(0, text.find_first_of("?#"));
+  const bool has_scheme = scheme_end != std::string_view::npos;
+  const std::string_view scheme = url.substr(0, has_scheme ? scheme_end + 3 : 0);
+  std::string_view rest = url.substr(scheme.size());
+  rest.remove_prefix(user_info_length(rest, has_scheme));
+  return fmt::format("{}{}", scheme, rest.substr(0, rest.find_first_of("?#")));
 }
 
 }  // namespace sagebuild

@@ -39,13 +39,14 @@ std::optional<RemoteUrl> parse_remote_url(std::string_view text) {
   }
   auto url = parse_url(std::string(text));
   if (!url || std::ranges::find(kSchemes, url->scheme) == kSchemes.end()) return std::nullopt;
-  RemoteUrl remote{url->scheme, url->plain, url->user, std::move(url->password),
-                   url->host,   url->port};
+  RemoteUrl remote{url->scheme, url->plain, url->user, Secret(), url->host, url->port};
   if (remote.scheme == "ssh") {
     remote.url = url->ssh;
-  } else if (!remote.user.empty() && remote.password.empty()) {
-    // A lone user in an http URL is how tokens are handed over, so it counts as the secret.
-    remote.password = Secret(std::exchange(remote.user, "x-access-token"));
+    remote.password = std::move(url->password);
+  } else {
+    Login login = login_of(std::move(*url));
+    remote.user = std::move(login.user);
+    remote.password = std::move(login.secret);
   }
   return remote;
 }

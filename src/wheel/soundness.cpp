@@ -72,6 +72,9 @@ void check_metadata(const WheelName& name, const std::string& dist_info,
           fmt::format("METADATA has the {} '{}', the file name '{}'", lower(key), found, expected));
     }
   };
+  // As the core metadata specification has it; readers of it would stumble
+  if (const auto bad = first_bad_utf8(metadata))
+    faults.push_back(fmt::format("METADATA is not UTF-8, first at byte {}", *bad));
   field("Name", name.distribution, normalized_name);
   field("Version", name.version, normalized_version);
   const std::string stem =
@@ -146,7 +149,12 @@ void check_record(const WheelReader& wheel, const std::string& record_name,
 
 SoundWheel require_sound_wheel(const std::filesystem::path& path,
                                const std::function<void()>& tick) {
-  const auto name = parse_wheel_name(path.filename().string());
+  return require_sound_wheel(path, path.filename().string(), tick);
+}
+
+SoundWheel require_sound_wheel(const std::filesystem::path& path, const std::string& file_name,
+                               const std::function<void()>& tick) {
+  const auto name = parse_wheel_name(file_name);
   if (!name) refuse(path, {"the file name is not NAME-VERSION-PYTHON-ABI-PLATFORM.whl"});
   Faults faults;
   SoundWheel sound{*name, {}, {}};

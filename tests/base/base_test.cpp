@@ -1,6 +1,8 @@
 #include "sagebuild/base/digest.hpp"
+#include "sagebuild/base/json.hpp"
 #include "sagebuild/base/path_roots.hpp"
 #include "sagebuild/base/secret.hpp"
+#include "sagebuild/base/shown.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/base/toml.hpp"
 #include "support/catch.hpp"
@@ -115,6 +117,32 @@ TEST_CASE(
   (void)typo.text("name");
   CHECK_THROWS_MATCHES(typo.finish(), Error, says("r.toml:1: unknown key 'nmae'").hints("'name'"));
   CHECK_THROWS_MATCHES(parse_toml("a = \n", "r.toml"), Error, says("r.toml:1:"));
+}
+
+TEST_CASE("text of others reaches the terminal without what moves, colours or hides") {
+  CHECK(printable("plain \xc3\xa9\xe2\x82\xac\n\ttext") == "plain \xc3\xa9\xe2\x82\xac\n\ttext");
+  CHECK(printable("a\033[2Jb\rc\ad\x7f"
+                  "e") == "a?[2Jb?c?d?e");
+  CHECK(printable(std::string_view("a\0b", 3)) == "a?b");
+  CHECK(printable("a\xc2\x9b"
+                  "31mb") == "a?31mb");
+  CHECK(printable("a\xe2\x80\xae"
+                  "b\xe2\x81\xa6") == "a?b?");
+  CHECK(printable("\xff"
+                  "a\xc3(\xc3") == "?a?(?");
+}
+
+TEST_CASE("JSON of others is read to a depth, and whatever it holds can be written again") {
+  CHECK(parse_json(R"({"a": [1, {"b": null}]})").value->at("a")[0] == 1);
+  CHECK(parse_json(std::string(kDeepestJson, '[') + std::string(kDeepestJson, ']')).value);
+  for (const char* open : {"[", "{\"a\":"}) {
+    std::string deep;
+    for (int level = 0; level < 100'000; ++level) deep += open;
+    CHECK(parse_json(deep).fault == "it is nested deeper than 64 levels");
+  }
+  for (const char* text : {"", "{", "<html>", "{\"a\":1} x", "[\"\xff\"]", "1e999"})
+    CHECK(parse_json(text).fault == "it is no JSON");
+  CHECK(json_line("a\xff") == "\"a\xef\xbf\xbd\"");
 }
 
 TEST_CASE("one is not many") {

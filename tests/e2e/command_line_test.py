@@ -8,7 +8,8 @@ import subprocess
 import support
 
 COMMANDS = (["build"], ["plan"], ["env", "create"], ["env", "ls"], ["env", "rm"], ["doctor"], ["version"], ["patch"], ["upload"],
-            ["cache", "stat"], ["cache", "gc"], ["cache", "clear"], ["cache", "verify"], ["cache", "explain"])
+            ["cache", "stat"], ["cache", "gc"], ["cache", "clear"], ["cache", "verify"], ["cache", "explain"],
+            ["hub", "ls"], ["hub", "rm"], ["hub", "mv"], ["hub", "reindex"])
 
 
 class CommandLine(support.EndToEnd):
@@ -47,7 +48,7 @@ class CommandLine(support.EndToEnd):
             outcome = self.run_sagebuild("help", *command)
             self.assertEqual((outcome.code, outcome.stderr), (0, ""), outcome)
             self.assertEqual(outcome.stdout, self.run_sagebuild(*command, "--help").stdout)
-        for group in ("env", "cache"):
+        for group in ("env", "cache", "hub"):
             help_word = self.run_sagebuild(group, "help")
             self.assertEqual(help_word.stdout, self.run_sagebuild(group, "--help").stdout)
         of_one = self.run_sagebuild("env", "help", "rm")

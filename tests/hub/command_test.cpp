@@ -1,6 +1,7 @@
 // `sagebuild upload` as a program: what it prints, how it ends, and what a signal at any moment
 // leaves behind.
 
+#include <fmt/format.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <random>
 #include <thread>
 
+#include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/process.hpp"
 #include "support/test_hub.hpp"
 
@@ -86,8 +88,15 @@ TEST_CASE("upload prints what to copy, or one JSON document") {
   REQUIRE(text.exit_code == 0);
   CHECK(text.output.find("pip install \"" + world.hub["hub"] + "/user/wheels/resolve/") !=
         std::string::npos);
-  CHECK(text.output.find("RUN pip install --no-cache-dir ") != std::string::npos);
   CHECK(text.output.find("sage-1.0%2Bcu130torch2.11") != std::string::npos);
+  CHECK(text.output.find("repository: " + world.hub["hub"] + "/user/wheels\n") !=
+        std::string::npos);
+  CHECK(text.output.find("/user/wheels/commit/" + world.hub.ref()["head"].get<std::string>()) !=
+        std::string::npos);
+  CHECK(text.output.find("sent 152 kB in ") != std::string::npos);
+  const ProcessResult one = run(world.command({world.wheels()[0]}));
+  CHECK(one.output.find("RUN pip install --no-cache-dir ") != std::string::npos);
+  CHECK(one.output.find("1 of 1 file there already") != std::string::npos);
   auto words = world.wheels();
   words.insert(words.begin(), {"--json", "--verbose"});
   const ProcessResult again = run(world.command(words));
@@ -99,6 +108,39 @@ TEST_CASE("upload prints what to copy, or one JSON document") {
   CHECK((text.output + text.diagnostics + again.output + again.diagnostics).find(kTestToken) ==
         std::string::npos);
   world.check_published();
+}
+
+TEST_CASE("a dozen wheels are a line each, and what holds for all of them is said once") {
+  CommandWorld world;
+  std::vector<std::string> wheels;
+  for (int i = 0; i < 12; ++i)
+    wheels.push_back(make_wheel(world.folder.path(), fmt::format("sage-1.{}-py3-none-any.whl", i),
+                                100, static_cast<unsigned>(i)));
+  const ProcessResult result = run(world.command(wheels));
+  INFO(result.output << result.diagnostics);
+  CHECK(result.exit_code == 0);
+  CHECK(lines_of(result.output).size() == 12 + 4);
+  CHECK(lines_of(result.diagnostics).size() <= 12 + 6);
+}
+
+TEST_CASE("--type, --revision and their older spellings are one setting each") {
+  CommandWorld world;
+  const auto code = [&](std::vector<std::string> words) {
+    words.push_back(world.wheels()[0]);
+    words.push_back("--dry-run");
+    return run(world.command(words)).exit_code;
+  };
+  CHECK(code({"--revision", "next"}) == 0);
+  CHECK(code({"--revision", "next", "--branch", "next"}) == 0);
+  CHECK(code({"--revision", "next", "--branch", "main"}) == 2);
+  CHECK(code({"--revision", "refs/pr/1"}) == 2);
+  CHECK(code({"--type", "model"}) == 0);
+  CHECK(code({"--type", "kernel"}) == 2);
+  CHECK(code({"--type", "dataset"}) == 1);  // there is none of this name
+  CHECK(code({"--repo", "datasets/user/wheels", "--type", "space"}) == 2);
+  CHECK(code({"--sdk", "flask"}) == 2);
+  CHECK(code({"--commit-message", "\nno summary"}) == 2);
+  world.check_untouched();
 }
 
 TEST_CASE("without a file it is the last build's wheels, and a clear word when there are none") {

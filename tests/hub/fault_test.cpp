@@ -2,6 +2,7 @@
 // as it was.
 
 #include "sagebuild/net/url.hpp"
+#include "support/hub_faults.hpp"
 #include "support/test_hub.hpp"
 
 namespace sagebuild {
@@ -13,24 +14,6 @@ struct Case {
   std::string name;
   json faults;
 };
-
-json fault(const std::string& endpoint, const std::string& phase, const std::string& action,
-           json more = json::object()) {
-  more["endpoint"] = endpoint;
-  more["phase"] = phase;
-  more["action"] = action;
-  return more;
-}
-
-json status(const std::string& endpoint, int code, json more = json::object()) {
-  more["status"] = code;
-  return fault(endpoint, more.value("phase", "before"), "status", more);
-}
-
-std::string s3_error(const std::string& code, const std::string& message) {
-  return fmt::format("<?xml version=\"1.0\"?><Error><Code>{}</Code><Message>{}</Message></Error>",
-                     code, message);
-}
 
 const std::vector<std::string> kEndpoints = {"auth-check", "revision", "tree", "resolve",
                                              "preupload",  "batch",    "part", "complete",
@@ -246,9 +229,10 @@ TEST_CASE("what no retry can help ends with the reason and an untouched reposito
       {"batch", {fault("batch", "after", "html", {{"count", -1}})}},
       {"no longer takes LFS uploads", {fault("batch", "before", "odd", {{"kind", "xet"}})}},
       {"object is not welcome", {fault("batch", "before", "odd", {{"kind", "object_error"}})}},
-      {"part addresses", {fault("batch", "before", "odd", {{"kind", "part_missing"}})}},
-      {"part size is not a number",
-       {fault("batch", "before", "odd", {{"kind", "bad_chunk_size"}})}},
+      {"4 part addresses for 5 parts",
+       {fault("batch", "before", "odd", {{"kind", "part_missing"}, {"count", -1}})}},
+      {"where the size of a part is expected",
+       {fault("batch", "before", "odd", {{"kind", "bad_chunk_size"}, {"count", -1}})}},
       {"ETag", {fault("part", "before", "odd", {{"kind", "no_etag"}, {"count", -1}})}},
       {".gitignore", {fault("preupload", "before", "odd", {{"kind", "ignore"}})}},
       {"status 412", {status("commit", 412, {{"count", -1}})}},

@@ -49,9 +49,16 @@ assert set(api.list_repo_files(repo)) == {*files, ".gitattributes"}
 assert len(api.get_paths_info(repo, ["big.bin", "nothing"])) == 1
 again = api.upload_folder(repo_id=repo, folder_path=folder)
 assert again.oid == first.oid, "an unchanged folder made a commit"
-pull = api.upload_file(path_or_fileobj=b"hello", path_in_repo="by-pr.txt", repo_id=repo, create_pr=True)
+pull = api.upload_file(path_or_fileobj=b"hello", path_in_repo="by-pr.txt", repo_id=repo, create_pr=True,
+                       commit_description="said in the description")
 opened = list(api.get_repo_discussions(repo, discussion_type="pull_request", discussion_status="open"))
 assert [(each.num, each.is_pull_request) for each in opened] == [(1, True)]
+details = api.get_discussion_details(repo, 1)
+assert details.is_pull_request and details.events[0].content == "said in the description", details
+for number in range(12):
+    api.create_pull_request(repo, title=f"draft {number}")
+opened = list(api.get_repo_discussions(repo, discussion_type="pull_request", discussion_status="open"))
+assert sorted(each.num for each in opened) == list(range(1, 14)), "the pages of the list"
 assert pull.pr_num == 1 and not api.file_exists(repo, "by-pr.txt")
 try:
     api.upload_file(path_or_fileobj=b"x", path_in_repo="late.txt", repo_id=repo, parent_commit="0" * 40)

@@ -46,7 +46,7 @@ class FaultMaker {
                   {"phase", any<const char*>({"before", "during", "after"})}};
     const std::string action =
         any<const char*>({"status", "status", "reset", "close", "stall", "truncate", "html",
-                          "broken_json", "odd", "commit", "delay"});
+                          "broken_json", "portal", "retype", "odd", "commit", "delay"});
     fault["action"] = action;
     if (action == "status") {
       fault["status"] =
@@ -56,12 +56,16 @@ class FaultMaker {
       if (fault["phase"] == "during") fault["phase"] = "before";
     }
     if (action == "stall") fault["count"] = 1;
+    if (action == "retype") {
+      fault["node"] = below(20);
+      fault["value"] = any<json>({nullptr, 0, "x", json::array(), json::object()});
+    }
     if (action == "delay") fault["seconds"] = any({0.05, 0.3});
     if (action == "odd")
       fault["kind"] = any<const char*>(
           {"corrupt", "no_etag", "unsorted", "object_error", "part_missing", "xet", "ignore"});
     if (action == "commit") {
-      fault["endpoint"] = any<const char*>({"batch", "commit"});  // only the Hub's own calls
+      fault["endpoint"] = any<const char*>({"tree", "batch", "part", "commit"});
       fault["phase"] = any<const char*>({"before", "after"});
       fault["repo"] = "model/user/wheels";
       fault["files"] = {{"other.txt", std::to_string(below(1000))}};

@@ -136,7 +136,7 @@ TEST_CASE("what is transient is tried again, the body from its start") {
   int retries = 0;
   settings.on_retry = [&](const Request&, const Response&, milliseconds) { ++retries; };
   HttpClient client(settings);
-  for (const int status : {0, 408, 429, 500, 502, 503, 504}) {
+  for (const int status : {0, 408, 429, 500, 501, 503, 520, 524}) {
     const Response response = client.send(
         {.method = "PUT",
          .url = fmt::format("{}/fail-first?status={}&n=2&id=put", server()["plain"], status),
@@ -146,8 +146,8 @@ TEST_CASE("what is transient is tried again, the body from its start") {
     CHECK(json::parse(response.body)["head"] == "0123456789");
     CHECK(response.attempts == 3);
   }
-  CHECK(retries == 14);
-  for (const int status : {400, 401, 403, 404, 409, 412, 501}) {
+  CHECK(retries == 16);
+  for (const int status : {400, 401, 403, 404, 409, 412, 416}) {
     const Response response = client.send(
         {.url = fmt::format("{}/fail-first?status={}&n=2&id=get", server()["plain"], status)});
     CHECK(response.status == status);
@@ -175,6 +175,14 @@ TEST_CASE("a wait that the server asks for is kept, unless it is too long") {
   CHECK(client.send({.url = server()["plain"] + "/fail-first?status=429&n=1&wait=86400"}).status ==
         429);
   CHECK(waits.size() == 1);
+
+  // Not per attempt: 1 s is granted, and then there is 1 s left of the 2.
+  settings.retry.longest_asked = std::chrono::seconds(2);
+  HttpClient patient(settings);
+  const Response asks =
+      patient.send({.url = server()["plain"] + "/fail-first?status=503&n=9&wait=1"});
+  CHECK(asks.status == 503);
+  CHECK(asks.attempts == 3);
 
   settings.retry.attempts = 1;
   HttpClient once(settings);
@@ -216,6 +224,9 @@ TEST_CASE("broken transfers are values with a reason") {
   CHECK(client.send({.method = "PUT", .url = base + "/stall-in-body?after=1000", .body = large})
             .failure == Failure::stalled);
   CHECK(client.send({.url = base + "/slow"}).ok());  // one kB/s is slow, not stalled
+  const Response trickle = client.send({.url = base + "/trickle"});
+  CHECK(trickle.failure == Failure::stalled);
+  CHECK(trickle.reason.starts_with("fewer than 1.0 kB/s for"));
   const Request local{.url = "file:///etc/passwd"};
   CHECK_THROWS_MATCHES(client.send(local), Error, says("not an http or https URL"));
   settings.body_limit = 1000;
@@ -266,6 +277,13 @@ TEST_CASE("redirects follow their policy and never carry credentials to another 
   CHECK(kept["head"] == "body");
   CHECK(kept["headers"].contains("Authorization"));
   CHECK(request(Redirects::same_origin, "POST", 302, "/echo").failure == Failure::redirect);
+  const Response changed = client.send({.method = "POST",
+                                        .url = base + "/redirect?status=307&to=%2Fecho",
+                                        .body = std::string("body"),
+                                        .redirects = Redirects::same_origin,
+                                        .keep_query = true});
+  CHECK(changed.failure == Failure::redirect);
+  CHECK(changed.reason.find("would change what is asked for") != std::string::npos);
 
   const std::string elsewhere = server()["other"] + "/echo?redirected";
   CHECK(request(Redirects::same_origin, "GET", 302, elsewhere).failure == Failure::redirect);

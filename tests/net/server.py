@@ -88,6 +88,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             for _ in range(10):
                 self.wfile.write(b"x" * 100)
                 time.sleep(0.1)
+        elif path == "/trickle":  # a byte at a time, for ever
+            self.send_response(200)
+            self.send_header("Content-Length", "1000000")
+            self.end_headers()
+            while not self.wfile.closed:
+                self.wfile.write(b"x")
+                time.sleep(0.02)
         elif path == "/bytes":
             self.reply(200, b"x" * int(args["n"]))
         elif path == "/header-flood":  # n bytes of header lines

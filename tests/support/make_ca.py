@@ -24,3 +24,4 @@ def make(folder: pathlib.Path) -> None:
             "/CN=test CA", "-keyout", str(folder / "ca.key"), "-out", str(folder / "ca.pem"))
     certificate(folder, "server", "IP:127.0.0.1,DNS:localhost", "2")
     certificate(folder, "wronghost", "DNS:elsewhere.example", "2")
+    certificate(folder, "expired", "IP:127.0.0.1", "-1")

@@ -111,6 +111,7 @@ struct UploadWorld {
     settings.repo = parse_repo_id(kTestRepo);
     settings.token_file = folder.path() / "token";
     settings.endpoint = hub["hub"];
+    settings.kept_uploads = folder.path() / "uploads";
     settings.http.ca_file = hub["ca"];
     settings.http.retry.first = std::chrono::milliseconds(10);
     settings.http.retry.longest = std::chrono::milliseconds(100);
@@ -146,6 +147,16 @@ struct UploadWorld {
       CHECK_FALSE(ref["files"].contains("wheels.json"));
     }
     check_token_kept();
+  }
+  // Pull requests of this user, by number.
+  std::vector<std::string> own_pulls() {
+    std::vector<std::string> numbers;
+    const auto repo = hub.call({{"do", "state"}})["repos"]["model/" + settings.repo.name];
+    if (repo.is_null()) return {};
+    for (const auto& [number, pull] : repo["pulls"].items()) {
+      if (pull["author"] == "user") numbers.push_back(number);
+    }
+    return numbers;
   }
   // The token went to the Hub and nowhere else, and was never told.
   void check_token_kept() {

@@ -6,30 +6,29 @@
 #include <string>
 #include <vector>
 
+#include "sagebuild/app/hub_settings.hpp"
 #include "sagebuild/hub/publish.hpp"
-#include "sagebuild/hub/repo.hpp"
-#include "sagebuild/net/http.hpp"
 #include "sagebuild/report/reporter.hpp"
+#include "sagebuild/sys/files.hpp"
 
 namespace sagebuild {
 
-struct UploadSettings {
-  RepoId repo;
-  std::vector<std::filesystem::path> files;  // wheels
-  std::string folder;                        // in the repository; empty: its root
-  std::string branch = "main";
-  bool open_pull = false;
+struct UploadSettings : HubSettings {
+  std::vector<std::filesystem::path> files;  // wheels, and folders with wheels
+  std::vector<std::string> include;          // globs; empty: all
+  std::vector<std::string> exclude;
+  std::string folder;  // in the repository; empty: its root
   bool create = false;
   bool is_private = false;
-  bool force = false;
-  bool dry_run = false;
-  std::optional<std::filesystem::path> token_file;
-  std::string endpoint;  // see hub_endpoint()
-  // Timeouts and retries; the rest is filled in
-  HttpSettings http = http_settings_from_environment();
+  bool public_ok = false;      // with is_private: a public repository will do
+  bool fix_names = false;      // a name that a download has changed is made true again
+  std::string sdk = "static";  // of a Space that is made
+  // Remembers the parts of a file that an interrupted run has sent; empty: nothing does
+  std::filesystem::path kept_uploads = cache_folder() / "uploads";
 };
 
-// Where one published file is found, pinned to the commit.
+// Where one published file is found, pinned to the commit. In a private repository the lines fetch
+// it with the token in HF_TOKEN.
 struct PublishedWheel {
   PublishedFile file;
   std::string url;  // empty after a dry run
@@ -41,6 +40,9 @@ struct PublishedWheel {
 struct UploadOutcome {
   PublishOutcome published;
   std::vector<PublishedWheel> wheels;
+  std::string repo_url;
+  std::string commit_url;  // empty after a dry run
+  double seconds = 0;
 };
 
 // The wheels that the last build left in `folder`: those that .sagebuild-last.json names, else all.

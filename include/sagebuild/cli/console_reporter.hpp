@@ -5,8 +5,8 @@
 #include <chrono>
 #include <mutex>
 #include <string>
-#include <utility>
 
+#include "sagebuild/cli/transfer_line.hpp"
 #include "sagebuild/report/reporter.hpp"
 
 namespace sagebuild {
@@ -23,6 +23,7 @@ class ConsoleReporter : public Reporter {
   void warning(std::string_view text) override;
   void detail(std::string_view text) override;
   void transfer(const TransferProgress& progress) override;
+  void transferred(const TransferProgress& progress, std::string_view text) override;
   void step_started(const StepProgress& progress) override;
   void step_finished(const StepProgress& progress) override;
   void part_finished(const StepProgress& progress) override;
@@ -32,7 +33,8 @@ class ConsoleReporter : public Reporter {
 
  private:
   using Clock = std::chrono::steady_clock;
-  void line(std::string_view text);       // a lasting line, also in the log
+  // A lasting line, behind a mark of our own that may be coloured.
+  void line(std::string_view text, std::string_view mark = "");
   void overwrite(std::string_view text);  // the live line
   void clear();
 
@@ -42,10 +44,10 @@ class ConsoleReporter : public Reporter {
   bool color_;
   bool has_live_line_ = false;
   Clock::time_point last_transfer_{};
-  // Of `last_what_`, with the bytes it began at
-  std::pair<Clock::time_point, std::uint64_t> transfer_begin_{};
   Clock::time_point last_line_ = Clock::now();
   std::string last_what_;
+  bool was_whole_ = false;
+  TransferRate rate_;
 };
 
 }  // namespace sagebuild

@@ -29,18 +29,21 @@ struct LocalFile {
   FileStamp stamp;
 };
 
-// Hashes the file. `tick` is called every few megabytes and may throw. Throws Error{failed} if it
-// cannot be read or changes meanwhile.
+// Hashes the file. `hashed` is told every few megabytes how many bytes are done, and may throw.
+// Throws Error{failed} if it cannot be read or changes meanwhile.
 LocalFile read_local_file(const std::filesystem::path& path, std::string repo_path,
-                          const std::function<void()>& tick);
+                          const std::function<void(std::uint64_t)>& hashed);
 // Throws Error{failed} if the file is not the one that was hashed any more, or is gone.
 void require_unchanged(const LocalFile& file);
 
 // Brings every object to the storage: asks the Hub which are missing, sends those, completes and
 // verifies. An address that expires or content that arrives damaged is asked for and sent again, at
 // most twice without progress. Throws the Hub's or the storage's refusal as an Error; the
-// repository itself is untouched either way.
-void send_objects(HubApi& api, const std::vector<const LocalFile*>& files,
-                  const std::string& revision, Reporter& report);
+// repository itself is untouched either way. Of a file in parts that an earlier run could not
+// finish, the parts that the storage has are not sent again: `kept` is the folder that remembers
+// them (private to this user; empty: nothing is remembered). Gives the bytes that were sent.
+std::uint64_t send_objects(HubApi& api, const std::vector<const LocalFile*>& files,
+                           const std::string& revision, const std::filesystem::path& kept,
+                           Reporter& report);
 
 }  // namespace sagebuild

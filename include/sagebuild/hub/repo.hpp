@@ -33,8 +33,16 @@ std::string resolve_url(const std::string& endpoint, const RepoId& repo, std::st
 // ".git" or ".cache", control characters.
 void require_repo_path(std::string_view path);
 
-// HF_ENDPOINT (a final "/" is dropped) or https://huggingface.co. Throws Error{usage} for what is
-// no URL, and for plain http to another machine: the token would travel in the clear.
+// Throws Error{usage} for what cannot be the name of a branch (git-check-ref-format), for a commit
+// id, and for "refs/...", which are pull requests and other things that no branch is.
+void require_branch_name(std::string_view name);
+
+// Where calls go: HF_ENDPOINT without user info and final "/", or https://huggingface.co. Throws
+// Error{usage} for what is no URL, and for plain http to another machine: the token would travel in
+// the clear.
 std::string hub_endpoint();
+// Where the Hub's pages are for everybody, whichever mirror, proxy or spelling HF_ENDPOINT names:
+// for links that are written into a repository.
+std::string canonical_endpoint();
 
 }  // namespace sagebuild

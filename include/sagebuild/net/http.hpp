@@ -70,6 +70,7 @@ struct Request {
   // Sent with its exact length, never chunked.
   std::variant<std::monostate, std::string, FileRange> body = {};
   Redirects redirects = Redirects::none;
+  bool keep_query = false;  // a redirect that changes the query is a failure
   // At most once: no retry, and a new connection, because libcurl sends a request again by itself
   // when a reused connection closes before the answer.
   bool once = false;
@@ -81,6 +82,8 @@ struct Request {
   // Most bytes of a 2xx answer's body, wherever it goes; not set: HttpSettings::body_limit. Other
   // answers are held to that one, too.
   std::optional<std::uint64_t> body_limit = std::nullopt;
+  // Given its answer as soon as it is there, while others of a send_all may be on their way.
+  std::function<void(const Response&)> answered = nullptr;
   // Bytes of the body, sent or received, and how many there will be (0: unknown). Starts again from
   // 0 with each attempt.
   std::function<void(std::uint64_t done, std::uint64_t total)> progress = nullptr;
@@ -90,7 +93,7 @@ enum class Failure {
   none,
   connect,    // no such host, refused, unreachable, proxy
   tls,        // certificate or host name do not verify
-  stalled,    // not a byte either way for HttpSettings::stall
+  stalled,    // not a byte either way, or next to none, see HttpSettings::stall
   broken,     // reset, truncated, not HTTP
   redirect,   // refused, see Redirects
   oversized,  // an answer exceeds Request::body_limit or HttpSettings::body_limit
@@ -115,6 +118,10 @@ struct HttpSettings {
   std::chrono::milliseconds connect_timeout{20000};
   // The Hub may think for a minute before it answers a commit, so this is longer.
   std::chrono::milliseconds stall{90000};
+  // Bytes per second. Below it a transfer counts as standing still: each byte buys it this part of
+  // a second, so one that goes on faster never ends for it, whatever pauses it makes within
+  // `stall`.
+  std::uint64_t slowest = 1000;
   std::size_t body_limit = std::size_t{32} << 20;
   RetryPolicy retry;
   // Called several times a second. What it throws ends all transfers and comes out of send: pass
@@ -123,6 +130,8 @@ struct HttpSettings {
   // Before each wait for a retry.
   std::function<void(const Request&, const Response&, std::chrono::milliseconds wait)> on_retry =
       nullptr;
+  // Every answer, also those that are tried again.
+  std::function<void(const Response&)> on_answer = nullptr;
   // One line per answer: "PUT https://host/path -> 200 (0.4s)". No query, no header, no body.
   std::function<void(std::string_view)> log = nullptr;
 };

@@ -24,6 +24,14 @@ struct Url {
 // password that should have been percent-encoded.
 std::optional<Url> parse_url(const std::string& text);
 
+// What an http(s) server is told of a URL's user info, as Basic authorization. A user without a
+// password is how tokens are handed over, so it is the secret. Both empty: there is none.
+struct Login {
+  std::string user;
+  Secret secret;
+};
+Login login_of(Url url);
+
 // Scheme, host and port in one comparable text: "https://huggingface.co:443". Two URLs with equal
 // origins may share a credential (RFC 6454). Nothing if the text is no http or https URL.
 std::optional<std::string> origin_of(const std::string& url);

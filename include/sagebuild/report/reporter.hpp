@@ -9,12 +9,14 @@
 
 namespace sagebuild {
 
+// One transfer, however many files it has: done and total are bytes over all of them.
 struct TransferProgress {
-  std::string what;         // "fetching thu-ml/SageAttention", "uploading x.whl"
+  std::string what;         // its stage: "fetching thu-ml/SageAttention", "hashing", "sending"
   std::uint64_t done = 0;   // bytes
   std::uint64_t total = 0;  // 0: unknown
   std::uint64_t objects_done = 0;
   std::uint64_t objects_total = 0;
+  std::string item = {};  // the file that is on its way: "x.whl"; empty: none in particular
 };
 
 // Counted are the parts of the build, sources and modules: how many steps they come to is not known
@@ -38,6 +40,8 @@ class Reporter {
   virtual void warning(std::string_view text) = 0;
   virtual void detail(std::string_view text) = 0;               // with -v, and in the log
   virtual void transfer(const TransferProgress& progress) = 0;  // often; the reporter thins it out
+  // A file of a transfer is through: "sent 'x.whl', 84.0 MB". A line where none overwrites itself.
+  virtual void transferred(const TransferProgress&, std::string_view) {}
   virtual void step_started(const StepProgress& progress) = 0;
   virtual void step_finished(const StepProgress& progress) = 0;
   // A source or a module is done, with all of its steps.

@@ -71,8 +71,11 @@ struct SoundWheel {
 // without doubled, absolute or upward names; one .dist-info folder that fits; METADATA's name and
 // version and WHEEL's tags are those of the file name; RECORD lists every file with its true hash
 // and size, and nothing else. Throws Error{failed} "'x.whl' is not a sound wheel" with every fault
-// as a cause. `tick` is called often and may throw.
+// as a cause. `tick` is called often and may throw. `name` is the file's name where the path has
+// another one.
 SoundWheel require_sound_wheel(const std::filesystem::path& path,
                                const std::function<void()>& tick = nullptr);
+SoundWheel require_sound_wheel(const std::filesystem::path& path, const std::string& name,
+                               const std::function<void()>& tick);
 
 }  // namespace sagebuild

@@ -14,7 +14,7 @@ def certificates(folder):
     import make_ca
 
     make_ca.make(folder)
-    return folder / "server.pem", folder / "wronghost.pem"
+    return [folder / f"{name}.pem" for name in ("server", "wronghost", "expired")]
 
 
 def serve(folder, with_tls):
@@ -23,6 +23,7 @@ def serve(folder, with_tls):
     remembered, script, log, stopping = state.State(objects), faults.Faults(), control.Log(), threading.Event()
     hub_app = hub.Hub(remembered, script, log, stopping)
     hub_app.storage = storage_app = storage.Storage(remembered, script, log, stopping)
+    storage_app.hub = hub_app
     servers = {
         "hub": wire.Server(hub_app),
         "storage": wire.Server(storage_app),
@@ -32,9 +33,9 @@ def serve(folder, with_tls):
     hub_app.storage_url["http"] = servers["storage"].url
     addresses = {}
     if with_tls:
-        good, wrong = certificates(folder)
+        good, wrong, expired = certificates(folder)
         servers |= {"tls_hub": wire.Server(hub_app, good), "tls_storage": wire.Server(storage_app, good),
-                    "wronghost": wire.Server(hub_app, wrong)}
+                    "wronghost": wire.Server(hub_app, wrong), "expired": wire.Server(hub_app, expired)}
         hub_app.storage_url["https"] = servers["tls_storage"].url
         addresses["ca"] = str(folder / "ca.pem")
     addresses |= {name: server.url for name, server in servers.items()}

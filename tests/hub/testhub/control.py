@@ -92,6 +92,14 @@ class Control:
                    for path, value in files.items()}
         return {"id": self.state.change(self.state.repos[kind, name], revision, entries, [], summary).id}
 
+    def do_pulls(self, name, count, title="somebody else's", description="", author="somebody", kind="model"):
+        """Pull requests, each with one more file."""
+        with self.state.lock:
+            repo = self.state.repos[kind, name]
+            for _ in range(count):
+                number = repo.open_pull(title, description, author)
+                self.state.change(repo, f"refs/pr/{number}", {f"theirs-{number}.txt": Entry(b"x")}, [], title)
+
     def do_rename(self, name, to, kind="model"):
         with self.state.lock:
             repo = self.state.repos.pop((kind, name))

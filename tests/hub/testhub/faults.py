@@ -11,6 +11,9 @@ A fault is JSON:
             In phase "during" these three strike after `bytes` of the request body (default: half), or, for a request without
             body, after half of the answer.
             truncate, html, broken_json: the answer is cut, or replaced under its own status
+            portal   a page with status 200 in place of the answer; in phase "before" nothing of the request takes effect
+            retype   the JSON answer with its node number `node` (the answer itself is 0; what it holds follows, depth first)
+                     replaced by `value`, or left out with `drop`. The log tells as `nodes` how many there are
             trickle  the answer (phase after) or the reading of the body (during) at `rate` bytes a second (1000)
             delay    `seconds` later
             commit   someone else commits `files` {path: text} to `repo` first, then the request goes on

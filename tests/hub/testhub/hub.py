@@ -17,6 +17,8 @@ LFS_TYPE = "application/vnd.git-lfs+json"
 ENDPOINTS = [
     ("whoami", "GET", r"/api/whoami-v2"),
     ("create", "POST", r"/api/repos/create"),
+    ("oauth", "POST", r"/oauth/token"),
+    ("identity", "GET", r"/ci/identity"),
     ("validate-yaml", "POST", r"/api/validate-yaml"),
     ("complete", "POST", r"/api/complete_multipart"),
     ("verify", "POST", r"/api/lfs-verify"),
@@ -24,6 +26,7 @@ ENDPOINTS = [
     ("commit", "POST", REPO + r"/commit/(?P<rev>[^/]+)"),
     ("branch", "POST", REPO + r"/branch/(?P<rev>[^/]+)"),
     ("discussions", "GET|POST", REPO + r"/discussions"),
+    ("discussion", "GET", REPO + r"/discussions/(?P<num>[0-9]+)"),
     ("auth-check", "GET", REPO + r"/auth-check(?P<write>/write)?"),
     ("tree", "GET", REPO + r"/tree/(?P<rev>[^/]+)(?:/(?P<path>.+))?"),
     ("paths-info", "POST", REPO + r"/paths-info/(?P<rev>[^/]+)"),
@@ -83,7 +86,10 @@ class Hub:
             raise Refused(404, "Sorry, we can't find the page you are looking for.")
         body = wire.body(length)
         with state.lock:
-            return handler(wire, body)
+            answer = handler(wire, body)
+        if state.warning:
+            answer.headers["X-HF-Warning"] = state.warning
+        return answer
 
     def user(self, wire):
         return self.state.user_of(wire.token)
@@ -91,6 +97,16 @@ class Hub:
     def repo(self, wire, write=False):
         kind = KINDS[wire.groups.get("kind") or "models"]
         return self.state.find(kind, wire.groups["name"], self.user(wire), write)
+
+    def opens_pull(self, wire):
+        return wire.query.get("create_pr") in ("1", "true", "True")
+
+    def repo_to_change(self, wire):
+        """For a pull request, a new one or one's own, it is enough to see the repository."""
+        repo, user = self.repo(wire), self.user(wire)
+        if user and (self.opens_pull(wire) or repo.is_of(self.revision(wire), user)):
+            return repo
+        return self.repo(wire, write=True)
 
     def revision(self, wire):
         return urllib.parse.unquote(wire.groups["rev"])
@@ -121,6 +137,8 @@ class Hub:
         owner = asked.get("organization") or (user or {}).get("name")
         kind, name = asked.get("type", "model"), f"{owner}/{asked['name']}"
         prefix = "" if kind == "model" else f"{kind}s/"
+        if kind == "space" and asked.get("sdk") not in ("static", "gradio", "docker", "streamlit"):
+            raise Refused(400, "Space SDK is required")
         shown = {"url": f"{wire.server.url}/{prefix}{name}", "name": name, "id": name}
         try:
             self.state.create(kind, name, asked.get("visibility") == "private" or asked.get("private", False), user)
@@ -129,6 +147,22 @@ class Hub:
                 return Answer(409, {"error": refused.message, **shown})
             raise
         return Answer(200, shown)
+
+    def on_identity(self, wire, _):
+        """What a CI gives a job: here the token of the job is `wire.token`, and the audience is told."""
+        if wire.token != "job-token":
+            raise Refused(401, "not a job of this CI")
+        return Answer(200, {"value": f"identity for {wire.query.get('audience')}"})
+
+    def on_oauth(self, wire, body):
+        asked = self.json(wire, body, {"grant_type", "subject_token_type", "subject_token", "resource"})
+        if asked["grant_type"] != "urn:ietf:params:oauth:grant-type:token-exchange":
+            raise Refused(400, "unsupported grant type")
+        if asked["subject_token"] != f"identity for {wire.server.url}":
+            raise Refused(401, "no trusted publisher has this identity")
+        owner = asked["resource"].split("/")[-2]
+        self.state.tokens["hf_jwt_exchanged"] = {"name": owner, "role": "fineGrained", "repos": [asked["resource"]]}
+        return Answer(200, {"access_token": "hf_jwt_exchanged", "token_type": "bearer", "expires_in": 3600})
 
     def on_validate_yaml(self, wire, body):
         self.json(wire, body, {"content", "repoType"})
@@ -140,7 +174,7 @@ class Hub:
 
     def on_preupload(self, wire, body):
         asked = self.json(wire, body, {"files", "gitAttributes", "gitIgnore"})
-        repo = self.repo(wire, write=True)
+        repo = self.repo_to_change(wire)
         head = repo.commit_at(self.revision(wire))
         files = []
         for file in asked["files"]:
@@ -158,7 +192,9 @@ class Hub:
 
     def on_batch(self, wire, body):
         asked = self.json(wire, body, {"operation", "transfers", "objects", "hash_algo", "ref"}, LFS_TYPE)
-        self.repo(wire, write=asked["operation"] == "upload")
+        # Without a ref it is for a pull request, which anybody may open
+        by_anybody = "ref" not in asked and self.state.lfs_for_pulls and self.user(wire)
+        self.repo(wire, write=asked["operation"] == "upload" and not by_anybody)
         objects, transfer = [], "basic"
         for wanted in asked["objects"]:
             oid, size = wanted["oid"], wanted["size"]
@@ -211,18 +247,22 @@ class Hub:
     def on_commit(self, wire, body):
         if (wire.headers.get("Content-Type") or "") != "application/x-ndjson":
             raise Refused(400, "a commit is application/x-ndjson")
-        repo = self.repo(wire, write=True)
+        repo = self.repo_to_change(wire)
         header, files, deleted = self.parsed_commit(body)
         revision = self.revision(wire)
         pull = None
-        if wire.query.get("create_pr") in ("1", "true", "True"):
-            pull = repo.open_pull(header["summary"])
+        if self.opens_pull(wire) and not wire.odd("ignore_create_pr"):
+            if header.get("parentCommit", repo.refs["main"].id) != repo.refs["main"].id:
+                raise Refused(412, "A commit has happened since. Please refresh and try again.")
+            pull = repo.open_pull(header["summary"], header.get("description", ""), self.user(wire)["name"])
             revision = f"refs/pr/{pull}"
         commit = self.state.change(repo, revision, files, deleted, header["summary"], header.get("description", ""),
                                    header.get("parentCommit"))
         shown = {"success": True, "commitOid": commit.id, "hookOutput": "",
                  "commitUrl": f"{wire.server.url}/{repo.name}/commit/{commit.id}"}
-        if pull:
+        if wire.odd("wrong_commit"):
+            shown["commitOid"] = "0" * 40
+        if pull and not wire.odd("no_pull_url"):
             shown["pullRequestUrl"] = f"{wire.server.url}/{repo.name}/discussions/{pull}"
         return Answer(200, shown)
 
@@ -257,15 +297,34 @@ class Hub:
     def on_discussions(self, wire, body):
         if wire.command == "GET":
             repo = self.repo(wire)
-            place = {"name": repo.name, "type": repo.kind}
-            shown = [{"num": number, "repo": place, "title": repo.refs[f"refs/pr/{number}"].summary, "author": {"name": "user"},
-                      "status": "open", "isPullRequest": True, "createdAt": "2026-01-01T00:00:00.000Z"}
-                     for number in range(repo.pulls, 0, -1)]
-            return Answer(200, {"discussions": shown if wire.query.get("p", "0") == "0" else [], "count": len(shown), "start": 0})
+            author, size = wire.query.get("author"), self.state.pulls_page
+            numbers = [number for number in sorted(repo.pulls, reverse=True) if author in (None, repo.pulls[number]["author"])]
+            start = int(wire.query.get("p", 0)) * size
+            shown = [self.shown_pull(repo, number) for number in numbers[start : start + size]]
+            return Answer(200, {"discussions": shown, "count": len(numbers), "start": start})
         asked = self.json(wire, body, {"title", "description", "pullRequest"})
-        repo = self.repo(wire, write=True)
-        number = repo.open_pull(asked["title"])
+        repo, user = self.repo(wire), self.user(wire)
+        if user is None:
+            raise Refused(401, "Invalid username or password.")
+        number = repo.open_pull(asked["title"], asked.get("description", ""), user["name"])
         return Answer(200, {"num": number, "pullRequest": True, "url": f"{wire.server.url}/{repo.name}/discussions/{number}"})
+
+    def shown_pull(self, repo, number):
+        pull = repo.pulls[number]
+        return {"num": number, "repo": {"name": repo.name, "type": repo.kind}, "title": pull["title"],
+                "author": {"name": pull["author"]}, "status": "open", "isPullRequest": True,
+                "createdAt": "2026-01-01T00:00:00.000Z"}
+
+    def on_discussion(self, wire, _):
+        repo, number = self.repo(wire), int(wire.groups["num"])
+        if number not in repo.pulls:
+            raise Refused(404, "Discussion not found")
+        pull, date = repo.pulls[number], "2026-01-01T00:00:00.000Z"
+        comment = {"id": "c1", "type": "comment", "author": {"name": pull["author"]}, "createdAt": date,
+                   "data": {"edited": False, "hidden": False,
+                            "latest": {"raw": pull["description"], "html": "", "updatedAt": date, "author": {"name": pull["author"]}}}}
+        return Answer(200, {**self.shown_pull(repo, number), "events": [comment], "changes": {"base": "refs/heads/main"},
+                            "filesWithConflicts": False, "mergeCommitId": None, "diff": ""})
 
     def on_info(self, wire, _):
         return self.shown_info(self.repo(wire), "main")
@@ -304,10 +363,17 @@ class Hub:
     def on_paths_info(self, wire, body):
         commit = self.repo(wire).commit_at(self.revision(wire))
         if (wire.headers.get("Content-Type") or "").startswith("application/json"):
-            paths = json.loads(body)["paths"]
+            asked = json.loads(body)
+            paths, expand = asked["paths"], asked.get("expand", False)
         else:
-            paths = [value for key, value in urllib.parse.parse_qsl(body.decode()) if key == "paths"]
-        return Answer(200, [commit.files[path].as_json(path) for path in paths if path in commit.files])
+            asked = urllib.parse.parse_qsl(body.decode())
+            paths = [value for key, value in asked if key == "paths"]
+            expand = ("expand", "True") in asked or ("expand", "true") in asked
+        shown = [commit.files[path].as_json(path) for path in paths if path in commit.files]
+        for entry in shown if expand else []:
+            last = commit.last_change(entry["path"])
+            entry["lastCommit"] = {"id": last.id, "title": last.summary, "date": "2026-01-01T00:00:00.000Z"}
+        return Answer(200, shown)
 
     def on_refs(self, wire, _):
         repo = self.repo(wire)

@@ -45,6 +45,11 @@ class Commit:
         seed = f"{next(Commit.numbers)} {parent.id if parent else ''} {summary}"
         self.id = hashlib.sha1(seed.encode()).hexdigest()
 
+    def last_change(self, path):
+        """The newest commit that has the file as it is here."""
+        return [commit for commit in self.history() if path in commit.files and
+                commit.files[path].blob == self.files[path].blob][-1]
+
     def history(self):
         commit = self
         while commit:
@@ -58,7 +63,7 @@ class Repo:
         self.gated, self.disabled = False, False
         first = Commit(None, {".gitattributes": Entry(b"*.whl filter=lfs diff=lfs merge=lfs -text\n")}, "initial commit")
         self.refs = {"main": first}
-        self.pulls = 0
+        self.pulls = {}  # number -> title, description, author
 
     def commit_at(self, revision):
         revision = revision.removeprefix("refs/heads/")
@@ -70,10 +75,16 @@ class Repo:
                     return commit
         raise Refused(404, f"Invalid rev id: {revision}", "RevisionNotFound")
 
-    def open_pull(self, title):
-        self.pulls += 1
-        self.refs[f"refs/pr/{self.pulls}"] = self.refs["main"]
-        return self.pulls
+    def open_pull(self, title, description="", author="user"):
+        number = len(self.pulls) + 1
+        self.pulls[number] = {"title": title, "description": description, "author": author}
+        self.refs[f"refs/pr/{number}"] = self.refs["main"]
+        return number
+
+    def is_of(self, revision, user):
+        """Whether the pull request behind `revision` is the user's own."""
+        number = revision.removeprefix("refs/pr/")
+        return number.isdigit() and user and self.pulls.get(int(number), {}).get("author") == user["name"]
 
 
 class State:
@@ -93,6 +104,9 @@ class State:
             self.multipart_from = options.get("multipart_from", 5_000_000)
             self.chunk_size = options.get("chunk_size", 2_000_000)
             self.page_size = options.get("page_size", 1000)
+            self.warning = options.get("warning")  # sent as X-HF-Warning with every answer
+            self.pulls_page = options.get("pulls_page", 10)
+            self.lfs_for_pulls = options.get("lfs_for_pulls", True)
             self.discard = options.get("discard", False)  # for the throughput bench: nothing is kept
             self.check_storage_hash = options.get("check_storage_hash", True)
             self.counter = itertools.count(1)
@@ -111,13 +125,14 @@ class State:
         """The repository, if `user` may see it; a missing one and a private one look alike, as on the Hub."""
         repo = self.repos.get((kind, name))
         scoped = user and user.get("role") == "fineGrained" and name not in user.get("repos", [])
+        foreign = user and not name.startswith(user["name"] + "/")
         if user is None and (repo is None or repo.private):
             raise Refused(401, "Invalid username or password.", "RepoNotFound")
         if repo is None or (repo.private and scoped):
             raise Refused(404, "Repository not found", "RepoNotFound")
         if repo.disabled:
             raise Refused(403, "Access to this resource is disabled.")
-        if write and (user is None or user["role"] == "read" or scoped):
+        if write and (user is None or user["role"] == "read" or scoped or foreign):
             raise Refused(403 if user else 401, "You don't have the rights to write to this repository")
         return repo
 
@@ -179,5 +194,5 @@ class State:
                                          "size": entry.size, "lfs": bool(entry.lfs)}
                                   for path, entry in head.files.items()},
                     }
-                repos[f"{kind}/{name}"] = {"private": repo.private, "refs": refs}
+                repos[f"{kind}/{name}"] = {"private": repo.private, "refs": refs, "pulls": repo.pulls}
             return {"repos": repos, "objects": sorted(self.objects), "uploads": len(self.uploads)}

@@ -27,6 +27,42 @@ class Answer:
         self.headers.setdefault("Content-Type", content_type)
 
 
+def nodes_of(value):
+    """(container, key) of everything in a JSON value, depth first."""
+    for key, inner in list(value.items()) if isinstance(value, dict) else list(enumerate(value)):
+        yield value, key
+        if isinstance(inner, (dict, list)):
+            yield from nodes_of(inner)
+
+
+def document_of(answer):
+    if "json" not in answer.headers["Content-Type"]:
+        return None
+    try:
+        return [json.loads(answer.body)]
+    except (ValueError, RecursionError):
+        return None
+
+
+def count_nodes(answer):
+    document = document_of(answer)
+    return 0 if document is None else sum(1 for _ in nodes_of(document))
+
+
+def retyped(answer, fault):
+    document = document_of(answer)
+    for number, (container, key) in enumerate(nodes_of(document) if document else ()):
+        if number == fault.get("node", 0):
+            if fault.get("drop") and number > 0:
+                del container[key]
+            else:
+                container[key] = fault.get("value")
+            break
+    else:
+        return answer
+    return Answer(answer.status, document[0], {k: v for k, v in answer.headers.items() if k != "Content-Length"})
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # else every answer waits for a delayed ACK
@@ -78,6 +114,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.body(length - self.read)
         self.strike("after")
         answer = self.faked("after", length) or answer
+        self.entry["nodes"] = count_nodes(answer)
         self.send(self.spoiled(answer))
 
     def phase(self, name):
@@ -95,9 +132,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def faked(self, phase, length):
         """The answer of a `status` fault. The body is read first: an answer in the middle of it may get lost."""
         for fault in self.phase(phase):
-            if fault.action == "status":
+            if fault.action in ("status", "portal"):
                 if self.read < length:
                     self.body(length - self.read)
+                if fault.action == "portal":
+                    return Answer(200, HTML, content_type="text/html")
                 body = fault.get("body", {"error": "injected fault"})
                 answer = Answer(fault.get("status"), body.encode() if isinstance(body, str) else body,
                                 fault.get("headers"))
@@ -114,7 +153,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             fault = self.limiting
             if fault and fault.action == "trickle":
                 room = max(1, min(room, fault.get("rate", 1000) // 10))
-                time.sleep(0.1)
+                time.sleep(room / fault.get("rate", 1000))
             elif fault and fault.action in ("reset", "close", "stall"):
                 if self.read >= self.limit:
                     self.drop(fault.action)
@@ -136,6 +175,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 answer = Answer(answer.status, HTML, content_type="text/html")
             elif fault.action == "broken_json":
                 answer = Answer(answer.status, b'{"files": [{"path": ', answer.headers)
+            elif fault.action == "retype":
+                answer = retyped(answer, fault)
         return answer
 
     def send(self, answer):
@@ -164,10 +205,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.flush()
             self.drop("close" if cut == "truncate" else cut)
         if rate:
-            for at in range(0, size, max(1, rate // 10)):
-                self.wfile.write(answer.body[at : at + max(1, rate // 10)])
+            piece = max(1, rate // 10)
+            for at in range(0, size, piece):
+                self.wfile.write(answer.body[at : at + piece])
                 self.wfile.flush()
-                time.sleep(0.1)
+                time.sleep(piece / rate)
         else:
             self.wfile.write(answer.body)
 
