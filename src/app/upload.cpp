@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "sagebuild/app/inspect.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/hub/index.hpp"
@@ -73,6 +74,8 @@ void add_files(PublishRequest& request, const UploadSettings& settings, Reporter
     if (!path_exists(path))
       throw Error(ErrorKind::usage, fmt::format("there is no file '{}'", path.string()));
     const SoundWheel wheel = require_sound_wheel(path, throw_if_interrupted);
+    const std::string hint = "`sagebuild verify` says more; --unverified sends it all the same";
+    require_verified(path, {Policy::publish, available_cores(), settings.unverified, hint}, report);
     const std::string repo_path = settings.folder.empty() ? name : settings.folder + "/" + name;
     PublishFile file{path, repo_path, facts_of(wheel, repo_path)};
     request.description += described(file.facts, name);

@@ -38,6 +38,7 @@ std::vector<SettingSpec> shared_upload_specs() {
       {"pr", "open a pull request instead of committing", "", {}, true},
       {"path-in-repo", "folder in the repository"},
       {"force", "replace a published wheel of the same name that has other content", "", {}, true},
+      {"unverified", "take a wheel that `sagebuild verify` finds errors in", "", {}, true},
       {"token-file",
        "read the Hub's token from this file; else HF_TOKEN, HF_TOKEN_PATH or the login file"},
       {"retry-delay-ms", "wait before the first retry; doubled with each", "500"},
@@ -60,6 +61,7 @@ UploadSettings upload_settings(const Settings& settings, std::string_view repo,
   made.create = settings.enabled("create");
   made.is_private = settings.enabled("private");
   made.force = settings.enabled("force");
+  made.unverified = settings.enabled("unverified");
   if (const auto file = settings.optional_text("token-file")) made.token_file = *file;
   if (made.open_pull && made.branch != "main") {
     throw Error(ErrorKind::usage, "--pr and --branch exclude each other", {},

@@ -23,6 +23,7 @@ struct UploadSettings {
   bool is_private = false;
   bool force = false;
   bool dry_run = false;
+  bool unverified = false;  // wheels that fail verify are sent all the same
   std::optional<std::filesystem::path> token_file;
   std::string endpoint;  // see hub_endpoint()
   // Timeouts and retries; the rest is filled in
@@ -54,7 +55,7 @@ void remember_last_build(const std::filesystem::path& folder,
 // repository, hours earlier.
 void require_upload_access(const UploadSettings& settings, Reporter& report);
 
-// Throws what require_sound_wheel, find_hub_token and publish throw.
+// Throws what require_sound_wheel, require_verified, find_hub_token and publish throw.
 UploadOutcome upload(const UploadSettings& settings, Reporter& report);
 
 }  // namespace sagebuild
