@@ -25,15 +25,19 @@ std::string normalized(std::string_view name) {
   return text;
 }
 
-// The one that the wheel was made by, else the first of its package.
+// The one that the wheel was made by, else that of its name, else the first of its package.
 std::optional<Recipe> recipe_for(const WheelFacts& wheel, const std::vector<Recipe>& recipes,
                                  const std::string& made_by) {
   const auto named = std::ranges::find(recipes, made_by, &Recipe::name);
   if (named != recipes.end()) return *named;
   if (!wheel.name) return std::nullopt;
   const std::string name = normalized(wheel.name->distribution);
-  const auto fits = std::ranges::find_if(
-      recipes, [&](const Recipe& recipe) { return normalized(recipe.package) == name; });
+  // A fork's recipe has a name of its own.
+  auto fits = std::ranges::find_if(
+      recipes, [&](const Recipe& recipe) { return normalized(recipe.name) == name; });
+  if (fits == recipes.end())
+    fits = std::ranges::find_if(
+        recipes, [&](const Recipe& recipe) { return normalized(recipe.package) == name; });
   if (fits == recipes.end()) return std::nullopt;
   return *fits;
 }

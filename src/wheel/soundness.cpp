@@ -162,10 +162,11 @@ SaidWheel read_wheel(const WheelReader& wheel, const TakeEntry& take,
   std::string info;
   attempt(faults.archive, [&] { info = wheel.dist_info(); });
   if (!info.empty()) {
-    attempt(faults.metadata, [&] { said.metadata = wheel.read(info + "/METADATA"); });
-    if (first_bad_utf8(said.metadata)) faults.metadata.emplace_back("METADATA is no UTF-8");
-    if (said.name && !said.metadata.empty())
-      check_metadata(*said.name, info, said.metadata, faults.metadata);
+    attempt(faults.metadata, [&] {
+      said.metadata = wheel.read(info + "/METADATA");
+      if (first_bad_utf8(said.metadata)) faults.metadata.emplace_back("METADATA is no UTF-8");
+      if (said.name) check_metadata(*said.name, info, said.metadata, faults.metadata);
+    });
     attempt(faults.tags, [&] {
       const std::string text = wheel.read(info + "/WHEEL");
       if (said.name) check_tags(*said.name, text, faults.tags);

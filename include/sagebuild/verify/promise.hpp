@@ -27,9 +27,11 @@ struct Promise {
   ArchList archs;      // that must be served; empty: nobody said
   std::string origin;  // "--arch", "its provenance", "its name", "its description"
   std::optional<Recipe> recipe;
-  std::vector<MadeModule> made;    // empty: no provenance
-  std::optional<Version> cuda;     // of the provenance, else of the label
-  std::optional<Version> torch;    // the same
+  std::vector<MadeModule> made;  // empty: no provenance
+  std::optional<Version> cuda;   // of the provenance, else of the label
+  std::optional<Version> torch;  // the same
+  // What METADATA asks of torch, "==2.11.*"; empty: any; nothing: it does not ask for it
+  std::optional<std::string> torch_asked;
   std::string commit;              // that it was made from; empty: not known
   std::string made_by;             // name of that recipe
   std::vector<std::string> rules;  // of it that were applied
