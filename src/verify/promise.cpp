@@ -14,6 +14,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr const char* kProvenance = "its provenance";
+
 std::string stem_of_name(const std::string& name) { return name.substr(name.rfind('.') + 1); }
 
 bool same_gpu(Arch one, Arch other) { return one.major == other.major && one.minor == other.minor; }
@@ -86,7 +88,7 @@ void read_provenance(const std::string& text, Promise& promise) {
   try {
     const std::string archs = text_at(document, "/archs");
     if (!archs.empty()) promise.archs = parse_arch_list(archs);
-    if (!promise.archs.empty()) promise.origin = "its provenance";
+    if (!promise.archs.empty()) promise.origin = kProvenance;
     promise.cuda = parse_version(text_at(document, "/cuda/version"));
     promise.torch = parse_version(text_at(document, "/torch"));
     promise.commit = text_at(document, "/source/commit");
@@ -193,7 +195,9 @@ bool must_serve(const Promise& promise, const std::string& stem, Arch gpu) {
   if (const RecipeModule* module = recipe_module(promise, stem))
     return recipe_target(*module, gpu) != nullptr;
   const auto made = std::ranges::find(promise.made, stem, &MadeModule::stem);
-  if (made == promise.made.end()) return true;
+  const bool was_asked = std::ranges::any_of(
+      promise.archs, [&](const ArchRequest& request) { return same_gpu(request.arch, gpu); });
+  if (made == promise.made.end() || promise.origin != kProvenance || !was_asked) return true;
   return std::ranges::all_of(made->sources,
                              [&](const auto& targets) { return serves(targets, gpu); });
 }

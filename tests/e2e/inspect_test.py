@@ -18,7 +18,7 @@ import zipfile
 
 import gpu_images
 import support
-from support import BINARY
+from support import BINARY, SOURCE
 
 KERNELS = """
 __global__ void plain(int *x) { x[threadIdx.x] += 1; }
@@ -248,6 +248,32 @@ class Verify(World):
         self.assertEqual(command("inspect", self.library("none"), "--diff", self.library("none")), "nothing differs\n")
         text = command("inspect", self.library("none"), "--diff", self.library("size"))
         self.assertRegex(text, r"(?m)^- lib sm_80: .* raw.*\n\+ lib sm_80: .* ZSTD")
+
+    def test_upload_sends_no_wheel_that_fails(self):
+        named = make_wheel(self.folder, "thing-1.0+cu130.sm110-py3-none-linux_x86_64.whl", {"_k.so": self.library("none").read_bytes()})
+        # Nobody listens there: a wheel that goes on fails by the network.
+        away = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_TOKEN": "hf_none"}
+        upload = [BINARY, "upload", "--repo", "me/wheels", "--retry-delay-ms", "1", named]
+        refused = subprocess.run(upload, env=away, capture_output=True, text=True, timeout=support.LIMIT)
+        self.assertEqual(refused.returncode, 5, refused.stderr)
+        self.assertIn("SB101 _k.so", refused.stderr)
+        self.assertIn("--unverified", refused.stderr)
+        sent = subprocess.run([*upload, "--unverified"], env=away, capture_output=True, text=True, timeout=support.LIMIT)
+        self.assertEqual(sent.returncode, 4, sent.stderr)
+        self.assertIn("warning: SB101", sent.stderr)
+
+
+class Built(support.EndToEnd):
+    def test_build_puts_no_wheel_in_its_place_that_fails(self):
+        kernel = (SOURCE / "tests/e2e/packages/tiny/csrc/kernel.cu").read_text() + "__global__ void ends(int *p) { *p = 1; __trap(); }\n"
+        package = support.tiny_package(self.world / "tiny", kernel=kernel)
+        outcome = self.build(package)
+        self.assert_fails(outcome, 5, "SB103 tiny/_kernel", "--unverified")
+        self.assertEqual(list(self.out.glob("*")), [])
+        outcome = self.build(package, "--unverified")
+        self.assertEqual(outcome.code, 0, outcome)
+        self.assertIn("warning: SB103", outcome.stderr)
+        self.assertTrue(pathlib.Path(outcome.stdout.strip()).is_file(), outcome)
 
 
 if __name__ == "__main__":

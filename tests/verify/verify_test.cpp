@@ -178,7 +178,7 @@ TEST_CASE("the promise is --arch, else the provenance, the name, the description
   wheel.file = "pkg-1.0+cu130.sm120-cp311-cp311-linux_x86_64.whl";
   promise = promise_of(wheel, {}, {});
   CHECK(print(promise.archs) == "12.0");
-  wheel.provenance = R"({"archs": "8.0 8.9+PTX", "cuda": {"version": "13.0"}, "torch": "2.11.0",
+  wheel.provenance = R"({"archs": "8.0 8.9+PTX 9.0", "cuda": {"version": "13.0"}, "torch": "2.11.0",
       "modules": [{"name": "pkg._k", "sources": [{"targets": [{"code": ["sm_80"]}]},
                                                 {"targets": [{"code": ["sm_80", "sm_89", "compute_89"]}]}]}]})";
   promise = promise_of(wheel, {}, {});
@@ -187,6 +187,9 @@ TEST_CASE("the promise is --arch, else the provenance, the name, the description
   // One of its sources was made for 8.0 alone, whose code serves 8.9; it holds no PTX.
   CHECK(must_serve(promise, "_k", {8, 9}));
   CHECK_FALSE(must_serve(promise, "_k", {9, 0}));
+  // What the provenance does not promise is asked of all.
+  CHECK(must_serve(promise, "_k", {12, 0}));
+  CHECK(must_serve(promise_of(wheel, {}, "9.0"), "_k", {9, 0}));
   CHECK_FALSE(must_hold_ptx(promise, "_k", {{8, 9}, true, true}));
   CHECK(print(promise_of(wheel, {}, "9.0").archs) == "9.0");
   for (const char* broken :

@@ -49,7 +49,8 @@ std::string stem_of(const RecipeModule& module);
 const RecipeModule* recipe_module(const Promise& promise, const std::string& stem);
 
 // Whether this module has to serve that GPU. Its recipe knows best: _qattn_sm90 is for 9.0 alone.
-// Else what it was compiled for; else every module has to.
+// Else, where the wheel's provenance promises that GPU, what the module was compiled for. Else every
+// module has to.
 bool must_serve(const Promise& promise, const std::string& stem, Arch gpu);
 // Whether it has to hold PTX for newer GPUs, where "12.0+PTX" was promised.
 bool must_hold_ptx(const Promise& promise, const std::string& stem, const ArchRequest& request);
