@@ -177,6 +177,9 @@ bool is_wheel_file(const fs::path& file, std::string_view begin) {
 }
 
 WheelFacts begin_facts(const InspectSettings& settings, std::string& begin) {
+  if (!is_file(settings.file))
+    throw Error(ErrorKind::usage, fmt::format("there is no file '{}'", settings.file.string()), {},
+                "name a wheel or a shared library");
   const FileBytes file(settings.file);
   begin = file.read(0, static_cast<std::size_t>(std::min<std::uint64_t>(4, file.size())));
   WheelFacts facts;

@@ -184,7 +184,7 @@ class Report {
       row(name, text);
       if (sum.trapping != 0)
         row("", 0,
-            toned(fmt::format("{} end in a trap", counted(sum.trapping, "function")), Tone::bad,
+            toned(fmt::format("traps in {}", counted(sum.trapping, "function")), Tone::bad,
                   style_.color));
       if (style_.kernels) kernels(gpu, relocatable, name);
     }

@@ -97,6 +97,7 @@ RecipeModule read_module(const TomlTable& table) {
   module.parts = static_cast<unsigned>(from_one(table, "parts", 64, 1));
   for (const TomlTable& row : table.tables("may_trap"))
     module.may_trap.push_back(read_may_trap(row));
+  if (const auto gpus = table.text("needed_by")) module.needed_by = arch_list(table, *gpus);
   module.since = version_at(table, "since");
   module.until = version_at(table, "until");
   if (module.targets.empty()) table.fail(fmt::format("module '{}' has no targets", module.name));

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "sagebuild/base/strings.hpp"
@@ -25,10 +26,9 @@ void check_traps(const ModuleFacts& module, const Promise& promise, const GpuSer
   if (wrong.empty()) return;
   std::uint64_t traps = 0;
   for (const GpuKernel& kernel : wrong) traps += kernel.traps;
-  found.add(
-      "SB103", module.path,
-      fmt::format("on {} it takes {}, where {} end it: {}", described_gpu(gpu),
-                  join(service.images, ", "), counted(traps, "instruction"), names_of(wrong)));
+  found.add("SB103", module.path,
+            fmt::format("on {} it takes {}, with {} in {}", described_gpu(gpu),
+                        join(service.images, ", "), counted(traps, "trap"), names_of(wrong)));
 }
 
 void check_gpu(const ModuleFacts& module, const Promise& promise, const ArchRequest& request,
@@ -100,26 +100,22 @@ void check_ptx(const ModuleFacts& module, const Promise& promise, const ArchRequ
 }
 
 void check_missing(const WheelFacts& wheel, const Promise& promise, Findings& found) {
-  if (!promise.recipe || !wheel.is_wheel) return;
-  const auto version = wheel.name ? parse_version(wheel.name->version) : std::nullopt;
-  for (const RecipeModule& module : promise.recipe->modules) {
-    const std::string stem = stem_of(module);
-    const bool is_there = std::ranges::any_of(
-        wheel.modules, [&](const ModuleFacts& facts) { return stem_of(facts) == stem; });
-    const bool of_version = !version || ((!module.since || *module.since <= *version) &&
-                                         (!module.until || *version < *module.until));
-    if (is_there || !of_version) continue;
-    // What was built says better which modules this version has.
-    const bool was_made =
-        promise.made.empty() ||
-        std::ranges::find(promise.made, stem, &MadeModule::stem) != promise.made.end();
-    if (!was_made && promise.origin != "--arch") continue;
-    std::vector<std::string> gpus;
-    for (const ArchRequest& request : promise.archs)
-      if (must_serve(promise, stem, request.arch)) gpus.push_back(dotted(request.arch));
-    if (!gpus.empty())
-      found.add("SB102", module.name,
-                fmt::format("{} promises {}, which needs it", promise.origin, join(gpus, " ")));
+  std::map<std::pair<std::string, bool>, std::vector<std::string>> gpus;
+  for (const ArchRequest& request : promise.archs) {
+    for (const auto& [name, is_needed] : missing_modules(wheel, promise, request.arch)) {
+      // What was built says better which modules this version has.
+      const std::string stem = name.substr(name.rfind('.') + 1);
+      const bool was_made =
+          promise.made.empty() || promise.origin == "--arch" ||
+          std::ranges::find(promise.made, stem, &MadeModule::stem) != promise.made.end();
+      if (was_made) gpus[{name, is_needed}].push_back(dotted(request.arch));
+    }
+  }
+  for (const auto& [module, names] : gpus) {
+    const auto& [name, is_needed] = module;
+    found.add(is_needed ? "SB102" : "SB114", name,
+              fmt::format("{} promises {}{}", promise.origin, join(names, " "),
+                          is_needed ? ", which needs it" : ""));
   }
 }
 

@@ -215,6 +215,26 @@ bool must_hold_ptx(const Promise& promise, const std::string& stem, const ArchRe
   });
 }
 
+std::vector<MissingModule> missing_modules(const WheelFacts& wheel, const Promise& promise,
+                                           Arch gpu) {
+  std::vector<MissingModule> missing;
+  if (!promise.recipe || !wheel.is_wheel) return missing;
+  const auto version = wheel.name ? parse_version(wheel.name->version) : std::nullopt;
+  for (const RecipeModule& module : promise.recipe->modules) {
+    const bool is_there = std::ranges::any_of(
+        wheel.modules, [&](const ModuleFacts& facts) { return stem_of(facts) == stem_of(module); });
+    const bool of_version = !version || ((!module.since || *module.since <= *version) &&
+                                         (!module.until || *version < *module.until));
+    if (is_there || !of_version || recipe_target(module, gpu) == nullptr) continue;
+    const bool is_needed =
+        module.needed_by.empty() || std::ranges::any_of(module.needed_by, [&](const auto& request) {
+          return same_gpu(request.arch, gpu);
+        });
+    missing.push_back({module.name, is_needed});
+  }
+  return missing;
+}
+
 std::vector<GpuKernel> wrong_traps(const Promise& promise, const std::string& stem,
                                    const GpuService& service, Arch gpu) {
   const RecipeModule* module = recipe_module(promise, stem);

@@ -104,7 +104,12 @@ std::vector<GpuVerdict> verdicts(const WheelFacts& wheel, const Promise& promise
       auto traps = wrong_traps(promise, stem, service, gpu);
       rows.push_back({stem, std::move(service), std::move(traps)});
     }
-    if (!rows.empty())
+    std::vector<std::string> missing;
+    for (const auto& [name, is_needed] : missing_modules(wheel, promise, gpu))
+      if (is_needed) missing.push_back(name);
+    if (!rows.empty() && !missing.empty())
+      all.push_back({gpu, "partly", fmt::format("it needs {}, which is missing", few(missing))});
+    else if (!rows.empty())
       all.push_back(verdict_on(gpu, rows));
     else if (!unwanted.empty())
       all.push_back({gpu, "no", fmt::format("{} is not made for it", few(unwanted))});

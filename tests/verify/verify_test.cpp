@@ -144,6 +144,11 @@ TEST_CASE("SageAttention's recipe knows which module a GPU needs, and which kern
   CHECK(codes(sage({fused, sm80}), "8.0 8.6").empty());
   CHECK(codes(sage({fused, sm80}), "8.9") == Codes{"SB102 error"});
   CHECK(codes(sage({fused, sm80, sm89}), "9.0") == Codes{"SB102 error"});
+  // sageattn() itself calls _qattn_sm90 on Hopper; who names fp8_cuda needs _qattn_sm89 there.
+  CHECK(codes(sage({fused, sm80, sm90}), "9.0") == Codes{"SB114 warning"});
+  const WheelFacts without = sage({fused, sm80});
+  for (const GpuVerdict& verdict : verdicts(without, promise_of(without, recipes(), {})))
+    if (verdict.gpu == Arch{8, 9}) CHECK(verdict.word == "partly");
   // 8.0 8.6 9.0 12.0 and a 4090: it would take the traps of sm_80.
   const ModuleFacts without_89 =
       module_of("_fused", {{sass("8.0", 40, "_Z15MeanScaleKernelv"), sass("9.0")}});
@@ -163,7 +168,8 @@ TEST_CASE("the commit that is wrong on Hopper is known, unless a rule mended it"
            "2.2.0+cu130.geb615cf6");
   CHECK(codes(wheel, "9.0") == Codes{"SB150 error"});
   wheel.provenance =
-      R"({"archs": "9.0", "recipe": "sageattention", "source": {"commit": "eb615cf6f6de2f3f1d9d2a1b"},
+      R"({"archs": "9.0", "recipe": "sageattention",
+          "source": {"commit": "eb615cf6f6de2f3f1d9d2a1b"},
           "rules": [{"id": "hopper-fake-name"}, {"id": "gqa-heads"}]})";
   CHECK(codes(wheel).empty());
 }
@@ -179,8 +185,9 @@ TEST_CASE("the promise is --arch, else the provenance, the name, the description
   promise = promise_of(wheel, {}, {});
   CHECK(print(promise.archs) == "12.0");
   wheel.provenance = R"({"archs": "8.0 8.9+PTX 9.0", "cuda": {"version": "13.0"}, "torch": "2.11.0",
-      "modules": [{"name": "pkg._k", "sources": [{"targets": [{"code": ["sm_80"]}]},
-                                                {"targets": [{"code": ["sm_80", "sm_89", "compute_89"]}]}]}]})";
+      "modules": [{"name": "pkg._k", "sources": [
+          {"targets": [{"code": ["sm_80"]}]},
+          {"targets": [{"code": ["sm_80", "sm_89", "compute_89"]}]}]}]})";
   promise = promise_of(wheel, {}, {});
   CHECK(promise.origin == "its provenance");
   CHECK(promise.cuda == Version{13, 0});

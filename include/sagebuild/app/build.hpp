@@ -42,7 +42,7 @@ struct BuildSettings {
   HeaderChoice headers = HeaderChoice::automatic;
   std::filesystem::path timeline;            // a Chrome trace of the steps; empty: none
   std::vector<std::string> setup_variables;  // --env: NAME or NAME=VALUE, for setup.py
-  bool parts = true;         // sources may be compiled in parts
+  bool parts = true;                         // sources may be compiled in parts
   bool assume_gpus = false;  // setup.py is told of GPUs of the architectures asked for
   bool allow_cpu = false;    // a wheel without device code is no error
   bool force = false;        // takes the place of another wheel of its name

@@ -37,6 +37,9 @@ struct RecipeModule {
   StageCosts costs = {};              // of each of its sources, per architecture
   unsigned parts = 1;                 // each of its sources may be compiled in, at most
   std::vector<MayTrap> may_trap = {};
+  // GPUs on which the project calls it by itself; elsewhere only who names it. Empty: all of
+  // targets
+  ArchList needed_by = {};
   // Versions of the project that have it: from `since` on, and before `until`. Empty: all.
   std::optional<Version> since = {};
   std::optional<Version> until = {};

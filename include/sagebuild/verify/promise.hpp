@@ -49,11 +49,20 @@ std::string stem_of(const RecipeModule& module);
 const RecipeModule* recipe_module(const Promise& promise, const std::string& stem);
 
 // Whether this module has to serve that GPU. Its recipe knows best: _qattn_sm90 is for 9.0 alone.
-// Else, where the wheel's provenance promises that GPU, what the module was compiled for. Else every
-// module has to.
+// Else, where the wheel's provenance promises that GPU, what the module was compiled for. Else
+// every module has to.
 bool must_serve(const Promise& promise, const std::string& stem, Arch gpu);
 // Whether it has to hold PTX for newer GPUs, where "12.0+PTX" was promised.
 bool must_hold_ptx(const Promise& promise, const std::string& stem, const ArchRequest& request);
+
+// Modules of the wheel's recipe and version that it lacks, and that serve this GPU. `is_needed`:
+// the project calls it there by itself.
+struct MissingModule {
+  std::string name;
+  bool is_needed = true;
+};
+std::vector<MissingModule> missing_modules(const WheelFacts& wheel, const Promise& promise,
+                                           Arch gpu);
 
 // Of the kernels with traps that this GPU takes, those that may be called there: the recipe knows
 // which are not.
