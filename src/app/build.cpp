@@ -385,7 +385,8 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
   report.stage("verifying the wheel");
   const std::string hint =
       "`sagebuild explain CODE` says what each means; --unverified takes the wheel all the same";
-  require_verified(made, {Policy::local, settings.limits.jobs, settings.unverified, hint}, report);
+  require_verified(
+      made, {Policy::local, settings.limits.jobs, settings.unverified, hint, state.recipe}, report);
   copy_whole(made, wheel.path);
   return {wheel, told_plan(state.plan, state), compiled.sources, compiled.execution,
           cache->counters()};

@@ -207,10 +207,13 @@ WheelFacts read_facts(const InspectSettings& settings) {
   return facts;
 }
 
-Promise promise_for(const WheelFacts& facts, const std::optional<std::string>& archs) {
+Promise promise_for(const WheelFacts& facts, const std::optional<std::string>& archs,
+                    const std::optional<Recipe>& own) {
   std::vector<Recipe> recipes;
+  if (own) recipes.push_back(*own);
   try {
-    recipes = load_recipes(data_folder() / "patches").all();
+    const Recipes shipped = load_recipes(data_folder() / "patches");
+    recipes.insert(recipes.end(), shipped.all().begin(), shipped.all().end());
   } catch (const Error& error) {
     // The program alone, without its data, inspects all the same.
     if (error.kind != ErrorKind::environment) throw;
@@ -223,7 +226,7 @@ bool Verification::has_errors() const {
 }
 
 Verification verify_file(const InspectSettings& settings, const std::optional<std::string>& archs,
-                         Policy policy) {
+                         Policy policy, const std::optional<Recipe>& own) {
   Verification verification;
   std::string begin;
   verification.facts = begin_facts(settings, begin);
@@ -233,7 +236,7 @@ Verification verify_file(const InspectSettings& settings, const std::optional<st
     if (!verification.facts.is_wheel || error.kind != ErrorKind::failed) throw;
     verification.facts.faults.archive.push_back(reason_of(error));
   }
-  verification.promise = promise_for(verification.facts, archs);
+  verification.promise = promise_for(verification.facts, archs, own);
   verification.findings = verify_wheel(verification.facts, verification.promise, policy);
   return verification;
 }
@@ -242,7 +245,7 @@ void require_verified(const fs::path& wheel, const VerifyRules& rules, Reporter&
   InspectSettings settings;
   settings.file = wheel;
   settings.jobs = rules.jobs;
-  const Verification verification = verify_file(settings, std::nullopt, rules.policy);
+  const Verification verification = verify_file(settings, std::nullopt, rules.policy, rules.recipe);
   std::vector<std::string> causes;
   for (const Finding& finding : verification.findings) {
     std::string text = fmt::format("{} {}: {}", finding.code, finding.subject, finding.message);

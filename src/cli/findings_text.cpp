@@ -27,8 +27,8 @@ std::string findings_text(const Verification& verification, const TextStyle& sty
       text += filled("  a user sees", 13, kind.sees, 15, style.width);
       text += filled("  mend it", 9, kind.fix, 15, style.width);
     }
-    text +=
-        filled("  ", 2, fmt::format("{}: {}", finding.subject, finding.message), 4, style.width);
+    text += filled("  ", 2, printable(fmt::format("{}: {}", finding.subject, finding.message)), 4,
+                   style.width);
     last = finding.code;
   }
   const Promise& promise = verification.promise;

@@ -83,12 +83,15 @@ class Report {
   }
 
  private:
-  void row(std::string_view label, std::size_t label_width, std::string_view text) {
-    text_ += filled(fmt::format("  {}", label), label_width + 2, text, kIndent, style_.width);
+  void row(std::string_view label, std::size_t label_width, std::string_view text,
+           Tone tone = Tone::plain) {
+    text_ += filled(fmt::format("  {}", label), label_width + 2,
+                    toned(printable(text), tone, style_.color), kIndent, style_.width);
   }
   void row(std::string_view label, std::string_view text) { row(label, label.size(), text); }
   void title(std::string_view text, std::uint64_t size) {
-    text_ += fmt::format("{}  {}\n", toned(text, Tone::strong, style_.color), human_size(size));
+    text_ += fmt::format("{}  {}\n", toned(printable(text), Tone::strong, style_.color),
+                         human_size(size));
   }
 
   void head() {
@@ -148,9 +151,9 @@ class Report {
           fmt::format("  {:<{}} {}", gpu, kGpu, toned(verdict.word, tone, style_.color));
       const std::size_t width = 3 + kGpu + verdict.word.size();
       if (narrow) {
-        text_ += head + "\n" + filled("", 0, verdict.reason, 6, style_.width);
+        text_ += head + "\n" + filled("", 0, printable(verdict.reason), 6, style_.width);
       } else {
-        text_ += filled(head, width, verdict.reason, 3 + kGpu + kWord, style_.width);
+        text_ += filled(head, width, printable(verdict.reason), 3 + kGpu + kWord, style_.width);
       }
     }
   }
@@ -183,9 +186,7 @@ class Report {
       if (relocatable) text += ", relocatable: no driver loads it";
       row(name, text);
       if (sum.trapping != 0)
-        row("", 0,
-            toned(fmt::format("traps in {}", counted(sum.trapping, "function")), Tone::bad,
-                  style_.color));
+        row("", 0, fmt::format("traps in {}", counted(sum.trapping, "function")), Tone::bad);
       if (style_.kernels) kernels(gpu, relocatable, name);
     }
     worst(gpu);
@@ -199,7 +200,7 @@ class Report {
       for (const GpuImage& image : container.images) {
         if (name_of(image) != wanted) continue;
         for (const GpuKernel& kernel : image.all_kernels)
-          text_ += fmt::format("    {}{}\n", demangled(kernel.name),
+          text_ += fmt::format("    {}{}\n", printable(demangled(kernel.name)),
                                kernel.traps == 0 ? "" : fmt::format("  ({} traps)", kernel.traps));
       }
     }
@@ -272,12 +273,13 @@ std::string difference_text(const WheelFacts& facts, const WheelFacts& other) {
   for (const auto& [name, line] : mine) {
     const auto found = theirs.find(name);
     if (found == theirs.end())
-      text += fmt::format("- {}: {}\n", name, line);
+      text += fmt::format("- {}: {}\n", printable(name), printable(line));
     else if (found->second != line)
-      text += fmt::format("- {}: {}\n+ {}: {}\n", name, line, name, found->second);
+      text += fmt::format("- {}: {}\n+ {}: {}\n", printable(name), printable(line), printable(name),
+                          printable(found->second));
   }
   for (const auto& [name, line] : theirs)
-    if (!mine.contains(name)) text += fmt::format("+ {}: {}\n", name, line);
+    if (!mine.contains(name)) text += fmt::format("+ {}: {}\n", printable(name), printable(line));
   return text;
 }
 

@@ -78,8 +78,9 @@ void ElfView::each_symbol(std::uint32_t table,
     GElf_Sym symbol;
     if (gelf_getsym(data, i, &symbol) == nullptr) elf.fail();
     if (symbol.st_name == 0) continue;
-    visit({elf.text(section->link, symbol.st_name), GELF_ST_TYPE(symbol.st_info),
-           GELF_ST_BIND(symbol.st_info), symbol.st_other, symbol.st_shndx});
+    const unsigned info = symbol.st_info;
+    visit({elf.text(section->link, symbol.st_name), info & 0xfU, info >> 4U,
+           symbol.st_other, symbol.st_shndx});
   }
 }
 

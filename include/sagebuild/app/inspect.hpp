@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sagebuild/model/finding.hpp"
+#include "sagebuild/model/recipe.hpp"
 #include "sagebuild/model/wheel_facts.hpp"
 #include "sagebuild/report/reporter.hpp"
 #include "sagebuild/verify/promise.hpp"
@@ -27,8 +28,10 @@ struct InspectSettings {
 // archive that must not be unpacked (WheelReader).
 WheelFacts read_facts(const InspectSettings& settings);
 
-// The promise, by the recipes that come with sagebuild; without them where they are not there.
-Promise promise_for(const WheelFacts& facts, const std::optional<std::string>& archs = {});
+// The promise, by `own` and the recipes that come with sagebuild; without these where they are not
+// there.
+Promise promise_for(const WheelFacts& facts, const std::optional<std::string>& archs = {},
+                    const std::optional<Recipe>& own = {});
 
 struct Verification {
   WheelFacts facts;
@@ -40,13 +43,15 @@ struct Verification {
 
 // An archive that must not be unpacked is a finding here.
 Verification verify_file(const InspectSettings& settings, const std::optional<std::string>& archs,
-                         Policy policy);
+                         Policy policy, const std::optional<Recipe>& own = {});
 
 struct VerifyRules {
   Policy policy = Policy::publish;
   unsigned jobs = 1;
   bool unverified = false;  // errors are told as warnings
   std::string hint;         // what to do else
+  // That the wheel was made by, where it need not be one of those that come with sagebuild
+  std::optional<Recipe> recipe = {};
 };
 
 // For what must not go on with a wheel that fails: throws Error{findings} with each error as a
