@@ -112,7 +112,9 @@ std::vector<GpuVerdict> verdicts(const WheelFacts& wheel, const Promise& promise
     else if (!rows.empty())
       all.push_back(verdict_on(gpu, rows));
     else if (!unwanted.empty())
-      all.push_back({gpu, "no", fmt::format("{} is not made for it", few(unwanted))});
+      all.push_back({gpu, "no",
+                     unwanted.size() == 1 ? fmt::format("{} is not made for it", unwanted[0])
+                                          : "no module is made for it"});
   }
   return all;
 }
