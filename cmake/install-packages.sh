@@ -6,8 +6,8 @@
 set -euo pipefail
 
 build=(make cmake ninja-build g++ pkg-config
-  libarchive-dev libcli11-dev libcurl4-openssl-dev libelf-dev libfmt-dev libgit2-dev libre2-dev libspdlog-dev libssl-dev
-  libtomlplusplus-dev libzip-dev nlohmann-json3-dev)
+  libarchive-dev libcli11-dev libcurl4-openssl-dev libelf-dev libfmt-dev libgit2-dev liblz4-dev libre2-dev libspdlog-dev libssl-dev
+  libtomlplusplus-dev libzip-dev libzstd-dev nlohmann-json3-dev zlib1g-dev)
 # What sagebuild uses when it runs (a Python that can make virtual environments, Python.h for extension modules), and its tests.
 run=(ca-certificates python3 python3-dev python3-venv)
 tests=(catch2 git openssh-client openssl patch python3-paramiko)

@@ -23,7 +23,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+"(?:sagebuild/)?([a-z]+)/', re.MULTILIN
 # One door per library: who may include which third-party header.
 DOORS = {
     "curl/": "net", "git2": "vcs", "CLI/": "cli", "zip.h": "wheel", "libelf": "sys", "gelf": "sys", "re2/": "patch",
-    "archive": "source", "toml++": "base", "openssl/": "base",
+    "archive": "source", "toml++": "base", "openssl/": "base", "lz4": "gpu", "zstd": "gpu", "zlib": "gpu",
 }
 THIRD = re.compile(r"^\s*#\s*include\s+<([^>]+)>", re.MULTILINE)
 

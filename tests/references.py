@@ -3,7 +3,7 @@
 In code, comments and documents: a reference to docs/NAME.md, README.md or CONTRIBUTING.md, and to a heading of one
 (docs/nvcc.md, "Keys"). In documents: links, anchors, and paths in backquotes (those with a word in capitals, such as
 `patches/NAME.toml`, stand for many; '*' is a pattern), and names of functions, types and constants. Nowhere: documents
-that a clone does not have. And that every key of a recipe is told in docs/recipes.md.
+that a clone does not have. And that every key of a recipe is told in docs/recipes.md, every finding in docs/inspect.md.
 """
 
 import pathlib
@@ -78,6 +78,14 @@ def untold_keys(root: pathlib.Path):
                 yield f"docs/recipes.md: does not tell of the key '{key}' that {name} reads"
 
 
+def untold_findings(root: pathlib.Path):
+    """Codes of findings that docs/inspect.md does not tell, or tells and there are none."""
+    code = set(re.findall(r'"(SB\d+)", "', (root / "src/model/finding.cpp").read_text()))
+    told = set(re.findall(r"^\| (SB\d+) \|", (root / "docs/inspect.md").read_text(), re.MULTILINE))
+    for name in sorted(code ^ told):
+        yield f"docs/inspect.md: the finding {name} is {'not told' if name in code else 'told, and there is none'}"
+
+
 def complaints(root: pathlib.Path):
     files = [path for tree in TREES for path in root.glob(f"{tree}/**/*") if path.suffix in SUFFIXES and path.is_file()]
     for path in sorted([*files, *root.glob("*.md"), root / "Makefile", root / "CMakeLists.txt"]):
@@ -93,6 +101,7 @@ def complaints(root: pathlib.Path):
                 yield f"{name}: {wrong}"
     yield from unknown_names(root)
     yield from untold_keys(root)
+    yield from untold_findings(root)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@
 #include "sagebuild/app/arch_choice.hpp"
 #include "sagebuild/app/check.hpp"
 #include "sagebuild/app/compile.hpp"
+#include "sagebuild/app/inspect.hpp"
 #include "sagebuild/app/known_bad.hpp"
 #include "sagebuild/app/recorded_checks.hpp"
 #include "sagebuild/app/replacement.hpp"
@@ -174,8 +175,10 @@ LinkedModules compressed_modules(const LinkedModules& modules, const fs::path& w
   return compressed;
 }
 
-// A warm build would only read and write the wheel, so that is a cached action, too.
-Wheel packed(PackSettings pack, const fs::path& work, unsigned jobs, ActionCache& cache) {
+// The wheel in the folder `work`, from where it goes to its place once it is verified. A warm build
+// would only read and write it, so that is a cached action, too.
+fs::path packed(PackSettings pack, const fs::path& work, unsigned jobs, ActionCache& cache) {
+  pack.output = work / "packed";
   const Wheel wheel{wheel_path(pack)};
   ActionKey key("wheel", pack.provenance.recipe);
   key.add("name", wheel.path.filename().string());
@@ -185,11 +188,11 @@ Wheel packed(PackSettings pack, const fs::path& work, unsigned jobs, ActionCache
   key.add("provenance", provenance_json(pack.provenance));
   key.add("SOURCE_DATE_EPOCH", std::to_string(source_date_epoch()));
   if (const auto hit = cache.lookup(key); hit && cache.materialize(*hit, {{"wheel", wheel.path}}))
-    return wheel;
-  pack.compressed = compressed_modules(pack.modules, work, jobs, cache);
+    return wheel.path;
+  pack.compressed = compressed_modules(pack.modules, work / "compressed", jobs, cache);
   pack_wheel(pack);
   cache.store(key, {{"wheel", wheel.path}}, {});
-  return wheel;
+  return wheel.path;
 }
 
 // setuptools splits compiler commands at blanks, and nvcc misquotes the others in what it runs.
@@ -376,8 +379,16 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
   const PackSettings pack =
       pack_settings(state, compiled.modules, needs_of(state, compiled.modules), settings.output);
   if (!settings.force) require_replaceable(wheel_path(pack), pack.provenance);
-  const Wheel wheel = packed(pack, state.work.path() / "compressed", settings.limits.jobs, *cache);
+  const Wheel wheel{wheel_path(pack)};
+  const fs::path made = packed(pack, state.work.path(), settings.limits.jobs, *cache);
   cache->flush();
+  report.stage("verifying the wheel");
+  const std::string hint =
+      "`sagebuild explain CODE` says what each means; --unverified takes the wheel all the same";
+  require_verified(
+      made, {Policy::local, settings.limits.jobs, settings.unverified, hint, {}, state.recipe},
+      report);
+  copy_whole(made, wheel.path);
   return {wheel, told_plan(state.plan, state), compiled.sources, compiled.execution,
           cache->counters()};
 }

@@ -8,12 +8,14 @@
 
 #include "app/hub_session.hpp"
 #include "app/wheel_files.hpp"
+#include "sagebuild/app/inspect.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/json.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/hub/index.hpp"
 #include "sagebuild/model/version.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/machine.hpp"
 #include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/signals.hpp"
 #include "sagebuild/wheel/reader.hpp"
@@ -68,11 +70,15 @@ std::string described(const json& facts, const std::string& file_name) {
   return line + "\n";
 }
 
-void add_files(PublishRequest& request, const std::vector<WheelFile>& files, Reporter& report) {
+void add_files(PublishRequest& request, const std::vector<WheelFile>& files, bool unverified,
+               Reporter& report) {
   report.stage("checking " + counted(files.size(), "wheel"));
   for (const WheelFile& file : files) {
     const std::string name(name_of_path(file.repo_path));
     const SoundWheel wheel = require_sound_wheel(file.path, name, throw_if_interrupted);
+    const std::string hint = "`sagebuild verify` says more; --unverified sends it all the same";
+    require_verified(file.path, {Policy::publish, available_cores(), unverified, hint, name},
+                     report);
     request.files.push_back({file.path, file.repo_path, facts_of(wheel, file.repo_path)});
     request.description += described(request.files.back().facts, name);
     report.detail(fmt::format("{} ({})", name, human_size(size_of_file(file.path))));
@@ -162,7 +168,7 @@ UploadOutcome upload(const UploadSettings& settings, Reporter& report) {
   PublishRequest request = request_of(
       settings, files.size() == 1 ? fmt::format("Add {}", name_of_path(files.front().repo_path))
                                   : "Add " + counted(files.size(), "wheel"));
-  add_files(request, files, report);
+  add_files(request, files, settings.unverified, report);
 
   HubSession session(settings, report);
   UploadOutcome outcome;

@@ -150,6 +150,7 @@ UploadOutcome publish_wheel(UploadSettings settings, const Wheel& wheel, Reporte
 
 int run_build(const Cli& cli, const Settings& settings, Reporter& report) {
   BuildSettings chosen = build_settings(settings);
+  chosen.unverified = settings.enabled("unverified");
   const auto repo = settings.optional_text("upload");
   std::optional<UploadSettings> publishing;  // checked before hours of compiling
   if (repo) {
@@ -213,7 +214,7 @@ void add_build_commands(Cli& cli) {
         std::ranges::find(whole_way, spec.name, &SettingSpec::name) != whole_way.end();
     if (!is_there) whole_way.push_back(std::move(spec));  // --force is for both
   }
-  cli.add("build", "fetch, patch, plan, compile and pack; prints the wheel's path",
+  cli.add("build", "fetch, patch, plan, compile, pack and verify; prints the wheel's path",
           std::move(whole_way),
           {"sagebuild build --arch 12.0+PTX",
            "sagebuild build --source https://github.com/thu-ml/SageAttention --ref main --arch "

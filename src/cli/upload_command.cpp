@@ -106,6 +106,7 @@ std::vector<SettingSpec> shared_upload_specs() {
       {"sdk", "with --create of a Space: static, gradio, docker or streamlit", "static"},
       {"path-in-repo", "folder in the repository"},
       {"force", "replace a published wheel of the same name that has other content", "", {}, true},
+      {"unverified", "take a wheel that `sagebuild verify` finds errors in", "", {}, true},
   };
   append(specs, hub_commit_specs());
   append(specs, hub_access_specs());
@@ -157,6 +158,7 @@ UploadSettings upload_settings(const Settings& settings, std::string_view repo,
   made.create = settings.enabled("create");
   made.is_private = settings.enabled("private");
   made.public_ok = settings.enabled("public-ok");
+  made.unverified = settings.enabled("unverified");
   made.fix_names = settings.enabled("fix-names");
   made.sdk = settings.text("sdk");
   constexpr std::string_view kSdks[] = {"static", "gradio", "docker", "streamlit"};

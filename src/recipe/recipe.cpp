@@ -58,6 +58,30 @@ StageCosts read_costs(const TomlTable& table) {
   return costs;
 }
 
+ArchList arch_list(const TomlTable& table, const std::string& text) {
+  try {
+    return parse_arch_list(text);
+  } catch (const Error& error) {
+    table.fail(error.message);
+  }
+}
+
+MayTrap read_may_trap(const TomlTable& table) {
+  MayTrap may{arch_list(table, table.required_text("archs")), table.texts("kernels"),
+              table.required_text("reason")};
+  if (may.kernels.empty()) table.fail("'kernels' is missing: texts in the names of kernels");
+  table.finish();
+  return may;
+}
+
+std::optional<Version> version_at(const TomlTable& table, std::string_view key) {
+  const auto text = table.text(key);
+  if (!text) return std::nullopt;
+  const auto version = parse_version(*text);
+  if (!version) table.fail(fmt::format("'{}' is no version", *text));
+  return version;
+}
+
 RecipeModule read_module(const TomlTable& table) {
   RecipeModule module;
   module.name = table.required_text("name");
@@ -71,6 +95,11 @@ RecipeModule read_module(const TomlTable& table) {
   }
   if (const auto costs = table.table("costs")) module.costs = read_costs(*costs);
   module.parts = static_cast<unsigned>(from_one(table, "parts", 64, 1));
+  for (const TomlTable& row : table.tables("may_trap"))
+    module.may_trap.push_back(read_may_trap(row));
+  if (const auto gpus = table.text("needed_by")) module.needed_by = arch_list(table, *gpus);
+  module.since = version_at(table, "since");
+  module.until = version_at(table, "until");
   if (module.targets.empty()) table.fail(fmt::format("module '{}' has no targets", module.name));
   table.finish();
   std::ranges::sort(module.targets, {}, &RecipeTarget::request);
@@ -92,14 +121,6 @@ std::set<std::string, std::less<>> read_version(const TomlTable& table) {
   if (digests.empty()) table.fail("'files' is missing: the sources for which it was proved");
   table.finish();
   return digests;
-}
-
-ArchList arch_list(const TomlTable& table, const std::string& text) {
-  try {
-    return parse_arch_list(text);
-  } catch (const Error& error) {
-    table.fail(error.message);
-  }
 }
 
 KnownBad read_known_bad(const TomlTable& table) {

@@ -1,110 +1,18 @@
 #include "sagebuild/sys/elf.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <gelf.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <fstream>
 
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sys/elf_file.hpp"
 
 namespace sagebuild {
-namespace {
 
 namespace fs = std::filesystem;
-
-class ElfFile {
- public:
-  explicit ElfFile(const fs::path& path) : path_(path) {
-    elf_version(EV_CURRENT);
-    file_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    elf_ = file_ < 0 ? nullptr : elf_begin(file_, ELF_C_READ_MMAP, nullptr);
-    if (elf_ != nullptr && elf_kind(elf_) == ELF_K_ELF && gelf_getclass(elf_) == ELFCLASS64) return;
-    const std::string reason = file_ < 0 ? errno_text(errno) : "it is no 64-bit ELF file";
-    release();
-    throw Error(ErrorKind::failed, fmt::format("cannot read '{}'", path.string()), {reason});
-  }
-  ~ElfFile() { release(); }
-  ElfFile(const ElfFile&) = delete;
-  ElfFile& operator=(const ElfFile&) = delete;
-
-  // By the file's class, whatever a section says of itself.
-  int entries(const Elf_Data* data, Elf_Type type) const {
-    return static_cast<int>(data->d_size / gelf_fsize(elf_, type, 1, EV_CURRENT));
-  }
-
-  // Calls `visit` with each section of that type: its header, and its content.
-  template <class Visit>
-  void each_section(GElf_Word type, Visit visit) const {
-    for (Elf_Scn* section = nullptr; (section = elf_nextscn(elf_, section)) != nullptr;) {
-      GElf_Shdr header;
-      if (gelf_getshdr(section, &header) == nullptr) fail();
-      if (header.sh_type != type) continue;
-      Elf_Data* data = elf_getdata(section, nullptr);
-      if (data == nullptr) fail();
-      visit(header, data);
-    }
-  }
-
-  // Calls `visit` with each symbol that has a name.
-  template <class Visit>
-  void each_symbol(GElf_Word table, Visit visit) const {
-    each_section(table, [&](const GElf_Shdr& header, Elf_Data* data) {
-      for (int i = 1; i < entries(data, ELF_T_SYM); ++i) {
-        GElf_Sym symbol;
-        if (gelf_getsym(data, i, &symbol) == nullptr) fail();
-        if (symbol.st_name != 0) visit(symbol, text(header.sh_link, symbol.st_name));
-      }
-    });
-  }
-
-  Elf* get() const { return elf_; }
-
-  std::string_view section_name(Elf_Scn* section) const {
-    std::size_t names = 0;
-    GElf_Shdr header;
-    if (elf_getshdrstrndx(elf_, &names) != 0 || gelf_getshdr(section, &header) == nullptr) fail();
-    return text(names, header.sh_name);
-  }
-
-  std::string_view content(std::size_t section) const {
-    const Elf_Data* data = elf_getdata(elf_getscn(elf_, section), nullptr);
-    if (data == nullptr) fail();
-    return data->d_buf == nullptr
-               ? std::string_view()
-               : std::string_view(static_cast<const char*>(data->d_buf), data->d_size);
-  }
-
-  std::string_view text(std::size_t section, std::size_t offset) const {
-    const char* found = elf_strptr(elf_, section, offset);
-    if (found == nullptr) fail();
-    return found;
-  }
-
-  [[noreturn]] void fail(std::string_view reason) const {
-    throw Error(ErrorKind::failed, fmt::format("cannot read '{}'", path_.string()),
-                {fmt::format("it is damaged: {}", reason)});
-  }
-  // For what libelf could not read.
-  [[noreturn]] void fail() const { fail(elf_errmsg(-1)); }
-
- private:
-  void release() {
-    elf_end(elf_);
-    if (file_ >= 0) close(file_);
-  }
-
-  fs::path path_;
-  int file_ = -1;
-  Elf* elf_ = nullptr;
-};
-
-}  // namespace
 
 bool is_elf(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);

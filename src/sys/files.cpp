@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/sys/file_bytes.hpp"
 #include "sagebuild/sys/machine.hpp"
 #include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/signals.hpp"
@@ -173,6 +174,19 @@ void AtomicFile::commit() {
   if (std::fclose(std::exchange(file_, nullptr)) != 0) fail("write", path_, errno);
   if (std::rename(temporary_.c_str(), path_.c_str()) != 0) fail("write", path_, errno);
   temporary_.clear();
+}
+
+void copy_whole(const fs::path& from, const fs::path& to) {
+  constexpr std::size_t kPiece = std::size_t{1} << 20;
+  const FileBytes source(from);
+  AtomicFile target(to);
+  std::string piece;
+  for (std::uint64_t at = 0; at < source.size(); at += piece.size()) {
+    piece = source.read(
+        at, static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, source.size() - at)));
+    target.write(piece);
+  }
+  target.commit();
 }
 
 TempDir::TempDir(std::string_view prefix, const fs::path& parent) {

@@ -8,6 +8,7 @@
 
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "wheel/zip_layout.hpp"
 
 namespace sagebuild {
 namespace {
@@ -29,9 +30,9 @@ struct WheelReader::Archive {
 };
 
 WheelReader::WheelReader(std::filesystem::path path)
-    : path_(std::move(path)), archive_(std::make_unique<Archive>()) {
+    : path_(std::move(path)), archive_(std::make_unique<Archive>()), faults_(zip_faults(path_)) {
   int code = 0;
-  archive_->zip = zip_open(path_.c_str(), ZIP_RDONLY | ZIP_CHECKCONS, &code);
+  archive_->zip = zip_open(path_.c_str(), ZIP_RDONLY, &code);
   if (archive_->zip == nullptr) {
     zip_error_t error;
     zip_error_init_with_code(&error, code);
@@ -91,12 +92,15 @@ void WheelReader::stream(std::size_t index,
       fmt::format("cannot read '{}' in '{}'", entries_.at(index).name, path_.string());
   const std::unique_ptr<zip_file_t, FileCloser> file(zip_fopen_index(archive_->zip, index, 0));
   if (!file) throw Error(ErrorKind::failed, what, {zip_strerror(archive_->zip)});
-  std::string piece(std::min<std::uint64_t>(kPiece, entries_[index].size + 1), '\0');
+  std::uint64_t left = entries_[index].size + 1;
+  std::string piece(std::min<std::uint64_t>(kPiece, left), '\0');
   while (true) {
     const zip_int64_t got = zip_fread(file.get(), piece.data(), piece.size());
     if (got < 0)
       throw Error(ErrorKind::failed, what, {zip_error_strerror(zip_file_get_error(file.get()))});
     if (got == 0) return;
+    left -= std::min(left, static_cast<std::uint64_t>(got));
+    if (left == 0) throw Error(ErrorKind::failed, what, {"it unpacks to more than it says"});
     take({piece.data(), static_cast<std::size_t>(got)});
   }
 }

@@ -1,5 +1,4 @@
-// The checks of require_sound_wheel. Each adds its faults to one list, so that the user sees them
-// all at once.
+// The checks of read_wheel. Each adds its faults to a list, so that the user sees them all at once.
 
 #include <fmt/format.h>
 
@@ -17,7 +16,7 @@ namespace {
 
 using Faults = std::vector<std::string>;
 constexpr std::size_t kMostShown = 20;
-constexpr std::uint32_t kFileType = 0170000, kSymlink = 0120000;
+constexpr const char* kNoName = "the file name is not NAME-VERSION-PYTHON-ABI-PLATFORM.whl";
 
 // PEP 503, with "_" as file names have it.
 std::string normalized_name(std::string_view name) {
@@ -39,28 +38,6 @@ std::string normalized_version(std::string_view version) {
   std::ranges::replace(result, '-', '.');
   std::ranges::replace(result, '_', '.');
   return result;
-}
-
-bool is_unsafe(std::string_view name) {
-  const auto parts = split(name, "/");
-  return name.empty() || name.front() == '/' || name.find('\\') != std::string_view::npos ||
-         name.find("//") != std::string_view::npos ||
-         std::ranges::any_of(parts,
-                             [](std::string_view part) { return part == "." || part == ".."; });
-}
-
-void check_entries(const WheelReader& wheel, Faults& faults) {
-  std::set<std::string> names, folded;
-  for (const WheelEntry& entry : wheel.entries()) {
-    if (is_unsafe(entry.name))
-      faults.push_back(fmt::format("'{}' would be unpacked outside its place", entry.name));
-    if (!names.insert(entry.name).second)
-      faults.push_back(fmt::format("'{}' is in the archive twice", entry.name));
-    else if (!folded.insert(lower(entry.name)).second)
-      faults.push_back(fmt::format("'{}' differs from another name only in case", entry.name));
-    if ((entry.mode & kFileType) == kSymlink)
-      faults.push_back(fmt::format("'{}' is a symbolic link", entry.name));
-  }
 }
 
 void check_metadata(const WheelName& name, const std::string& dist_info,
@@ -101,14 +78,40 @@ bool is_signature(std::string_view name) {
   return name.ends_with("/RECORD.jws") || name.ends_with("/RECORD.p7s");
 }
 
-void check_record(const WheelReader& wheel, const std::string& record_name,
-                  const std::function<void()>& tick, Faults& faults) {
+// Runs `read`; what it throws is a fault.
+template <class Read>
+void attempt(Faults& faults, Read read) {
+  try {
+    read();
+  } catch (const Error& error) {
+    faults.push_back(error.message);
+    faults.insert(faults.end(), error.causes.begin(), error.causes.end());
+  }
+}
+
+std::map<std::string, RecordLine> read_record(const WheelReader& wheel,
+                                              const std::string& record_name, Faults& faults) {
   std::map<std::string, RecordLine> record;
-  for (RecordLine& line : parse_record(wheel.read(record_name))) {
+  const std::string text = wheel.read(record_name);
+  if (first_bad_utf8(text)) faults.emplace_back("RECORD is no UTF-8");
+  for (RecordLine& line : parse_record(text)) {
     const std::string name = line.name;
     if (!record.emplace(name, std::move(line)).second)
       faults.push_back(fmt::format("RECORD lists '{}' twice", name));
   }
+  return record;
+}
+
+// Streams every entry, which checks its CRC too. Without a RECORD there is one fault, not one for
+// each file.
+void check_record(const WheelReader& wheel, const std::string& record_name, const TakeEntry& take,
+                  const std::function<void()>& tick, WheelFaults& faults) {
+  std::map<std::string, RecordLine> record;
+  const std::size_t before = faults.record.size();
+  if (!record_name.empty())
+    attempt(faults.record, [&] { record = read_record(wheel, record_name, faults.record); });
+  const bool has_record =
+      !record.empty() || (!record_name.empty() && before == faults.record.size());
   const auto& entries = wheel.entries();
   for (std::size_t i = 0; i < entries.size(); ++i) {
     const std::string& name = entries[i].name;
@@ -116,23 +119,28 @@ void check_record(const WheelReader& wheel, const std::string& record_name,
     const bool listed = line != record.end();
     const RecordLine expected = listed ? line->second : RecordLine{};
     if (listed) record.erase(line);
-    if (name.ends_with('/') || is_signature(name)) continue;
+    if (name.ends_with('/')) continue;
     Sha256 hash;
     std::uint64_t size = 0;
-    wheel.stream(i, [&](std::string_view piece) {  // also checks the CRC of RECORD itself
-      hash.update(piece);
-      size += piece.size();
-      if (tick) tick();
+    const std::size_t damages = faults.archive.size();
+    attempt(faults.archive, [&] {
+      wheel.stream(i, [&](std::string_view piece) {
+        hash.update(piece);
+        size += piece.size();
+        if (take) take(i, piece);
+        if (tick) tick();
+      });
     });
+    if (damages != faults.archive.size() || is_signature(name) || !has_record) continue;
     if (!listed)
-      faults.push_back(fmt::format("RECORD does not list '{}'", name));
+      faults.record.push_back(fmt::format("RECORD does not list '{}'", name));
     else if (name != record_name && hash.finish().base64url() != expected.sha256)
-      faults.push_back(fmt::format("'{}' has not the hash that RECORD says", name));
+      faults.record.push_back(fmt::format("'{}' has not the hash that RECORD says", name));
     else if (name != record_name && expected.size != size)
-      faults.push_back(fmt::format("'{}' has not the size that RECORD says", name));
+      faults.record.push_back(fmt::format("'{}' has not the size that RECORD says", name));
   }
   for (const auto& [name, line] : record)
-    faults.push_back(fmt::format("RECORD lists '{}', which is not in the archive", name));
+    faults.record.push_back(fmt::format("RECORD lists '{}', which is not in the archive", name));
 }
 
 [[noreturn]] void refuse(const std::filesystem::path& path, Faults faults) {
@@ -147,33 +155,48 @@ void check_record(const WheelReader& wheel, const std::string& record_name,
 
 }  // namespace
 
+SaidWheel read_wheel(const WheelReader& wheel, std::string_view name, const TakeEntry& take,
+                     const std::function<void()>& tick) {
+  SaidWheel said;
+  WheelFaults& faults = said.faults;
+  faults.archive = wheel.faults();
+  said.name = parse_wheel_name(name);
+  if (!said.name) faults.archive.emplace_back(kNoName);
+  std::string info;
+  attempt(faults.archive, [&] { info = wheel.dist_info(); });
+  if (!info.empty()) {
+    attempt(faults.metadata, [&] {
+      said.metadata = wheel.read(info + "/METADATA");
+      if (said.name) check_metadata(*said.name, info, said.metadata, faults.metadata);
+    });
+    attempt(faults.tags, [&] {
+      const std::string text = wheel.read(info + "/WHEEL");
+      if (said.name) check_tags(*said.name, text, faults.tags);
+    });
+    if (wheel.has(info + "/sagebuild.json"))
+      attempt(faults.archive, [&] { said.provenance = wheel.read(info + "/sagebuild.json"); });
+  }
+  check_record(wheel, info.empty() ? "" : info + "/RECORD", take, tick, faults);
+  return said;
+}
+
 SoundWheel require_sound_wheel(const std::filesystem::path& path,
                                const std::function<void()>& tick) {
   return require_sound_wheel(path, path.filename().string(), tick);
 }
 
-SoundWheel require_sound_wheel(const std::filesystem::path& path, const std::string& file_name,
+SoundWheel require_sound_wheel(const std::filesystem::path& path, const std::string& name,
                                const std::function<void()>& tick) {
-  const auto name = parse_wheel_name(file_name);
-  if (!name) refuse(path, {"the file name is not NAME-VERSION-PYTHON-ABI-PLATFORM.whl"});
+  // Before it is opened: any other file is told so.
+  if (!parse_wheel_name(name)) refuse(path, {kNoName});
   Faults faults;
-  SoundWheel sound{*name, {}, {}};
-  try {
-    const WheelReader wheel(path);
-    check_entries(wheel, faults);
-    const std::string dist_info = wheel.dist_info();
-    sound.metadata = wheel.read(dist_info + "/METADATA");
-    check_metadata(*name, dist_info, sound.metadata, faults);
-    check_tags(*name, wheel.read(dist_info + "/WHEEL"), faults);
-    check_record(wheel, dist_info + "/RECORD", tick, faults);
-    if (wheel.has(dist_info + "/sagebuild.json"))
-      sound.provenance = wheel.read(dist_info + "/sagebuild.json");
-  } catch (const Error& error) {
-    faults.push_back(error.message);
-    faults.insert(faults.end(), error.causes.begin(), error.causes.end());
-  }
+  SaidWheel said;
+  attempt(faults, [&] {
+    said = read_wheel(WheelReader(path), name, nullptr, tick);
+    faults = said.faults.all();
+  });
   if (!faults.empty()) refuse(path, std::move(faults));
-  return sound;
+  return {*said.name, std::move(said.metadata), std::move(said.provenance)};
 }
 
 }  // namespace sagebuild

@@ -20,6 +20,8 @@ constexpr std::string_view kNameText =
 constexpr std::array<std::string_view, 8> kTorchNamespaces = {
     "N3c10", "NK3c10", "N2at", "NK2at", "N5torch", "NK5torch", "N6caffe2", "NK6caffe2"};
 
+}  // namespace
+
 bool is_torch_symbol(std::string_view name) {
   if (name.starts_with("THP")) return true;  // of libtorch_python, in C
   return name.starts_with("_Z") &&
@@ -27,8 +29,6 @@ bool is_torch_symbol(std::string_view name) {
            return name.find(part) != std::string_view::npos;
          });
 }
-
-}  // namespace
 
 std::optional<TorchRequirement> torch_requirement(std::string_view line) {
   if (!take_prefix(line, "Requires-Dist:")) return std::nullopt;

@@ -17,4 +17,7 @@ struct TorchRequirement {
 // another one.
 std::optional<TorchRequirement> torch_requirement(std::string_view line);
 
+// Whether a mangled name is one of torch's C++ libraries, or of its Python one in C.
+bool is_torch_symbol(std::string_view name);
+
 }  // namespace sagebuild

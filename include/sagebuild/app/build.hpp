@@ -49,6 +49,7 @@ struct BuildSettings {
   bool patch = true;
   bool strict_patch = false;  // rules that do not fit are an error
   bool keep_temp = false;
+  bool unverified = false;  // what verify finds in the wheel is a warning
   bool allow_foreign_owner = false;
 };
 

@@ -20,6 +20,7 @@ struct UploadSettings : HubSettings {
   std::string folder;  // in the repository; empty: its root
   bool create = false;
   bool is_private = false;
+  bool unverified = false;     // wheels that fail verify are sent all the same
   bool public_ok = false;      // with is_private: a public repository will do
   bool fix_names = false;      // a name that a download has changed is made true again
   std::string sdk = "static";  // of a Space that is made
@@ -56,7 +57,7 @@ void remember_last_build(const std::filesystem::path& folder,
 // repository, hours earlier.
 void require_upload_access(const UploadSettings& settings, Reporter& report);
 
-// Throws what require_sound_wheel, find_hub_token and publish throw.
+// Throws what require_sound_wheel, require_verified, find_hub_token and publish throw.
 UploadOutcome upload(const UploadSettings& settings, Reporter& report);
 
 }  // namespace sagebuild

@@ -23,12 +23,26 @@ struct RecipeTarget {
   std::string reason;
 };
 
+// Kernels that end in a trap on GPUs where nothing calls them.
+struct MayTrap {
+  ArchList archs;                    // GPUs
+  std::vector<std::string> kernels;  // texts in their mangled names
+  std::string reason;
+};
+
 struct RecipeModule {
   std::string name;                   // "sageattention._qattn_sm89", or its last part
   std::vector<RecipeTarget> targets;  // requests not named here get nothing from this module
   std::string reason;                 // why this set
   StageCosts costs = {};              // of each of its sources, per architecture
   unsigned parts = 1;                 // each of its sources may be compiled in, at most
+  std::vector<MayTrap> may_trap = {};
+  // GPUs on which the project calls it by itself; elsewhere only who names it. Empty: all of
+  // targets
+  ArchList needed_by = {};
+  // Versions of the project that have it: from `since` on, and before `until`. Empty: all.
+  std::optional<Version> since = {};
+  std::optional<Version> until = {};
 };
 
 // For which sources the headers that stand in for torch's are known to give the same code and the

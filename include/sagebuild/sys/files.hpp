@@ -21,6 +21,8 @@ std::optional<std::string> read_file_if_exists(const std::filesystem::path& path
 void write_file(const std::filesystem::path& path, std::string_view content);
 // Makes `to` a file with the content and mode of `from`; makes its folder where that is missing.
 void copy_content(const std::filesystem::path& from, const std::filesystem::path& to);
+// The file `to` gets the content of `from`, whole or not at all.
+void copy_whole(const std::filesystem::path& from, const std::filesystem::path& to);
 // A folder with nothing in it, whatever was there before.
 void make_empty_folder(const std::filesystem::path& path);
 // Makes missing folders. Error{failed} names the first that cannot be made.

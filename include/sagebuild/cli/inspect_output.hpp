@@ -1,0 +1,30 @@
+#pragma once
+// What `inspect` and `verify` print.
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "sagebuild/app/inspect.hpp"
+
+namespace sagebuild {
+
+struct TextStyle {
+  bool color = false;
+  std::size_t width = 0;  // columns; 0: lines are not broken
+  bool kernels = false;   // every kernel's name
+};
+
+std::string inspect_text(const WheelFacts& facts, const Promise& promise, const TextStyle& style);
+// Schema "sagebuild.inspect/1", docs/inspect.md, "The JSON document".
+nlohmann::ordered_json inspect_document(const WheelFacts& facts, const Promise& promise);
+// What is in `other` and not in `facts`, and the other way round. Empty: nothing differs.
+std::string difference_text(const WheelFacts& facts, const WheelFacts& other);
+
+std::string findings_text(const Verification& verification, const TextStyle& style);
+// Schema "sagebuild.verify/1".
+nlohmann::ordered_json findings_document(const Verification& verification);
+// SARIF 2.1.0, as code scanning takes it.
+nlohmann::ordered_json sarif_document(const Verification& verification);
+std::string explained(const FindingKind& kind);
+
+}  // namespace sagebuild

@@ -1,0 +1,267 @@
+#include "sagebuild/app/inspect.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <future>
+#include <map>
+#include <memory>
+
+#include "sagebuild/base/error.hpp"
+#include "sagebuild/base/strings.hpp"
+#include "sagebuild/gpu/read.hpp"
+#include "sagebuild/recipe/recipe.hpp"
+#include "sagebuild/sys/elf.hpp"
+#include "sagebuild/sys/file_bytes.hpp"
+#include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
+#include "sagebuild/sys/signals.hpp"
+#include "sagebuild/sys/worker_pool.hpp"
+#include "sagebuild/verify/verify.hpp"
+#include "sagebuild/wheel/module_facts.hpp"
+#include "sagebuild/wheel/reader.hpp"
+
+namespace sagebuild {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kElf(
+    "\x7f"
+    "ELF",
+    4),
+    kFatbin("\x50\xed\x55\xba", 4);
+
+bool is_gpu_file(std::string_view begin) {
+  return begin.starts_with(kElf) || begin.starts_with(kFatbin);
+}
+
+std::string extension_of(const GpuImage& image) {
+  switch (image.kind) {
+    case ImageKind::sass:
+      return "cubin";
+    case ImageKind::ptx:
+      return "ptx";
+    case ImageKind::lto:
+      return "ltoir";
+    case ImageKind::unknown:
+      break;
+  }
+  return "bin";
+}
+
+// One file for each image: MODULE-PLACE-ARCHITECTURE.cubin
+void write_image(const fs::path& folder, const std::string& stem, const GpuContainer& container,
+                 const GpuImage& image, std::string_view bytes) {
+  if (image.kind == ImageKind::ptx) bytes = bytes.substr(0, bytes.find('\0'));
+  std::string name;
+  std::size_t again = 0;
+  do {
+    name = fmt::format("{}-{:x}-{}{}.{}", stem, container.offset, digits(image.arch),
+                       again == 0 ? "" : fmt::format("-{}", again), extension_of(image));
+    ++again;
+  } while (path_exists(folder / name));
+  write_file(folder / name, bytes);
+}
+
+ModuleFacts facts_of_file(const fs::path& file, const std::string& path,
+                          const InspectSettings& settings) {
+  ModuleFacts facts;
+  if (is_elf(file)) {
+    facts = module_facts(file, path);
+  } else {
+    facts.path = path;
+    facts.size = size_of_file(file);
+  }
+  GpuReadSettings reading{settings.deep, settings.kernel_names, false, settings.jobs};
+  if (!settings.extract.empty()) {
+    std::string stem = stem_of(facts);
+    std::replace(stem.begin(), stem.end(), '/', '_');
+    reading.take = [&settings, stem](const GpuContainer& container, const GpuImage& image,
+                                     std::string_view bytes) {
+      write_image(settings.extract, stem, container, image, bytes);
+    };
+  }
+  facts.gpu = read_gpu_code(file, reading);
+  return facts;
+}
+
+std::string reason_of(const Error& error) {
+  return error.causes.empty() ? error.message : error.causes.front();
+}
+
+// Gets the entries of a wheel in pieces, and reads the libraries among them: one is looked at while
+// the next is unpacked.
+class Modules {
+ public:
+  Modules(const WheelReader& wheel, const InspectSettings& settings, WheelFacts& facts)
+      : wheel_(wheel), settings_(settings), facts_(facts) {}
+
+  void take(std::size_t index, std::string_view piece) {
+    if (failure_) return;
+    try {
+      if (index != current_) begin(index, piece);
+      if (file_) file_->write(piece);
+    } catch (const Error&) {
+      // Of this machine (a full disk), not of the wheel.
+      failure_ = std::current_exception();
+    }
+  }
+
+  void finish() {
+    if (failure_) std::rethrow_exception(failure_);
+    end_entry();
+    wait();
+  }
+
+ private:
+  void begin(std::size_t index, std::string_view piece) {
+    end_entry();
+    current_ = index;
+    if (!is_gpu_file(piece)) return;
+    path_ = folder_.path() / std::to_string(index);
+    file_ = std::make_unique<AtomicFile>(path_);
+  }
+
+  void end_entry() {
+    if (!file_) return;
+    file_->commit();
+    file_.reset();
+    wait();
+    running_ = pool_.submit([this, path = path_, name = wheel_.entries()[current_].name] {
+      look_at(path, name);
+      remove_path(path);
+    });
+  }
+
+  void look_at(const fs::path& path, const std::string& name) {
+    try {
+      facts_.modules.push_back(facts_of_file(path, name, settings_));
+    } catch (const Error& error) {
+      facts_.unreadable.push_back(fmt::format("{}: {}", name, reason_of(error)));
+    }
+  }
+
+  void wait() {
+    if (running_.valid()) running_.get();
+  }
+
+  const WheelReader& wheel_;
+  const InspectSettings& settings_;
+  WheelFacts& facts_;
+  TempDir folder_;
+  std::size_t current_ = SIZE_MAX;
+  fs::path path_;
+  std::unique_ptr<AtomicFile> file_;
+  std::exception_ptr failure_;
+  std::future<void> running_;
+  WorkerPool pool_{1};
+};
+
+void read_wheel_facts(const InspectSettings& settings, WheelFacts& facts) {
+  const WheelReader wheel(settings.file);
+  Modules modules(wheel, settings, facts);
+  SaidWheel said = read_wheel(
+      wheel, settings.file_name(),
+      [&](std::size_t index, std::string_view piece) { modules.take(index, piece); },
+      throw_if_interrupted);
+  modules.finish();
+  facts.name = std::move(said.name);
+  facts.metadata = std::move(said.metadata);
+  facts.provenance = std::move(said.provenance);
+  facts.faults = std::move(said.faults);
+  std::ranges::sort(facts.modules, {}, &ModuleFacts::path);
+}
+
+bool is_wheel_file(const fs::path& file, std::string_view begin) {
+  return file.extension() == ".whl" || begin.starts_with("PK");
+}
+
+WheelFacts begin_facts(const InspectSettings& settings, std::string& begin) {
+  if (!is_file(settings.file))
+    throw Error(ErrorKind::usage, fmt::format("there is no file '{}'", settings.file.string()), {},
+                "name a wheel or a shared library");
+  const FileBytes file(settings.file);
+  begin = file.read(0, static_cast<std::size_t>(std::min<std::uint64_t>(4, file.size())));
+  WheelFacts facts;
+  facts.file = settings.file_name();
+  facts.size = file.size();
+  facts.is_wheel = is_wheel_file(settings.file, begin);
+  return facts;
+}
+
+}  // namespace
+
+WheelFacts read_facts(const InspectSettings& settings) {
+  std::string begin;
+  WheelFacts facts = begin_facts(settings, begin);
+  if (!settings.extract.empty()) make_folders(settings.extract);
+  if (facts.is_wheel) {
+    read_wheel_facts(settings, facts);
+  } else if (is_gpu_file(begin)) {
+    facts.modules.push_back(facts_of_file(settings.file, facts.file, settings));
+  } else {
+    throw Error(ErrorKind::failed, fmt::format("cannot read '{}'", settings.file.string()),
+                {"it is no wheel, no shared library, no cubin and no fatbin"},
+                "name a file such as x.whl or x.so");
+  }
+  return facts;
+}
+
+Promise promise_for(const WheelFacts& facts, const std::optional<std::string>& archs,
+                    const std::optional<Recipe>& own) {
+  std::vector<Recipe> recipes;
+  if (own) recipes.push_back(*own);
+  try {
+    const Recipes shipped = load_recipes(data_folder() / "patches");
+    recipes.insert(recipes.end(), shipped.all().begin(), shipped.all().end());
+  } catch (const Error& error) {
+    // The program alone, without its data, inspects all the same.
+    if (error.kind != ErrorKind::environment) throw;
+  }
+  return promise_of(facts, recipes, archs);
+}
+
+bool Verification::has_errors() const {
+  return std::ranges::find(findings, Severity::error, &Finding::severity) != findings.end();
+}
+
+Verification verify_file(const InspectSettings& settings, const std::optional<std::string>& archs,
+                         Policy policy, const std::optional<Recipe>& own) {
+  Verification verification;
+  std::string begin;
+  verification.facts = begin_facts(settings, begin);
+  try {
+    verification.facts = read_facts(settings);
+  } catch (const Error& error) {
+    if (!verification.facts.is_wheel || error.kind != ErrorKind::failed) throw;
+    verification.facts.faults.archive.push_back(reason_of(error));
+  }
+  verification.promise = promise_for(verification.facts, archs, own);
+  verification.findings = verify_wheel(verification.facts, verification.promise, policy);
+  return verification;
+}
+
+void require_verified(const fs::path& wheel, const VerifyRules& rules, Reporter& report) {
+  InspectSettings settings;
+  settings.file = wheel;
+  settings.jobs = rules.jobs;
+  settings.name = rules.name;
+  const Verification verification = verify_file(settings, std::nullopt, rules.policy, rules.recipe);
+  std::vector<std::string> causes;
+  for (const Finding& finding : verification.findings) {
+    std::string text = fmt::format("{} {}: {}", finding.code, finding.subject, finding.message);
+    if (finding.severity == Severity::note)
+      report.detail(text);
+    else if (finding.severity == Severity::warning || rules.unverified)
+      report.warning(text);
+    else
+      causes.push_back(std::move(text));
+  }
+  if (causes.empty()) return;
+  throw Error(ErrorKind::findings,
+              fmt::format("'{}' does not keep what it promises", settings.file_name()),
+              std::move(causes), rules.hint);
+}
+
+}  // namespace sagebuild

@@ -1,0 +1,157 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "sagebuild/base/error.hpp"
+#include "sagebuild/base/strings.hpp"
+#include "sagebuild/cli/command.hpp"
+#include "sagebuild/cli/inspect_output.hpp"
+#include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/machine.hpp"
+
+namespace sagebuild {
+namespace {
+
+using Word = std::shared_ptr<std::string>;
+
+std::string text_of(const nlohmann::ordered_json& document) {
+  return document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+TextStyle style_of_terminal() {
+  TextStyle style;
+  style.color = wants_color(STDOUT_FILENO);
+  if (is_terminal(STDOUT_FILENO)) style.width = terminal_width(STDOUT_FILENO);
+  return style;
+}
+
+InspectSettings settings_for(const std::string& file) {
+  InspectSettings settings;
+  settings.file = file;
+  settings.jobs = available_cores();
+  return settings;
+}
+
+int run_inspect(const Cli& cli, const Settings& settings, const std::string& file) {
+  InspectSettings chosen = settings_for(file);
+  chosen.deep = settings.enabled("deep");
+  chosen.kernel_names = settings.enabled("kernels");
+  chosen.extract = settings.text("extract");
+  const WheelFacts facts = read_facts(chosen);
+  if (const auto other = settings.optional_text("diff")) {
+    InspectSettings second = settings_for(*other);
+    second.deep = chosen.deep;
+    const std::string text = difference_text(facts, read_facts(second));
+    if (cli.global().json)
+      fmt::print("{}", text_of({{"schema", "sagebuild.inspect-diff/1"},
+                                {"file", facts.file},
+                                {"other", second.file.filename().string()},
+                                {"lines", lines_of(text)}}));
+    else
+      fmt::print("{}", text.empty() ? "nothing differs\n" : text);
+    return 0;
+  }
+  const Promise promise = promise_for(facts);
+  if (cli.global().json) {
+    fmt::print("{}", text_of(inspect_document(facts, promise)));
+    return 0;
+  }
+  TextStyle style = style_of_terminal();
+  style.kernels = chosen.kernel_names;
+  fmt::print("{}", inspect_text(facts, promise, style));
+  return 0;
+}
+
+Policy policy_of(const std::string& word) {
+  if (word == "strict") return Policy::strict;
+  if (word == "publish") return Policy::publish;
+  if (word == "local") return Policy::local;
+  throw Error(ErrorKind::usage, fmt::format("'{}' is no policy", word), {},
+              "one of strict, publish, local");
+}
+
+int run_verify(const Cli& cli, const Settings& settings, const std::string& file) {
+  const Policy policy = policy_of(settings.text("policy"));
+  const Verification verification =
+      verify_file(settings_for(file), settings.optional_text("arch"), policy);
+  if (const auto sarif = settings.optional_text("sarif"))
+    write_file(*sarif, text_of(sarif_document(verification)));
+  fmt::print("{}", cli.global().json ? text_of(findings_document(verification))
+                                     : findings_text(verification, style_of_terminal()));
+  return verification.has_errors() ? static_cast<int>(ErrorKind::findings) : 0;
+}
+
+int run_explain(const Cli& cli, const std::string& code) {
+  const FindingKind* kind = finding_kind(code);
+  if (kind == nullptr && !code.empty()) {
+    std::vector<std::string> codes;
+    for (const FindingKind& known : finding_kinds()) codes.push_back(known.code);
+    throw Error(ErrorKind::usage, fmt::format("no finding is called '{}'", code), {},
+                fmt::format("known are {}", join(codes, " ")));
+  }
+  if (cli.global().json) {
+    auto rows = nlohmann::ordered_json::array();
+    for (const FindingKind& one : finding_kinds()) {
+      if (kind != nullptr && &one != kind) continue;
+      rows.push_back({{"code", one.code},
+                      {"title", one.title},
+                      {"severity", name_of(one.severity)},
+                      {"sees", one.sees},
+                      {"fix", one.fix}});
+    }
+    fmt::print("{}", text_of({{"schema", "sagebuild.explain/1"}, {"findings", rows}}));
+    return 0;
+  }
+  if (kind != nullptr) {
+    fmt::print("{}", explained(*kind));
+    return 0;
+  }
+  for (const FindingKind& one : finding_kinds())
+    fmt::print("{}  {:<7}  {}\n", one.code, name_of(one.severity), one.title);
+  return 0;
+}
+
+}  // namespace
+
+void add_inspect_commands(Cli& cli) {
+  const Word inspected = std::make_shared<std::string>();
+  CLI::App& inspect = cli.add(
+      "inspect", "what is in a wheel or a library: GPUs, kernels, ABI, needs; no GPU, no torch",
+      {{"deep", "look for GPU code in all sections", "", {}, true},
+       {"kernels", "name every kernel", "", {}, true},
+       {"extract", "write every image of GPU code to this folder"},
+       {"diff", "another file: what differs in it, with + and -"}},
+      {"sagebuild inspect dist/x.whl", "sagebuild inspect libx.so --kernels",
+       "sagebuild inspect old.whl --diff new.whl", "sagebuild --json inspect x.whl"},
+      [&cli, inspected](const Settings& settings, Reporter&) {
+        return run_inspect(cli, settings, *inspected);
+      });
+  inspect.add_option("FILE", *inspected, "a wheel, a library, a cubin or a fatbin")->required();
+
+  const Word verified = std::make_shared<std::string>();
+  CLI::App& verify = cli.add(
+      "verify", "hold a wheel against what it promises; exit code 5 if it does not keep it",
+      {{"arch",
+        "architectures that it must serve; else what its provenance, its name or its description "
+        "says"},
+       {"policy",
+        "strict (warnings are errors), publish, or local (what matters elsewhere is a note)",
+        "publish"},
+       {"sarif", "write the findings to this file, for code scanning"}},
+      {"sagebuild verify dist/x.whl", "sagebuild verify x.whl --arch \"8.0 8.9 9.0 12.0+PTX\"",
+       "sagebuild verify x.whl --policy strict --sarif x.sarif"},
+      [&cli, verified](const Settings& settings, Reporter&) {
+        return run_verify(cli, settings, *verified);
+      });
+  verify.add_option("WHEEL", *verified, "the wheel")->required();
+
+  const Word code = std::make_shared<std::string>();
+  CLI::App& explain =
+      cli.add("explain", "what a finding of verify means, and how to mend it", {},
+              {"sagebuild explain SB101", "sagebuild explain"},
+              [&cli, code](const Settings&, Reporter&) { return run_explain(cli, *code); });
+  explain.add_option("CODE", *code, "SB101 and so on; none: all of them");
+}
+
+}  // namespace sagebuild

@@ -1,0 +1,34 @@
+#pragma once
+// The checks by what they look at. Each adds what it finds.
+
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sagebuild/model/finding.hpp"
+#include "sagebuild/model/wheel_facts.hpp"
+#include "sagebuild/verify/promise.hpp"
+
+namespace sagebuild::verifying {
+
+class Findings {
+ public:
+  explicit Findings(Policy policy) : policy_(policy) {}
+  void add(std::string_view code, std::string subject, std::string message);
+  std::vector<Finding> sorted() &&;
+
+ private:
+  Policy policy_;
+  std::vector<Finding> found_;
+};
+
+// Which GPUs are served: SB101 to SB113.
+void check_gpus(const WheelFacts& wheel, const Promise& promise, Findings& found);
+// Whether its modules can be loaded: SB121 to SB135.
+void check_modules(const WheelFacts& wheel, const Promise& promise, Findings& found);
+// The archive, its metadata, its source: SB140 to SB150.
+void check_wheel(const WheelFacts& wheel, const Promise& promise, Findings& found);
+
+}  // namespace sagebuild::verifying

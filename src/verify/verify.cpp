@@ -1,0 +1,37 @@
+#include "sagebuild/verify/verify.hpp"
+
+#include <algorithm>
+
+#include "sagebuild/base/error.hpp"
+#include "verify/checks.hpp"
+
+namespace sagebuild {
+
+namespace verifying {
+
+void Findings::add(std::string_view code, std::string subject, std::string message) {
+  const FindingKind* kind = finding_kind(code);
+  if (kind == nullptr) throw Error(ErrorKind::bug, fmt::format("no finding is called {}", code));
+  found_.push_back(
+      {kind->code, severity_of(*kind, policy_), std::move(subject), std::move(message)});
+}
+
+std::vector<Finding> Findings::sorted() && {
+  std::ranges::stable_sort(found_, [](const Finding& one, const Finding& other) {
+    if (one.severity != other.severity) return one.severity > other.severity;
+    return one.code < other.code;
+  });
+  return std::move(found_);
+}
+
+}  // namespace verifying
+
+std::vector<Finding> verify_wheel(const WheelFacts& wheel, const Promise& promise, Policy policy) {
+  verifying::Findings found(policy);
+  verifying::check_gpus(wheel, promise, found);
+  verifying::check_modules(wheel, promise, found);
+  verifying::check_wheel(wheel, promise, found);
+  return std::move(found).sorted();
+}
+
+}  // namespace sagebuild
