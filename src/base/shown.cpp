@@ -40,6 +40,13 @@ std::string printable(std::string_view text) {
   return result;
 }
 
+std::string printable_line(std::string_view text) {
+  std::string line = printable(text);
+  for (char& c : line)
+    if (c == '\n' || c == '\t') c = '?';
+  return line;
+}
+
 std::size_t user_info_length(std::string_view address, bool has_scheme) {
   const std::string_view host = address.substr(0, address.find('/'));
   const auto colon = address.find(':');

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cli/text_lines.hpp"
+#include "sagebuild/base/shown.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/cli/inspect_output.hpp"
 
@@ -27,8 +28,8 @@ std::string findings_text(const Verification& verification, const TextStyle& sty
       text += filled("  a user sees", 13, kind.sees, 15, style.width);
       text += filled("  mend it", 9, kind.fix, 15, style.width);
     }
-    text += filled("  ", 2, printable(fmt::format("{}: {}", finding.subject, finding.message)), 4,
-                   style.width);
+    text += filled("  ", 2, printable_line(fmt::format("{}: {}", finding.subject, finding.message)),
+                   4, style.width);
     last = finding.code;
   }
   const Promise& promise = verification.promise;

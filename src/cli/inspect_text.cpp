@@ -4,6 +4,7 @@
 #include <map>
 
 #include "cli/text_lines.hpp"
+#include "sagebuild/base/shown.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/cli/inspect_output.hpp"
 #include "sagebuild/model/gpu_coverage.hpp"
@@ -86,11 +87,11 @@ class Report {
   void row(std::string_view label, std::size_t label_width, std::string_view text,
            Tone tone = Tone::plain) {
     text_ += filled(fmt::format("  {}", label), label_width + 2,
-                    toned(printable(text), tone, style_.color), kIndent, style_.width);
+                    toned(printable_line(text), tone, style_.color), kIndent, style_.width);
   }
   void row(std::string_view label, std::string_view text) { row(label, label.size(), text); }
   void title(std::string_view text, std::uint64_t size) {
-    text_ += fmt::format("{}  {}\n", toned(printable(text), Tone::strong, style_.color),
+    text_ += fmt::format("{}  {}\n", toned(printable_line(text), Tone::strong, style_.color),
                          human_size(size));
   }
 
@@ -151,9 +152,10 @@ class Report {
           fmt::format("  {:<{}} {}", gpu, kGpu, toned(verdict.word, tone, style_.color));
       const std::size_t width = 3 + kGpu + verdict.word.size();
       if (narrow) {
-        text_ += head + "\n" + filled("", 0, printable(verdict.reason), 6, style_.width);
+        text_ += head + "\n" + filled("", 0, printable_line(verdict.reason), 6, style_.width);
       } else {
-        text_ += filled(head, width, printable(verdict.reason), 3 + kGpu + kWord, style_.width);
+        text_ +=
+            filled(head, width, printable_line(verdict.reason), 3 + kGpu + kWord, style_.width);
       }
     }
   }
@@ -200,7 +202,7 @@ class Report {
       for (const GpuImage& image : container.images) {
         if (name_of(image) != wanted) continue;
         for (const GpuKernel& kernel : image.all_kernels)
-          text_ += fmt::format("    {}{}\n", printable(demangled(kernel.name)),
+          text_ += fmt::format("    {}{}\n", printable_line(demangled(kernel.name)),
                                kernel.traps == 0 ? "" : fmt::format("  ({} traps)", kernel.traps));
       }
     }
@@ -273,13 +275,14 @@ std::string difference_text(const WheelFacts& facts, const WheelFacts& other) {
   for (const auto& [name, line] : mine) {
     const auto found = theirs.find(name);
     if (found == theirs.end())
-      text += fmt::format("- {}: {}\n", printable(name), printable(line));
+      text += fmt::format("- {}: {}\n", printable_line(name), printable_line(line));
     else if (found->second != line)
-      text += fmt::format("- {}: {}\n+ {}: {}\n", printable(name), printable(line), printable(name),
-                          printable(found->second));
+      text += fmt::format("- {}: {}\n+ {}: {}\n", printable_line(name), printable_line(line),
+                          printable_line(name), printable_line(found->second));
   }
   for (const auto& [name, line] : theirs)
-    if (!mine.contains(name)) text += fmt::format("+ {}: {}\n", printable(name), printable(line));
+    if (!mine.contains(name))
+      text += fmt::format("+ {}: {}\n", printable_line(name), printable_line(line));
   return text;
 }
 

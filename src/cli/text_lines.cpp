@@ -2,19 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "sagebuild/base/strings.hpp"
 
 namespace sagebuild {
-
-std::string printable(std::string_view text) {
-  std::string clean(text);
-  constexpr char kDelete = 0x7f;
-  for (char& c : clean)
-    if (static_cast<unsigned char>(c) < ' ' || c == kDelete) c = '?';
-  return clean;
-}
 
 std::string toned(std::string_view text, Tone tone, bool color) {
   if (!color || tone == Tone::plain) return std::string(text);

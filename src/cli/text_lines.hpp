@@ -8,9 +8,6 @@ namespace sagebuild {
 
 enum class Tone { plain, good, bad, doubtful, strong };
 
-// Without control characters: what a file says of itself must not move a terminal's cursor.
-std::string printable(std::string_view text);
-
 // The text in that tone, where `color` is wanted.
 std::string toned(std::string_view text, Tone tone, bool color);
 

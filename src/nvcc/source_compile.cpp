@@ -3,6 +3,7 @@
 #include "proved.hpp"
 #include "sagebuild/base/path_roots.hpp"
 #include "sagebuild/nvcc/checks.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/nvcc/keys.hpp"
 
 namespace sagebuild::nvcc {
@@ -134,7 +135,7 @@ Step preprocess_step(Stage stage, const JobPtr& job, const std::string& detail, 
   };
   step.finish = [job, text, asks] {
     const std::string written = read_file(text);
-    if (asks) fs::rename(text, asked_in(text));
+    if (asks) move_path(text, asked_in(text));
     write_file(text, normalised_text(written, job->settings->roots));
   };
   return step;

@@ -192,4 +192,8 @@ TEST_CASE("a path below a folder") {
   CHECK_FALSE(is_below("/a", "/a/b"));
 }
 
+TEST_CASE("a text that must stay on its line has no line ends") {
+  CHECK(printable_line("a\nb\tc\033d") == "a?b?c?d");
+}
+
 }  // namespace sagebuild
