@@ -30,7 +30,7 @@ class CommandLine(support.EndToEnd):
     def test_usage_errors(self):
         for words, hint in ((["biuld"], "build"), (["build", "--arhc", "8.9"], "--arch"),
                             (["build", "-j", "many"], "--jobs"), (["-C", "/no/such/folder", "plan"], "/no/such/folder"),
-                            (["inspect", "--help"], "'inspect'"), (["cache", "nosuch", "--help"], "'nosuch'"),
+                            (["inspekt", "--help"], "'inspekt'"), (["cache", "nosuch", "--help"], "'nosuch'"),
                             (["build", "more", "--help"], "'more'"), (["nosuch", "--version"], "'nosuch'")):
             with self.subTest(words=words):
                 outcome = self.run_sagebuild(*words)
