@@ -1,6 +1,6 @@
 #pragma once
-// Files become one commit, or nothing happens. The Hub is the only state: a second run sees what is
-// there and sends the rest.
+// Files become one commit, or nothing happens. A second run sees what is there and sends the rest;
+// beside the Hub only the addresses of a large file's parts are remembered (kept_uploads).
 
 #include <cstdint>
 #include <filesystem>
