@@ -21,7 +21,6 @@ bool is_moved(const RemoteFile& before, const RemoteFile& after) {
 
 Changes Comparer::compare(const View& view, const std::vector<Item>& items) {
   Changes changes;
-  present_.clear();
   for (const Item& item : items) add_file(view, item, changes);
   if (!looked_ && !present_.empty() && present_.size() < items.size())
     report_.note(
@@ -38,9 +37,10 @@ void Comparer::add_file(const View& view, const Item& item, Changes& changes) {
   const std::string& path = item.file.repo_path;
   const auto remote = view.tree.find(path);
   if (remote == view.tree.end()) {
+    present_.erase(path);
     changes.files.push_back(item);
   } else if (has_same_content(remote->second, item)) {
-    present_.insert(path);
+    if (!looked_) present_.insert(path);  // later it may be what this run itself put there
   } else if (request_.force) {
     report_.warning(fmt::format("replacing '{}', which has other content", path));
     changes.files.push_back(item);

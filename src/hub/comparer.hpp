@@ -26,7 +26,7 @@ class Comparer {
   // of their names or is in the place of a file that shall go, if a file that shall be moved is
   // gone, or if a path would be a file and a folder.
   Changes compare(const View& view, const std::vector<Item>& items);
-  // Paths of the request's files that the last head has already.
+  // Paths of the request's files that were there with the same content at the first look.
   const std::set<std::string>& present() const { return present_; }
 
  private:

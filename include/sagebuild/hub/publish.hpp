@@ -10,6 +10,7 @@
 
 #include "sagebuild/hub/api.hpp"
 #include "sagebuild/hub/index.hpp"
+#include "sagebuild/hub/objects.hpp"
 #include "sagebuild/report/reporter.hpp"
 
 namespace sagebuild {
@@ -17,7 +18,8 @@ namespace sagebuild {
 struct PublishFile {
   std::filesystem::path path;
   std::string repo_path;
-  nlohmann::json facts;  // a wheel's row for wheels.json; null: what its name says
+  nlohmann::json facts;              // a wheel's row for wheels.json; null: what its name says
+  std::optional<FileStamp> checked;  // before the file was checked: it must be the same still
 };
 
 struct MovedFile {
