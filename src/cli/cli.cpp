@@ -262,8 +262,8 @@ int Cli::run_chosen(const std::vector<std::string>& words) {
     throw Error(ErrorKind::usage, lower(error.what()), {}, "see `sagebuild --help`");
   }
   apply_global();
-  const bool live =
-      is_terminal(STDERR_FILENO) && !is_ci() && !global_.json && global_.verbosity <= 0;
+  const bool live = is_terminal(STDERR_FILENO) && environment_value("TERM") != "dumb" && !is_ci() &&
+                    !global_.json && global_.verbosity <= 0;
   ConsoleReporter report(global_.verbosity, live, wants_color(STDERR_FILENO));
   warn_of_variables(report);
   return chosen_(report);
