@@ -273,7 +273,8 @@ int Cli::run(const std::vector<std::string>& argv) {
   try {
     try {
       const int code = run_chosen(argv);
-      flush_output(kOutputHint);
+      flush_output(code == 0 ? fmt::format("what the command does is done; {}", kOutputHint)
+                             : std::string(kOutputHint));
       return code;
       // What the system refuses is no bug of ours
     } catch (const std::filesystem::filesystem_error& failure) {

@@ -113,6 +113,18 @@ class Progress(unittest.TestCase):
         for line, name in zip(lines, NAMES):
             self.assertIn(f"sent '{name}'", line)
 
+    def test_output_that_cannot_be_written_is_an_error_that_says_that_the_wheel_is_published(self):
+        with tempfile.TemporaryDirectory() as home, program.test_hub() as address, open("/dev/full", "w") as full:
+            program.call(address, do="reset")
+            program.call(address, do="create", name=program.REPO)
+            wheel = program.make_wheel(home, LONG, 1000)
+            done = subprocess.run([program.BINARY, "upload", "--repo", program.REPO, str(wheel)], stdout=full,
+                                  env=program.environment(address, home), stderr=subprocess.PIPE, text=True, timeout=LIMIT)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("what the command does is done", done.stderr)
+            files = program.call(address, do="state")["repos"]["model/" + program.REPO]["refs"]["main"]["files"]
+            self.assertIn(LONG, files)
+
 
 class Question(unittest.TestCase):
     def remove(self, answer):
