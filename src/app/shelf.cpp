@@ -6,6 +6,7 @@
 #include <set>
 
 #include "app/hub_session.hpp"
+#include "sagebuild/app/wheel_argument.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/hub/shelf.hpp"
@@ -56,12 +57,12 @@ std::vector<std::string> paths_of(const RemoteTree& tree, const std::string& nam
 // Installers read a wheel's name before its content: another one would promise what is not in it.
 void require_same_wheel(const std::string& from, const std::string& to, bool force) {
   if (!is_wheel_path(from) && !is_wheel_path(to)) return;
-  const auto old_name = parse_wheel_name(name_of_path(from));
   if (!parse_wheel_name(name_of_path(to)))
     throw Error(ErrorKind::usage, fmt::format("'{}' is no name of a wheel", to), {},
                 "a wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl");
-  if (force || name_of_path(from) == name_of_path(to) || !old_name) return;
-  if (from.find('%') != std::string::npos || from.find(' ') != std::string::npos) return;
+  const std::string truth = true_wheel_name(std::string(name_of_path(from)));
+  if (force || name_of_path(to) == name_of_path(from) || name_of_path(to) == truth) return;
+  if (!parse_wheel_name(truth)) return;
   throw Error(ErrorKind::usage, "a wheel's name is its identity and stays",
               {fmt::format("'{}' would become '{}'", name_of_path(from), name_of_path(to))},
               "give a folder ('cu130/'), build the wheel under that name, or say --force");
@@ -105,7 +106,7 @@ PublishOutcome remove_from_shelf(
       settings, listed.size() == 1 ? "Remove " + listed.front()
                                    : fmt::format("Remove {}", counted(listed.size(), "file")));
   for (const std::string& path : listed) request.description += "- " + path + "\n";
-  request.removed = listed;
+  for (const std::string& path : listed) request.removed[path] = head.tree.at(path);
   return publish(session.api(), request, report);
 }
 
@@ -125,7 +126,7 @@ PublishOutcome move_on_shelf(const HubSettings& settings, const std::string& fro
   require_same_wheel(found.front(), to, settings.force);
   PublishRequest request =
       commit_request(settings, fmt::format("Move {} to {}", found.front(), to));
-  request.moved = {{found.front(), to}};
+  request.moved = {{found.front(), to, head.tree.at(found.front())}};
   return publish(session.api(), request, report);
 }
 

@@ -75,11 +75,12 @@ void add_files(PublishRequest& request, const std::vector<WheelFile>& files, boo
   report.stage("checking " + counted(files.size(), "wheel"));
   for (const WheelFile& file : files) {
     const std::string name(name_of_path(file.repo_path));
+    const FileStamp before = stamp_of(file.path);
     const SoundWheel wheel = require_sound_wheel(file.path, name, throw_if_interrupted);
     const std::string hint = "`sagebuild verify` says more; --unverified sends it all the same";
     require_verified(file.path, {Policy::publish, available_cores(), unverified, hint, name},
                      report);
-    request.files.push_back({file.path, file.repo_path, facts_of(wheel, file.repo_path)});
+    request.files.push_back({file.path, file.repo_path, facts_of(wheel, file.repo_path), before});
     request.description += described(request.files.back().facts, name);
     report.detail(fmt::format("{} ({})", name, human_size(size_of_file(file.path))));
   }

@@ -262,8 +262,8 @@ int Cli::run_chosen(const std::vector<std::string>& words) {
     throw Error(ErrorKind::usage, lower(error.what()), {}, "see `sagebuild --help`");
   }
   apply_global();
-  const bool live =
-      is_terminal(STDERR_FILENO) && !is_ci() && !global_.json && global_.verbosity <= 0;
+  const bool live = is_terminal(STDERR_FILENO) && environment_value("TERM") != "dumb" && !is_ci() &&
+                    !global_.json && global_.verbosity <= 0;
   ConsoleReporter report(global_.verbosity, live, wants_color(STDERR_FILENO));
   warn_of_variables(report);
   return chosen_(report);
@@ -273,7 +273,8 @@ int Cli::run(const std::vector<std::string>& argv) {
   try {
     try {
       const int code = run_chosen(argv);
-      flush_output(kOutputHint);
+      flush_output(code == 0 ? fmt::format("what the command does is done; {}", kOutputHint)
+                             : std::string(kOutputHint));
       return code;
       // What the system refuses is no bug of ours
     } catch (const std::filesystem::filesystem_error& failure) {

@@ -89,6 +89,7 @@ int print_change(const Cli& cli, const PublishOutcome& outcome, const std::strin
                             {"repo", outcome.repo},
                             {"commit", outcome.commit},
                             {"pull_request", outcome.pull_url},
+                            {"removed", outcome.removed},
                             {"index_files", outcome.index_files}}
                            .dump(2));
     return 0;
@@ -97,7 +98,7 @@ int print_change(const Cli& cli, const PublishOutcome& outcome, const std::strin
   if (outcome.result == PublishOutcome::Result::unchanged)
     fmt::print("nothing to do in '{}'\n", outcome.repo);
   else if (!what.empty())
-    fmt::print("{}{}\n", is_dry ? "would be done: " : "", what);
+    fmt::print("{}{}\n", is_dry ? "would be done: " : "", printable_line(what));
   if (!outcome.index_files.empty())
     fmt::print("index files {}: {}\n", is_dry ? "that would change" : "changed",
                join(outcome.index_files, ", "));

@@ -106,7 +106,11 @@ std::vector<SettingSpec> shared_upload_specs() {
       {"sdk", "with --create of a Space: static, gradio, docker or streamlit", "static"},
       {"path-in-repo", "folder in the repository"},
       {"force", "replace a published wheel of the same name that has other content", "", {}, true},
-      {"unverified", "take a wheel that `sagebuild verify` finds errors in", "", {}, true},
+      {"unverified",
+       "take a wheel that `sagebuild verify` finds errors in, if its archive and RECORD are sound",
+       "",
+       {},
+       true},
   };
   append(specs, hub_commit_specs());
   append(specs, hub_access_specs());
@@ -135,8 +139,14 @@ HubSettings hub_settings(const Settings& settings, std::string_view repo) {
                 "a pull request is always against main");
   }
   if (!made.open_pull) require_branch_name(made.branch);
-  if (made.commit_message.starts_with('\n') || first_bad_utf8(made.commit_message))
-    throw Error(ErrorKind::usage, "--commit-message has no summary, or is no UTF-8", {},
+  const bool has_control = std::ranges::any_of(made.commit_message, [](char c) {
+    return (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
+  });
+  const std::string_view message = made.commit_message;
+  if ((!message.empty() && trimmed(message.substr(0, message.find('\n'))).empty()) || has_control ||
+      first_bad_utf8(message))
+    throw Error(ErrorKind::usage,
+                "--commit-message has no summary, control characters, or is no UTF-8", {},
                 "its first line is the summary");
   made.http.retry.first = std::chrono::milliseconds(settings.number("retry-delay-ms").value());
   made.http.stall = std::chrono::milliseconds(settings.number("stall-limit-ms").value());

@@ -23,15 +23,18 @@ class Comparer {
       : api_(api), request_(request), report_(report) {}
 
   // `items` are the request's files, hashed. Throws Error{failed} if other content stands under one
-  // of their names, or, at the first look, if a file that shall go is not there.
+  // of their names or is in the place of a file that shall go, if a file that shall be moved is
+  // gone, or if a path would be a file and a folder.
   Changes compare(const View& view, const std::vector<Item>& items);
-  // Paths of the request's files that the last head has already.
+  // Paths of the request's files that were there with the same content at the first look.
   const std::set<std::string>& present() const { return present_; }
 
  private:
   void add_file(const View& view, const Item& item, Changes& changes);
-  void add_move(const View& view, const std::string& from, const std::string& to, Changes& changes);
-  bool require_there(const View& view, const std::string& path) const;
+  void add_removal(const View& view, const std::string& path, const RemoteFile& chosen,
+                   Changes& changes) const;
+  void add_move(const View& view, const MovedFile& move, Changes& changes);
+  void require_room(const View& view, const Changes& changes) const;
   bool changes_wheels() const;
   void add_index(const View& view, const std::vector<Item>& items, Changes& changes);
   WheelRows new_rows(const PresentFiles& present, const ShelfWheels& known) const;

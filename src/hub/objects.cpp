@@ -17,6 +17,7 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/scope.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/net/url.hpp"
 
 namespace sagebuild {
 namespace {
@@ -241,11 +242,28 @@ class Round {
   std::unique_ptr<Error> last_;
 };
 
+// Saved addresses are believed only where the Hub sends the same file today: the storage may have
+// moved, and what was saved may be damaged.
+bool leads_where(const ObjectUpload& saved, const ObjectUpload& fresh) {
+  const auto same = [](const std::string& a, const std::string& b) {
+    return a.empty() == b.empty() && origin_of(a) == origin_of(b);
+  };
+  return same(saved.href, fresh.href) && same(saved.verify, fresh.verify) &&
+         std::ranges::all_of(
+             saved.parts, [&](const std::string& part) { return same(part, fresh.parts.front()); });
+}
+
 // What a run before this one began, as far as the storage has acknowledged it.
 std::optional<SavedUpload> resumable(const UploadStore& store, const LocalFile& file,
-                                     Reporter& report) {
+                                     const ObjectUpload& fresh, Reporter& report) {
   auto saved = store.find(file.id);
   if (!saved) return std::nullopt;
+  if (!leads_where(saved->upload, fresh)) {
+    store.forget(file.id);
+    report.note(fmt::format("the Hub's storage is elsewhere by now; '{}' starts again",
+                            file.path.filename().string()));
+    return std::nullopt;
+  }
   const auto there =
       std::ranges::count_if(saved->etags, [](const std::string& etag) { return !etag.empty(); });
   if (there == 0) return std::nullopt;
@@ -255,6 +273,12 @@ std::optional<SavedUpload> resumable(const UploadStore& store, const LocalFile& 
 }
 
 }  // namespace
+
+FileStamp stamp_of(const std::filesystem::path& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) throw_changed(path, "vanished");
+  return stamp_of(info);
+}
 
 LocalFile read_local_file(const std::filesystem::path& path, std::string repo_path,
                           const std::function<void(std::uint64_t)>& hashed) {
@@ -285,9 +309,7 @@ LocalFile read_local_file(const std::filesystem::path& path, std::string repo_pa
 }
 
 void require_unchanged(const LocalFile& file) {
-  struct stat info {};
-  if (stat(file.path.c_str(), &info) != 0) throw_changed(file.path, "vanished");
-  if (stamp_of(info) != file.stamp) throw_changed(file.path, "changed");
+  if (stamp_of(file.path) != file.stamp) throw_changed(file.path, "changed");
 }
 
 std::uint64_t send_objects(HubApi& api, const std::vector<const LocalFile*>& files,
@@ -320,7 +342,8 @@ std::uint64_t send_objects(HubApi& api, const std::vector<const LocalFile*>& fil
         ++totals.files_done;
         continue;
       }
-      auto saved = uploads[i].chunk == 0 ? std::nullopt : resumable(store, file, report);
+      auto saved =
+          uploads[i].chunk == 0 ? std::nullopt : resumable(store, file, uploads[i], report);
       const bool is_resumed = saved.has_value();
       round.add(file, is_resumed ? *std::move(saved) : SavedUpload{uploads[i], {}}, is_resumed);
     }

@@ -14,8 +14,9 @@ std::string pull_mark(const PublishRequest& request, const std::vector<Item>& it
   Sha256 hash;
   for (const Item& item : items)
     hash.update(fmt::format("{} {}\n", item.file.id.sha256.hex(), item.file.repo_path));
-  for (const std::string& path : request.removed) hash.update(fmt::format("- {}\n", path));
-  for (const auto& [from, to] : request.moved) hash.update(fmt::format("{} > {}\n", from, to));
+  for (const auto& [path, file] : request.removed) hash.update(fmt::format("- {}\n", path));
+  for (const MovedFile& move : request.moved)
+    hash.update(fmt::format("{} > {}\n", move.from, move.to));
   return fmt::format("<!-- sagebuild upload {} -->", hash.finish().hex().substr(0, 32));
 }
 
@@ -32,8 +33,9 @@ std::optional<int> find_own_pull(HubApi& api, const PublishRequest& request,
     if (!head) continue;
     // The mark can be copied, and it is not everywhere told
     const RemoteTree tree = api.tree(*head);
-    if (description ? holds_other(tree, items) : !holds_all(tree, {items, request.removed}))
-      continue;
+    std::vector<std::string> removed;
+    for (const auto& [path, file] : request.removed) removed.push_back(path);
+    if (description ? holds_other(tree, items) : !holds_all(tree, {items, removed})) continue;
     return pull.number;
   }
   return std::nullopt;

@@ -47,6 +47,20 @@ class Publisher {
         revision_(main_or(request)) {}
 
   PublishOutcome run() {
+    try {
+      return make();
+    } catch (const Interrupted&) {
+      if (is_sent_)
+        report_.warning(fmt::format(
+            "interrupted after a commit to '{}' was sent: it is not known whether it was made; the "
+            "same command again looks first, and makes no second commit",
+            shown(api_.repo())));
+      throw;
+    }
+  }
+
+ private:
+  PublishOutcome make() {
     const bool exists = prepare_repository();
     hash_files();
     if (!exists) return outcome(PublishOutcome::Result::dry_run, {}, {items_, {}});
@@ -66,7 +80,6 @@ class Publisher {
     }
   }
 
- private:
   // False only in a dry run, if the repository is still to be made.
   bool prepare_repository() {
     report_.stage(fmt::format("checking access to '{}'", shown(api_.repo())));
@@ -98,6 +111,7 @@ class Publisher {
       }
       shown.item = file.path.filename().string();
       items_.push_back({read_local_file(file.path, file.repo_path, hashed), {}});
+      if (file.checked) require_unchanged({file.path, file.repo_path, {}, *file.checked});
       before = shown.done;
       ++shown.objects_done;
     }

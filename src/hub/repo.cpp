@@ -105,14 +105,15 @@ std::string resolve_url(const std::string& endpoint, const RepoId& repo, std::st
 void require_repo_path(std::string_view path) {
   const auto parts = split(path, "/");
   const bool bad_part = std::ranges::any_of(parts, [](std::string_view part) {
-    return part == "." || part == ".." || part == ".git" || part == ".cache";
+    return part == "." || part == ".." || part == ".git" || part == ".cache" ||
+           trimmed(part).empty();
   });
   const bool control = std::ranges::any_of(
       path, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
   if (parts.empty() || bad_part || control || first_bad_utf8(path) || path.front() == '/' ||
       path.back() == '/' || path.find("//") != std::string_view::npos) {
     throw Error(ErrorKind::usage, fmt::format("'{}' cannot be a path in a repository", path), {},
-                "use relative names without '.', '..', '.git' or '.cache'");
+                "use relative names that are not blank, without '.', '..', '.git' or '.cache'");
   }
 }
 

@@ -23,6 +23,14 @@ bool is_too_old(const std::filesystem::path& file) {
   return error || std::filesystem::file_time_type::clock::now() - changed > kLongest;
 }
 
+// Whatever else lies in the folder is somebody else's.
+bool is_name_of_ours(const std::filesystem::path& file) {
+  constexpr std::size_t kHexDigits = 64;
+  const std::string name = file.stem().string();
+  return file.extension() == ".json" && name.size() == kHexDigits &&
+         name.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
 SavedUpload read(const json& document) {
   SavedUpload saved;
   saved.upload.href = document.at("href").get<std::string>();
@@ -49,7 +57,7 @@ std::optional<SavedUpload> UploadStore::find(const ObjectId& object) const {
   const auto file = file_of(object);
   for (const auto& old : entries_if_readable(folder_)) {
     std::error_code error;
-    if (is_too_old(old)) std::filesystem::remove(old, error);
+    if (is_name_of_ours(old) && is_too_old(old)) std::filesystem::remove(old, error);
   }
   try {
     const auto text = read_file_if_exists(file);

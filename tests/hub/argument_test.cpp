@@ -124,7 +124,7 @@ TEST_CASE("a wheel whose METADATA is not UTF-8 is not sound, and no bug of ours"
   }
   const auto wheel = write_wheel(world.folder.path(), UploadWorld::kSmall, content);
   const ProcessResult result = world.program({wheel.string()});
-  CHECK(result.exit_code == 1);
+  CHECK(result.exit_code == 5);
   CHECK(has(result.diagnostics, "METADATA is not UTF-8"));
   world.check_untouched();
 }

@@ -139,7 +139,8 @@ TEST_CASE("--type, --revision and their older spellings are one setting each") {
   CHECK(code({"--type", "dataset"}) == 1);  // there is none of this name
   CHECK(code({"--repo", "datasets/user/wheels", "--type", "space"}) == 2);
   CHECK(code({"--sdk", "flask"}) == 2);
-  CHECK(code({"--commit-message", "\nno summary"}) == 2);
+  for (const char* message : {"\nno summary", "  ", "a\x1b[31m", "\x7f"})
+    CHECK(code({"--commit-message", message}) == 2);
   world.check_untouched();
 }
 
@@ -169,6 +170,13 @@ TEST_CASE("usage errors, refusals and network failures have their exit codes, in
   CHECK(json::parse(usage.output)["schema"] == "sagebuild.error/1");
   CHECK(run(world.command({"--pr", "--branch", "x"})).exit_code == 2);
   CHECK(run(world.command({"--private", world.wheels()[0]})).exit_code == 2);
+  // Bytes of the content, which RECORD holds against its digest.
+  const auto damaged = make_wheel(world.folder.path(), "bad-1.0-cp311-cp311-linux_x86_64.whl", 100);
+  std::string bytes = read_file(damaged);
+  for (std::size_t i = 0; i < 16; ++i) bytes[60 + i] = static_cast<char>(~bytes[60 + i]);
+  write_file(damaged, bytes);
+  CHECK(run(world.command({damaged.string()})).exit_code == 5);
+  CHECK(run(world.command({damaged.string(), "--unverified"})).exit_code == 5);
   Command offline = world.command(world.wheels());
   offline.env["HF_HUB_OFFLINE"] = "1";
   CHECK(run(offline).exit_code == 3);

@@ -236,6 +236,26 @@ TEST_CASE("a multipart upload goes on where an earlier run stopped, or says that
     world.run();
     CHECK(sent() == 5);
   }
+  SECTION("the storage is elsewhere by now: all of it is sent to the new place") {
+    for (const auto& file : std::filesystem::directory_iterator(kept)) {
+      json saved = json::parse(read_file(file.path()));
+      const char* wrong = GENERATE("http://127.0.0.1:9/x", "file:///dev/null", "");
+      const char* key = GENERATE("href", "verify", "parts");
+      saved[key] =
+          saved[key].is_array() ? json(json::array_t(saved[key].size(), wrong)) : json(wrong);
+      write_file(file.path(), saved.dump());
+    }
+    world.run();
+    CHECK(sent() == 5);
+  }
+  SECTION("files of others in its folder stay, however old") {
+    const auto theirs = kept / "notes.json";
+    write_file(theirs, "mine");
+    std::filesystem::last_write_time(
+        theirs, std::filesystem::file_time_type::clock::now() - std::chrono::hours(24));
+    world.run();
+    CHECK(read_file(theirs) == "mine");
+  }
   SECTION("it is a day old: all of it is sent") {
     for (const auto& file : std::filesystem::directory_iterator(kept))
       std::filesystem::last_write_time(

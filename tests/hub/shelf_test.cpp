@@ -247,4 +247,77 @@ TEST_CASE("rm, mv and reindex can be proposed as a pull request") {
   CHECK_FALSE(world.hub.ref("refs/pr/1")["files"].contains(UploadWorld::kSmall));
 }
 
+TEST_CASE("the same rm or mv as a pull request goes on with the one that is open") {
+  ShelfWorld world;
+  world.settings.open_pull = true;
+  for (int i = 0; i < 2; ++i) {
+    const auto gone = remove_from_shelf(world.settings, {UploadWorld::kSmall}, kYes, world.report);
+    CHECK(gone.pull_url.ends_with("/discussions/1"));
+    CHECK(gone.result == (i == 0 ? Result::pull_request : Result::unchanged));
+  }
+  for (int i = 0; i < 2; ++i) {
+    const auto moved = move_on_shelf(world.settings, UploadWorld::kSmall, "cu130/", world.report);
+    CHECK(moved.pull_url.ends_with("/discussions/2"));
+  }
+  CHECK(world.own_pulls().size() == 2);
+}
+
+TEST_CASE("mv never takes the place of another wheel, not with --force either") {
+  ShelfWorld world;
+  world.settings.force = true;
+  const json before = world.files();
+  CHECK_THROWS_MATCHES(
+      move_on_shelf(world.settings, UploadWorld::kSmall, UploadWorld::kLarge, world.report), Error,
+      says("is in 'user/wheels' already, with other content").hints("hub rm"));
+  CHECK(world.files() == before);
+}
+
+TEST_CASE("a name that a download has changed becomes its true one only") {
+  ShelfWorld world;
+  const std::string browser = "sage-3.0%2Bcu130-cp311-cp311-linux_x86_64 (1).whl";
+  world.hub.call({{"do", "commit"}, {"name", kTestRepo}, {"files", {{browser, "x"}}}});
+  CHECK_THROWS_MATCHES(
+      move_on_shelf(world.settings, browser, "sage-9.0-cp311-cp311-linux_x86_64.whl", world.report),
+      Error, says("its identity and stays"));
+}
+
+TEST_CASE("a file does not become a folder, nor a folder a file") {
+  ShelfWorld world;
+  world.hub.call({{"do", "commit"}, {"name", kTestRepo}, {"files", {{"notes.txt", "x"}}}});
+  const json before = world.files();
+  const auto move = [&](const std::string& from, const std::string& to) {
+    return move_on_shelf(world.settings, from, to, world.report);
+  };
+  CHECK_THROWS_MATCHES(move(UploadWorld::kSmall, "README.md/"), Error,
+                       says("'README.md' would be a file and a folder"));
+  CHECK_THROWS_MATCHES(move("notes.txt", "hand"), Error,
+                       says("'hand' would be a file and a folder"));
+  world.settings.folder = "notes.txt/cu130";
+  CHECK_THROWS_MATCHES(world.run(), Error, says("'notes.txt' would be a file and a folder"));
+  world.settings.folder = "SHA256SUMS";
+  CHECK_THROWS_MATCHES(world.run(), Error, says("'SHA256SUMS' would be a file and a folder"));
+  CHECK(world.files() == before);
+}
+
+TEST_CASE("what somebody else does between the choice and the commit is told") {
+  ShelfWorld world;
+  const auto meanwhile = [&](json change) {
+    change.update({{"endpoint", "commit"}, {"action", "commit"}, {"repo", "model/user/wheels"}});
+    world.hub.faults(change);
+  };
+  meanwhile({{"removed", {UploadWorld::kSmall}}});
+  CHECK_THROWS_MATCHES(move_on_shelf(world.settings, UploadWorld::kSmall, "cu130/", world.report),
+                       Error, says("nothing was moved"));
+  CHECK_FALSE(world.files().contains(std::string("cu130/") + UploadWorld::kSmall));
+
+  meanwhile({{"files", {{UploadWorld::kLarge, "a better build"}}}});
+  CHECK_THROWS_MATCHES(remove_from_shelf(world.settings, {UploadWorld::kLarge}, kYes, world.report),
+                       Error, says("has other content by now"));
+  CHECK(world.hub.read(UploadWorld::kLarge) == "a better build");
+
+  meanwhile({{"removed", {UploadWorld::kLarge}}});
+  remove_from_shelf(world.settings, {UploadWorld::kLarge}, kYes, world.report);
+  CHECK_FALSE(world.files().contains(UploadWorld::kLarge));
+}
+
 }  // namespace sagebuild

@@ -4,6 +4,7 @@ The recorded run of each width is printed, so that a change of the line can be l
 """
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -29,7 +30,7 @@ def screens(output):
 
 
 class Progress(unittest.TestCase):
-    def run_upload(self, columns=None):
+    def run_upload(self, columns=None, terminal_kind="xterm"):
         with tempfile.TemporaryDirectory() as home, program.test_hub() as address:
             program.call(address, do="reset", multipart_from=500_000, chunk_size=200_000)
             program.call(address, do="create", name=program.REPO)
@@ -38,7 +39,7 @@ class Progress(unittest.TestCase):
             program.call(address, do="faults", faults=[
                 {"endpoint": "part", "phase": "during", "action": "trickle", "rate": 70_000, "count": -1}])
             command = [program.BINARY, "upload", "--repo", program.REPO, *wheels]
-            environment = program.environment(address, home)
+            environment = program.environment(address, home) | {"TERM": terminal_kind}
             if columns is None:
                 done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LIMIT)
                 return done.returncode, done.stdout, done.stderr
@@ -95,6 +96,12 @@ class Progress(unittest.TestCase):
         for line in self.check_lines(40):
             self.assertTrue(line.startswith("sending "), line)
 
+    def test_a_terminal_that_knows_no_codes_gets_what_a_pipe_gets(self):
+        code, stdout, output = self.run_upload(80, "dumb")
+        self.assertEqual(code, 0, output)
+        self.assertNotIn("\x1b", output)
+        self.assertEqual(output.count("sent '"), len(NAMES))
+
     def test_a_pipe_gets_a_line_per_file_and_no_terminal_codes(self):
         code, stdout, output = self.run_upload()
         print("--- a pipe\n" + output)
@@ -105,6 +112,18 @@ class Progress(unittest.TestCase):
         self.assertEqual([line.split("]")[0] for line in lines], ["[1/3", "[2/3", "[3/3"])
         for line, name in zip(lines, NAMES):
             self.assertIn(f"sent '{name}'", line)
+
+    def test_output_that_cannot_be_written_is_an_error_that_says_that_the_wheel_is_published(self):
+        with tempfile.TemporaryDirectory() as home, program.test_hub() as address, open("/dev/full", "w") as full:
+            program.call(address, do="reset")
+            program.call(address, do="create", name=program.REPO)
+            wheel = program.make_wheel(home, LONG, 1000)
+            done = subprocess.run([program.BINARY, "upload", "--repo", program.REPO, str(wheel)], stdout=full,
+                                  env=program.environment(address, home), stderr=subprocess.PIPE, text=True, timeout=LIMIT)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("what the command does is done", done.stderr)
+            files = program.call(address, do="state")["repos"]["model/" + program.REPO]["refs"]["main"]["files"]
+            self.assertIn(LONG, files)
 
 
 class Question(unittest.TestCase):
@@ -136,6 +155,19 @@ class Question(unittest.TestCase):
         for answer in (b"n\n", b"\n", b"\x04", b"maybe\n"):
             self.assertEqual(self.remove(answer), (1, True), answer)
         self.assertEqual(self.remove(signal.SIGINT), (-signal.SIGINT, True))
+
+    def test_what_is_removed_is_in_the_document_and_names_reach_no_terminal_raw(self):
+        with tempfile.TemporaryDirectory() as home, program.test_hub() as address:
+            program.call(address, do="reset")
+            program.call(address, do="create", name=program.REPO)
+            names = ["a\x1b[31m.txt", "b.txt"]
+            program.call(address, do="commit", name=program.REPO, files=dict.fromkeys(names, "x"))
+            command = [program.BINARY, "hub", "rm", "--repo", program.REPO, "--dry-run", *names]
+            said = [subprocess.run(command + more, env=program.environment(address, home), capture_output=True, timeout=LIMIT).stdout
+                    for more in ([], ["--json"])]
+            self.assertIn(b"would be done: removed: a", said[0])
+            self.assertNotIn(b"\x1b", said[0])
+            self.assertEqual(json.loads(said[1])["removed"], names)
 
 
 if __name__ == "__main__":

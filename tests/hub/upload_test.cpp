@@ -2,11 +2,14 @@
 
 #include <sys/stat.h>
 
+#include <csignal>
 #include <fstream>
 #include <functional>
 #include <thread>
 
 #include "sagebuild/hub/index.hpp"
+#include "sagebuild/hub/publish.hpp"
+#include "sagebuild/hub/token.hpp"
 #include "sagebuild/net/url.hpp"
 #include "support/test_hub.hpp"
 
@@ -314,8 +317,8 @@ TEST_CASE("names that the Hub refuses are refused before anything is sent") {
   CHECK_THROWS_AS(parse_repo_id("a/" + std::string(96, 'x')), Error);
   CHECK(api_path(parse_repo_id("datasets/a/b")) == "/api/datasets/a/b");
   CHECK(web_path(parse_repo_id("a/b")) == "/a/b");
-  for (const char* path :
-       {"", "/a", "a/", "a//b", "../a", "a/./b", ".git/x", "a/.cache/b", "a\nb", "a/\xff"}) {
+  for (const char* path : {"", "/a", "a/", "a//b", "../a", "a/./b", ".git/x", "a/.cache/b", "a\nb",
+                           "a/\xff", " ", "a/ /b"}) {
     CHECK_THROWS_MATCHES(require_repo_path(path), Error, says("cannot be a path"));
   }
   UploadWorld world;
@@ -337,6 +340,53 @@ TEST_CASE("only sound wheels go up") {
   world.settings.files = {world.folder.path() / "missing.whl"};
   CHECK_THROWS_MATCHES(world.run(), Error, says("there is no file"));
   CHECK(world.hub.log().empty());
+}
+
+namespace {
+
+// Below the command: a request of a single file.
+void publish_one(UploadWorld& world, FileStamp checked, std::function<void()> tick) {
+  PublishRequest request;
+  request.summary = "Add one";
+  request.files = {{world.settings.files[0], UploadWorld::kSmall, {}, checked}};
+  const HubToken token = find_hub_token(world.settings.token_file);
+  world.settings.http.tick = std::move(tick);
+  HttpClient http(world.settings.http);
+  HubApi api(http, world.settings.endpoint, token, world.settings.repo);
+  publish(api, request, world.report);
+}
+
+}  // namespace
+
+TEST_CASE("a wheel that is replaced after it was checked is not published") {
+  UploadWorld world;
+  const FileStamp checked = stamp_of(world.settings.files[0]);
+  make_wheel(world.folder.path(), UploadWorld::kSmall, 30'000, 3);
+  CHECK_THROWS_MATCHES(publish_one(world, checked, nullptr), Error,
+                       says("changed while it was uploaded"));
+  world.check_untouched();
+}
+
+TEST_CASE("an interrupt says so if a commit is on its way, and nothing of one before") {
+  for (const bool is_late : {true, false}) {
+    UploadWorld world;
+    const auto interrupt = [&] {
+      if (RecordingReporter::any_has(world.report.stages, is_late ? "committing" : "uploading"))
+        throw Interrupted(SIGINT);
+    };
+    CHECK_THROWS_AS(publish_one(world, stamp_of(world.settings.files[0]), interrupt), Interrupted);
+    CHECK(RecordingReporter::any_has(world.report.warnings, "not known whether it was made") ==
+          is_late);
+  }
+}
+
+TEST_CASE(
+    "a file that this run itself put there was not there before, also if the answer is lost") {
+  UploadWorld world;
+  world.hub.faults(json{{"endpoint", "commit"}, {"phase", "after"}, {"action", "reset"}});
+  for (const auto& wheel : world.run().wheels) CHECK_FALSE(wheel.file.was_present);
+  for (const auto& wheel : world.run().wheels) CHECK(wheel.file.was_present);
+  world.check_published();
 }
 
 TEST_CASE("a list of files in many pages is read whole") {

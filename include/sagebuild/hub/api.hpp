@@ -29,6 +29,8 @@ struct RemoteFile {
   std::uint64_t size = 0;
   std::string blob;           // git's id of the content, or of the LFS pointer
   std::optional<Digest> lfs;  // SHA-256, for LFS files
+
+  bool operator==(const RemoteFile&) const = default;
 };
 using RemoteTree = std::map<std::string, RemoteFile>;
 

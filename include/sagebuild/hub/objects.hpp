@@ -22,6 +22,9 @@ struct FileStamp {
   bool operator==(const FileStamp&) const = default;
 };
 
+// Throws Error{failed} if there is no such file.
+FileStamp stamp_of(const std::filesystem::path& path);
+
 struct LocalFile {
   std::filesystem::path path;
   std::string repo_path;

@@ -10,6 +10,7 @@
 
 #include "sagebuild/hub/api.hpp"
 #include "sagebuild/hub/index.hpp"
+#include "sagebuild/hub/objects.hpp"
 #include "sagebuild/report/reporter.hpp"
 
 namespace sagebuild {
@@ -17,13 +18,19 @@ namespace sagebuild {
 struct PublishFile {
   std::filesystem::path path;
   std::string repo_path;
-  nlohmann::json facts;  // a wheel's row for wheels.json; null: what its name says
+  nlohmann::json facts;              // a wheel's row for wheels.json; null: what its name says
+  std::optional<FileStamp> checked;  // before the file was checked: it must be the same still
+};
+
+struct MovedFile {
+  std::string from, to;  // paths in the repository
+  RemoteFile file;       // as the repository has it
 };
 
 struct PublishRequest {
   std::vector<PublishFile> files;
-  std::vector<std::string> removed;                        // paths in the repository
-  std::vector<std::pair<std::string, std::string>> moved;  // from one path to another
+  RemoteTree removed;  // as they were chosen; content that came later is not removed
+  std::vector<MovedFile> moved;
   bool reindex = false;  // make the index files again, although no wheel changes
   IndexOptions index;
   std::string branch = "main";  // made from main if it is missing
@@ -66,7 +73,8 @@ bool require_access(HubApi& api, const PublishRequest& request);
 // Checks access, hashes, compares with the head, sends what is missing, commits with the head as
 // the parent, and reads the commit back. If the head moved meanwhile, or the answer got lost, it
 // looks at the new head and goes on from there: no commit is made twice, and content that somebody
-// else put there meanwhile is not replaced without `force`. Where a wheel is added, removed or
+// else put there meanwhile is neither removed nor, without `force`, replaced; a move never
+// replaces a file. Where a wheel is added, removed or
 // moved, the index files (hub/index.hpp) are part of the commit. A pull request of this program for
 // the same change is found by a mark in its description and gone on with, never doubled. Throws
 // Error and leaves the repository as it was; where that cannot be found out, the Error says that it

@@ -88,8 +88,8 @@ using TakeEntry = std::function<void(std::size_t index, std::string_view piece)>
 SaidWheel read_wheel(const WheelReader& wheel, std::string_view name,
                      const TakeEntry& take = nullptr, const std::function<void()>& tick = nullptr);
 
-// Throws Error{failed} "'x.whl' is not a sound wheel" with every fault as a cause. `tick` is called
-// often and may throw. `name` is the file's name where the path has another one.
+// Throws Error{findings} "'x.whl' is not a sound wheel" with every fault as a cause. `tick` is
+// called often and may throw. `name` is the file's name where the path has another one.
 SoundWheel require_sound_wheel(const std::filesystem::path& path,
                                const std::function<void()>& tick = nullptr);
 SoundWheel require_sound_wheel(const std::filesystem::path& path, const std::string& name,

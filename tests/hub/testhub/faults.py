@@ -16,7 +16,7 @@ A fault is JSON:
                      replaced by `value`, or left out with `drop`. The log tells as `nodes` how many there are
             trickle  the answer (phase after) or the reading of the body (during) at `rate` bytes a second (1000)
             delay    `seconds` later
-            commit   someone else commits `files` {path: text} to `repo` first, then the request goes on
+            commit   someone else commits `files` {path: text} and removes the paths `removed` in `repo` first, then the request goes on
             rename   `repo` is called `to` from now on, then the request goes on
             odd      `kind`: what the endpoint answers is odd in a way that the endpoint knows
 """

@@ -71,7 +71,8 @@ class Hub:
             for path, (oid, size) in fault.get("lfs", {}).items():
                 files[path] = Entry(oid=oid, size=size)
             repo = self.state.repos[kind, name]
-            self.state.change(repo, fault.get("revision", "main"), files, [], "somebody else's commit")
+            self.state.change(repo, fault.get("revision", "main"), files, fault.get("removed", []),
+                              "somebody else's commit")
 
     # Every endpoint is a method `on_NAME(wire, body)` that gives an Answer.
 
