@@ -90,6 +90,12 @@ std::string reason_of(const Error& error) {
   return error.causes.empty() ? error.message : error.causes.front();
 }
 
+// By its name Python imports it; another x.so may be a linker's script.
+bool is_called_module(std::string_view name) {
+  return name.ends_with(".abi3.so") ||
+         (name.ends_with(".so") && name.find(".cpython-") != std::string_view::npos);
+}
+
 // Gets the entries of a wheel in pieces, and reads the libraries among them: one is looked at while
 // the next is unpacked.
 class Modules {
@@ -112,13 +118,21 @@ class Modules {
     if (failure_) std::rethrow_exception(failure_);
     end_entry();
     wait();
+    // Nothing comes of these.
+    for (const WheelEntry& entry : wheel_.entries())
+      if (entry.size == 0 && entry.name.ends_with(".so"))
+        facts_.unreadable.push_back(entry.name + ": it is empty");
   }
 
  private:
   void begin(std::size_t index, std::string_view piece) {
     end_entry();
     current_ = index;
-    if (!is_gpu_file(piece)) return;
+    if (!is_gpu_file(piece)) {
+      const std::string& name = wheel_.entries()[index].name;
+      if (is_called_module(name)) facts_.unreadable.push_back(name + ": it is no ELF file");
+      return;
+    }
     path_ = folder_.path() / std::to_string(index);
     file_ = std::make_unique<AtomicFile>(path_);
   }

@@ -51,7 +51,8 @@ void check_traps(const ModuleFacts& module, const Promise& promise, const GpuSer
   const std::string message =
       fmt::format("on {} it takes {}, with {} in {}", described_gpu(gpu),
                   join(service.images, ", "), counted(traps, "trap"), names_of(wrong));
-  const bool is_known = recipe_module(promise, stem_of(module)) != nullptr;
+  const bool is_known =
+      is_recipe_proved(promise) && recipe_module(promise, stem_of(module)) != nullptr;
   if (is_sure(promise) && (is_known || wrong.size() >= kernels_for(module, gpu)))
     found.add("SB103", module.path, message);
   else
@@ -106,7 +107,7 @@ void check_ptx(const ModuleFacts& module, const Promise& promise, const ArchRequ
     bool has = false;
     for (const GpuImage& image : container.images) {
       if (image.kind != ImageKind::ptx) continue;
-      has |= image.arch.feature == ArchFeature::plain;
+      has |= image.arch.feature == ArchFeature::plain && !(request.arch < image.arch);
       if (image.arch.feature == ArchFeature::plain && !image.trapping.empty())
         found.add("SB103", module.path,
                   fmt::format("newer GPUs take {}, where {} trap{}", name_of(image),
@@ -123,8 +124,8 @@ void check_ptx(const ModuleFacts& module, const Promise& promise, const ArchRequ
                           dotted(request.arch), join({bound.begin(), bound.end()}, ", ")));
   else
     found.add("SB108", module.path,
-              fmt::format("{} promises {}+PTX, and {} of {} sources have none", promise.origin,
-                          dotted(request.arch), without, all));
+              fmt::format("{} promises {}+PTX, and {} of {} sources have none for it",
+                          promise.origin, dotted(request.arch), without, all));
 }
 
 void check_missing(const WheelFacts& wheel, const Promise& promise, Findings& found) {
@@ -141,10 +142,12 @@ void check_missing(const WheelFacts& wheel, const Promise& promise, Findings& fo
   }
   for (const auto& [module, names] : gpus) {
     const auto& [name, is_needed] = module;
-    add_about(promise, is_needed ? "SB102" : "SB114", name,
-              fmt::format("{} promises {}{}", promise.origin, join(names, " "),
-                          is_needed ? ", which needs it" : ""),
-              found);
+    const std::string message = fmt::format("{} promises {}{}", promise.origin, join(names, " "),
+                                            is_needed ? ", which needs it" : "");
+    if (is_sure(promise) && is_recipe_proved(promise))
+      found.add(is_needed ? "SB102" : "SB114", name, message);
+    else
+      found.suspect(is_needed ? "SB102" : "SB114", name, message);
   }
 }
 

@@ -134,16 +134,40 @@ void check_python(const WheelFacts& wheel, const Promise& promise, const ModuleF
               fmt::format("its name says '{}', and the wheel promises abi3", suffix));
 }
 
+const std::map<std::string_view, unsigned>& machines() {
+  static const std::map<std::string_view, unsigned> all = {
+      {"x86_64", EM_X86_64}, {"aarch64", EM_AARCH64}, {"ppc64le", EM_PPC64}};
+  return all;
+}
+
+std::string machine_name(unsigned machine) {
+  for (const auto& [name, number] : machines())
+    if (number == machine) return std::string(name);
+  return fmt::format("machine {} of ELF's list", machine);
+}
+
+// A Linux library in a wheel for another system. Some wheels carry libraries of several systems,
+// and take one at run time.
+void check_system(std::string_view platform, const ModuleFacts& module, Findings& found) {
+  if (platform.starts_with("musllinux") && !module.floors.glibc.empty())
+    found.add("SB123", module.path,
+              fmt::format("{} promises musl, and it wants glibc {}", platform,
+                          module.floors.glibc.text()));
+  else if (platform.find("linux") == std::string_view::npos)
+    found.suspect("SB134", module.path,
+                  fmt::format("it is for Linux on {}, and the wheel's tag is '{}'",
+                              machine_name(module.machine), platform));
+}
+
 void check_platform(const WheelFacts& wheel, const ModuleFacts& module, Findings& found) {
   if (!wheel.name) return;
-  static const std::map<std::string_view, unsigned> machines = {
-      {"x86_64", EM_X86_64}, {"aarch64", EM_AARCH64}, {"ppc64le", EM_PPC64}};
-  for (const auto& [name, machine] : machines) {
+  for (const auto& [name, machine] : machines()) {
     if (wheel.name->platform.ends_with(name) && module.machine != machine)
       found.add(
           "SB134", module.path,
-          fmt::format("its machine is number {}, and the wheel is for {}", module.machine, name));
+          fmt::format("it is for {}, and the wheel for {}", machine_name(module.machine), name));
   }
+  check_system(wheel.name->platform, module, found);
   for (const std::string_view tag : split(wheel.name->platform, ".")) {
     const auto most = floors_of_platform(tag);
     if (!most) continue;

@@ -195,6 +195,10 @@ const RecipeModule* recipe_module(const Promise& promise, const std::string& ste
   return nullptr;
 }
 
+bool is_recipe_proved(const Promise& promise) {
+  return promise.recipe && !promise.recipe->proved.versions.empty();
+}
+
 bool must_serve(const Promise& promise, const std::string& stem, Arch gpu) {
   if (const RecipeModule* module = recipe_module(promise, stem))
     return recipe_target(*module, gpu) != nullptr || !knows_gpu(*promise.recipe, gpu);

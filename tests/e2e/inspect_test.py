@@ -221,6 +221,15 @@ class Verify(World):
         self.assertIn(("SB103", "error"), self.codes(wheel, "--arch", "8.6", "--policy", "strict", code=5))
         self.assertIn(("SB101", "error"), self.codes(wheel, "--arch", "7.5", code=5))
 
+    def test_what_is_called_a_module_and_is_none(self):
+        whole = self.library("none").read_bytes()
+        for path, content in (("a.cpython-311-x86_64-linux-gnu.so", b"text"), ("a.abi3.so", b"<html>"), ("liba.so", b""),
+                              ("liba.so", whole[:len(whole) // 2])):
+            wheel = make_wheel(self.folder, "cut-1.0-cp311-cp311-linux_x86_64.whl", {path: content})
+            self.assertIn(("SB144", "error"), self.codes(wheel, code=5), (path, content[:9]))
+        script = make_wheel(self.folder, "cut-1.0-cp311-cp311-linux_x86_64.whl", {"liba.so": b"INPUT(liba.so.1)"})
+        self.assertEqual(self.codes(script), set())
+
     def test_the_default_is_what_its_name_says(self):
         named = make_wheel(self.folder, "thing-1.0+cu130.sm110-py3-none-linux_x86_64.whl", {"_k.so": self.library("none").read_bytes()})
         self.assertIn(("SB101", "error"), self.codes(named, code=5))

@@ -130,6 +130,34 @@ TEST_CASE("a trap in one of several kernels is no error where no recipe knows wh
         Codes{"SB103 warning"});
 }
 
+TEST_CASE("PTX for a later GPU does not serve those before it") {
+  const WheelFacts wheel = wheel_of({module_of("_k", {{sass("8.0"), ptx("12.0")}})});
+  CHECK(codes(wheel, "8.0+PTX") == Codes{"SB108 error"});
+  CHECK(codes(wheel, "8.0 12.0+PTX") == Codes{"SB107 warning"});
+}
+
+TEST_CASE("a Linux library in a wheel for another system") {
+  const auto with = [](const std::string& platform) {
+    WheelFacts wheel = wheel_of({module_of("_k", {})}, "pkg-1.0-cp311-cp311-" + platform + ".whl");
+    wheel.modules[0].floors.glibc = {2, 14};
+    return codes(wheel);
+  };
+  CHECK(with("linux_x86_64").empty());
+  CHECK(with("musllinux_1_2_x86_64") == Codes{"SB123 error"});
+  CHECK(with("win_amd64") == Codes{"SB134 warning"});
+  CHECK(with("any") == Codes{"SB134 warning"});
+  CHECK(with("linux_aarch64") == Codes{"SB134 error"});
+}
+
+TEST_CASE("a recipe that was not proved refuses nothing") {
+  // SpargeAttn's kernels were never compiled for the recipe: which of them trap is a guess.
+  GpuImage some = sass("8.0", 3, "_Z5otherv");
+  some.kernels = 2;
+  const WheelFacts wheel =
+      wheel_of({module_of("_fused", {{some}})}, "spas_sage_attn-0.1-cp311-cp311-linux_x86_64.whl");
+  CHECK(codes(wheel, "8.0") == Codes{"SB102 warning", "SB103 warning"});
+}
+
 TEST_CASE("what its description speaks of is no promise of every module") {
   WheelFacts wheel =
       wheel_of({module_of("_k12", {{sass("8.0")}}), module_of("_k13", {{sass("9.0")}})});

@@ -52,6 +52,9 @@ std::string stem_of(const RecipeModule& module);
 // What the wheel's recipe tells of a module; null: nothing.
 const RecipeModule* recipe_module(const Promise& promise, const std::string& stem);
 
+// Whether what that recipe says of its modules was shown, and did not only seem so.
+bool is_recipe_proved(const Promise& promise);
+
 // Whether this module has to serve that GPU. Its recipe knows best, of the GPUs that it names at
 // all: _qattn_sm90 is for 9.0 alone.
 // Else, where the wheel's provenance promises that GPU, what the module was compiled for. Else
