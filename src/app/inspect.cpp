@@ -50,6 +50,22 @@ std::string extension_of(const GpuImage& image) {
   return "bin";
 }
 
+// Not a fault of the file that is looked at, but of this machine: a full disk. No Error, so that
+// nobody takes it for one of the file's.
+struct MachineFailure {
+  std::exception_ptr error;
+};
+
+// Runs `act`, and gives back what it throws as what it is.
+template <class Act>
+auto without_machine_failure(Act act) {
+  try {
+    return act();
+  } catch (const MachineFailure& failure) {
+    std::rethrow_exception(failure.error);
+  }
+}
+
 // One file for each image: MODULE-PLACE-ARCHITECTURE.cubin
 void write_image(const fs::path& folder, const std::string& stem, const GpuContainer& container,
                  const GpuImage& image, std::string_view bytes) {
@@ -79,7 +95,11 @@ ModuleFacts facts_of_file(const fs::path& file, const std::string& path,
     std::replace(stem.begin(), stem.end(), '/', '_');
     reading.take = [&settings, stem](const GpuContainer& container, const GpuImage& image,
                                      std::string_view bytes) {
-      write_image(settings.extract, stem, container, image, bytes);
+      try {
+        write_image(settings.extract, stem, container, image, bytes);
+      } catch (const Error&) {
+        throw MachineFailure{std::current_exception()};
+      }
     };
   }
   facts.gpu = read_gpu_code(file, reading);
@@ -109,8 +129,7 @@ class Modules {
       if (index != current_) begin(index, piece);
       if (file_) file_->write(piece);
     } catch (const Error&) {
-      // Of this machine (a full disk), not of the wheel.
-      failure_ = std::current_exception();
+      failure_ = std::make_exception_ptr(MachineFailure{std::current_exception()});
     }
   }
 
@@ -204,9 +223,7 @@ WheelFacts begin_facts(const InspectSettings& settings, std::string& begin) {
   return facts;
 }
 
-}  // namespace
-
-WheelFacts read_facts(const InspectSettings& settings) {
+WheelFacts read_file(const InspectSettings& settings) {
   std::string begin;
   WheelFacts facts = begin_facts(settings, begin);
   if (!settings.extract.empty()) make_folders(settings.extract);
@@ -220,6 +237,12 @@ WheelFacts read_facts(const InspectSettings& settings) {
                 "name a file such as x.whl or x.so");
   }
   return facts;
+}
+
+}  // namespace
+
+WheelFacts read_facts(const InspectSettings& settings) {
+  return without_machine_failure([&] { return read_file(settings); });
 }
 
 Promise promise_for(const WheelFacts& facts, const std::optional<std::string>& archs,
@@ -245,12 +268,14 @@ Verification verify_file(const InspectSettings& settings, const std::optional<st
   Verification verification;
   std::string begin;
   verification.facts = begin_facts(settings, begin);
-  try {
-    verification.facts = read_facts(settings);
-  } catch (const Error& error) {
-    if (!verification.facts.is_wheel || error.kind != ErrorKind::failed) throw;
-    verification.facts.faults.archive.push_back(reason_of(error));
-  }
+  without_machine_failure([&] {
+    try {
+      verification.facts = read_file(settings);
+    } catch (const Error& error) {
+      if (!verification.facts.is_wheel || error.kind != ErrorKind::failed) throw;
+      verification.facts.faults.archive.push_back(reason_of(error));
+    }
+  });
   verification.promise = promise_for(verification.facts, archs, own);
   verification.findings = verify_wheel(verification.facts, verification.promise, policy);
   return verification;

@@ -10,7 +10,9 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -220,6 +222,19 @@ class Verify(World):
         self.assertIn(("SB103", "warning"), self.codes(wheel, "--arch", "8.6"))
         self.assertIn(("SB103", "error"), self.codes(wheel, "--arch", "8.6", "--policy", "strict", code=5))
         self.assertIn(("SB101", "error"), self.codes(wheel, "--arch", "7.5", code=5))
+
+    def test_a_file_that_cannot_be_written_is_no_fault_of_the_wheel(self):
+        wheel, library = self.wheel(), self.library("none")
+
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512))
+
+        for arguments in (["inspect", library, "--extract", self.folder / "images"], ["inspect", wheel], ["verify", wheel]):
+            done = subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=support.LIMIT, preexec_fn=limit)
+            self.assertEqual(done.returncode, 1, (arguments, done))
+            self.assertIn("File too large", done.stderr)
+            self.assertNotIn("not sound", done.stdout)
 
     def test_what_is_called_a_module_and_is_none(self):
         whole = self.library("none").read_bytes()
