@@ -211,9 +211,12 @@ bool is_wheel_file(const fs::path& file, std::string_view begin) {
 }
 
 WheelFacts begin_facts(const InspectSettings& settings, std::string& begin) {
+  const std::string path = settings.file.string();
   if (!is_file(settings.file))
-    throw Error(ErrorKind::usage, fmt::format("there is no file '{}'", settings.file.string()), {},
-                "name a wheel or a shared library");
+    throw Error(ErrorKind::usage,
+                path_exists(settings.file) ? fmt::format("'{}' is no file to look into", path)
+                                           : fmt::format("there is no file '{}'", path),
+                {}, "name a wheel or a shared library");
   const FileBytes file(settings.file);
   begin = file.read(0, static_cast<std::size_t>(std::min<std::uint64_t>(4, file.size())));
   WheelFacts facts;

@@ -236,6 +236,16 @@ class Verify(World):
             self.assertIn("File too large", done.stderr)
             self.assertNotIn("not sound", done.stdout)
 
+    def test_what_is_there_and_is_no_file(self):
+        folder, pipe = self.folder / "a.whl", self.folder / "b.whl"
+        folder.mkdir()
+        os.mkfifo(pipe)
+        for path in (folder, pipe, "/dev/zero"):
+            for verb in ("inspect", "verify"):
+                done = subprocess.run([BINARY, verb, path], capture_output=True, text=True, timeout=support.LIMIT)
+                self.assertEqual(done.returncode, 2, done)
+                self.assertIn("is no file to look into", done.stderr)
+
     def test_what_is_called_a_module_and_is_none(self):
         whole = self.library("none").read_bytes()
         for path, content in (("a.cpython-311-x86_64-linux-gnu.so", b"text"), ("a.abi3.so", b"<html>"), ("liba.so", b""),
