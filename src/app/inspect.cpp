@@ -50,6 +50,22 @@ std::string extension_of(const GpuImage& image) {
   return "bin";
 }
 
+// Not a fault of the file that is looked at, but of this machine: a full disk. No Error, so that
+// nobody takes it for one of the file's.
+struct MachineFailure {
+  std::exception_ptr error;
+};
+
+// Runs `act`, and gives back what it throws as what it is.
+template <class Act>
+auto without_machine_failure(Act act) {
+  try {
+    return act();
+  } catch (const MachineFailure& failure) {
+    std::rethrow_exception(failure.error);
+  }
+}
+
 // One file for each image: MODULE-PLACE-ARCHITECTURE.cubin
 void write_image(const fs::path& folder, const std::string& stem, const GpuContainer& container,
                  const GpuImage& image, std::string_view bytes) {
@@ -79,7 +95,11 @@ ModuleFacts facts_of_file(const fs::path& file, const std::string& path,
     std::replace(stem.begin(), stem.end(), '/', '_');
     reading.take = [&settings, stem](const GpuContainer& container, const GpuImage& image,
                                      std::string_view bytes) {
-      write_image(settings.extract, stem, container, image, bytes);
+      try {
+        write_image(settings.extract, stem, container, image, bytes);
+      } catch (const Error&) {
+        throw MachineFailure{std::current_exception()};
+      }
     };
   }
   facts.gpu = read_gpu_code(file, reading);
@@ -88,6 +108,12 @@ ModuleFacts facts_of_file(const fs::path& file, const std::string& path,
 
 std::string reason_of(const Error& error) {
   return error.causes.empty() ? error.message : error.causes.front();
+}
+
+// By its name Python imports it; another x.so may be a linker's script.
+bool is_called_module(std::string_view name) {
+  return name.ends_with(".abi3.so") ||
+         (name.ends_with(".so") && name.find(".cpython-") != std::string_view::npos);
 }
 
 // Gets the entries of a wheel in pieces, and reads the libraries among them: one is looked at while
@@ -103,8 +129,7 @@ class Modules {
       if (index != current_) begin(index, piece);
       if (file_) file_->write(piece);
     } catch (const Error&) {
-      // Of this machine (a full disk), not of the wheel.
-      failure_ = std::current_exception();
+      failure_ = std::make_exception_ptr(MachineFailure{std::current_exception()});
     }
   }
 
@@ -112,13 +137,21 @@ class Modules {
     if (failure_) std::rethrow_exception(failure_);
     end_entry();
     wait();
+    // Nothing comes of these.
+    for (const WheelEntry& entry : wheel_.entries())
+      if (entry.size == 0 && entry.name.ends_with(".so"))
+        facts_.unreadable.push_back(entry.name + ": it is empty");
   }
 
  private:
   void begin(std::size_t index, std::string_view piece) {
     end_entry();
     current_ = index;
-    if (!is_gpu_file(piece)) return;
+    if (!is_gpu_file(piece)) {
+      const std::string& name = wheel_.entries()[index].name;
+      if (is_called_module(name)) facts_.unreadable.push_back(name + ": it is no ELF file");
+      return;
+    }
     path_ = folder_.path() / std::to_string(index);
     file_ = std::make_unique<AtomicFile>(path_);
   }
@@ -178,9 +211,12 @@ bool is_wheel_file(const fs::path& file, std::string_view begin) {
 }
 
 WheelFacts begin_facts(const InspectSettings& settings, std::string& begin) {
+  const std::string path = settings.file.string();
   if (!is_file(settings.file))
-    throw Error(ErrorKind::usage, fmt::format("there is no file '{}'", settings.file.string()), {},
-                "name a wheel or a shared library");
+    throw Error(ErrorKind::usage,
+                path_exists(settings.file) ? fmt::format("'{}' is no file to look into", path)
+                                           : fmt::format("there is no file '{}'", path),
+                {}, "name a wheel or a shared library");
   const FileBytes file(settings.file);
   begin = file.read(0, static_cast<std::size_t>(std::min<std::uint64_t>(4, file.size())));
   WheelFacts facts;
@@ -190,9 +226,7 @@ WheelFacts begin_facts(const InspectSettings& settings, std::string& begin) {
   return facts;
 }
 
-}  // namespace
-
-WheelFacts read_facts(const InspectSettings& settings) {
+WheelFacts read_file(const InspectSettings& settings) {
   std::string begin;
   WheelFacts facts = begin_facts(settings, begin);
   if (!settings.extract.empty()) make_folders(settings.extract);
@@ -206,6 +240,12 @@ WheelFacts read_facts(const InspectSettings& settings) {
                 "name a file such as x.whl or x.so");
   }
   return facts;
+}
+
+}  // namespace
+
+WheelFacts read_facts(const InspectSettings& settings) {
+  return without_machine_failure([&] { return read_file(settings); });
 }
 
 Promise promise_for(const WheelFacts& facts, const std::optional<std::string>& archs,
@@ -231,12 +271,14 @@ Verification verify_file(const InspectSettings& settings, const std::optional<st
   Verification verification;
   std::string begin;
   verification.facts = begin_facts(settings, begin);
-  try {
-    verification.facts = read_facts(settings);
-  } catch (const Error& error) {
-    if (!verification.facts.is_wheel || error.kind != ErrorKind::failed) throw;
-    verification.facts.faults.archive.push_back(reason_of(error));
-  }
+  without_machine_failure([&] {
+    try {
+      verification.facts = read_file(settings);
+    } catch (const Error& error) {
+      if (!verification.facts.is_wheel || error.kind != ErrorKind::failed) throw;
+      verification.facts.faults.archive.push_back(reason_of(error));
+    }
+  });
   verification.promise = promise_for(verification.facts, archs, own);
   verification.findings = verify_wheel(verification.facts, verification.promise, policy);
   return verification;

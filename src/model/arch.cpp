@@ -108,6 +108,9 @@ std::string nearest_spelling(std::string_view item) {
 
 [[noreturn]] void unknown(std::string_view item) {
   const std::string near = nearest_spelling(item);
+  if (near == lower(item))
+    throw Error(ErrorKind::usage, fmt::format("'{}' is no architecture by itself", item), {},
+                "name each of them here, such as '8.0 9.0 12.0+PTX'");
   std::vector<std::string> all;
   for (const KnownArch& known : kKnown) all.push_back(plain_dotted(known.arch));
   throw Error(ErrorKind::usage, fmt::format("unknown architecture '{}'", item), {},

@@ -36,6 +36,11 @@ void ElfView::read_sections() {
   const ElfFile& elf = handle_->file;
   std::size_t count = 0;
   if (elf_getshdrnum(elf.get(), &count) != 0) elf.fail();
+  GElf_Ehdr file;
+  if (gelf_getehdr(elf.get(), &file) == nullptr) elf.fail();
+  // libelf leaves out a table that it cannot reach.
+  if (count == 0 && file.e_shoff != 0 && file.e_shnum != 0)
+    elf.fail("its section table lies past its end: the file is cut off");
   if (count > kMostSections) elf.fail(fmt::format("it has {} sections", count));
   sections_.reserve(count);
   for (Elf_Scn* one = nullptr; (one = elf_nextscn(elf.get(), one)) != nullptr;) {
@@ -79,8 +84,8 @@ void ElfView::each_symbol(std::uint32_t table,
     if (gelf_getsym(data, i, &symbol) == nullptr) elf.fail();
     if (symbol.st_name == 0) continue;
     const unsigned info = symbol.st_info;
-    visit({elf.text(section->link, symbol.st_name), info & 0xfU, info >> 4U,
-           symbol.st_other, symbol.st_shndx});
+    visit({elf.text(section->link, symbol.st_name), info & 0xfU, info >> 4U, symbol.st_other,
+           symbol.st_shndx});
   }
 }
 

@@ -17,9 +17,13 @@ class Findings {
  public:
   explicit Findings(Policy policy) : policy_(policy) {}
   void add(std::string_view code, std::string subject, std::string message);
+  // Of what may be right as it is: no more than a warning, since an error stops a build.
+  void suspect(std::string_view code, std::string subject, std::string message);
   std::vector<Finding> sorted() &&;
 
  private:
+  void put(std::string_view code, Severity most, std::string subject, std::string message);
+
   Policy policy_;
   std::vector<Finding> found_;
 };

@@ -20,15 +20,43 @@ std::string names_of(const std::vector<GpuKernel>& kernels) {
   return text;
 }
 
+// Prose may speak of what its project can do, or of one of several libraries.
+bool is_sure(const Promise& promise) { return promise.origin != kDescription; }
+
+void add_about(const Promise& promise, std::string_view code, const std::string& subject,
+               std::string message, Findings& found) {
+  if (is_sure(promise))
+    found.add(code, subject, std::move(message));
+  else
+    found.suspect(code, subject, std::move(message));
+}
+
+std::size_t kernels_for(const ModuleFacts& module, Arch gpu) {
+  std::size_t kernels = 0;
+  for (const GpuContainer& container : module.gpu.containers) {
+    const GpuImage* image = container.relocatable ? nullptr : image_for(container, gpu);
+    if (image != nullptr) kernels += image->kernels;
+  }
+  return kernels;
+}
+
+// Many projects compile every kernel for every GPU, and call only those that it has. Which these
+// are, a recipe knows; without one a module is broken for sure where all of its kernels trap.
 void check_traps(const ModuleFacts& module, const Promise& promise, const GpuService& service,
                  Arch gpu, Findings& found) {
   const std::vector<GpuKernel> wrong = wrong_traps(promise, stem_of(module), service, gpu);
   if (wrong.empty()) return;
   std::uint64_t traps = 0;
   for (const GpuKernel& kernel : wrong) traps += kernel.traps;
-  found.add("SB103", module.path,
-            fmt::format("on {} it takes {}, with {} in {}", described_gpu(gpu),
-                        join(service.images, ", "), counted(traps, "trap"), names_of(wrong)));
+  const std::string message =
+      fmt::format("on {} it takes {}, with {} in {}", described_gpu(gpu),
+                  join(service.images, ", "), counted(traps, "trap"), names_of(wrong));
+  const bool is_known =
+      is_recipe_proved(promise) && recipe_module(promise, stem_of(module)) != nullptr;
+  if (is_sure(promise) && (is_known || wrong.size() >= kernels_for(module, gpu)))
+    found.add("SB103", module.path, message);
+  else
+    found.suspect("SB103", module.path, message);
 }
 
 void check_gpu(const ModuleFacts& module, const Promise& promise, const ArchRequest& request,
@@ -51,12 +79,13 @@ void check_gpu(const ModuleFacts& module, const Promise& promise, const ArchRequ
   }
   const std::string promised = fmt::format("{} promises {}", promise.origin, described_gpu(gpu));
   if (service.served < service.containers) {
-    found.add("SB101", module.path,
+    add_about(promise, "SB101", module.path,
               service.served == 0
                   ? fmt::format("{}; it has only {}", promised, join(service.present, ", "))
                   : fmt::format("{}; {} of {} sources have no code for it, only {}", promised,
                                 service.containers - service.served, service.containers,
-                                join(service.present, ", ")));
+                                join(service.present, ", ")),
+              found);
   }
   check_traps(module, promise, service, gpu, found);
   if (service.how == jit && request.sass)
@@ -78,7 +107,7 @@ void check_ptx(const ModuleFacts& module, const Promise& promise, const ArchRequ
     bool has = false;
     for (const GpuImage& image : container.images) {
       if (image.kind != ImageKind::ptx) continue;
-      has |= image.arch.feature == ArchFeature::plain;
+      has |= image.arch.feature == ArchFeature::plain && !(request.arch < image.arch);
       if (image.arch.feature == ArchFeature::plain && !image.trapping.empty())
         found.add("SB103", module.path,
                   fmt::format("newer GPUs take {}, where {} trap{}", name_of(image),
@@ -95,8 +124,8 @@ void check_ptx(const ModuleFacts& module, const Promise& promise, const ArchRequ
                           dotted(request.arch), join({bound.begin(), bound.end()}, ", ")));
   else
     found.add("SB108", module.path,
-              fmt::format("{} promises {}+PTX, and {} of {} sources have none", promise.origin,
-                          dotted(request.arch), without, all));
+              fmt::format("{} promises {}+PTX, and {} of {} sources have none for it",
+                          promise.origin, dotted(request.arch), without, all));
 }
 
 void check_missing(const WheelFacts& wheel, const Promise& promise, Findings& found) {
@@ -106,16 +135,19 @@ void check_missing(const WheelFacts& wheel, const Promise& promise, Findings& fo
       // What was built says better which modules this version has.
       const std::string stem = name.substr(name.rfind('.') + 1);
       const bool was_made =
-          promise.made.empty() || promise.origin == "--arch" ||
+          promise.made.empty() || promise.origin == kAsked ||
           std::ranges::find(promise.made, stem, &MadeModule::stem) != promise.made.end();
       if (was_made) gpus[{name, is_needed}].push_back(dotted(request.arch));
     }
   }
   for (const auto& [module, names] : gpus) {
     const auto& [name, is_needed] = module;
-    found.add(is_needed ? "SB102" : "SB114", name,
-              fmt::format("{} promises {}{}", promise.origin, join(names, " "),
-                          is_needed ? ", which needs it" : ""));
+    const std::string message = fmt::format("{} promises {}{}", promise.origin, join(names, " "),
+                                            is_needed ? ", which needs it" : "");
+    if (is_sure(promise) && is_recipe_proved(promise))
+      found.add(is_needed ? "SB102" : "SB114", name, message);
+    else
+      found.suspect(is_needed ? "SB102" : "SB114", name, message);
   }
 }
 

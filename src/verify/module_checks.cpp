@@ -20,8 +20,27 @@ std::string first_of(const std::vector<std::string>& names) {
                            : fmt::format("{} and {} more", names.front(), names.size() - 1);
 }
 
+// Whether "==2.4.0" or ">=2.0,<2.7" lets in nothing from that version on.
+bool ends_below(std::string_view asked, const Version& version) {
+  return std::ranges::any_of(split(asked, ","), [&](std::string_view part) {
+    part = trimmed(part);
+    const auto begin = part.find_first_of("0123456789");
+    if (begin == std::string_view::npos) return false;
+    const std::string_view number = part.substr(begin);
+    const auto bound = parse_version(number);
+    if (!bound || part.starts_with('>') || part.starts_with('!')) return false;
+    // "~=2.4" lets in every 2.x.
+    if (part.starts_with('~') && std::ranges::count(number, '.') < 2) return false;
+    return *bound < version ||
+           (part.starts_with('<') && !part.starts_with("<=") && *bound == version);
+  });
+}
+
 void check_torch(const ModuleFacts& module, const Promise& promise, Findings& found) {
-  if (module.cxx_abi == CxxAbi::old && (!promise.torch || *promise.torch >= kFirstCxx11Torch))
+  const bool is_old = promise.torch
+                          ? *promise.torch < kFirstCxx11Torch
+                          : ends_below(promise.torch_asked.value_or(""), kFirstCxx11Torch);
+  if (module.cxx_abi == CxxAbi::old && !is_old)
     found.add("SB121", module.path,
               promise.torch
                   ? fmt::format("torch {} has no such symbols", promise.torch->major_minor())
@@ -90,10 +109,19 @@ bool fits_tags(const WheelName& name, std::string_view suffix) {
          python.find(".py3.") != std::string::npos;
 }
 
-void check_python(const WheelFacts& wheel, const ModuleFacts& module, Findings& found) {
+// Some have a module's name, and only register functions with torch: torch.ops.load_library loads
+// them, under any name.
+bool is_loaded_by_torch(const ModuleFacts& module) {
+  return module.init_functions.empty() &&
+         (module.shim_symbols != 0 || starts_any(module.torch_symbols, "_ZN5torch7Library"));
+}
+
+void check_python(const WheelFacts& wheel, const Promise& promise, const ModuleFacts& module,
+                  Findings& found) {
   const std::string suffix = suffix_of(module);
   const bool is_module = suffix == "abi3" || suffix.starts_with("cpython-");
-  if (!is_module) return;
+  const bool is_known = recipe_module(promise, stem_of(module)) != nullptr;
+  if (!is_module || (!is_known && is_loaded_by_torch(module))) return;
   const std::string wanted = "PyInit_" + stem_of(module);
   if (std::ranges::find(module.init_functions, wanted) == module.init_functions.end())
     found.add("SB131", module.path, fmt::format("it has no function '{}'", wanted));
@@ -106,16 +134,40 @@ void check_python(const WheelFacts& wheel, const ModuleFacts& module, Findings& 
               fmt::format("its name says '{}', and the wheel promises abi3", suffix));
 }
 
+const std::map<std::string_view, unsigned>& machines() {
+  static const std::map<std::string_view, unsigned> all = {
+      {"x86_64", EM_X86_64}, {"aarch64", EM_AARCH64}, {"ppc64le", EM_PPC64}};
+  return all;
+}
+
+std::string machine_name(unsigned machine) {
+  for (const auto& [name, number] : machines())
+    if (number == machine) return std::string(name);
+  return fmt::format("machine {} of ELF's list", machine);
+}
+
+// A Linux library in a wheel for another system. Some wheels carry libraries of several systems,
+// and take one at run time.
+void check_system(std::string_view platform, const ModuleFacts& module, Findings& found) {
+  if (platform.starts_with("musllinux") && !module.floors.glibc.empty())
+    found.add("SB123", module.path,
+              fmt::format("{} promises musl, and it wants glibc {}", platform,
+                          module.floors.glibc.text()));
+  else if (platform.find("linux") == std::string_view::npos)
+    found.suspect("SB134", module.path,
+                  fmt::format("it is for Linux on {}, and the wheel's tag is '{}'",
+                              machine_name(module.machine), platform));
+}
+
 void check_platform(const WheelFacts& wheel, const ModuleFacts& module, Findings& found) {
   if (!wheel.name) return;
-  static const std::map<std::string_view, unsigned> machines = {
-      {"x86_64", EM_X86_64}, {"aarch64", EM_AARCH64}, {"ppc64le", EM_PPC64}};
-  for (const auto& [name, machine] : machines) {
+  for (const auto& [name, machine] : machines()) {
     if (wheel.name->platform.ends_with(name) && module.machine != machine)
       found.add(
           "SB134", module.path,
-          fmt::format("its machine is number {}, and the wheel is for {}", module.machine, name));
+          fmt::format("it is for {}, and the wheel for {}", machine_name(module.machine), name));
   }
+  check_system(wheel.name->platform, module, found);
   for (const std::string_view tag : split(wheel.name->platform, ".")) {
     const auto most = floors_of_platform(tag);
     if (!most) continue;
@@ -143,7 +195,7 @@ void check_modules(const WheelFacts& wheel, const Promise& promise, Findings& fo
     check_torch(module, promise, found);
     check_cuda(module, promise, found);
     check_loader(module, found);
-    check_python(wheel, module, found);
+    check_python(wheel, promise, module, found);
     check_platform(wheel, module, found);
     bound |= !module.torch_symbols.empty();
   }

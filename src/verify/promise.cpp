@@ -14,8 +14,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kProvenance = "its provenance";
-
 std::string stem_of_name(const std::string& name) { return name.substr(name.rfind('.') + 1); }
 
 bool same_gpu(Arch one, Arch other) { return one.major == other.major && one.minor == other.minor; }
@@ -140,6 +138,12 @@ const RecipeTarget* recipe_target(const RecipeModule& module, Arch gpu) {
   return found == module.targets.end() ? nullptr : &*found;
 }
 
+bool knows_gpu(const Recipe& recipe, Arch gpu) {
+  return std::ranges::any_of(recipe.modules, [&](const RecipeModule& module) {
+    return recipe_target(module, gpu) != nullptr;
+  });
+}
+
 bool serves(const std::vector<MadeModule::Made>& targets, Arch gpu) {
   return std::ranges::any_of(targets, [&](const MadeModule::Made& made) {
     GpuImage image;
@@ -169,15 +173,15 @@ Promise promise_of(const WheelFacts& wheel, const std::vector<Recipe>& recipes,
   }
   if (asked) {
     promise.archs = parse_arch_list(*asked);
-    promise.origin = "--arch";
+    promise.origin = kAsked;
   }
   if (promise.archs.empty() && !wheel.file.empty()) {
     promise.archs = archs_named_in(wheel.file);
-    if (!promise.archs.empty()) promise.origin = "its name";
+    if (!promise.archs.empty()) promise.origin = kName;
   }
   if (promise.archs.empty()) {
     promise.archs = archs_named_in(wheel.metadata);
-    if (!promise.archs.empty()) promise.origin = "its description";
+    if (!promise.archs.empty()) promise.origin = kDescription;
   }
   return promise;
 }
@@ -191,9 +195,13 @@ const RecipeModule* recipe_module(const Promise& promise, const std::string& ste
   return nullptr;
 }
 
+bool is_recipe_proved(const Promise& promise) {
+  return promise.recipe && !promise.recipe->proved.versions.empty();
+}
+
 bool must_serve(const Promise& promise, const std::string& stem, Arch gpu) {
   if (const RecipeModule* module = recipe_module(promise, stem))
-    return recipe_target(*module, gpu) != nullptr;
+    return recipe_target(*module, gpu) != nullptr || !knows_gpu(*promise.recipe, gpu);
   const auto made = std::ranges::find(promise.made, stem, &MadeModule::stem);
   const bool was_asked = std::ranges::any_of(
       promise.archs, [&](const ArchRequest& request) { return same_gpu(request.arch, gpu); });

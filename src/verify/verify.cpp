@@ -10,10 +10,19 @@ namespace sagebuild {
 namespace verifying {
 
 void Findings::add(std::string_view code, std::string subject, std::string message) {
-  const FindingKind* kind = finding_kind(code);
-  if (kind == nullptr) throw Error(ErrorKind::bug, fmt::format("no finding is called {}", code));
-  found_.push_back(
-      {kind->code, severity_of(*kind, policy_), std::move(subject), std::move(message)});
+  put(code, Severity::error, std::move(subject), std::move(message));
+}
+
+void Findings::suspect(std::string_view code, std::string subject, std::string message) {
+  put(code, Severity::warning, std::move(subject), std::move(message));
+}
+
+void Findings::put(std::string_view code, Severity most, std::string subject, std::string message) {
+  const FindingKind* known = finding_kind(code);
+  if (known == nullptr) throw Error(ErrorKind::bug, fmt::format("no finding is called {}", code));
+  FindingKind kind = *known;
+  kind.severity = std::min(kind.severity, most);
+  found_.push_back({kind.code, severity_of(kind, policy_), std::move(subject), std::move(message)});
 }
 
 std::vector<Finding> Findings::sorted() && {

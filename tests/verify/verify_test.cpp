@@ -117,6 +117,58 @@ TEST_CASE("traps are found in what the GPU takes, and in PTX that newer ones wou
         Codes{"SB103 error"});
 }
 
+TEST_CASE("a trap in one of several kernels is no error where no recipe knows who calls it") {
+  // As sgl-kernel and bitsandbytes: kernels for other GPUs, which are not called on this one.
+  GpuImage some = sass("8.0", 40, "_Z7for_sm90v");
+  some.kernels = 2;
+  const WheelFacts wheel = wheel_of({module_of("_k", {{some}})});
+  CHECK(codes(wheel, "8.0") == Codes{"SB103 warning"});
+  CHECK(codes(wheel, "8.0", Policy::strict) == Codes{"SB103 error"});
+  // All of the module's sources count.
+  const GpuImage whole = sass("8.0", 1);
+  CHECK(codes(wheel_of({module_of("_k", {{whole}, {sass("8.0")}})}), "8.0") ==
+        Codes{"SB103 warning"});
+}
+
+TEST_CASE("PTX for a later GPU does not serve those before it") {
+  const WheelFacts wheel = wheel_of({module_of("_k", {{sass("8.0"), ptx("12.0")}})});
+  CHECK(codes(wheel, "8.0+PTX") == Codes{"SB108 error"});
+  CHECK(codes(wheel, "8.0 12.0+PTX") == Codes{"SB107 warning"});
+}
+
+TEST_CASE("a Linux library in a wheel for another system") {
+  const auto with = [](const std::string& platform) {
+    WheelFacts wheel = wheel_of({module_of("_k", {})}, "pkg-1.0-cp311-cp311-" + platform + ".whl");
+    wheel.modules[0].floors.glibc = {2, 14};
+    return codes(wheel);
+  };
+  CHECK(with("linux_x86_64").empty());
+  CHECK(with("musllinux_1_2_x86_64") == Codes{"SB123 error"});
+  CHECK(with("win_amd64") == Codes{"SB134 warning"});
+  CHECK(with("any") == Codes{"SB134 warning"});
+  CHECK(with("linux_aarch64") == Codes{"SB134 error"});
+}
+
+TEST_CASE("a recipe that was not proved refuses nothing") {
+  // SpargeAttn's kernels were never compiled for the recipe: which of them trap is a guess.
+  GpuImage some = sass("8.0", 3, "_Z5otherv");
+  some.kernels = 2;
+  const WheelFacts wheel =
+      wheel_of({module_of("_fused", {{some}})}, "spas_sage_attn-0.1-cp311-cp311-linux_x86_64.whl");
+  CHECK(codes(wheel, "8.0") == Codes{"SB102 warning", "SB103 warning"});
+}
+
+TEST_CASE("what its description speaks of is no promise of every module") {
+  WheelFacts wheel =
+      wheel_of({module_of("_k12", {{sass("8.0")}}), module_of("_k13", {{sass("9.0")}})});
+  wheel.metadata += "\nNeeds compute capability 8.0 or newer.\n";
+  CHECK(codes(wheel) == Codes{"SB101 warning"});
+  CHECK(codes(wheel, "8.0") == Codes{"SB101 error"});
+  WheelFacts named = wheel;
+  named.file = "pkg-1.0+cu130.sm80-cp311-cp311-manylinux_2_28_x86_64.whl";
+  CHECK(codes(named) == Codes{"SB101 error"});
+}
+
 TEST_CASE("PTX that was promised is there, and of use") {
   CHECK(codes(wheel_of({module_of("_k", {{sass("12.0"), ptx("12.0")}})}), "12.0+PTX").empty());
   CHECK(codes(wheel_of({module_of("_k", {{sass("12.0")}})}), "12.0+PTX") == Codes{"SB108 error"});
@@ -156,6 +208,12 @@ TEST_CASE("SageAttention's recipe knows which module a GPU needs, and which kern
   // The FP8 module made for 8.6
   const ModuleFacts wrong = module_of("_qattn_sm89", {{sass("8.6", 3840), sass("8.9")}});
   CHECK(codes(sage({fused, sm80, wrong}), "8.6") == Codes{"SB104 warning"});
+  // No module has a target for a GPU that the recipe does not know: none of them serves it.
+  CHECK(codes(sage({fused, sm80, sm89, sm90}), "7.5") == Codes{"SB101 error"});
+  // 1.x is pure Triton.
+  CHECK(codes(wheel_of({}, "sageattention-1.0.6-py3-none-any.whl"), "8.9 12.0").empty());
+  CHECK(codes(wheel_of({}, "sageattention-2.0.1-cp311-cp311-linux_x86_64.whl"), "8.9") ==
+        Codes{"SB102 error"});
   const ModuleFacts other = module_of("_fused", {{sass("8.0", 3, "_Z5otherv")}});
   CHECK(codes(sage({other, sm80}), "8.0") == Codes{"SB103 error"});
 }
@@ -256,7 +314,31 @@ TEST_CASE("what stops a module from being loaded") {
   CHECK(codes_after([](Module& m, Wheel&) { m.stack = ElfStack::executable; }) ==
         Codes{"SB130 error"});
   CHECK(codes_after([](Module& m, Wheel&) { m.stack = ElfStack::unsaid; }) == Codes{"SB130 error"});
+  // Whoever asks for an older torch has the symbols of one.
+  for (const char* older : {"==2.4.0", "==2.6.*", ">=2.0,<2.7", "<=2.6.1", "~=2.4.0"})
+    CHECK(codes_after([&](Module& m, Wheel& w) {
+            m.cxx_abi = CxxAbi::old;
+            w.name = parse_wheel_name("pkg-1.0-cp311-cp311-manylinux_2_28_x86_64.whl");
+            w.metadata += std::string("Requires-Dist: torch") + older + "\n";
+          }).empty());
+  for (const char* newer : {"", ">=1.13.0", "<3", "~=2.4", "==2.7.0", "<=2.7", "!=2.4.0"})
+    CHECK(codes_after([&](Module& m, Wheel& w) {
+            m.cxx_abi = CxxAbi::old;
+            w.name = parse_wheel_name("pkg-1.0-cp311-cp311-manylinux_2_28_x86_64.whl");
+            w.metadata += std::string("Requires-Dist: torch") + newer + "\n";
+          }) == Codes{"SB121 error"});
   CHECK(codes_after([](Module& m, Wheel&) { m.init_functions.clear(); }) == Codes{"SB131 error"});
+  // torch.ops.load_library asks for no such function, and takes any name.
+  CHECK(codes_after([](Module& m, Wheel&) {
+          m.init_functions.clear();
+          m.shim_symbols = 3;
+        }).empty());
+  CHECK(codes_after([](Module& m, Wheel& w) {
+          m.path = "pkg/_k.cpython-310-x86_64-linux-gnu.so";
+          m.init_functions.clear();
+          m.torch_symbols = {"_ZN5torch7LibraryC1Ev"};
+          w.metadata = "Requires-Dist: torch==2.11.*\n";
+        }).empty());
   CHECK(codes_after([](Module& m, Wheel&) { m.path = "pkg/_k.cpython-312-x86_64-linux-gnu.so"; }) ==
         Codes{"SB131 error"});
   CHECK(codes_after([](Module& m, Wheel&) { m.needed = {"libgomp.so.1"}; }) ==

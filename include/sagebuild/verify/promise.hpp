@@ -23,9 +23,13 @@ struct MadeModule {
   std::vector<std::vector<Made>> sources;
 };
 
+// Who says which GPUs must be served.
+inline constexpr std::string_view kAsked = "--arch", kProvenance = "its provenance",
+                                  kName = "its name", kDescription = "its description";
+
 struct Promise {
   ArchList archs;      // that must be served; empty: nobody said
-  std::string origin;  // "--arch", "its provenance", "its name", "its description"
+  std::string origin;  // one of these
   std::optional<Recipe> recipe;
   std::vector<MadeModule> made;  // empty: no provenance
   std::optional<Version> cuda;   // of the provenance, else of the label
@@ -48,7 +52,11 @@ std::string stem_of(const RecipeModule& module);
 // What the wheel's recipe tells of a module; null: nothing.
 const RecipeModule* recipe_module(const Promise& promise, const std::string& stem);
 
-// Whether this module has to serve that GPU. Its recipe knows best: _qattn_sm90 is for 9.0 alone.
+// Whether what that recipe says of its modules was shown, and did not only seem so.
+bool is_recipe_proved(const Promise& promise);
+
+// Whether this module has to serve that GPU. Its recipe knows best, of the GPUs that it names at
+// all: _qattn_sm90 is for 9.0 alone.
 // Else, where the wheel's provenance promises that GPU, what the module was compiled for. Else
 // every module has to.
 bool must_serve(const Promise& promise, const std::string& stem, Arch gpu);
