@@ -60,6 +60,7 @@ std::optional<SavedUpload> UploadStore::find(const ObjectId& object) const {
     if (is_name_of_ours(old) && is_too_old(old)) std::filesystem::remove(old, error);
   }
   try {
+    if (!is_file(file)) return std::nullopt;  // a pipe would be waited for
     const auto text = read_file_if_exists(file);
     const auto document = text ? parse_json(*text).value : std::nullopt;
     if (!document || document->value("schema", "") != kSchema) return std::nullopt;

@@ -123,8 +123,14 @@ void check_python(const WheelFacts& wheel, const Promise& promise, const ModuleF
   const bool is_known = recipe_module(promise, stem_of(module)) != nullptr;
   if (!is_module || (!is_known && is_loaded_by_torch(module))) return;
   const std::string wanted = "PyInit_" + stem_of(module);
-  if (std::ranges::find(module.init_functions, wanted) == module.init_functions.end())
-    found.add("SB131", module.path, fmt::format("it has no function '{}'", wanted));
+  if (std::ranges::find(module.init_functions, wanted) == module.init_functions.end()) {
+    const std::string text = fmt::format("it has no function '{}'", wanted);
+    // With none at all it may be a library for ctypes that setuptools built.
+    if (module.init_functions.empty() && !is_known)
+      found.suspect("SB131", module.path, text);
+    else
+      found.add("SB131", module.path, text);
+  }
   if (wheel.name && !fits_tags(*wheel.name, suffix))
     found.add(
         "SB131", module.path,
