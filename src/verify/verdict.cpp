@@ -107,11 +107,12 @@ std::vector<GpuVerdict> verdicts(const WheelFacts& wheel, const Promise& promise
     std::vector<std::string> missing;
     for (const auto& [name, is_needed] : missing_modules(wheel, promise, gpu))
       if (is_needed) missing.push_back(name);
-    if (!rows.empty() && !missing.empty())
-      all.push_back({gpu, "partly", fmt::format("it needs {}, which is missing", few(missing))});
-    else if (!rows.empty())
-      all.push_back(verdict_on(gpu, rows));
-    else if (!unwanted.empty())
+    if (!rows.empty()) {
+      GpuVerdict verdict = verdict_on(gpu, rows);
+      if (!missing.empty() && verdict.word != "no")
+        verdict = {gpu, "partly", fmt::format("it needs {}, which is missing", few(missing))};
+      all.push_back(std::move(verdict));
+    } else if (!unwanted.empty())
       all.push_back({gpu, "no",
                      unwanted.size() == 1 ? fmt::format("{} is not made for it", unwanted[0])
                                           : "no module is made for it"});

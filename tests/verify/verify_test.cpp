@@ -201,6 +201,12 @@ TEST_CASE("SageAttention's recipe knows which module a GPU needs, and which kern
   const WheelFacts without = sage({fused, sm80});
   for (const GpuVerdict& verdict : verdicts(without, promise_of(without, recipes(), {})))
     if (verdict.gpu == Arch{8, 9}) CHECK(verdict.word == "partly");
+  // A missing module is not all: nothing of it runs there.
+  const WheelFacts blackwell =
+      sage({module_of("_fused", {{sass("12.0")}}), module_of("_qattn_sm80", {{sass("12.0")}}),
+            module_of("_qattn_sm89", {{sass("12.0")}})});
+  for (const GpuVerdict& verdict : verdicts(blackwell, promise_of(blackwell, recipes(), {})))
+    CHECK(verdict.word == (verdict.gpu.major == 12 ? "yes" : "no"));
   // 8.0 8.6 9.0 12.0 and a 4090: it would take the traps of sm_80.
   const ModuleFacts without_89 =
       module_of("_fused", {{sass("8.0", 40, "_Z15MeanScaleKernelv"), sass("9.0")}});
@@ -330,8 +336,7 @@ TEST_CASE("what stops a module from being loaded") {
   CHECK(codes_after([](Module& m, Wheel&) { m.init_functions = {"PyInit_other"}; }) ==
         Codes{"SB131 error"});
   // It may be a library for ctypes.
-  CHECK(codes_after([](Module& m, Wheel&) { m.init_functions.clear(); }) ==
-        Codes{"SB131 warning"});
+  CHECK(codes_after([](Module& m, Wheel&) { m.init_functions.clear(); }) == Codes{"SB131 warning"});
   // torch.ops.load_library asks for no such function, and takes any name.
   CHECK(codes_after([](Module& m, Wheel&) {
           m.init_functions.clear();
