@@ -3,8 +3,8 @@
 #include "proved.hpp"
 #include "sagebuild/base/path_roots.hpp"
 #include "sagebuild/nvcc/checks.hpp"
-#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/nvcc/keys.hpp"
+#include "sagebuild/sys/paths.hpp"
 
 namespace sagebuild::nvcc {
 

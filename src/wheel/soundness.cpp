@@ -149,8 +149,9 @@ void check_record(const WheelReader& wheel, const std::string& record_name, cons
     faults.resize(kMostShown);
     faults.push_back(fmt::format("and {} more faults", more));
   }
-  throw Error(ErrorKind::findings, fmt::format("'{}' is not a sound wheel", path.filename().string()),
-              std::move(faults), "build it again; a wheel must not be edited or renamed by hand");
+  throw Error(ErrorKind::findings,
+              fmt::format("'{}' is not a sound wheel", path.filename().string()), std::move(faults),
+              "build it again; a wheel must not be edited or renamed by hand");
 }
 
 }  // namespace
