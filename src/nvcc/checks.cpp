@@ -108,6 +108,7 @@ MacroUse macro_use(std::string_view text, std::string_view warnings,
       return;
     }
     if (!own) return;
+    if (inside) return add_words(line, use.words);
     if (line.starts_with("#pragma") && line.find("undef") != std::string_view::npos)
       use.hides_undefined = true;
     if (take_prefix(line, "#define ")) {

@@ -68,6 +68,12 @@ TEST_CASE("what stands in a raw string leads to no other file and hides no quest
       macro_use("# 1 \"/tree/a.cu\"\nauto s = R\"(\n# 1 \"/site/torch.h\"\n)\";\n#undef VERSION\n",
                 "", is_in_tree);
   CHECK(use.undefined.contains("VERSION"));
+  const MacroUse quoted =
+      macro_use("# 1 \"/tree/a.cu\"\nauto s = R\"(\n#define ONLY_TORCHS 1\n#pragma undef\n)\";\n",
+                "", is_in_tree);
+  CHECK(quoted.defined.empty());
+  CHECK(quoted.words.contains("ONLY_TORCHS"));
+  CHECK_FALSE(quoted.hides_undefined);
 }
 
 TEST_CASE("what is defined at the end of a text survives being written down") {
