@@ -56,7 +56,7 @@ void print_table(const std::vector<Row>& rows) {
       const bool is_last = i + 1 == row.size();
       line += is_last ? row[i] : fmt::format("{:<{}}  ", row[i], widths[i]);
     }
-    fmt::print("{}\n", printable(line));
+    fmt::print("{}\n", printable_line(line));
   }
 }
 
@@ -110,7 +110,7 @@ int print_change(const Cli& cli, const PublishOutcome& outcome, const std::strin
 // What is removed is gone for everybody who installs it: somebody has to say yes.
 void ask(const std::vector<std::string>& paths, const std::string& repo, Reporter& report) {
   report.stage(fmt::format("to be removed from '{}':", repo));
-  for (const std::string& path : paths) report.note(path);
+  for (const std::string& path : paths) report.note(printable_line(path));
   if (!is_terminal(STDIN_FILENO) || !is_terminal(STDERR_FILENO)) {
     throw Error(ErrorKind::usage, fmt::format("{} would be removed", counted(paths.size(), "file")),
                 {"there is no terminal to ask at"}, "say --yes, or --dry-run to look first");

@@ -204,28 +204,28 @@ std::vector<const json*> newest_first(const WheelRows& rows) {
   return sorted;
 }
 
-Index make_index(const ShelfWheels& wheels, const WheelRows& rows, const PresentFiles& present,
-                 const IndexPlace& place, const IndexOptions& options) {
-  Index index;
-  const auto content = [&](const char* path) -> std::optional<std::string> {
-    const auto found = present.find(path);
-    return found == present.end() ? std::nullopt : found->second;
-  };
-  const auto is_unread = [&](const char* path) {
-    return present.contains(path) && !present.at(path).has_value();
-  };
+namespace {
+
+// Those whose names SHA256SUMS and the table can hold.
+ShelfWheels listable(const ShelfWheels& wheels, std::vector<std::string>& warnings) {
   ShelfWheels listed;
   for (const auto& [path, wheel] : wheels) {
     if (fits_a_line(path))
       listed.emplace(path, wheel);
     else
-      index.warnings.push_back(
+      warnings.push_back(
           fmt::format("'{}' is left out of the index: its name holds a backslash or characters "
                       "that cannot be shown",
                       path));
   }
-  WheelRows all = rows_of(listed, content(kWheelsJson).value_or(""));
-  for (const auto& [path, row] : rows) {
+  return listed;
+}
+
+// The rows of all wheels: what the repository tells of them, then what is told anew.
+WheelRows merged_rows(const ShelfWheels& listed, const WheelRows& told,
+                      const std::string& present_json) {
+  WheelRows all = rows_of(listed, present_json);
+  for (const auto& [path, row] : told) {
     const auto place_of_row = all.find(path);
     if (place_of_row == all.end()) continue;
     // Keys that this version does not know stay: the bytes are the same.
@@ -236,6 +236,23 @@ Index make_index(const ShelfWheels& wheels, const WheelRows& rows, const Present
     row["size"] = listed.at(path).size;
     row["sha256"] = listed.at(path).sha256.hex();
   }
+  return all;
+}
+
+}  // namespace
+
+Index make_index(const ShelfWheels& wheels, const WheelRows& rows, const PresentFiles& present,
+                 const IndexPlace& place, const IndexOptions& options) {
+  Index index;
+  const auto content = [&](const char* path) -> std::optional<std::string> {
+    const auto found = present.find(path);
+    return found == present.end() ? std::nullopt : found->second;
+  };
+  const auto is_unread = [&](const char* path) {
+    return present.contains(path) && !present.at(path).has_value();
+  };
+  const ShelfWheels listed = listable(wheels, index.warnings);
+  const WheelRows all = merged_rows(listed, rows, content(kWheelsJson).value_or(""));
 
   const auto present_json = content(kWheelsJson);
   if (options.force ||

@@ -14,7 +14,8 @@ namespace {
 
 using nlohmann::json;
 
-// A text of an answer that must be there.
+// A text of an answer that must be there. Not read by Field, which shows what it refuses: that
+// could be the secret.
 Secret secret_in(const Request& asked, const Response& response, const char* key,
                  const std::string& doing) {
   if (!response.ok()) throw hub_error(doing, asked, response);
