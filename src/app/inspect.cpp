@@ -26,16 +26,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kElf(
-    "\x7f"
-    "ELF",
-    4),
-    kFatbin("\x50\xed\x55\xba", 4);
-
-bool is_gpu_file(std::string_view begin) {
-  return begin.starts_with(kElf) || begin.starts_with(kFatbin);
-}
-
 std::string extension_of(const GpuImage& image) {
   switch (image.kind) {
     case ImageKind::sass:

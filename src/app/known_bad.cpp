@@ -7,15 +7,6 @@
 namespace sagebuild {
 namespace {
 
-bool shows_on(const KnownBad& bad, const ArchList& archs) {
-  return bad.archs.empty() || std::ranges::any_of(archs, [&](const ArchRequest& asked) {
-           return std::ranges::any_of(bad.archs, [&](const ArchRequest& request) {
-             return request.arch.major == asked.arch.major &&
-                    request.arch.minor == asked.arch.minor;
-           });
-         });
-}
-
 // The rule that mends it had something to mend: a fork, an archive or an edited folder with the
 // fault.
 bool was_found(const KnownBad& bad, const PatchedTree& tree) {
@@ -34,7 +25,7 @@ std::vector<std::string> known_faults(const Recipe& recipe, const PatchedTree& t
       return tree.checkout.commit.starts_with(digits);
     });
     const bool is_it = commit != bad.commits.end();
-    if (!(is_it || was_found(bad, tree)) || !shows_on(bad, archs)) continue;
+    if (!(is_it || was_found(bad, tree)) || !bad.shows_on(archs)) continue;
     const bool is_mended =
         std::ranges::find(tree.rules, bad.mended_by, &AppliedRule::id) != tree.rules.end();
     const std::string name = !bad.tag.empty() ? bad.tag : is_it ? *commit : bad.commits.front();

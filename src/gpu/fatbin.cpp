@@ -16,7 +16,6 @@ constexpr std::size_t kContainerHeader = 16, kEntryHeader = 0x40;
 constexpr std::uint32_t kMostHeader = 1U << 20;
 constexpr std::uint32_t kMostName = 4096;
 constexpr std::size_t kMostImages = 2'000'000;
-constexpr std::size_t kMostFaults = 200;
 constexpr std::uint64_t kSpecific = 0x100000, kFamily = 0x200000, kObfuscated = 0x10000;
 constexpr unsigned kStep = 8;
 
@@ -66,6 +65,34 @@ void set_identifier(std::string_view header, GpuImage& image) {
   image.identifier = name.substr(0, name.find('\0'));
 }
 
+// Where an entry of a container is, and what it says of its own sizes.
+struct Entry {
+  std::uint64_t at = 0;
+  std::uint32_t header_size = 0;
+  std::uint64_t padded = 0;
+};
+
+void add_image(const FatbinWalk& walk, const std::string& section, const Entry& entry,
+               std::size_t index) {
+  const auto& [at, header_size, padded] = entry;
+  GpuContainer& container = walk.code.containers[index];
+  const std::string header = walk.file.read(at, header_size);
+  GpuImage image = image_of(header);
+  set_identifier(header, image);
+  const std::string fault = set_sizes(header, padded, image);
+  if (!fault.empty())
+    complain(walk.code, section, at, fmt::format("{}: {}", name_of(image), fault));
+  if (image.kind == ImageKind::unknown)
+    complain(
+        walk.code, section, at,
+        fmt::format("an image of the unknown kind {}, {}", image.raw_kind, human_size(padded)));
+  const bool is_code = image.kind == ImageKind::sass || image.kind == ImageKind::ptx;
+  const bool readable = fault.empty() && (image.flags & kObfuscated) == 0;
+  image.traps_known = is_code && readable;
+  walk.places.push_back({index, container.images.size(), at + header_size, image.stored, readable});
+  container.images.push_back(std::move(image));
+}
+
 }  // namespace
 
 std::uint64_t walk_container(const FatbinWalk& walk, const std::string& section,
@@ -104,22 +131,7 @@ std::uint64_t walk_container(const FatbinWalk& walk, const std::string& section,
                            header_size, padded, left));
       break;
     }
-    const std::string header = walk.file.read(at, header_size);
-    GpuImage image = image_of(header);
-    set_identifier(header, image);
-    const std::string fault = set_sizes(header, padded, image);
-    if (!fault.empty())
-      complain(walk.code, section, at, fmt::format("{}: {}", name_of(image), fault));
-    if (image.kind == ImageKind::unknown)
-      complain(
-          walk.code, section, at,
-          fmt::format("an image of the unknown kind {}, {}", image.raw_kind, human_size(padded)));
-    const bool is_code = image.kind == ImageKind::sass || image.kind == ImageKind::ptx;
-    const bool readable = fault.empty() && (image.flags & kObfuscated) == 0;
-    image.traps_known = is_code && readable;
-    walk.places.push_back(
-        {index, container.images.size(), at + header_size, image.stored, readable});
-    container.images.push_back(std::move(image));
+    add_image(walk, section, {at, header_size, padded}, index);
     at += header_size + padded;
   }
   return stop;

@@ -12,6 +12,7 @@
 namespace sagebuild::gpu {
 
 constexpr std::string_view kContainerMagic("\x50\xed\x55\xba", 4);
+constexpr std::size_t kMostFaults = 200;  // that are told of one file
 
 // Where an image's bytes are in the file, as they are stored.
 struct ImagePlace {

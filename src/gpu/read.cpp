@@ -23,14 +23,10 @@ using gpu::Buffer;
 using gpu::FatbinWalk;
 using gpu::ImagePlace;
 
-constexpr std::string_view kElfMagic(
-    "\x7f"
-    "ELF",
-    4);
+constexpr std::string_view kElfMagic(ELFMAG, SELFMAG);
 constexpr std::string_view kLoadable = ".nv_fatbin", kRelocatable = "__nv_relfatbin";
 // Larger ones are read one at a time, so that memory does not grow with the cores.
 constexpr std::uint64_t kLarge = std::uint64_t{32} << 20;
-constexpr std::size_t kMostFaults = 200;
 
 struct File {
   FileBytes bytes;
@@ -189,7 +185,7 @@ void look_at_images(File& file, const GpuReadSettings& settings) {
     const ImagePlace& place = file.places[i];
     const GpuContainer& container = file.code.containers[place.container];
     for (const std::string& fault : faults[i]) {
-      if (file.code.faults.size() >= kMostFaults) return;
+      if (file.code.faults.size() >= gpu::kMostFaults) return;
       file.code.faults.push_back(fmt::format("{} at {:#x}: {}: {}", container.section, place.offset,
                                              name_of(container.images[place.image]), fault));
     }
@@ -197,6 +193,10 @@ void look_at_images(File& file, const GpuReadSettings& settings) {
 }
 
 }  // namespace
+
+bool is_gpu_file(std::string_view begin) {
+  return begin.starts_with(kElfMagic) || begin.starts_with(gpu::kContainerMagic);
+}
 
 GpuCode read_gpu_code(const std::filesystem::path& path, const GpuReadSettings& settings) {
   File file{FileBytes(path), {}, {}};

@@ -48,9 +48,8 @@ std::string described_gpu(Arch capability) {
 
 bool runs_on(const GpuImage& image, Arch capability) {
   const Arch arch = image.arch;
-  const bool exact = arch.major == capability.major && arch.minor == capability.minor;
   if (image.kind != ImageKind::sass && image.kind != ImageKind::ptx) return false;
-  if (arch.feature == ArchFeature::specific) return exact;
+  if (arch.feature == ArchFeature::specific) return same_capability(arch, capability);
   if (arch.feature == ArchFeature::family || image.kind == ImageKind::sass)
     return same_family(arch, capability);
   return Arch{arch.major, arch.minor} <= Arch{capability.major, capability.minor};

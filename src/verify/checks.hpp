@@ -19,6 +19,8 @@ class Findings {
   void add(std::string_view code, std::string subject, std::string message);
   // Of what may be right as it is: no more than a warning, since an error stops a build.
   void suspect(std::string_view code, std::string subject, std::string message);
+  // One or the other.
+  void add_if(bool is_sure, std::string_view code, std::string subject, std::string message);
   std::vector<Finding> sorted() &&;
 
  private:

@@ -23,14 +23,6 @@ std::string names_of(const std::vector<GpuKernel>& kernels) {
 // Prose may speak of what its project can do, or of one of several libraries.
 bool is_sure(const Promise& promise) { return promise.origin != kDescription; }
 
-void add_about(const Promise& promise, std::string_view code, const std::string& subject,
-               std::string message, Findings& found) {
-  if (is_sure(promise))
-    found.add(code, subject, std::move(message));
-  else
-    found.suspect(code, subject, std::move(message));
-}
-
 std::size_t kernels_for(const ModuleFacts& module, Arch gpu) {
   std::size_t kernels = 0;
   for (const GpuContainer& container : module.gpu.containers) {
@@ -53,10 +45,8 @@ void check_traps(const ModuleFacts& module, const Promise& promise, const GpuSer
                   join(service.images, ", "), counted(traps, "trap"), names_of(wrong));
   const bool is_known =
       is_recipe_proved(promise) && recipe_module(promise, stem_of(module)) != nullptr;
-  if (is_sure(promise) && (is_known || wrong.size() >= kernels_for(module, gpu)))
-    found.add("SB103", module.path, message);
-  else
-    found.suspect("SB103", module.path, message);
+  const bool is_broken = is_known || wrong.size() >= kernels_for(module, gpu);
+  found.add_if(is_sure(promise) && is_broken, "SB103", module.path, message);
 }
 
 void check_gpu(const ModuleFacts& module, const Promise& promise, const ArchRequest& request,
@@ -79,13 +69,12 @@ void check_gpu(const ModuleFacts& module, const Promise& promise, const ArchRequ
   }
   const std::string promised = fmt::format("{} promises {}", promise.origin, described_gpu(gpu));
   if (service.served < service.containers) {
-    add_about(promise, "SB101", module.path,
-              service.served == 0
-                  ? fmt::format("{}; it has only {}", promised, join(service.present, ", "))
-                  : fmt::format("{}; {} of {} sources have no code for it, only {}", promised,
-                                service.containers - service.served, service.containers,
-                                join(service.present, ", ")),
-              found);
+    found.add_if(is_sure(promise), "SB101", module.path,
+                 service.served == 0
+                     ? fmt::format("{}; it has only {}", promised, join(service.present, ", "))
+                     : fmt::format("{}; {} of {} sources have no code for it, only {}", promised,
+                                   service.containers - service.served, service.containers,
+                                   join(service.present, ", ")));
   }
   check_traps(module, promise, service, gpu, found);
   if (service.how == jit && request.sass)
@@ -144,10 +133,8 @@ void check_missing(const WheelFacts& wheel, const Promise& promise, Findings& fo
     const auto& [name, is_needed] = module;
     const std::string message = fmt::format("{} promises {}{}", promise.origin, join(names, " "),
                                             is_needed ? ", which needs it" : "");
-    if (is_sure(promise) && is_recipe_proved(promise))
-      found.add(is_needed ? "SB102" : "SB114", name, message);
-    else
-      found.suspect(is_needed ? "SB102" : "SB114", name, message);
+    found.add_if(is_sure(promise) && is_recipe_proved(promise), is_needed ? "SB102" : "SB114", name,
+                 message);
   }
 }
 

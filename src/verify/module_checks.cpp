@@ -124,12 +124,9 @@ void check_python(const WheelFacts& wheel, const Promise& promise, const ModuleF
   if (!is_module || (!is_known && is_loaded_by_torch(module))) return;
   const std::string wanted = "PyInit_" + stem_of(module);
   if (std::ranges::find(module.init_functions, wanted) == module.init_functions.end()) {
-    const std::string text = fmt::format("it has no function '{}'", wanted);
     // With none at all it may be a library for ctypes that setuptools built.
-    if (module.init_functions.empty() && !is_known)
-      found.suspect("SB131", module.path, text);
-    else
-      found.add("SB131", module.path, text);
+    found.add_if(is_known || !module.init_functions.empty(), "SB131", module.path,
+                 fmt::format("it has no function '{}'", wanted));
   }
   if (wheel.name && !fits_tags(*wheel.name, suffix))
     found.add(

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/json.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/model/known_archs.hpp"
 
@@ -15,8 +15,6 @@ namespace {
 using nlohmann::json;
 
 std::string stem_of_name(const std::string& name) { return name.substr(name.rfind('.') + 1); }
-
-bool same_gpu(Arch one, Arch other) { return one.major == other.major && one.minor == other.minor; }
 
 std::string normalized(std::string_view name) {
   std::string text = lower(name);
@@ -81,7 +79,7 @@ MadeModule made_module(const json& row) {
 
 // Written by this or another version of sagebuild, or by anybody.
 void read_provenance(const std::string& text, Promise& promise) {
-  const json document = json::parse(text, nullptr, false);
+  const json document = parse_json(text).value.value_or(json());
   if (!document.is_object()) return;
   try {
     const std::string archs = text_at(document, "/archs");
@@ -133,8 +131,9 @@ ArchList archs_named_in(std::string_view text) {
 }
 
 const RecipeTarget* recipe_target(const RecipeModule& module, Arch gpu) {
-  const auto found = std::ranges::find_if(
-      module.targets, [&](const RecipeTarget& target) { return same_gpu(target.request, gpu); });
+  const auto found = std::ranges::find_if(module.targets, [&](const RecipeTarget& target) {
+    return same_capability(target.request, gpu);
+  });
   return found == module.targets.end() ? nullptr : &*found;
 }
 
@@ -203,8 +202,9 @@ bool must_serve(const Promise& promise, const std::string& stem, Arch gpu) {
   if (const RecipeModule* module = recipe_module(promise, stem))
     return recipe_target(*module, gpu) != nullptr || !knows_gpu(*promise.recipe, gpu);
   const auto made = std::ranges::find(promise.made, stem, &MadeModule::stem);
-  const bool was_asked = std::ranges::any_of(
-      promise.archs, [&](const ArchRequest& request) { return same_gpu(request.arch, gpu); });
+  const bool was_asked = std::ranges::any_of(promise.archs, [&](const ArchRequest& request) {
+    return same_capability(request.arch, gpu);
+  });
   if (made == promise.made.end() || promise.origin != kProvenance || !was_asked) return true;
   return std::ranges::all_of(made->sources,
                              [&](const auto& targets) { return serves(targets, gpu); });
@@ -236,7 +236,7 @@ std::vector<MissingModule> missing_modules(const WheelFacts& wheel, const Promis
     if (is_there || !of_version || recipe_target(module, gpu) == nullptr) continue;
     const bool is_needed =
         module.needed_by.empty() || std::ranges::any_of(module.needed_by, [&](const auto& request) {
-          return same_gpu(request.arch, gpu);
+          return same_capability(request.arch, gpu);
         });
     missing.push_back({module.name, is_needed});
   }
@@ -250,7 +250,7 @@ std::vector<GpuKernel> wrong_traps(const Promise& promise, const std::string& st
   if (module == nullptr) return wrong;
   for (const MayTrap& may : module->may_trap) {
     const bool is_gpu = std::ranges::any_of(
-        may.archs, [&](const ArchRequest& request) { return same_gpu(request.arch, gpu); });
+        may.archs, [&](const ArchRequest& request) { return same_capability(request.arch, gpu); });
     if (!is_gpu) continue;
     std::erase_if(wrong, [&](const GpuKernel& kernel) {
       return std::ranges::any_of(may.kernels, [&](const std::string& text) {

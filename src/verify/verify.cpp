@@ -17,6 +17,11 @@ void Findings::suspect(std::string_view code, std::string subject, std::string m
   put(code, Severity::warning, std::move(subject), std::move(message));
 }
 
+void Findings::add_if(bool is_sure, std::string_view code, std::string subject,
+                      std::string message) {
+  put(code, is_sure ? Severity::error : Severity::warning, std::move(subject), std::move(message));
+}
+
 void Findings::put(std::string_view code, Severity most, std::string subject, std::string message) {
   const FindingKind* known = finding_kind(code);
   if (known == nullptr) throw Error(ErrorKind::bug, fmt::format("no finding is called {}", code));

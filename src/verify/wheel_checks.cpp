@@ -17,16 +17,6 @@ void add_all(std::string_view code, const std::string& subject,
     found.add(code, subject, fmt::format("and {} more", faults.size() - kMostShown));
 }
 
-bool shows_on(const KnownBad& bad, const ArchList& archs) {
-  return bad.archs.empty() || archs.empty() ||
-         std::ranges::any_of(archs, [&](const ArchRequest& asked) {
-           return std::ranges::any_of(bad.archs, [&](const ArchRequest& request) {
-             return request.arch.major == asked.arch.major &&
-                    request.arch.minor == asked.arch.minor;
-           });
-         });
-}
-
 void check_commit(const WheelFacts& wheel, const Promise& promise, Findings& found) {
   if (!promise.recipe || promise.commit.empty()) return;
   for (const KnownBad& bad : promise.recipe->known_bad) {
@@ -35,7 +25,7 @@ void check_commit(const WheelFacts& wheel, const Promise& promise, Findings& fou
     });
     const bool is_mended = !bad.mended_by.empty() &&
                            std::ranges::find(promise.rules, bad.mended_by) != promise.rules.end();
-    if (is_it && !is_mended && shows_on(bad, promise.archs))
+    if (is_it && !is_mended && bad.shows_on(promise.archs))
       found.add("SB150", wheel.file,
                 fmt::format("{}: {}", promise.commit.substr(0, 12), bad.reason));
   }

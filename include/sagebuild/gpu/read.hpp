@@ -21,6 +21,9 @@ struct GpuReadSettings {
   std::function<void(const GpuContainer&, const GpuImage&, std::string_view)> take = nullptr;
 };
 
+// Whether a file that begins so is one that read_gpu_code takes: an ELF file or a bare fatbin.
+bool is_gpu_file(std::string_view begin);
+
 // Of a shared library or object, a bare fatbin or a bare cubin. A file without GPU code gives
 // nothing. What is damaged is told in `faults`, and the rest is read all the same: an image whose
 // bytes are wrong counts as there, with no kernels. No more than some images are in memory, each of

@@ -28,6 +28,10 @@ struct Arch {
   auto operator<=>(const Arch&) const = default;
 };
 
+// 9.0 and 9.0a are code for one GPU.
+constexpr bool same_capability(Arch one, Arch other) {
+  return one.major == other.major && one.minor == other.minor;
+}
 std::string dotted(Arch arch);        // "12.0", "9.0a": what users and TORCH_CUDA_ARCH_LIST write
 std::string sm_name(Arch arch);       // "sm_120": machine code, nvcc's code=
 std::string compute_name(Arch arch);  // "compute_120": PTX, nvcc's arch=

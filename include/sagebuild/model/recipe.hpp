@@ -65,6 +65,10 @@ struct KnownBad {
   ArchList archs;                    // where it is bad; empty: everywhere
   std::string reason;
   std::string mended_by;  // id of the rule that mends it; empty: none does
+
+  // Whether one of these architectures is affected. With an empty list nothing is known of them,
+  // and it counts as affected.
+  bool shows_on(const ArchList& asked) const;
 };
 
 struct Recipe {
