@@ -5,6 +5,7 @@ import pathlib
 import select
 import signal
 import socket
+import time
 
 import support
 
@@ -23,9 +24,13 @@ def gated_package(world):
 
 
 class Interrupt(support.EndToEnd):
-    def assert_stops(self, running, number):
+    def assert_stops(self, running, number, again_after=None):
+        """again_after: seconds to a second signal, which may find the clean-up under way or done."""
         self.assertGreater(len(running.members()), 0)
         running.process.send_signal(number)
+        if again_after is not None:
+            time.sleep(again_after)
+            running.process.send_signal(number)
         outcome = running.finish(30)
         self.assertEqual(outcome.code, 128 + number, outcome)
         self.assertEqual(running.process.returncode, -number, "the signal itself must be the end, for the shell that waits")
@@ -67,12 +72,15 @@ class Interrupt(support.EndToEnd):
 
     def test_twice_while_compiling(self):
         """A second Ctrl-C during the clean-up changes nothing."""
-        gate = support.Gate(self.world)
-        package = support.tiny_package(self.world / "tiny", kernel=gate.include())
-        running = self.start(*self.build_arguments(package))
-        gate.reached(running)
-        running.process.send_signal(signal.SIGINT)
-        self.assert_stops(running, signal.SIGINT)
+        for seconds in (0, 0.002, 0.02):
+            with self.subTest(again_after=seconds):
+                folder = self.world / f"gate-{seconds}"
+                folder.mkdir()
+                gate = support.Gate(folder)
+                package = support.tiny_package(folder / "tiny", kernel=gate.include())
+                running = self.start(*self.build_arguments(package))
+                gate.reached(running)
+                self.assert_stops(running, signal.SIGINT, again_after=seconds)
 
 
 class CompileError(support.EndToEnd):

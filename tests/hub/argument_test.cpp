@@ -16,21 +16,8 @@ namespace {
 using nlohmann::json;
 
 struct ProgramWorld : UploadWorld {
-  ProgramWorld() { std::filesystem::create_directory(folder.path() / "home"); }
-  ProcessResult program(std::vector<std::string> words) const {
-    Command command;
-    command.argv = {std::getenv("SAGEBUILD_TEST_BINARY"),
-                    "upload",
-                    "--repo",
-                    kTestRepo,
-                    "--retry-delay-ms",
-                    "1"};
-    command.argv.insert(command.argv.end(), words.begin(), words.end());
-    command.cwd = folder.path();
-    command.env["HF_ENDPOINT"] = hub["hub"];
-    command.env["HF_TOKEN"] = kTestToken;
-    command.env["HOME"] = (folder.path() / "home").string();
-    return sagebuild::run(command);
+  ProcessResult program(const std::vector<std::string>& words) const {
+    return sagebuild::run(command(words));
   }
 };
 

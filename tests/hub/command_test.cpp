@@ -22,25 +22,6 @@ namespace {
 using nlohmann::json;
 
 struct CommandWorld : UploadWorld {
-  CommandWorld() { std::filesystem::create_directory(folder.path() / "home"); }
-
-  Command command(std::vector<std::string> words) const {
-    Command made;
-    made.argv = {std::getenv("SAGEBUILD_TEST_BINARY"),
-                 "upload",
-                 "--repo",
-                 kTestRepo,
-                 "--retry-delay-ms",
-                 "10",
-                 "--stall-limit-ms",
-                 "60000"};
-    made.argv.insert(made.argv.end(), words.begin(), words.end());
-    made.cwd = folder.path();
-    made.env["HF_ENDPOINT"] = hub["hub"];
-    made.env["HF_TOKEN"] = kTestToken;
-    made.env["HOME"] = (folder.path() / "home").string();
-    return made;
-  }
   std::vector<std::string> wheels() const {
     return {settings.files[0].string(), settings.files[1].string()};
   }

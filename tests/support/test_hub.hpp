@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -15,6 +16,7 @@
 #include "sagebuild/net/http.hpp"
 #include "sagebuild/net/url.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/process.hpp"
 #include "support/catch.hpp"
 #include "support/python_server.hpp"
 #include "support/recording_reporter.hpp"
@@ -180,6 +182,26 @@ struct UploadWorld {
       CHECK(error.rendered().find("Signature") == std::string::npos);
     }
     check_untouched(commits_of_others);
+  }
+
+  // `sagebuild upload` of these words as its own process, with a home of its own.
+  Command command(const std::vector<std::string>& words) const {
+    std::filesystem::create_directories(folder.path() / "home");
+    Command made;
+    made.argv = {std::getenv("SAGEBUILD_TEST_BINARY"),
+                 "upload",
+                 "--repo",
+                 kTestRepo,
+                 "--retry-delay-ms",
+                 "10",
+                 "--stall-limit-ms",
+                 "60000"};
+    made.argv.insert(made.argv.end(), words.begin(), words.end());
+    made.cwd = folder.path();
+    made.env["HF_ENDPOINT"] = hub["hub"];
+    made.env["HF_TOKEN"] = kTestToken;
+    made.env["HOME"] = (folder.path() / "home").string();
+    return made;
   }
 };
 
