@@ -22,30 +22,14 @@ std::string base_name(const std::string& demangled_symbol) {
   return colons == std::string::npos ? text : text.substr(colons + 2);
 }
 
-// The names in a line of preprocessed text, those in literals left out.
-void add_words(std::string_view line, std::set<std::string, std::less<>>& words) {
-  char quote = 0;
-  for (std::size_t at = 0; at < line.size(); ++at) {
-    const char c = line[at];
-    if (quote != 0) {
-      if (c == '\\') ++at;
-      if (c == quote) quote = 0;
-    } else if (c == '"' || (c == '\'' && (at == 0 || !is_word(line[at - 1])))) {
-      quote = c;
-    } else if (is_word(c)) {
-      auto end = at;
-      while (end < line.size() && is_word(line[end])) ++end;
-      if (std::isdigit(static_cast<unsigned char>(c)) == 0)
-        words.emplace(line.substr(at, end - at));
-      at = end - 1;
-    }
-  }
-}
-
 // "NAME" and what follows it, of "NAME(x) x + 1".
 std::pair<std::string_view, std::string_view> name_and_rest(std::string_view definition) {
   const auto end = std::min(definition.find_first_of(" ("), definition.size());
   return {definition.substr(0, end), definition.substr(end)};
+}
+
+bool tells_of_macros_or_place(std::string_view line) {
+  return line.starts_with("# ") || line.starts_with("#define ") || line.starts_with("#undef ");
 }
 
 // Those that Python's headers and its pyconfig.h define, in this version or another.
@@ -95,9 +79,20 @@ MacroUse macro_use(std::string_view text, std::string_view warnings,
   bool own = false;
   RawStrings raw;
   each_line(text, [&](std::string_view line) {
-    const bool inside = raw.begins_inside(line);
+    const bool inside = raw.inside();
+    const bool is_code = inside || !tells_of_macros_or_place(line);
+    if (own && is_code) {
+      raw.pass(line, [&](std::string_view word) {
+        if (!is_digit(word.front())) use.words.emplace(word);
+      });
+      if (!inside && line.starts_with("#pragma") && line.find("undef") != std::string_view::npos)
+        use.hides_undefined = true;
+    } else {
+      raw.pass(line);
+    }
+    if (is_code) return;
     if (line.ends_with('\n')) line.remove_suffix(1);
-    if (!inside && line.starts_with("# ")) {
+    if (line.starts_with("# ")) {
       const auto open = line.find('"');
       const auto close = line.rfind('"');
       if (open == std::string_view::npos || close <= open) return;
@@ -108,16 +103,11 @@ MacroUse macro_use(std::string_view text, std::string_view warnings,
       return;
     }
     if (!own) return;
-    if (inside) return add_words(line, use.words);
-    if (line.starts_with("#pragma") && line.find("undef") != std::string_view::npos)
-      use.hides_undefined = true;
     if (take_prefix(line, "#define ")) {
       const auto [name, rest] = name_and_rest(line);
       use.defined.emplace(name, rest);
     } else if (take_prefix(line, "#undef ")) {
       use.undefined.emplace(trimmed(line));
-    } else {
-      add_words(line, use.words);
     }
   });
   return use;
@@ -125,7 +115,10 @@ MacroUse macro_use(std::string_view text, std::string_view warnings,
 
 MacroState macro_state(std::string_view text) {
   MacroState state;
-  for (std::string_view line : lines_of(text)) {
+  RawStrings raw;
+  each_line(text, [&](std::string_view line) {
+    if (raw.begins_inside(line)) return;
+    if (line.ends_with('\n')) line.remove_suffix(1);
     if (take_prefix(line, "#define ")) {
       const auto [name, rest] = name_and_rest(line);
       state.defined.insert_or_assign(std::string(name), std::string(rest));
@@ -134,7 +127,7 @@ MacroState macro_state(std::string_view text) {
       state.defined.erase(name);
       state.taken_back.insert(name);
     }
-  }
+  });
   return state;
 }
 

@@ -6,24 +6,13 @@
 #include <array>
 #include <cctype>
 #include <string>
+#include <utility>
 
+#include "cpp_text.hpp"
 #include "sagebuild/base/strings.hpp"
 
 namespace sagebuild::nvcc {
 namespace {
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-bool is_word_char(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '$';
-}
-
-// What may stand in front of a quote.
-bool is_prefix(std::string_view word) {
-  constexpr std::array<std::string_view, 9> kPrefixes = {"R", "LR", "uR", "UR", "u8R",
-                                                         "L", "u",  "U",  "u8"};
-  return std::ranges::find(kPrefixes, word) != kPrefixes.end();
-}
 
 // Those that hold for a loop, or for messages alone, change no code that follows.
 bool is_lasting(std::string_view pragma) {
@@ -42,16 +31,16 @@ Token Lexer::next() {
   skip_blanks();
   const std::size_t begin = at_;
   if (at_ >= text_.size()) return {Token::Kind::end, {}, begin, begin};
-  if (is_word_char(text_[at_])) {
+  if (is_word(text_[at_])) {
     const std::string_view word = take_word();
-    if (at_ < text_.size() && (text_[at_] == '"' || text_[at_] == '\'') && is_prefix(word)) {
-      take_literal(word.ends_with('R'));
+    if (at_quote() && is_literal_prefix(word)) {
+      take_literal(is_raw_prefix(word));
       return literal(begin);
     }
     if (in_own_) ++uses_[word];
     return token(Token::Kind::word, begin);
   }
-  if (text_[at_] == '"' || text_[at_] == '\'') {
+  if (at_quote()) {
     take_literal(false);
     return literal(begin);
   }
@@ -136,16 +125,12 @@ void Lexer::take_directive() {
   in_own_ = known->second;
 }
 
-// A number may hold quotes between its digits.
+bool Lexer::at_quote() const {
+  return at_ < text_.size() && (text_[at_] == '"' || text_[at_] == '\'');
+}
+
 std::string_view Lexer::take_word() {
-  const std::size_t begin = at_;
-  const bool is_number = is_digit(text_[at_]);
-  while (at_ < text_.size()) {
-    const bool is_separator =
-        is_number && text_[at_] == '\'' && at_ + 1 < text_.size() && is_word_char(text_[at_ + 1]);
-    if (!is_word_char(text_[at_]) && !is_separator) break;
-    ++at_;
-  }
+  const std::size_t begin = std::exchange(at_, end_of_word(text_, at_));
   return text_.substr(begin, at_ - begin);
 }
 
@@ -162,15 +147,8 @@ void Lexer::take_raw_string() {
 
 void Lexer::take_literal(bool is_raw) {
   if (is_raw) return take_raw_string();
-  const char quote = text_[at_];
-  for (++at_; at_ < text_.size() && text_[at_] != '\n'; ++at_) {
-    if (text_[at_] == '\\') {
-      ++at_;
-    } else if (text_[at_] == quote) {
-      ++at_;
-      return;
-    }
-  }
+  const std::size_t begin = std::exchange(at_, end_of_literal(text_, at_));
+  place_.line += lines_in(text_.substr(begin, at_ - begin));
 }
 
 }  // namespace sagebuild::nvcc

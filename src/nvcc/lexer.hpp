@@ -46,6 +46,7 @@ class Lexer {
  private:
   Token token(Token::Kind kind, std::size_t begin) const;
   Token literal(std::size_t begin);
+  bool at_quote() const;
   void skip_blanks();
   std::size_t comment_length() const;
   void take_directive();

@@ -3,18 +3,12 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
-#include <cctype>
 #include <string>
 #include <string_view>
 
-namespace sagebuild {
+#include "cpp_text.hpp"
 
-inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
-inline bool is_word(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '$';
-}
+namespace sagebuild {
 
 // Calls back with each line, its end included.
 template <class Callback>
@@ -31,57 +25,54 @@ void each_line(std::string_view text, Callback callback) {
 // blank line, or one that looks like a marker or a directive, is text.
 class RawStrings {
  public:
-  // To be told of every line in turn. Says whether it begins inside.
-  bool begins_inside(std::string_view line) {
-    const bool inside = !end_.empty();
-    if (inside || line.find("R\"") != std::string_view::npos) take(line);
-    return inside;
-  }
+  // Whether the line that comes next begins inside one.
+  bool inside() const { return !end_.empty(); }
 
- private:
-  void take(std::string_view line) {
+  // To be told of every line in turn; calls back with the words and numbers outside literals.
+  template <class Callback>
+  void pass(std::string_view line, Callback on_word) {
     std::size_t at = 0;
     while (at < line.size()) {
-      if (!end_.empty()) {
+      if (inside()) {
         const auto end = line.find(end_, at);
         if (end == std::string_view::npos) return;
         at = end + end_.size();
         end_.clear();
-      } else if (line[at] == '"' && at > 0 && line[at - 1] == 'R' && is_prefix(line, at)) {
-        const auto open = line.find('(', at);
-        if (open == std::string_view::npos) return;
-        end_ = fmt::format("){}\"", line.substr(at + 1, open - at - 1));
-        at = open + 1;
-      } else if (line[at] == '"' || (line[at] == '\'' && !is_in_number(line, at))) {
-        at = end_of_literal(line, at);
+      } else if (is_word(line[at])) {
+        const auto end = end_of_word(line, at);
+        const std::string_view word = line.substr(at, end - at);
+        at = end;
+        if (!is_quote(line, at) || !is_literal_prefix(word)) {
+          on_word(word);
+        } else if (line[at] == '"' && is_raw_prefix(word)) {
+          at = open(line, at);
+        }
       } else {
-        ++at;
+        at = is_quote(line, at) ? end_of_literal(line, at) : at + 1;
       }
     }
   }
+  void pass(std::string_view line) {
+    if (inside() || line.find("R\"") != std::string_view::npos) pass(line, [](auto) {});
+  }
 
-  static std::size_t word_start(std::string_view line, std::size_t at) {
-    while (at > 0 && (is_word(line[at - 1]) || line[at - 1] == '\'')) --at;
-    return at;
+  // Both, where the words do not matter.
+  bool begins_inside(std::string_view line) {
+    const bool result = inside();
+    pass(line);
+    return result;
   }
-  // R, LR, uR, UR and u8R: any other word before a quote is a macro's or a user's.
-  static bool is_prefix(std::string_view line, std::size_t quote) {
-    const auto start = word_start(line, quote);
-    constexpr std::array<std::string_view, 5> kPrefixes = {"R", "LR", "uR", "UR", "u8R"};
-    return std::ranges::find(kPrefixes, line.substr(start, quote - start)) != kPrefixes.end();
+
+ private:
+  static bool is_quote(std::string_view line, std::size_t at) {
+    return at < line.size() && (line[at] == '"' || line[at] == '\'');
   }
-  static bool is_in_number(std::string_view line, std::size_t quote) {
-    return quote > 0 && is_word(line[quote - 1]) && is_digit(line[word_start(line, quote)]);
-  }
-  static std::size_t end_of_literal(std::string_view line, std::size_t at) {
-    const char quote = line[at];
-    for (++at; at < line.size(); ++at) {
-      if (line[at] == '\\')
-        ++at;
-      else if (line[at] == quote)
-        return at + 1;
-    }
-    return line.size();
+  // Of the raw string whose quote stands at `quote`; gives the place behind its parenthesis.
+  std::size_t open(std::string_view line, std::size_t quote) {
+    const auto paren = line.find('(', quote);
+    if (paren == std::string_view::npos) return line.size();
+    end_ = fmt::format("){}\"", line.substr(quote + 1, paren - quote - 1));
+    return paren + 1;
   }
 
   std::string end_;  // of the one that is open: )delimiter"

@@ -2,21 +2,10 @@
 
 #include <array>
 
+#include "cpp_text.hpp"
+
 namespace sagebuild::nvcc {
 namespace {
-
-bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
-
-// Behind the literal that begins at `begin`, or the end of its line.
-std::size_t end_of_literal(std::string_view text, std::size_t begin) {
-  for (auto at = begin + 1; at < text.size() && text[at] != '\n'; ++at) {
-    if (text[at] == '\\')
-      ++at;
-    else if (text[at] == text[begin])
-      return at + 1;
-  }
-  return text.find('\n', begin);
-}
 
 bool is_plain(std::string_view text) {
   for (const std::string_view hard : {"R\"", "?\?/", "\\\r"})
@@ -49,8 +38,8 @@ std::string without_comments(std::string_view text) {
       const auto end = text.find("*/", at + 2);
       at = end == std::string_view::npos ? text.size() : end + 2;
       put_gap(false);
-    } else if (c == '"' || (c == '\'' && (at == 0 || !is_word(text[at - 1])))) {
-      const auto end = std::min(end_of_literal(text, at), text.size());
+    } else if (c == '"' || c == '\'' || is_word(c)) {
+      const auto end = is_word(c) ? end_of_word(text, at) : end_of_literal(text, at);
       code += text.substr(at, end - at);
       at = end;
     } else if (std::isspace(static_cast<unsigned char>(c)) != 0) {

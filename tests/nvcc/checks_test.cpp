@@ -72,8 +72,24 @@ TEST_CASE("what stands in a raw string leads to no other file and hides no quest
       macro_use("# 1 \"/tree/a.cu\"\nauto s = R\"(\n#define ONLY_TORCHS 1\n#pragma undef\n)\";\n",
                 "", is_in_tree);
   CHECK(quoted.defined.empty());
-  CHECK(quoted.words.contains("ONLY_TORCHS"));
+  CHECK(quoted.words == std::set<std::string, std::less<>>{"auto", "s"});
   CHECK_FALSE(quoted.hides_undefined);
+}
+
+TEST_CASE("a quote in a raw string, or in a literal of one character, hides no word behind it") {
+  for (const std::string literal : {"R\"(\")\"", "u8R\"x(\")\")x\"", "R\"(\n\")\"", "L'\"'", "'\"'",
+                                    "\"\\\\\"", "\"\\\"\"", "1'000"}) {
+    CAPTURE(literal);
+    const MacroUse use =
+        macro_use("# 1 \"/tree/a.cu\"\nf(" + literal + ", WORD);\n", "", is_in_tree);
+    CHECK(use.words == std::set<std::string, std::less<>>{"WORD", "f"});
+  }
+}
+
+TEST_CASE("a definition that torch's headers hold in a raw string is none") {
+  const MacroState state = macro_state("#define A 1\nauto s = R\"(\n#undef A\n#define B\n)\";\n");
+  CHECK(state.defined == std::map<std::string, std::string, std::less<>>{{"A", " 1"}});
+  CHECK(state.taken_back.empty());
 }
 
 TEST_CASE("what is defined at the end of a text survives being written down") {
