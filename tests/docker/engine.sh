@@ -32,7 +32,7 @@ cat > "$folder/containers.conf" << CONF
 [containers]
 cgroups = "disabled"
 netns = "host"
-default_ulimits = ["nofile=$(ulimit -Hn):$(ulimit -Hn)", "nproc=1024:1024"]
+default_ulimits = ["nofile=$(ulimit -Hn):$(ulimit -Hn)", "nproc=16384:16384"]
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "none"
