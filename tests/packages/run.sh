@@ -12,8 +12,9 @@ command -v debootstrap > /dev/null || apt-get install -q -y --no-install-recomme
 deb=$(basename "$packages"/sagebuild_*~debian12_*.deb)
 archive=$(basename "$packages"/sagebuild-*.tar.gz)
 wheel=$(basename "$packages"/sagebuild-*-py3-none-manylinux_*.whl)
-cache=${UV_CACHE_DIR:-$HOME/.cache/uv}  # what uv fetched for other tests is not fetched again
-mkdir -p "$cache"
+cache=$folder/uv-cache  # of all roots: what uv fetched once is not fetched again
+tester=1000             # the first user that useradd makes
+install -d -o "$tester" -g "$tester" "$cache"
 failed=0 passed=0
 
 # What it is called, in which root, as whom, the shell command, and what its output must hold.
