@@ -3,7 +3,7 @@
 #
 # - What it leaves in /out belongs to the owner of that folder: root becomes that user. With `docker run --user` nothing is changed.
 # - Each user has a folder of its own in /cache; and in a container with a read-only root temporary files lie there too.
-# - `build` says at once what it would notice at its end: nobody mounted /out, or it cannot be written.
+# - `build` says at once what it would notice at its end: nobody mounted /out, or a folder cannot be written.
 set -eu
 
 fail() {
@@ -20,7 +20,7 @@ asks_for_help() {
 
 names_output() {
   for word; do
-    case $word in --output | --output=*) return 0 ;; esac
+    case $word in -o* | --output | --output=*) return 0 ;; esac
   done
   return 1
 }
@@ -33,7 +33,10 @@ if [ "$(id -u)" = 0 ] && [ "$owner" != 0 ]; then
   exec setpriv --reuid "$owner" --regid "$group" --clear-groups --inh-caps=-all -- "$0" "$@"
 fi
 
-if [ "${1-}" = build ] && [ "${SAGEBUILD_OUTPUT-}" = /out ] && ! names_output "$@" && ! asks_for_help "$@"; then
+# For these two alone: `patch --output` is something else.
+case ${1-} in build | upload) export SAGEBUILD_OUTPUT="${SAGEBUILD_OUTPUT:-/out}" ;; esac
+
+if [ "${1-}" = build ] && [ "$SAGEBUILD_OUTPUT" = /out ] && ! names_output "$@" && ! asks_for_help "$@"; then
   mountpoint -q /out ||
     fail "nothing is mounted at /out, so the wheel would be gone with this container" \
       "add -v \"\$PWD/out:/out\" to docker run; to fetch it with 'docker cp' instead: -e SAGEBUILD_OUTPUT=/tmp/out, without --rm"
@@ -44,7 +47,13 @@ fi
 
 # What -e TORCH_CUDA_ARCH_LIST names is what the user asks for: built or refused, not thinned out.
 [ -z "${TORCH_CUDA_ARCH_LIST-}" ] || export SAGEBUILD_ARCH="${SAGEBUILD_ARCH:-$TORCH_CUDA_ARCH_LIST}"
-export SAGEBUILD_CACHE_DIR="${SAGEBUILD_CACHE_DIR:-/cache/$(id -u)}"
+if [ -z "${SAGEBUILD_CACHE_DIR-}" ]; then
+  [ -w /cache ] ||
+    fail "user $(id -u) may not write to /cache, which belongs to user $(stat -c %u /cache)" \
+      "mount a folder of that user there, or a named volume: -v sagebuild-cache:/cache"
+  SAGEBUILD_CACHE_DIR=/cache/$(id -u)
+  export SAGEBUILD_CACHE_DIR
+fi
 # The token as a secret, which docker compose, swarm and `docker run -v FILE:/run/secrets/hf_token:ro` put there.
 [ -n "${HF_TOKEN_PATH-}" ] || [ ! -e /run/secrets/hf_token ] || export HF_TOKEN_PATH=/run/secrets/hf_token
 if [ -z "${TMPDIR-}" ] && [ ! -w /tmp ]; then

@@ -118,6 +118,14 @@ class Image(unittest.TestCase):
         self.assertEqual(outcome.code, 2, outcome)
         self.assertIn(f"user {CALLER} may not write to /out, which belongs to user 0", outcome.stderr)
 
+    def test_cache_that_cannot_be_written(self):
+        self.of_caller()
+        cache = self.world / "cache"
+        cache.mkdir()
+        outcome = self.run_image(options=("-v", f"{self.out}:/out", "-v", f"{cache}:/cache", *MINISAGE), limit=60)
+        self.assertEqual(outcome.code, 2, outcome)
+        self.assertIn(f"user {CALLER} may not write to /cache, which belongs to user 0", outcome.stderr)
+
     def test_root_without_the_right_to_become_another(self):
         self.of_caller()
         outcome = self.run_image(options=(*self.mounts(), *MINISAGE, "--cap-drop", "ALL"), limit=60)
@@ -133,14 +141,14 @@ class Image(unittest.TestCase):
     # The other commands
 
     def test_doctor_without_gpu(self):
-        outcome = self.run_image("doctor", options=(*self.mounts(), *READ_ONLY))
+        outcome = self.run_image("doctor", "--offline", options=(*self.mounts(), *READ_ONLY))
         self.assertEqual(outcome.code, 0, outcome)
 
     def test_patch_of_a_mounted_source(self):
         self.of_caller()
         source = self.world / "source"
         shutil.copytree(pathlib.Path(__file__).parents[2] / "examples" / "minisage", source)
-        outcome = self.run_image("patch", "--diff", "--recipe", "minisage", "/source/setup.py", options=("-v", f"{source}:/source:ro"))
+        outcome = self.run_image("patch", "--diff", "/source/setup.py", options=(*self.mounts(), "-v", f"{source}:/source:ro"))
         self.assertEqual(outcome.code, 0, outcome)
         self.assertIn("+++", outcome.stdout)
 
