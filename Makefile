@@ -10,7 +10,7 @@ WERROR ?= OFF
 WITH_TOOLS = uv=$$(cmake/install-uv.sh) && export PATH="$$uv:$$PATH" &&
 CTEST = $(WITH_TOOLS) nginx=$$(cmake/install-nginx.sh build/tools) && PATH="$$PATH:$$nginx" tests/support/run-tests.sh $(BUILD)
 
-.PHONY: all configured tests packages demo test test-full bench coverage install clean
+.PHONY: all configured tests packages demo test test-full test-docker test-packages bench coverage install package image clean
 
 all: configured
 	@cmake --build --preset release --target sagebuild
@@ -36,6 +36,23 @@ test: tests
 
 test-full: tests
 	@$(CTEST)
+
+# The image of docker/Dockerfile with the engine that is here (docs/docker.md). IMAGE_ARGS: "--build-arg TORCH_VERSION=2.10.0", ...
+ENGINE ?= docker
+image:
+	$(ENGINE) build -t sagebuild -f docker/Dockerfile $(IMAGE_ARGS) .
+
+# A .deb, a .tar.gz and a Python wheel in build/release/packages.
+package: all
+	@cmake/install-packages.sh --package
+	@$(WITH_TOOLS) cmake/make-packages.sh $(BUILD)
+
+# The image, built and run without a Docker service; the packages, on bare Debian roots. As root; gigabytes and minutes.
+test-docker:
+	@$(WITH_TOOLS) tests/docker/run.sh build/test-docker $(TESTS)
+
+test-packages: package
+	@$(WITH_TOOLS) tests/packages/run.sh $(BUILD)/packages build/test-packages $(TESTS)
 
 # BENCH_ARGS: options of bench/run, such as --only U,cold,warm. SAGEBUILD_BENCH_SOURCE: a git directory of SageAttention.
 bench: all

@@ -2,7 +2,9 @@
 # Installs the Debian or Ubuntu packages that building and testing sagebuild needs, says which ones were missing, and does nothing
 # when none is. As root or with sudo.
 #
-# usage: cmake/install-packages.sh [--check]     --check: name what is missing (exit 3), install nothing
+# usage: cmake/install-packages.sh [--check | --compile | --package]
+#   --check: name what is missing (exit 3), install nothing
+#   --compile: only what compiling takes; --package: and what making packages takes
 set -euo pipefail
 
 build=(make cmake ninja-build g++ pkg-config
@@ -11,17 +13,22 @@ build=(make cmake ninja-build g++ pkg-config
 # What sagebuild uses when it runs (a Python that can make virtual environments, Python.h for extension modules), and its tests.
 run=(ca-certificates python3 python3-dev python3-venv)
 tests=(catch2 git openssh-client openssl patch python3-paramiko)
+package=(dpkg-dev file patchelf)  # dpkg-shlibdeps, and what finds and mends the libraries that go into a relocatable build
+
+wanted=("${build[@]}" "${run[@]}" "${tests[@]}")
+[[ ${1-} == --compile ]] && wanted=("${build[@]}")
+[[ ${1-} == --package ]] && wanted=("${build[@]}" "${package[@]}")
 
 # Distributions without dpkg: the names differ, CMake says what it does not find.
 if ! command -v dpkg-query > /dev/null; then
-  echo "install-packages: not a Debian or Ubuntu system, nothing installed; needed there: ${build[*]} ${run[*]} ${tests[*]}" >&2
+  echo "install-packages: not a Debian or Ubuntu system, nothing installed; needed there: ${wanted[*]}" >&2
   exit 0
 fi
 
 missing=()
-for package in "${build[@]}" "${run[@]}" "${tests[@]}"; do
-  state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null || true)
-  [[ $state == installed ]] || missing+=("$package")
+for name in "${wanted[@]}"; do
+  state=$(dpkg-query -W -f '${db:Status-Status}' "$name" 2> /dev/null || true)
+  [[ $state == installed ]] || missing+=("$name")
 done
 [[ ${#missing[@]} -eq 0 ]] && exit 0
 

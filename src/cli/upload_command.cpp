@@ -255,20 +255,23 @@ void add_upload_command(Cli& cli) {
   const auto files = std::make_shared<Files>();
   std::vector<SettingSpec> specs = hub_repo_specs();
   append(specs, shared_upload_specs());
-  append(specs, {{"include", "take only files that this glob fits", "", {}, false, true},
-                 {"exclude", "leave files out that this glob fits", "", {}, false, true},
-                 {"fix-names",
-                  "publish a wheel whose name a download has changed (%2B, \" (1)\") under its "
-                  "true name",
-                  "",
-                  {},
-                  true},
-                 {"dry-run", "say what would be sent, and send nothing", "", {}, true}});
+  append(specs,
+         {{"include", "take only files that this glob fits", "", {}, false, true},
+          {"exclude", "leave files out that this glob fits", "", {}, false, true},
+          {"fix-names",
+           "publish a wheel whose name a download has changed (%2B, \" (1)\") under its "
+           "true name",
+           "",
+           {},
+           true},
+          {"dry-run", "say what would be sent, and send nothing", "", {}, true},
+          {"output", "where `build` left the wheels that are meant without a FILE", "dist"}});
   const auto run = [&cli, files](const Settings& settings, Reporter& report) {
     std::vector<std::filesystem::path> wheels(files->begin(), files->end());
     const std::string repo = named_repo(settings);
     const UploadSettings chosen = upload_settings(
-        settings, repo, wheels.empty() ? wheels_of_last_build("dist") : std::move(wheels));
+        settings, repo,
+        wheels.empty() ? wheels_of_last_build(settings.text("output")) : std::move(wheels));
     const UploadOutcome outcome = upload(chosen, report);
     if (cli.global().json)
       fmt::print("{}\n", upload_document(outcome).dump(2));
@@ -284,7 +287,7 @@ void add_upload_command(Cli& cli) {
                "sagebuild upload --repo me/wheels --type dataset --exclude '*-cp39-*' wheels/"},
               run);
   command.add_option("FILE", *files,
-                     "wheels, and folders with wheels; none: those of the last build in dist/");
+                     "wheels, and folders with wheels; none: those of the last build");
 }
 
 }  // namespace sagebuild

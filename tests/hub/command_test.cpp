@@ -134,6 +134,10 @@ TEST_CASE("without a file it is the last build's wheels, and a clear word when t
   make_folders(dist);
   for (const auto& path : world.settings.files) std::filesystem::copy(path, dist / path.filename());
   remember_last_build(dist, {dist / UploadWorld::kSmall});
+  Command elsewhere =
+      world.command({"--dry-run"});  // where build left them, as build itself reads it
+  elsewhere.env["SAGEBUILD_OUTPUT"] = "none";
+  CHECK(run(elsewhere).diagnostics.find("there is no wheel in 'none'") != std::string::npos);
   CHECK(run(world.command({"--dry-run"})).output.find(UploadWorld::kLarge) == std::string::npos);
   std::filesystem::remove(dist / ".sagebuild-last.json");
   const ProcessResult all = run(world.command({}));
