@@ -53,6 +53,8 @@ int run_inspect(const Cli& cli, const Settings& settings, const std::string& fil
     return 0;
   }
   const Promise promise = promise_for(facts);
+  if (const auto page = settings.optional_text("html"))
+    write_file(*page, inspect_html(facts, promise));
   if (cli.global().json) {
     fmt::print("{}", text_of(inspect_document(facts, promise)));
     return 0;
@@ -73,8 +75,9 @@ Policy policy_of(const std::string& word) {
 
 int run_verify(const Cli& cli, const Settings& settings, const std::string& file) {
   const Policy policy = policy_of(settings.text("policy"));
-  const Verification verification =
-      verify_file(settings_for(file), settings.optional_text("arch"), policy);
+  InspectSettings chosen = settings_for(file);
+  chosen.torch = settings.text("torch");
+  const Verification verification = verify_file(chosen, settings.optional_text("arch"), policy);
   if (const auto sarif = settings.optional_text("sarif"))
     write_file(*sarif, text_of(sarif_document(verification)));
   fmt::print("{}", cli.global().json ? text_of(findings_document(verification))
@@ -120,6 +123,7 @@ void add_inspect_commands(Cli& cli) {
       "inspect", "what is in a wheel or a library: GPUs, kernels, ABI, needs; no GPU, no torch",
       {{"deep", "look for GPU code in all sections", "", {}, true},
        {"kernels", "name every kernel", "", {}, true},
+       {"html", "write it as one page to this file, for a release"},
        {"extract", "write every image of GPU code to this folder"},
        {"diff", "another file: what differs in it, with + and -"}},
       {"sagebuild inspect dist/x.whl", "sagebuild inspect libx.so --kernels",
@@ -138,6 +142,8 @@ void add_inspect_commands(Cli& cli) {
        {"policy",
         "strict (warnings are errors), publish, or local (what matters elsewhere is a note)",
         "publish"},
+       {"torch",
+        "a torch wheel, or an environment with torch: the torch that its modules must fit"},
        {"sarif", "write the findings to this file, for code scanning"}},
       {"sagebuild verify dist/x.whl", "sagebuild verify x.whl --arch \"8.0 8.9 9.0 12.0+PTX\"",
        "sagebuild verify x.whl --policy strict --sarif x.sarif"},

@@ -43,6 +43,7 @@ std::vector<Finding> Findings::sorted() && {
 std::vector<Finding> verify_wheel(const WheelFacts& wheel, const Promise& promise, Policy policy) {
   verifying::Findings found(policy);
   verifying::check_gpus(wheel, promise, found);
+  verifying::check_torch(wheel, promise, found);
   verifying::check_modules(wheel, promise, found);
   verifying::check_wheel(wheel, promise, found);
   return std::move(found).sorted();
