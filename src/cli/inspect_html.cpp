@@ -36,7 +36,8 @@ table { border-collapse: collapse; }
 th, td { border: 1px solid var(--line); padding: .3rem .5rem; text-align: left;
   vertical-align: top; }
 .map td { text-align: center; min-width: 3.2rem; }
-.map tbody th { position: sticky; left: 0; background: var(--page); max-width: 14rem;
+.map tbody th { position: sticky; left: 0; background: var(--page); min-width: 8.5rem;
+  max-width: 14rem;
   overflow-wrap: anywhere; }
 .map th small { display: block; font-weight: normal; color: var(--soft); }
 .good { background: var(--good); } .doubtful { background: var(--doubtful); }
