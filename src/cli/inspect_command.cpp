@@ -3,12 +3,15 @@
 
 #include <memory>
 
+#include "sagebuild/app/import_check.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/cli/choices.hpp"
 #include "sagebuild/cli/command.hpp"
 #include "sagebuild/cli/inspect_output.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/verify/verify.hpp"
 
 namespace sagebuild {
 namespace {
@@ -73,11 +76,18 @@ Policy policy_of(const std::string& word) {
               "one of strict, publish, local");
 }
 
-int run_verify(const Cli& cli, const Settings& settings, const std::string& file) {
+int run_verify(const Cli& cli, const Settings& settings, const std::string& file,
+               Reporter& report) {
   const Policy policy = policy_of(settings.text("policy"));
   InspectSettings chosen = settings_for(file);
   chosen.torch = settings.text("torch");
-  const Verification verification = verify_file(chosen, settings.optional_text("arch"), policy);
+  Verification verification = verify_file(chosen, settings.optional_text("arch"), policy);
+  if (settings.enabled("import")) {
+    const auto more = import_findings(chosen.file, verification.facts, verification.promise, policy,
+                                      named_python(settings), report);
+    verification.findings.insert(verification.findings.end(), more.begin(), more.end());
+    sort_findings(verification.findings);
+  }
   if (const auto sarif = settings.optional_text("sarif"))
     write_file(*sarif, text_of(sarif_document(verification)));
   fmt::print("{}", cli.global().json ? text_of(findings_document(verification))
@@ -144,11 +154,17 @@ void add_inspect_commands(Cli& cli) {
         "publish"},
        {"torch",
         "a torch wheel, or an environment with torch: the torch that its modules must fit"},
+       {"import",
+        "load each extension module by itself, in an environment with the promised torch",
+        "",
+        {},
+        true},
+       {"python", "for --import: a Python with torch, in place of such an environment"},
        {"sarif", "write the findings to this file, for code scanning"}},
       {"sagebuild verify dist/x.whl", "sagebuild verify x.whl --arch \"8.0 8.9 9.0 12.0+PTX\"",
        "sagebuild verify x.whl --policy strict --sarif x.sarif"},
-      [&cli, verified](const Settings& settings, Reporter&) {
-        return run_verify(cli, settings, *verified);
+      [&cli, verified](const Settings& settings, Reporter& report) {
+        return run_verify(cli, settings, *verified, report);
       });
   verify.add_option("WHEEL", *verified, "the wheel")->required();
 

@@ -2,6 +2,7 @@
 
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/verify/torch_symbols.hpp"
+#include "sagebuild/verify/verify.hpp"
 #include "verify/checks.hpp"
 #include "verify/specifiers.hpp"
 
@@ -23,27 +24,16 @@ bool check_abi(const ModuleFacts& module, const Promise& promise, Findings& foun
   return false;
 }
 
-// The releases of torch that the wheel promises to run with, of those whose symbols are known.
-struct PromisedReleases {
+// What the modules are held against.
+struct Wanted {
   const TorchSymbols* torch = nullptr;
   Releases releases = 0;
   bool is_range = false;  // of METADATA
 };
 
-PromisedReleases promised_releases(const Promise& promise) {
+Wanted wanted_torch(const Promise& promise) {
   if (promise.given_torch) return {promise.given_torch.get(), promise.given_torch->all(), false};
-  const TorchSymbols* torch = promise.known_torch.get();
-  if (torch == nullptr) return {};
-  Releases some = 0;
-  for (std::size_t i = 0; i < torch->releases().size(); ++i) {
-    const Version& release = torch->releases()[i];
-    const bool is_promised =
-        promise.torch
-            ? promise.is_torch_release && release.major_minor() == promise.torch->major_minor()
-            : !promise.torch_asked.value_or("").empty() && allows(*promise.torch_asked, release);
-    if (is_promised) some |= Releases{1} << i;
-  }
-  return {torch, some, !promise.torch};
+  return {promise.known_torch.get(), promised_releases(promise), !promise.torch};
 }
 
 // "; its symbols fit torch 2.6 to 2.8". Empty where all fit.
@@ -56,8 +46,8 @@ std::string fitting_text(const WheelFacts& wheel, const Promise& promise) {
                        : fmt::format("; its symbols fit torch {}", torch.text(*fitting));
 }
 
-void check_symbols(const WheelFacts& wheel, const ModuleFacts& module,
-                   const PromisedReleases& promised, const std::string& fitting, Findings& found) {
+void check_symbols(const WheelFacts& wheel, const ModuleFacts& module, const Wanted& promised,
+                   const std::string& fitting, Findings& found) {
   if (promised.releases == 0) return;
   Releases fits = promised.releases;
   std::vector<std::string> missing;
@@ -89,7 +79,7 @@ bool is_closed(const std::optional<std::string>& asked) {
 }  // namespace
 
 void check_torch(const WheelFacts& wheel, const Promise& promise, Findings& found) {
-  const PromisedReleases promised = promised_releases(promise);
+  const Wanted promised = wanted_torch(promise);
   const std::string fitting = fitting_text(wheel, promise);
   bool bound = false;
   for (const ModuleFacts& module : wheel.modules) {
@@ -110,3 +100,22 @@ void check_torch(const WheelFacts& wheel, const Promise& promise, Findings& foun
 }
 
 }  // namespace sagebuild::verifying
+
+namespace sagebuild {
+
+Releases promised_releases(const Promise& promise) {
+  const TorchSymbols* torch = promise.known_torch.get();
+  Releases some = 0;
+  for (std::size_t i = 0; torch != nullptr && i < torch->releases().size(); ++i) {
+    const Version& release = torch->releases()[i];
+    const bool is_promised =
+        promise.torch
+            ? promise.is_torch_release && release.major_minor() == promise.torch->major_minor()
+            : !promise.torch_asked.value_or("").empty() &&
+                  verifying::allows(*promise.torch_asked, release);
+    if (is_promised) some |= Releases{1} << i;
+  }
+  return some;
+}
+
+}  // namespace sagebuild
