@@ -142,7 +142,7 @@ class Importer {
     for (const ModuleFacts& library : facts_.modules) {
       const fs::path path = folder_.path() / library.path;
       const bool is_wanted = std::ranges::any_of(facts_.modules, [&](const ModuleFacts& module) {
-        return std::ranges::find(module.needed, path.filename()) != module.needed.end();
+        return std::ranges::find(module.needed, path.filename().string()) != module.needed.end();
       });
       const std::string folder = path.parent_path().string();
       if (is_wanted && std::ranges::find(folders, folder) == folders.end())
