@@ -10,7 +10,7 @@ import pathlib
 import re
 import sys
 
-TREES = ["src", "include", "tests", "patches", "docs", "cmake", "bench", "examples", "docker"]
+TREES = ["src", "include", "tests", "patches", "docs", "cmake", "bench", "examples", "docker", "data"]
 SUFFIXES = {".cpp", ".hpp", ".h", ".cu", ".cuh", ".py", ".sh", ".toml", ".txt", ".md", ".cmake"}
 ELSEWHERE = re.compile(r"\bdesign (?:D\d|section\b)|\bfacts(?:/\w+\.md|,? section\b)|\.\./shared\b", re.IGNORECASE)
 REFERENCE = re.compile(r'\b(docs/[\w-]+\.md|README\.md|CONTRIBUTING\.md)(?:, "([^"\n]+)")?')

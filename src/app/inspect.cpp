@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 
+#include "sagebuild/app/torch_exports.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/gpu/read.hpp"
@@ -249,7 +250,12 @@ Promise promise_for(const WheelFacts& facts, const std::optional<std::string>& a
     // The program alone, without its data, inspects all the same.
     if (error.kind != ErrorKind::environment) throw;
   }
-  return promise_of(facts, recipes, archs);
+  Promise promise = promise_of(facts, recipes, archs);
+  const bool wants_torch = std::ranges::any_of(facts.modules, [&](const ModuleFacts& module) {
+    return !wanted_of_torch(facts, module).empty();
+  });
+  if (wants_torch) promise.known_torch = known_torch();
+  return promise;
 }
 
 bool Verification::has_errors() const {
@@ -259,6 +265,7 @@ bool Verification::has_errors() const {
 Verification verify_file(const InspectSettings& settings, const std::optional<std::string>& archs,
                          Policy policy, const std::optional<Recipe>& own) {
   Verification verification;
+  const auto given_torch = settings.torch.empty() ? nullptr : torch_at(settings.torch);
   std::string begin;
   verification.facts = begin_facts(settings, begin);
   without_machine_failure([&] {
@@ -270,6 +277,7 @@ Verification verify_file(const InspectSettings& settings, const std::optional<st
     }
   });
   verification.promise = promise_for(verification.facts, archs, own);
+  verification.promise.given_torch = given_torch;
   verification.findings = verify_wheel(verification.facts, verification.promise, policy);
   return verification;
 }

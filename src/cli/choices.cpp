@@ -6,7 +6,7 @@
 
 namespace sagebuild {
 
-PythonChoice python_choice(const Settings& settings) {
+PythonChoice named_python(const Settings& settings) {
   PythonChoice choice;
   if (const auto python = settings.optional_text("python")) {
     const bool is_version = parse_version(*python) && python->find('/') == std::string::npos;
@@ -15,6 +15,11 @@ PythonChoice python_choice(const Settings& settings) {
     else
       choice.path = *python;
   }
+  return choice;
+}
+
+PythonChoice python_choice(const Settings& settings) {
+  PythonChoice choice = named_python(settings);
   choice.torch = settings.text("torch");
   if (!choice.torch.empty() && !parse_version(choice.torch))
     throw Error(ErrorKind::usage, fmt::format("'{}' is no torch version", choice.torch), {},

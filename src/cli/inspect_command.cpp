@@ -3,12 +3,15 @@
 
 #include <memory>
 
+#include "sagebuild/app/import_check.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/cli/choices.hpp"
 #include "sagebuild/cli/command.hpp"
 #include "sagebuild/cli/inspect_output.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/verify/verify.hpp"
 
 namespace sagebuild {
 namespace {
@@ -53,6 +56,8 @@ int run_inspect(const Cli& cli, const Settings& settings, const std::string& fil
     return 0;
   }
   const Promise promise = promise_for(facts);
+  if (const auto page = settings.optional_text("html"))
+    write_file(*page, inspect_html(facts, promise));
   if (cli.global().json) {
     fmt::print("{}", text_of(inspect_document(facts, promise)));
     return 0;
@@ -71,10 +76,18 @@ Policy policy_of(const std::string& word) {
               "one of strict, publish, local");
 }
 
-int run_verify(const Cli& cli, const Settings& settings, const std::string& file) {
+int run_verify(const Cli& cli, const Settings& settings, const std::string& file,
+               Reporter& report) {
   const Policy policy = policy_of(settings.text("policy"));
-  const Verification verification =
-      verify_file(settings_for(file), settings.optional_text("arch"), policy);
+  InspectSettings chosen = settings_for(file);
+  chosen.torch = settings.text("torch");
+  Verification verification = verify_file(chosen, settings.optional_text("arch"), policy);
+  if (settings.enabled("import")) {
+    const auto more = import_findings(chosen.file, verification.facts, verification.promise, policy,
+                                      named_python(settings), report);
+    verification.findings.insert(verification.findings.end(), more.begin(), more.end());
+    sort_findings(verification.findings);
+  }
   if (const auto sarif = settings.optional_text("sarif"))
     write_file(*sarif, text_of(sarif_document(verification)));
   fmt::print("{}", cli.global().json ? text_of(findings_document(verification))
@@ -120,6 +133,7 @@ void add_inspect_commands(Cli& cli) {
       "inspect", "what is in a wheel or a library: GPUs, kernels, ABI, needs; no GPU, no torch",
       {{"deep", "look for GPU code in all sections", "", {}, true},
        {"kernels", "name every kernel", "", {}, true},
+       {"html", "write it as one page to this file, for a release"},
        {"extract", "write every image of GPU code to this folder"},
        {"diff", "another file: what differs in it, with + and -"}},
       {"sagebuild inspect dist/x.whl", "sagebuild inspect libx.so --kernels",
@@ -138,11 +152,19 @@ void add_inspect_commands(Cli& cli) {
        {"policy",
         "strict (warnings are errors), publish, or local (what matters elsewhere is a note)",
         "publish"},
+       {"torch",
+        "a torch wheel, or an environment with torch: the torch that its modules must fit"},
+       {"import",
+        "load each extension module by itself, in an environment with the promised torch",
+        "",
+        {},
+        true},
+       {"python", "for --import: a Python with torch, in place of such an environment"},
        {"sarif", "write the findings to this file, for code scanning"}},
       {"sagebuild verify dist/x.whl", "sagebuild verify x.whl --arch \"8.0 8.9 9.0 12.0+PTX\"",
        "sagebuild verify x.whl --policy strict --sarif x.sarif"},
-      [&cli, verified](const Settings& settings, Reporter&) {
-        return run_verify(cli, settings, *verified);
+      [&cli, verified](const Settings& settings, Reporter& report) {
+        return run_verify(cli, settings, *verified, report);
       });
   verify.add_option("WHEEL", *verified, "the wheel")->required();
 

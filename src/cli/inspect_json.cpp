@@ -86,7 +86,7 @@ Json module_json(const ModuleFacts& module) {
           {"distributions", distributions_for(module.floors)},
           {"init_functions", module.init_functions},
           {"torch_symbols", module.torch_symbols.size()},
-          {"stable_torch_symbols", module.shim_symbols},
+          {"stable_torch_symbols", module.shim_symbols.size()},
           {"driver_symbols", module.driver_symbols},
           {"cxx_abi", word_of(module.cxx_abi)},
           {"cuda_runtime", word_of(module.cuda_runtime)},
@@ -108,6 +108,18 @@ Json findings_json(const Verification& verification) {
                     {"sees", kind.sees},
                     {"fix", kind.fix}});
   }
+  return rows;
+}
+
+// The releases of torch that its symbols fit; null: it wants nothing of torch, or it is not known.
+Json fitting_json(const WheelFacts& facts, const Promise& promise) {
+  if (!promise.known_torch) return nullptr;
+  const auto fitting = fitting_releases(facts, *promise.known_torch);
+  if (!fitting) return nullptr;
+  Json rows = Json::array();
+  const std::vector<Version>& all = promise.known_torch->releases();
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if ((*fitting >> i & 1U) != 0) rows.push_back(all[i].text());
   return rows;
 }
 
@@ -136,6 +148,7 @@ Json inspect_document(const WheelFacts& facts, const Promise& promise) {
   document["requires_dist"] = metadata_fields(facts.metadata, "Requires-Dist");
   document["cuda"] = promise.cuda ? promise.cuda->text() : "";
   document["torch"] = promise.torch ? promise.torch->text() : "";
+  document["torch_fits"] = fitting_json(facts, promise);
   document["commit"] = promise.commit;
   document["promised"] = promise.archs.empty() ? "" : print(promise.archs);
   document["promised_by"] = promise.origin;

@@ -32,7 +32,9 @@ class Findings {
 
 // Which GPUs are served: SB101 to SB113.
 void check_gpus(const WheelFacts& wheel, const Promise& promise, Findings& found);
-// Whether its modules can be loaded: SB121 to SB135.
+// Whether torch has what they want of it: SB121, SB122, SB136.
+void check_torch(const WheelFacts& wheel, const Promise& promise, Findings& found);
+// Whether its modules can be loaded: SB123 to SB135.
 void check_modules(const WheelFacts& wheel, const Promise& promise, Findings& found);
 // The archive, its metadata, its source: SB140 to SB150.
 void check_wheel(const WheelFacts& wheel, const Promise& promise, Findings& found);

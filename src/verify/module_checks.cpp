@@ -9,8 +9,6 @@
 namespace sagebuild::verifying {
 namespace {
 
-const Version kFirstCxx11Torch{2, 7};
-
 bool starts_any(const std::vector<std::string>& names, std::string_view prefix) {
   return std::ranges::any_of(names, [&](const auto& name) { return name.starts_with(prefix); });
 }
@@ -18,33 +16,6 @@ bool starts_any(const std::vector<std::string>& names, std::string_view prefix) 
 std::string first_of(const std::vector<std::string>& names) {
   return names.size() == 1 ? names.front()
                            : fmt::format("{} and {} more", names.front(), names.size() - 1);
-}
-
-// Whether "==2.4.0" or ">=2.0,<2.7" lets in nothing from that version on.
-bool ends_below(std::string_view asked, const Version& version) {
-  return std::ranges::any_of(split(asked, ","), [&](std::string_view part) {
-    part = trimmed(part);
-    const auto begin = part.find_first_of("0123456789");
-    if (begin == std::string_view::npos) return false;
-    const std::string_view number = part.substr(begin);
-    const auto bound = parse_version(number);
-    if (!bound || part.starts_with('>') || part.starts_with('!')) return false;
-    // "~=2.4" lets in every 2.x.
-    if (part.starts_with('~') && std::ranges::count(number, '.') < 2) return false;
-    return *bound < version ||
-           (part.starts_with('<') && !part.starts_with("<=") && *bound == version);
-  });
-}
-
-void check_torch(const ModuleFacts& module, const Promise& promise, Findings& found) {
-  const bool is_old = promise.torch
-                          ? *promise.torch < kFirstCxx11Torch
-                          : ends_below(promise.torch_asked.value_or(""), kFirstCxx11Torch);
-  if (module.cxx_abi == CxxAbi::old && !is_old)
-    found.add("SB121", module.path,
-              promise.torch
-                  ? fmt::format("torch {} has no such symbols", promise.torch->major_minor())
-                  : "torch 2.7 and newer have no such symbols");
 }
 
 void check_cuda(const ModuleFacts& module, const Promise& promise, Findings& found) {
@@ -113,7 +84,7 @@ bool fits_tags(const WheelName& name, std::string_view suffix) {
 // them, under any name.
 bool is_loaded_by_torch(const ModuleFacts& module) {
   return module.init_functions.empty() &&
-         (module.shim_symbols != 0 || starts_any(module.torch_symbols, "_ZN5torch7Library"));
+         (!module.shim_symbols.empty() || starts_any(module.torch_symbols, "_ZN5torch7Library"));
 }
 
 void check_python(const WheelFacts& wheel, const Promise& promise, const ModuleFacts& module,
@@ -192,28 +163,13 @@ void check_platform(const WheelFacts& wheel, const ModuleFacts& module, Findings
 }  // namespace
 
 void check_modules(const WheelFacts& wheel, const Promise& promise, Findings& found) {
-  bool bound = false;
   for (const ModuleFacts& module : wheel.modules) {
     if (!module.is_linked) continue;
-    check_torch(module, promise, found);
     check_cuda(module, promise, found);
     check_loader(module, found);
     check_python(wheel, promise, module, found);
     check_platform(wheel, module, found);
-    bound |= !module.torch_symbols.empty();
   }
-  if (!bound || wheel.metadata.empty()) return;
-  const auto& torch = promise.torch_asked;
-  // torch itself and its kin are not bound to another one.
-  const bool is_torch = wheel.name && wheel.name->distribution == "torch";
-  const bool is_closed =
-      torch && (torch->find("==") != std::string::npos || torch->find('<') != std::string::npos ||
-                torch->find('~') != std::string::npos);
-  if (!is_closed && !is_torch)
-    found.add("SB122", wheel.file,
-              !torch           ? "METADATA does not ask for torch"
-              : torch->empty() ? "METADATA asks for any torch"
-                               : fmt::format("METADATA asks for torch{}", *torch));
 }
 
 }  // namespace sagebuild::verifying

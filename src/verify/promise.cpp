@@ -50,7 +50,12 @@ std::optional<std::string> torch_wanted(std::string_view metadata) {
     const bool is_other =
         !line.empty() && std::string_view(" [(=<>!~;").find(line[0]) == std::string_view::npos;
     if (is_other) continue;
-    line = line.substr(0, line.find(';'));
+    const auto marker = line.find(';');
+    const bool is_extra =
+        marker != std::string_view::npos && line.find("extra", marker) != std::string_view::npos;
+    if (is_extra) continue;
+    line = line.substr(0, marker);
+    if (const auto end = line.find(')'); end != std::string_view::npos) line = line.substr(0, end);
     const auto begin = line.find_first_of("=<>!~");
     return begin == std::string_view::npos ? "" : std::string(trimmed(line.substr(begin)));
   }
@@ -77,6 +82,12 @@ MadeModule made_module(const json& row) {
   return module;
 }
 
+// "2.11.0+cu130", and not "2.12.0.dev20260101+cu130" or "2.9.0a0+git1234".
+bool is_release(std::string_view version) {
+  version = version.substr(0, version.find('+'));
+  return version.find_first_not_of("0123456789.") == std::string_view::npos;
+}
+
 // Written by this or another version of sagebuild, or by anybody.
 void read_provenance(const std::string& text, Promise& promise) {
   const json document = parse_json(text).value.value_or(json());
@@ -86,7 +97,9 @@ void read_provenance(const std::string& text, Promise& promise) {
     if (!archs.empty()) promise.archs = parse_arch_list(archs);
     if (!promise.archs.empty()) promise.origin = kProvenance;
     promise.cuda = parse_version(text_at(document, "/cuda/version"));
-    promise.torch = parse_version(text_at(document, "/torch"));
+    const std::string torch = text_at(document, "/torch");
+    promise.torch = parse_version(torch);
+    promise.is_torch_release = is_release(torch);
     promise.commit = text_at(document, "/source/commit");
     promise.made_by = document.value("recipe", "");
     for (const json& rule : document.value("rules", json::array()))

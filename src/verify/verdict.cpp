@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "sagebuild/base/strings.hpp"
 
@@ -85,7 +86,32 @@ GpuVerdict verdict_on(Arch gpu, const std::vector<Row>& rows) {
           images.empty() ? "machine code for it" : fmt::format("{} runs there", few(images))};
 }
 
+// What of the module counts on that GPU; nothing where it holds no GPU code.
+std::optional<Row> row_of(const ModuleFacts& module, const Promise& promise, Arch gpu) {
+  Row row{stem_of(module), service_of(module.gpu, gpu), {}};
+  if (row.service.how == How::no_code) return std::nullopt;
+  row.traps = wrong_traps(promise, row.stem, row.service, gpu);
+  return row;
+}
+
 }  // namespace
+
+std::vector<ModuleVerdicts> module_verdicts(const WheelFacts& wheel, const Promise& promise) {
+  std::vector<ModuleVerdicts> all;
+  for (const ModuleFacts& module : wheel.modules) {
+    ModuleVerdicts verdicts{module.path, {}};
+    for (const GpuGeneration& generation : gpu_generations()) {
+      const Arch gpu = generation.capability;
+      const auto row = row_of(module, promise, gpu);
+      if (!row) continue;
+      verdicts.gpus.push_back(must_serve(promise, row->stem, gpu)
+                                  ? verdict_on(gpu, {*row})
+                                  : GpuVerdict{gpu, "-", "it is not made for this GPU"});
+    }
+    if (!verdicts.gpus.empty()) all.push_back(std::move(verdicts));
+  }
+  return all;
+}
 
 std::vector<GpuVerdict> verdicts(const WheelFacts& wheel, const Promise& promise) {
   std::vector<GpuVerdict> all;
@@ -94,15 +120,12 @@ std::vector<GpuVerdict> verdicts(const WheelFacts& wheel, const Promise& promise
     std::vector<Row> rows;
     std::vector<std::string> unwanted;
     for (const ModuleFacts& module : wheel.modules) {
-      const std::string stem = stem_of(module);
-      GpuService service = service_of(module.gpu, gpu);
-      if (service.how == How::no_code) continue;
-      if (!must_serve(promise, stem, gpu)) {
-        unwanted.push_back(stem);
-        continue;
-      }
-      auto traps = wrong_traps(promise, stem, service, gpu);
-      rows.push_back({stem, std::move(service), std::move(traps)});
+      auto row = row_of(module, promise, gpu);
+      if (!row) continue;
+      if (must_serve(promise, row->stem, gpu))
+        rows.push_back(std::move(*row));
+      else
+        unwanted.push_back(row->stem);
     }
     std::vector<std::string> missing;
     for (const auto& [name, is_needed] : missing_modules(wheel, promise, gpu))

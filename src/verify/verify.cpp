@@ -31,18 +31,23 @@ void Findings::put(std::string_view code, Severity most, std::string subject, st
 }
 
 std::vector<Finding> Findings::sorted() && {
-  std::ranges::stable_sort(found_, [](const Finding& one, const Finding& other) {
-    if (one.severity != other.severity) return one.severity > other.severity;
-    return one.code < other.code;
-  });
+  sort_findings(found_);
   return std::move(found_);
 }
 
 }  // namespace verifying
 
+void sort_findings(std::vector<Finding>& findings) {
+  std::ranges::stable_sort(findings, [](const Finding& one, const Finding& other) {
+    if (one.severity != other.severity) return one.severity > other.severity;
+    return one.code < other.code;
+  });
+}
+
 std::vector<Finding> verify_wheel(const WheelFacts& wheel, const Promise& promise, Policy policy) {
   verifying::Findings found(policy);
   verifying::check_gpus(wheel, promise, found);
+  verifying::check_torch(wheel, promise, found);
   verifying::check_modules(wheel, promise, found);
   verifying::check_wheel(wheel, promise, found);
   return std::move(found).sorted();

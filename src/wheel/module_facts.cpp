@@ -21,6 +21,10 @@ bool is_driver_symbol(std::string_view name) {
          !name.starts_with("cuFile");
 }
 
+bool is_shim(std::string_view name) {
+  return name.starts_with("aoti_torch_") || name.starts_with("torch_");
+}
+
 // A mangled name with a string in it says which: "NSt7__cxx1112basic_string", or "Ss" of before.
 void learn_abi(std::string_view name, CxxAbi& abi) {
   if (name.find("NSt7__cxx11") != std::string_view::npos)
@@ -34,6 +38,8 @@ void read_symbols(const ElfView& elf, ModuleFacts& facts) {
   elf.each_symbol(SHT_DYNSYM, [&](const ElfSymbol& symbol) {
     if (symbol.section != SHN_UNDEF) {
       if (symbol.name.starts_with("PyInit_")) facts.init_functions.emplace_back(symbol.name);
+      if (symbol.binding != STB_LOCAL && (is_torch_symbol(symbol.name) || is_shim(symbol.name)))
+        facts.torch_exports.emplace_back(symbol.name);
       return;
     }
     if (symbol.binding == STB_WEAK) return;
@@ -42,10 +48,10 @@ void read_symbols(const ElfView& elf, ModuleFacts& facts) {
       facts.torch_symbols.emplace_back(symbol.name);
     }
     if (is_driver_symbol(symbol.name)) facts.driver_symbols.emplace_back(symbol.name);
-    if (symbol.name.starts_with("aoti_torch_") || symbol.name.starts_with("torch_"))
-      ++facts.shim_symbols;
+    if (is_shim(symbol.name)) facts.shim_symbols.emplace_back(symbol.name);
   });
-  std::ranges::sort(facts.torch_symbols);
+  for (auto* names : {&facts.torch_symbols, &facts.torch_exports, &facts.shim_symbols})
+    std::ranges::sort(*names);
   std::ranges::sort(facts.driver_symbols);
 }
 

@@ -16,18 +16,29 @@ namespace {
 constexpr std::string_view kNameText =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
 
-// Mangled, so a name in a namespace: "N2at" is at::, and "s2at" of std::string::at is not.
-constexpr std::array<std::string_view, 8> kTorchNamespaces = {
-    "N3c10", "NK3c10", "N2at", "NK2at", "N5torch", "NK5torch", "N6caffe2", "NK6caffe2"};
+constexpr std::array<std::string_view, 4> kTorchNamespaces = {"3c10", "2at", "5torch", "6caffe2"};
+
+// Whether a mangled name has a name of that namespace in it: "N2at", "NK2at" and "NKR2at" begin one
+// of at::, and "s2at" of std::string::at does not.
+bool names_namespace(std::string_view name, std::string_view space) {
+  for (auto at = name.find(space); at != std::string_view::npos; at = name.find(space, at + 1)) {
+    const auto before = name.substr(0, at).find_last_not_of("ROKVr");
+    if (before != std::string_view::npos && name[before] == 'N') return true;
+  }
+  return false;
+}
 
 }  // namespace
 
 bool is_torch_symbol(std::string_view name) {
-  if (name.starts_with("THP")) return true;  // of libtorch_python, in C
-  return name.starts_with("_Z") &&
-         std::ranges::any_of(kTorchNamespaces, [&](std::string_view part) {
-           return name.find(part) != std::string_view::npos;
-         });
+  // Of libtorch_python, in C and in C++
+  if (name.starts_with("THP")) return true;
+  if (!take_prefix(name, "_Z")) return false;
+  const auto word = name.find_first_not_of("0123456789");
+  if (word != 0 && word != std::string_view::npos && name.substr(word).starts_with("THP"))
+    return true;
+  return std::ranges::any_of(kTorchNamespaces,
+                             [&](auto space) { return names_namespace(name, space); });
 }
 
 std::optional<TorchRequirement> torch_requirement(std::string_view line) {

@@ -186,12 +186,12 @@ class Peer(World):
         self.assertEqual([(image["name"], image["kernels"]) for image in found], [("sm_90a", 1)])
 
 
-def make_wheel(folder, name, files):
+def make_wheel(folder, name, files, metadata=""):
     """A sound wheel of that name."""
     info = "-".join(name.split("-")[:2]) + ".dist-info"
     distribution, version = name.split("-")[:2]
     tags = "-".join(name.removesuffix(".whl").split("-")[-3:])
-    content = {**files, f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n".encode(),
+    content = {**files, f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n{metadata}".encode(),
                f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\nTag: {tags}\n".encode()}
     record = io.StringIO()
     rows = csv.writer(record, lineterminator="\n")

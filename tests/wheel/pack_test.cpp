@@ -176,6 +176,10 @@ TEST_CASE("a wheel is bound to a torch only where a module is, and to CUDA only 
       "namespace c10 { struct T { int size() const; }; } int f(c10::T& t) { return t.size(); }")));
   CHECK(wants_torch(
       module_of("extern \"C\" void* THPVariableClass; void* f() { return THPVariableClass; }")));
+  CHECK(wants_torch(
+      module_of("namespace c10 { struct V { int take() &&; }; } int f(c10::V& v) { return "
+                "static_cast<c10::V&&>(v).take(); }")));
+  CHECK(wants_torch(module_of("void THPUtils_check(); void f() { THPUtils_check(); }")));
   // std::string::at is no function of namespace at; aoti_torch_* is torch's stable C interface.
   CHECK_FALSE(wants_torch(module_of(
       "#include <string>\nextern \"C\" int aoti_torch_device_type_cuda(); extern template "

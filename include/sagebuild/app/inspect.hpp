@@ -21,7 +21,8 @@ struct InspectSettings {
   bool kernel_names = false;      // of all kernels
   std::filesystem::path extract;  // folder for every image; empty: none
   unsigned jobs = 1;
-  std::string name = {};  // the file's, where the path has another one
+  std::filesystem::path torch;  // that its modules must fit; empty: the one that it promises
+  std::string name = {};        // the file's, where the path has another one
 
   std::string file_name() const { return name.empty() ? file.filename().string() : name; }
 };

@@ -7,6 +7,8 @@
 
 namespace sagebuild {
 
+// From python alone: a path, a folder or a version.
+PythonChoice named_python(const Settings& settings);
 // From python (a path, a folder or a version), torch, cuda, index-url and offline.
 PythonChoice python_choice(const Settings& settings);
 // From cuda-home, cuda and offline. Throws Error{usage} for a CUDA version that is none.

@@ -15,6 +15,9 @@ struct TextStyle {
 };
 
 std::string inspect_text(const WheelFacts& facts, const Promise& promise, const TextStyle& style);
+// The same as one page that asks nothing of a network: a heat map of modules and GPUs, what is in
+// each module. Every text of the file is escaped.
+std::string inspect_html(const WheelFacts& facts, const Promise& promise);
 // Schema "sagebuild.inspect/1", docs/inspect.md, "The JSON document".
 nlohmann::ordered_json inspect_document(const WheelFacts& facts, const Promise& promise);
 // What is in `other` and not in `facts`, and the other way round. Empty: nothing differs.

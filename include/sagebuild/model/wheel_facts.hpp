@@ -38,9 +38,11 @@ struct ModuleFacts {
   SymbolFloors floors;
   std::vector<std::string> init_functions;  // "PyInit__fused"
   std::vector<std::string> torch_symbols;   // wanted, mangled
+  // With such names, and its own: what it has for the other modules of its wheel
+  std::vector<std::string> torch_exports;
   // Wanted of the driver's library: cuTensorMapEncodeTiled
   std::vector<std::string> driver_symbols;
-  std::uint64_t shim_symbols = 0;  // wanted of torch's stable interface in C: aoti_torch_...
+  std::vector<std::string> shim_symbols;  // wanted of torch's stable interface in C: aoti_torch_...
   CxxAbi cxx_abi = CxxAbi::unsaid;
   CudaRuntime cuda_runtime = CudaRuntime::none;
   std::uint64_t debug_bytes = 0;         // of .debug_* sections

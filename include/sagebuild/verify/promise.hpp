@@ -1,6 +1,7 @@
 #pragma once
 // What a wheel promises: which GPUs, which torch, which CUDA.
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 #include "sagebuild/model/gpu_coverage.hpp"
 #include "sagebuild/model/recipe.hpp"
 #include "sagebuild/model/wheel_facts.hpp"
+#include "sagebuild/verify/torch_symbols.hpp"
 
 namespace sagebuild {
 
@@ -34,11 +36,15 @@ struct Promise {
   std::vector<MadeModule> made;  // empty: no provenance
   std::optional<Version> cuda;   // of the provenance, else of the label
   std::optional<Version> torch;  // the same
+  bool is_torch_release = true;  // no nightly, and none of a vendor's own
   // What METADATA asks of torch, "==2.11.*"; empty: any; nothing: it does not ask for it
   std::optional<std::string> torch_asked;
   std::string commit;              // that it was made from; empty: not known
   std::string made_by;             // name of that recipe
   std::vector<std::string> rules;  // of it that were applied
+  // What torch exports: by the list that comes with sagebuild (null: it is not there, or nothing
+  // wants torch), and the one torch that the user named
+  std::shared_ptr<const TorchSymbols> known_torch, given_torch;
 };
 
 // `asked` is what the user wrote with --arch. The recipe is the one that its provenance names, else

@@ -18,4 +18,12 @@ struct GpuVerdict {
 // its recipe does not want on a GPU does not count there.
 std::vector<GpuVerdict> verdicts(const WheelFacts& wheel, const Promise& promise);
 
+// A module alone, on the same GPUs; the word is "-" where it need not serve them.
+struct ModuleVerdicts {
+  std::string path;
+  std::vector<GpuVerdict> gpus;
+};
+// Of the modules with GPU code.
+std::vector<ModuleVerdicts> module_verdicts(const WheelFacts& wheel, const Promise& promise);
+
 }  // namespace sagebuild

@@ -9,8 +9,15 @@
 
 namespace sagebuild {
 
-// Every finding, errors first, of equal severity by code. Empty: nothing is wrong as far as files
+// Every finding, sorted. Empty: nothing is wrong as far as files
 // can tell.
 std::vector<Finding> verify_wheel(const WheelFacts& wheel, const Promise& promise, Policy policy);
+
+// Errors first, of equal severity by code.
+void sort_findings(std::vector<Finding>& findings);
+
+// The releases in the list of torch's symbols that the wheel promises to run with: those of its
+// provenance or label, else those that METADATA lets in. None without such a list.
+Releases promised_releases(const Promise& promise);
 
 }  // namespace sagebuild

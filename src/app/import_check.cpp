@@ -1,0 +1,219 @@
+#include "sagebuild/app/import_check.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "sagebuild/base/error.hpp"
+#include "sagebuild/base/strings.hpp"
+#include "sagebuild/env/environments.hpp"
+#include "sagebuild/link/stubs.hpp"
+#include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
+#include "sagebuild/sys/process.hpp"
+#include "sagebuild/verify/verify.hpp"
+#include "sagebuild/wheel/reader.hpp"
+
+namespace sagebuild {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::chrono::seconds kLongest{300};
+
+enum class Way { none, module, library };
+
+// A module of Python, or a library that registers functions with torch. Others are loaded as what
+// these need.
+Way way_of(const ModuleFacts& module) {
+  if (!module.is_linked) return Way::none;
+  if (std::ranges::find(module.init_functions, "PyInit_" + stem_of(module)) !=
+      module.init_functions.end())
+    return Way::module;
+  const bool registers = module.init_functions.empty() &&
+                         (!module.shim_symbols.empty() ||
+                          std::ranges::any_of(module.torch_symbols, [](const std::string& symbol) {
+                            return symbol.starts_with("_ZN5torch7Library");
+                          }));
+  return registers ? Way::library : Way::none;
+}
+
+bool needs_driver(const ModuleFacts& module) {
+  return std::ranges::any_of(module.needed,
+                             [](const auto& name) { return name.starts_with("libcuda.so"); });
+}
+
+// "3.11" of "cp311"; empty where any Python 3 will do.
+std::string python_of(const WheelFacts& facts) {
+  if (!facts.name || facts.name->abi == "abi3") return "";
+  std::string_view tag = facts.name->python;
+  if (!take_prefix(tag, "cp3") || tag.find_first_not_of("0123456789") != std::string_view::npos)
+    return "";
+  return fmt::format("3.{}", tag);
+}
+
+// The newest release that the wheel promises to run with.
+std::string torch_of(const Promise& promise) {
+  const auto& known = promise.known_torch;
+  const Releases some = promised_releases(promise);
+  for (std::size_t i = known ? known->releases().size() : 0; i-- > 0;)
+    if ((some >> i & 1U) != 0) return known->releases()[i].text();
+  return promise.torch ? promise.torch->text() : "";
+}
+
+PythonEnv python_for(const WheelFacts& facts, const Promise& promise, bool wants_torch,
+                     PythonChoice choice, Reporter& report) {
+  if (choice.python.empty() && !choice.path) choice.python = python_of(facts);
+  if (wants_torch && !choice.path) choice.torch = torch_of(promise);
+  if (auto found = existing_python(choice, report)) {
+    if (!wants_torch || found->python.torch) return std::move(found->python);
+    if (choice.path)
+      throw Error(ErrorKind::environment,
+                  fmt::format("'{}' has no torch", found->python.executable.string()), {},
+                  "name a Python with torch, or none: an environment is made then");
+  }
+  EnvironmentRequest request;
+  request.python = choice.python;
+  request.torch = !wants_torch ? "" : choice.torch.empty() ? kDefaultTorch : choice.torch;
+  if (!wants_torch) request.tools.clear();
+  return create_environment(request, report);
+}
+
+class Importer {
+ public:
+  Importer(const fs::path& file, const WheelFacts& facts, PythonEnv python)
+      : file_(file), facts_(facts), python_(std::move(python)) {
+    if (facts_.is_wheel) unpack();
+  }
+
+  // Why it cannot be loaded: the code of a finding, and the words. Nothing: it can.
+  std::optional<std::pair<std::string, std::string>> failure_of(const ModuleFacts& module, Way way,
+                                                                bool wants_torch) {
+    const fs::path path = absolute_path(facts_.is_wheel ? folder_.path() / module.path : file_);
+    Command command;
+    command.argv = {python_.executable.string(),
+                    "-I",
+                    "-B",
+                    (data_folder() / "patches" / "verify" / "import_module.py").string(),
+                    wants_torch ? "torch" : "plain",
+                    way == Way::module ? "module" : "library",
+                    path.string(),
+                    stem_of(module)};
+    std::vector<std::string> folders = folders_of_libraries();
+    if (needs_driver(module) && !has_driver()) folders.push_back(stub_for(module).string());
+    command.env["LD_LIBRARY_PATH"] = join(folders, ":");
+    command.env["LD_BIND_NOW"] = "1";
+    command.deadline = kLongest;
+    const ProcessResult result = run(command);
+    if (result.signal != 0 || result.timed_out)
+      return std::pair("SB138", "its import: " + result.status_text());
+    const auto said = nlohmann::json::parse(result.output, nullptr, /*allow_exceptions=*/false);
+    if (!said.is_object())
+      return std::pair("SB138", fmt::format("its import ends Python ({})", result.status_text()));
+    if (said.contains("torch"))
+      throw Error(ErrorKind::environment,
+                  fmt::format("'{}' cannot import torch", python_.executable.string()),
+                  {said.value("torch", "")}, "name another Python: --python");
+    if (!said.contains("module")) return std::nullopt;
+    return std::pair("SB137",
+                     replaced(said.value("module", ""), path.string(), path.filename().string()));
+  }
+
+ private:
+  // Libraries alone.
+  void unpack() {
+    const WheelReader wheel(file_);
+    for (std::size_t index = 0; index < wheel.entries().size(); ++index) {
+      const std::string& name = wheel.entries()[index].name;
+      if (name.find(".so") == std::string::npos || name.ends_with('/')) continue;
+      const fs::path path = folder_.path() / name;
+      make_folders(path.parent_path());
+      AtomicFile file(path);
+      wheel.stream(index, [&](std::string_view piece) { file.write(piece); });
+      file.commit();
+    }
+  }
+
+  // Those of the wheel that another of its modules asks for: some packages load them first, by
+  // their path.
+  std::vector<std::string> folders_of_libraries() const {
+    std::vector<std::string> folders;
+    for (const ModuleFacts& library : facts_.modules) {
+      const fs::path path = folder_.path() / library.path;
+      const bool is_wanted = std::ranges::any_of(facts_.modules, [&](const ModuleFacts& module) {
+        return std::ranges::find(module.needed, path.filename().string()) != module.needed.end();
+      });
+      const std::string folder = path.parent_path().string();
+      if (is_wanted && std::ranges::find(folders, folder) == folders.end())
+        folders.push_back(folder);
+    }
+    return folders;
+  }
+
+  bool has_driver() {
+    if (!has_driver_) {
+      Command command;
+      command.argv = {python_.executable.string(), "-I", "-c",
+                      "import ctypes; ctypes.CDLL('libcuda.so.1')"};
+      has_driver_ = run(command).ok();
+    }
+    return *has_driver_;
+  }
+
+  fs::path stub_for(const ModuleFacts& module) {
+    const auto compiler = find_program("g++");
+    if (!compiler)
+      throw Error(ErrorKind::environment,
+                  fmt::format("{} needs a GPU's driver, and there is neither one nor g++ to make "
+                              "a stand-in",
+                              module.path),
+                  {}, "apt-get install g++");
+    return libcuda_stub(module.driver_symbols, stubs_.path() / stem_of(module), *compiler);
+  }
+
+  fs::path file_;
+  const WheelFacts& facts_;
+  PythonEnv python_;
+  TempDir folder_, stubs_;
+  std::optional<bool> has_driver_;
+};
+
+}  // namespace
+
+std::vector<Finding> import_findings(const fs::path& file, const WheelFacts& facts,
+                                     const Promise& promise, Policy policy, PythonChoice choice,
+                                     Reporter& report) {
+  std::vector<Finding> found;
+  std::vector<std::pair<const ModuleFacts*, Way>> modules;
+  bool wants_torch = false;
+  for (const ModuleFacts& module : facts.modules) {
+    if (const Way way = way_of(module); way != Way::none) modules.emplace_back(&module, way);
+    wants_torch |= !module.torch_symbols.empty() || !module.shim_symbols.empty();
+  }
+  if (!facts.faults.archive.empty()) {
+    report.warning("the archive is not sound: nothing in it is imported");
+    return found;
+  }
+  if (modules.empty()) {
+    report.note("there is no extension module to import");
+    return found;
+  }
+  const PythonEnv python = python_for(facts, promise, wants_torch, std::move(choice), report);
+  const auto held = hold_environment(python);
+  Importer importer(file, facts, python);
+  for (const auto& [module, way] : modules) {
+    const auto failure = importer.failure_of(*module, way, wants_torch);
+    if (!failure) continue;
+    FindingKind kind = *finding_kind(failure->first);
+    // Of libraries some wheels carry several, and take the one that loads.
+    if (way == Way::library) kind.severity = Severity::warning;
+    found.push_back({kind.code, severity_of(kind, policy), module->path, failure->second});
+  }
+  report.note(fmt::format("{} imported with Python {}{}", counted(modules.size(), "module"),
+                          python.version,
+                          wants_torch && python.torch ? ", torch " + python.torch->version : ""));
+  return found;
+}
+
+}  // namespace sagebuild
