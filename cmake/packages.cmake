@@ -1,6 +1,9 @@
 # `cpack` in the build folder: a .deb for this distribution, and a .tar.gz that runs from any folder on this one and newer ones.
 # cmake/make-packages.sh runs it and makes the Python wheel.
-file(STRINGS /etc/os-release os_release REGEX "^(ID|VERSION_ID)=")
+set(os_release linux)
+if(EXISTS /etc/os-release)
+  file(STRINGS /etc/os-release os_release REGEX "^(ID|VERSION_ID)=")
+endif()
 string(REGEX REPLACE "[^;]*=\"?([^\";]*)\"?" "\\1" os_release "${os_release}")
 list(SORT os_release ORDER DESCENDING)  # the name comes before the number, whatever their order in the file
 list(JOIN os_release "" SAGEBUILD_DISTRIBUTION)  # debian12, ubuntu24.04
