@@ -6,6 +6,7 @@
 #include <future>
 #include <map>
 #include <memory>
+#include <set>
 
 #include "sagebuild/app/torch_exports.hpp"
 #include "sagebuild/base/error.hpp"
@@ -57,8 +58,14 @@ auto without_machine_failure(Act act) {
   }
 }
 
+// Where images go, and which names this run has given: what an earlier one left is replaced.
+struct Extraction {
+  fs::path folder;
+  std::set<std::string> names = {};
+};
+
 // One file for each image: MODULE-PLACE-ARCHITECTURE.cubin
-void write_image(const fs::path& folder, const std::string& stem, const GpuContainer& container,
+void write_image(Extraction& into, const std::string& stem, const GpuContainer& container,
                  const GpuImage& image, std::string_view bytes) {
   if (image.kind == ImageKind::ptx) bytes = bytes.substr(0, bytes.find('\0'));
   std::string name;
@@ -67,12 +74,12 @@ void write_image(const fs::path& folder, const std::string& stem, const GpuConta
     name = fmt::format("{}-{:x}-{}{}.{}", stem, container.offset, digits(image.arch),
                        again == 0 ? "" : fmt::format("-{}", again), extension_of(image));
     ++again;
-  } while (path_exists(folder / name));
-  write_file(folder / name, bytes);
+  } while (!into.names.insert(name).second);
+  write_file(into.folder / name, bytes);
 }
 
 ModuleFacts facts_of_file(const fs::path& file, const std::string& path,
-                          const InspectSettings& settings) {
+                          const InspectSettings& settings, Extraction& extraction) {
   ModuleFacts facts;
   if (is_elf(file)) {
     facts = module_facts(file, path);
@@ -84,10 +91,10 @@ ModuleFacts facts_of_file(const fs::path& file, const std::string& path,
   if (!settings.extract.empty()) {
     std::string stem = stem_of(facts);
     std::replace(stem.begin(), stem.end(), '/', '_');
-    reading.take = [&settings, stem](const GpuContainer& container, const GpuImage& image,
-                                     std::string_view bytes) {
+    reading.take = [&extraction, stem](const GpuContainer& container, const GpuImage& image,
+                                       std::string_view bytes) {
       try {
-        write_image(settings.extract, stem, container, image, bytes);
+        write_image(extraction, stem, container, image, bytes);
       } catch (const Error&) {
         throw MachineFailure{std::current_exception()};
       }
@@ -112,7 +119,7 @@ bool is_called_module(std::string_view name) {
 class Modules {
  public:
   Modules(const WheelReader& wheel, const InspectSettings& settings, WheelFacts& facts)
-      : wheel_(wheel), settings_(settings), facts_(facts) {}
+      : wheel_(wheel), settings_(settings), facts_(facts), extraction_{settings.extract} {}
 
   void take(std::size_t index, std::string_view piece) {
     if (failure_) return;
@@ -160,7 +167,7 @@ class Modules {
 
   void look_at(const fs::path& path, const std::string& name) {
     try {
-      facts_.modules.push_back(facts_of_file(path, name, settings_));
+      facts_.modules.push_back(facts_of_file(path, name, settings_, extraction_));
     } catch (const Error& error) {
       facts_.unreadable.push_back(fmt::format("{}: {}", name, reason_of(error)));
     }
@@ -173,6 +180,7 @@ class Modules {
   const WheelReader& wheel_;
   const InspectSettings& settings_;
   WheelFacts& facts_;
+  Extraction extraction_;
   TempDir folder_;
   std::size_t current_ = SIZE_MAX;
   fs::path path_;
@@ -224,7 +232,8 @@ WheelFacts read_file(const InspectSettings& settings) {
   if (facts.is_wheel) {
     read_wheel_facts(settings, facts);
   } else if (is_gpu_file(begin)) {
-    facts.modules.push_back(facts_of_file(settings.file, facts.file, settings));
+    Extraction extraction{settings.extract};
+    facts.modules.push_back(facts_of_file(settings.file, facts.file, settings, extraction));
   } else {
     throw Error(ErrorKind::failed, fmt::format("cannot read '{}'", settings.file.string()),
                 {"it is no wheel, no shared library, no cubin and no fatbin"},

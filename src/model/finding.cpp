@@ -98,9 +98,11 @@ const std::vector<FindingKind>& finding_kinds() {
       {"SB131", "a module that Python cannot import", error, false,
        "ImportError: dynamic module does not define module export function, or No module named",
        "build the module for the Python that the file name says"},
-      {"SB132", "a second OpenMP runtime", warning, true,
-       "ImportError: libgomp.so.1: cannot open shared object file, or threads of two runtimes",
-       "compile without -fopenmp, or use torch's at::parallel_for"},
+      {"SB132", "an OpenMP runtime that the wheel does not bring", warning, true,
+       "ImportError: libgomp.so.1: cannot open shared object file; or threads of two runtimes, "
+       "beside the one that torch brings",
+       "put it into the wheel (auditwheel repair), or compile without -fopenmp; with torch, use "
+       "at::parallel_for"},
       {"SB133", "leftovers of the build", note, true,
        "a larger download, and the folders of the builder in it",
        "strip the modules, and compile with -ffile-prefix-map"},

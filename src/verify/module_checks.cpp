@@ -37,7 +37,13 @@ void check_cuda(const ModuleFacts& module, const Promise& promise, Findings& fou
     found.add("SB127", module.path, "it has libcudart linked into it, and uses torch's tensors");
 }
 
-void check_loader(const ModuleFacts& module, Findings& found) {
+bool brings(const WheelFacts& wheel, const std::string& library) {
+  return std::ranges::any_of(wheel.modules, [&](const ModuleFacts& other) {
+    return other.path == library || other.path.ends_with("/" + library);
+  });
+}
+
+void check_loader(const WheelFacts& wheel, const ModuleFacts& module, Findings& found) {
   for (const std::string& path : module.run_paths) {
     if (!path.starts_with("$ORIGIN") && !path.starts_with("${ORIGIN}"))
       found.add("SB128", module.path, fmt::format("RPATH '{}'", path));
@@ -51,8 +57,10 @@ void check_loader(const ModuleFacts& module, Findings& found) {
     found.add("SB130", module.path,
               module.stack == ElfStack::executable ? "its program header asks for one"
                                                    : "it does not say that it needs none");
-  if (starts_any(module.needed, "libgomp.so") || starts_any(module.needed, "libiomp5.so"))
-    found.add("SB132", module.path, "it wants libgomp");
+  for (const std::string& library : module.needed)
+    if ((library.starts_with("libgomp.so") || library.starts_with("libiomp5.so")) &&
+        !brings(wheel, library))
+      found.add("SB132", module.path, fmt::format("it wants {}", library));
   if (starts_any(module.needed, "libpython")) found.add("SB135", module.path, "it wants libpython");
   if (module.debug_bytes != 0)
     found.add("SB133", module.path,
@@ -166,7 +174,7 @@ void check_modules(const WheelFacts& wheel, const Promise& promise, Findings& fo
   for (const ModuleFacts& module : wheel.modules) {
     if (!module.is_linked) continue;
     check_cuda(module, promise, found);
-    check_loader(module, found);
+    check_loader(wheel, module, found);
     check_python(wheel, promise, module, found);
     check_platform(wheel, module, found);
   }

@@ -49,6 +49,13 @@ void check_metadata(const WheelName& name, const std::string& dist_info,
           fmt::format("METADATA has the {} '{}', the file name '{}'", lower(key), found, expected));
     }
   };
+  // One reader takes the first, another one the last.
+  for (const char* key : {"Metadata-Version", "Name", "Version", "Requires-Python"}) {
+    const std::vector<std::string> values = metadata_fields(metadata, key);
+    if (values.size() > 1)
+      faults.push_back(
+          fmt::format("METADATA has {} {} times: '{}'", key, values.size(), join(values, "', '")));
+  }
   // As the core metadata specification has it; readers of it would stumble
   if (const auto bad = first_bad_utf8(metadata))
     faults.push_back(fmt::format("METADATA is not UTF-8, first at byte {}", *bad));

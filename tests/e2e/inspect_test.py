@@ -124,6 +124,10 @@ class Peer(World):
                 mine = self.folder / f"mine-{library.parent.name}"
                 document = inspect(library, "--extract", mine)
                 images = images_of(document)
+                # Again into the same folder: the same files.
+                first = sorted(mine.iterdir())
+                inspect(library, "--extract", mine)
+                self.assertEqual(sorted(mine.iterdir()), first)
                 self.assertEqual(document["modules"][0]["gpu_faults"], [])
                 kinds = {"sass": [], "ptx": []}
                 for image in images:

@@ -66,6 +66,16 @@ def main(folder):
     for name, data in files.items():
         if name.startswith(info):
             (folder / f"{pathlib.Path(name).name}.text").write_bytes(data)
+    for i, archs in enumerate(("8.0 8.6;9.0a,12.0f+PTX", "sm_90a compute_120 sm120", "rtx4090 Hopper native", "all-major", "8.0+PTX 8.0")):
+        (folder / f"{i}.archs").write_text(archs)
+    for i, name in enumerate(("a_b-1.0+cu130torch2.11.gd1a57a5-cp311-cp311-linux_x86_64.whl",
+                              "a-1.0-1x-py2.py3-none.abi3-manylinux_2_28_x86_64.manylinux2014_x86_64.whl")):
+        (folder / f"{i}.wheel_name").write_text(name)
+    (folder / "torch.ninja").write_text(
+        "ninja_required_version = 1.3\ncxx = c++\nnvcc = /cuda/bin/nvcc\n\ncflags = -DA -I/a$ b $\n  -fPIC\n\nrule compile\n"
+        "  command = $cxx -MMD -MF $out.d $cflags -c $in -o $out\n  depfile = $out.d\n  deps = gcc\n\nrule cuda_compile\n"
+        "  command = $nvcc ${cflags} -c $in -o $out\n\nbuild a.o: compile a.cpp\nbuild b.o | c: cuda_compile b$:.cu | d || e\n\n"
+        "default a.o\n")
 
 
 if __name__ == "__main__":

@@ -352,6 +352,11 @@ TEST_CASE("what stops a module from being loaded") {
         Codes{"SB131 error"});
   CHECK(codes_after([](Module& m, Wheel&) { m.needed = {"libgomp.so.1"}; }) ==
         Codes{"SB132 warning"});
+  CHECK(codes_after([](Module& m, Wheel& w) {
+          m.needed = {"libgomp.so.1"};
+          w.modules.push_back(module_of("libgomp", {}));
+          w.modules.back().path = "pkg.libs/libgomp.so.1";
+        }).empty());
   CHECK(codes_after([](Module& m, Wheel&) { m.debug_bytes = 1; }) == Codes{"SB133 note"});
   CHECK(codes_after([](Module& m, Wheel&) { m.build_paths = {"/home/x/a.cu"}; }) ==
         Codes{"SB133 note"});

@@ -110,6 +110,22 @@ TEST_CASE("every fault of a wheel is named, all at once") {
         })).find("no such file") != std::string::npos);
 }
 
+TEST_CASE("a field of METADATA that may stand once stands once") {
+  const TempDir folder;
+  WheelContent content = wheel_content(kName, "payload");
+  const auto of = [&](const std::string& more) {
+    std::string& text = content[1].second.content;
+    text += more;
+    return read_wheel(WheelReader(write_wheel(folder.path(), kName, content)), kName)
+        .faults.metadata;
+  };
+  CHECK(of("Requires-Dist: a\nRequires-Dist: b\n").empty());
+  const auto faults = of("name: other\n");
+  REQUIRE(faults.size() == 1);
+  CHECK(faults[0].starts_with("METADATA has Name 2 times: '"));
+  CHECK(faults[0].ends_with("', 'other'"));
+}
+
 TEST_CASE("RECORD must be true, whole and about this archive alone") {
   const TempDir folder;
   const auto path = folder.path() / kName;
