@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/json.hpp"
@@ -90,6 +91,9 @@ bool is_release(std::string_view version) {
 
 // Written by this or another version of sagebuild, or by anybody.
 void read_provenance(const std::string& text, Promise& promise) {
+  // A real one has some ten kilobytes; each name of code in it costs as a list of architectures.
+  constexpr std::size_t kLargest = std::size_t{256} << 10;
+  if (text.size() > kLargest) return;
   const json document = parse_json(text).value.value_or(json());
   if (!document.is_object()) return;
   try {
@@ -117,12 +121,12 @@ constexpr std::string_view kDigits = "0123456789";
 
 // The architectures that a text names: "sm_90a", "sm89", "compute capability 8.6".
 ArchList archs_named_in(std::string_view text) {
-  std::vector<std::string> items;
+  std::set<std::string> items;
   const std::string small = lower(text);
   const std::vector<Arch> known = known_archs();
   const auto add = [&](std::string_view number) {
     for (const Arch& arch : known)
-      if (digits(arch) == number || dotted(arch) == number) items.push_back(dotted(arch));
+      if (digits(arch) == number || dotted(arch) == number) items.insert(dotted(arch));
   };
   const std::string_view rest = small;
   for (auto at = rest.find("sm"); at != std::string_view::npos; at = rest.find("sm", at + 2)) {
@@ -140,7 +144,7 @@ ArchList archs_named_in(std::string_view text) {
     add(text_of_number);
   }
   if (items.empty()) return {};
-  return parse_arch_list(join(items, " "));
+  return parse_arch_list(join({items.begin(), items.end()}, " "));
 }
 
 const RecipeTarget* recipe_target(const RecipeModule& module, Arch gpu) {
