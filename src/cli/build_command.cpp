@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -74,6 +73,9 @@ std::vector<SettingSpec> shared_specs() {
 std::vector<SettingSpec> build_specs() {
   std::vector<SettingSpec> specs = shared_specs();
   specs.push_back({"output", "folder for the wheel", "dist"});
+  specs.push_back({"platform",
+                   "platform tag of the wheel: auto (the lowest manylinux tag that is true), linux",
+                   "auto"});
   specs.push_back({"jobs", "steps at a time; the machine's cores if not given", "", {"MAX_JOBS"}});
   specs.push_back(
       {"memory",
@@ -89,14 +91,15 @@ std::vector<SettingSpec> build_specs() {
 }
 
 HeaderChoice header_choice(const Settings& settings) {
-  const std::map<std::string, HeaderChoice> choices = {{"auto", HeaderChoice::automatic},
-                                                       {"facade", HeaderChoice::facade},
-                                                       {"full", HeaderChoice::full},
-                                                       {"check", HeaderChoice::check}};
-  const auto found = choices.find(settings.text("headers"));
-  if (found != choices.end()) return found->second;
+  if (const auto choice = header_choice_named(settings.text("headers"))) return *choice;
   throw Error(ErrorKind::usage, fmt::format("'{}' is no header mode", settings.text("headers")), {},
               "one of auto, facade, full, check");
+}
+
+bool is_plain_platform(const std::string& word) {
+  if (word == "auto" || word == "linux") return word == "linux";
+  throw Error(ErrorKind::usage, fmt::format("'{}' is no choice of platform", word), {},
+              "one of auto, linux; `sagebuild wheel retag` gives a wheel any other tag");
 }
 
 BuildSettings build_settings(const Settings& settings) {
@@ -123,6 +126,7 @@ BuildSettings build_settings(const Settings& settings) {
   build.keep_temp = settings.enabled("keep-temp");
   build.allow_foreign_owner = settings.enabled("allow-foreign-owner");
   build.output = settings.text("output");
+  build.plain_platform = is_plain_platform(settings.text("platform"));
   build.headers = header_choice(settings);
   build.timeline = settings.text("timeline");
   build.cache = cache_choice(settings);
@@ -135,6 +139,7 @@ BuildSettings build_settings(const Settings& settings) {
 nlohmann::ordered_json json_of_sources(const std::vector<CompileOutcome>& sources) {
   auto rows = nlohmann::ordered_json::array();
   for (const CompileOutcome& source : sources) {
+    if (source.cached) continue;
     rows.push_back({{"source", source.label},
                     {"mode", describe(source.mode)},
                     {"reason", source.reason},

@@ -115,6 +115,7 @@ class Report {
       floors.glibc = std::max(floors.glibc, module.floors.glibc);
       floors.glibcxx = std::max(floors.glibcxx, module.floors.glibcxx);
       floors.cxxabi = std::max(floors.cxxabi, module.floors.cxxabi);
+      floors.gcc = std::max(floors.gcc, module.floors.gcc);
     }
     if (!facts_.modules.empty()) row("system", system_of(floors));
     if (!promise_.archs.empty())

@@ -37,6 +37,11 @@ std::string WheelName::local_label() const {
   return plus == std::string::npos ? "" : version.substr(plus + 1);
 }
 
+std::string WheelName::file_name() const {
+  return fmt::format("{}-{}{}{}-{}-{}-{}.whl", distribution, version, build.empty() ? "" : "-",
+                     build, python, abi, platform);
+}
+
 std::optional<WheelName> parse_wheel_name(std::string_view file_name) {
   if (!file_name.ends_with(".whl")) return std::nullopt;
   file_name.remove_suffix(4);

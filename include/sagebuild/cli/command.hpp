@@ -78,5 +78,6 @@ void add_cache_commands(Cli& cli);  // cache stat, gc, clear, verify, explain
 void add_upload_command(Cli& cli);
 void add_hub_commands(Cli& cli);      // hub ls, rm, mv, reindex
 void add_inspect_commands(Cli& cli);  // inspect, verify, explain
+void add_wheel_commands(Cli& cli);    // wheel retag, label
 
 }  // namespace sagebuild
