@@ -234,7 +234,8 @@ void set_platform(PackSettings& pack, bool plain_platform, Reporter& report) {
     report.note(
         fmt::format("the wheel is {}, and no manylinux: {}", platform.tag, platform.reason));
   else
-    report.detail(fmt::format("the wheel is {}: {}", platform.tag, platform.reason));
+    report.detail(fmt::format("the wheel is {}{}{}", platform.tag,
+                              platform.reason.empty() ? "" : ": ", platform.reason));
   pack.platform = platform.tag;
 }
 
