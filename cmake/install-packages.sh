@@ -11,6 +11,8 @@ build=(make cmake ninja-build g++ pkg-config
 # What sagebuild uses when it runs (a Python that can make virtual environments, Python.h for extension modules), and its tests.
 run=(ca-certificates python3 python3-dev python3-venv)
 tests=(catch2 git openssh-client openssl patch python3-paramiko)
+# For `make test-full`: the shells that completion is tested in, and a second reader of man pages.
+[[ -n ${WITH_FULL_TESTS-} ]] && tests+=(fish mandoc zsh)
 
 # Distributions without dpkg: the names differ, CMake says what it does not find.
 if ! command -v dpkg-query > /dev/null; then

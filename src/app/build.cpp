@@ -267,7 +267,8 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool build
   build.python = find_python(settings.python, report, predicted);
   build.python_in_use = hold_environment(build.python);
   build.toolchain = find_toolchain(settings.toolchain, build.python, report);
-  report.stage(fmt::format("python {}, torch {}, CUDA {} ({})", build.python.version,
+  report.stage(fmt::format("python {} ('{}'), torch {}, CUDA {} ({})", build.python.version,
+                           build.python.executable.string(),
                            build.python.torch ? build.python.torch->version : "none",
                            build.toolchain.nvcc_build, build.toolchain.origin));
 
@@ -389,8 +390,13 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
       made, {Policy::local, settings.limits.jobs, settings.unverified, hint, {}, state.recipe},
       report);
   copy_whole(made, wheel.path);
-  return {wheel, told_plan(state.plan, state), compiled.sources, compiled.execution,
-          cache->counters()};
+  return {wheel,
+          told_plan(state.plan, state),
+          compiled.sources,
+          compiled.execution,
+          cache->counters(),
+          state.python,
+          state.python_in_use != nullptr};
 }
 
 }  // namespace sagebuild

@@ -7,6 +7,7 @@
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/cli/command.hpp"
 #include "sagebuild/cli/inspect_output.hpp"
+#include "sagebuild/cli/job_summary.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
 
@@ -71,12 +72,15 @@ Policy policy_of(const std::string& word) {
               "one of strict, publish, local");
 }
 
-int run_verify(const Cli& cli, const Settings& settings, const std::string& file) {
+int run_verify(const Cli& cli, const Settings& settings, const std::string& file,
+               Reporter& report) {
   const Policy policy = policy_of(settings.text("policy"));
   const Verification verification =
       verify_file(settings_for(file), settings.optional_text("arch"), policy);
   if (const auto sarif = settings.optional_text("sarif"))
     write_file(*sarif, text_of(sarif_document(verification)));
+  for (const Finding& finding : verification.findings) report.finding(finding, file);
+  append_job_summary(summary_of_wheel(verification, ""));
   fmt::print("{}", cli.global().json ? text_of(findings_document(verification))
                                      : findings_text(verification, style_of_terminal()));
   return verification.has_errors() ? static_cast<int>(ErrorKind::findings) : 0;
@@ -141,8 +145,8 @@ void add_inspect_commands(Cli& cli) {
        {"sarif", "write the findings to this file, for code scanning"}},
       {"sagebuild verify dist/x.whl", "sagebuild verify x.whl --arch \"8.0 8.9 9.0 12.0+PTX\"",
        "sagebuild verify x.whl --policy strict --sarif x.sarif"},
-      [&cli, verified](const Settings& settings, Reporter&) {
-        return run_verify(cli, settings, *verified);
+      [&cli, verified](const Settings& settings, Reporter& report) {
+        return run_verify(cli, settings, *verified, report);
       });
   verify.add_option("WHEEL", *verified, "the wheel")->required();
 

@@ -20,5 +20,6 @@ int main(int argc, char** argv) {
   add_inspect_commands(cli);
   add_upload_command(cli);
   add_hub_commands(cli);
+  add_completion_commands(cli);
   return cli.run(words);
 }

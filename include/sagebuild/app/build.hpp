@@ -67,6 +67,8 @@ struct BuildOutcome {
   std::vector<CompileOutcome> sources;  // which headers each source was compiled with, and why
   ExecOutcome execution;
   CacheCounters cache;
+  PythonEnv python;             // that the wheel is for
+  bool python_is_kept = false;  // made by sagebuild in its cache folder, and nobody's to use
 };
 
 BuildOutcome build(BuildSettings settings, Reporter& report);

@@ -76,7 +76,8 @@ void add_patch_command(Cli& cli);
 void add_env_commands(Cli& cli);    // env create, ls, rm; doctor; version
 void add_cache_commands(Cli& cli);  // cache stat, gc, clear, verify, explain
 void add_upload_command(Cli& cli);
-void add_hub_commands(Cli& cli);      // hub ls, rm, mv, reindex
-void add_inspect_commands(Cli& cli);  // inspect, verify, explain
+void add_hub_commands(Cli& cli);         // hub ls, rm, mv, reindex
+void add_inspect_commands(Cli& cli);     // inspect, verify, explain
+void add_completion_commands(Cli& cli);  // completion; man, which --help does not show
 
 }  // namespace sagebuild
