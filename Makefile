@@ -13,7 +13,7 @@ CTEST = $(WITH_TOOLS) nginx=$$(cmake/install-nginx.sh build/tools) && PATH="$$PA
 .PHONY: all configured tests packages demo test test-full bench coverage install clean
 
 all: configured
-	@cmake --build --preset release --target sagebuild man
+	@cmake --build --preset release --target sagebuild man_pages
 
 configured: packages
 	@cmake --preset release -DSAGEBUILD_WERROR=$(WERROR) > $(BUILD).log 2>&1 || { cat $(BUILD).log; false; }

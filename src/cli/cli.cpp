@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -115,6 +116,10 @@ CLI::App& Cli::add_below(CLI::App& parent, std::string name, std::string descrip
                          Run run) {
   CLI::App& command = *parent.add_subcommand(std::move(name), std::move(description));
   command.footer(footer(examples));
+  const bool grouped = specs.size() >= kGroupedFrom;
+  if (grouped)
+    std::ranges::stable_sort(specs, {},
+                             [](const SettingSpec& spec) { return order_of(look_of(spec.name)); });
   for (const SettingSpec& spec : specs) {
     const std::string setting(spec.name);
     known_.push_back(setting);

@@ -14,7 +14,10 @@ struct Row {
 
 constexpr std::string_view kSource = "Source", kTarget = "Target", kEnvironment = "Environment",
                            kOutput = "Output", kCache = "Cache", kDiagnostics = "Diagnostics",
-                           kRepository = "Repository", kCommit = "Commit", kHidden = "";
+                           kRepository = "Repository", kCommit = "Commit", kFiles = "Files",
+                           kUpload = "Upload", kHidden = "";
+constexpr std::string_view kOrder[] = {kSource, kTarget,     kEnvironment, kFiles, kOutput,
+                                       kUpload, kRepository, kCommit,      kCache, kDiagnostics};
 
 constexpr Row kRows[] = {
     {"source", {kSource, "URL|DIR|FILE"}},
@@ -74,9 +77,9 @@ constexpr Row kRows[] = {
     {"no-readme", {kCommit, ""}},
     {"force-index", {kCommit, ""}},
     {"dry-run", {kCommit, ""}},
-    {"include", {"Files", "GLOB"}},
-    {"exclude", {"Files", "GLOB"}},
-    {"fix-names", {"Files", ""}},
+    {"include", {kFiles, "GLOB"}},
+    {"exclude", {kFiles, "GLOB"}},
+    {"fix-names", {kFiles, ""}},
 
     // They make tests short; a slow link may want them, which docs/upload.md tells.
     {"retry-delay-ms", {kHidden, "MS"}},
@@ -98,8 +101,12 @@ OptionLook look_of(std::string_view setting) {
   if (setting == "upload") setting = "repo";
   const auto* row = std::ranges::find(kRows, setting, &Row::name);
   OptionLook look = row == std::end(kRows) ? OptionLook{"Options", "VALUE"} : row->look;
-  if (is_upload && !look.group.empty()) look.group = "Upload";
+  if (is_upload && !look.group.empty()) look.group = kUpload;
   return look;
+}
+
+std::size_t order_of(const OptionLook& look) {
+  return static_cast<std::size_t>(std::ranges::find(kOrder, look.group) - std::begin(kOrder));
 }
 
 }  // namespace sagebuild

@@ -15,6 +15,9 @@ struct OptionLook {
 // "Options" and takes a VALUE. "upload-X" is in "Upload", and takes what X takes.
 OptionLook look_of(std::string_view setting);
 
+// Of its group among the others, in --help.
+std::size_t order_of(const OptionLook& look);
+
 // A command with fewer options than this needs no groups.
 inline constexpr std::size_t kGroupedFrom = 12;
 

@@ -102,9 +102,9 @@ std::vector<SettingSpec> hub_commit_specs() {
 std::vector<SettingSpec> shared_upload_specs() {
   std::vector<SettingSpec> specs = {
       {"create", "make the repository if it is missing", "", {}, true},
-      {"private", "with --create: only you and those you let in see it", "", {}, true},
-      {"public-ok", "go on although --private finds a public repository", "", {}, true},
-      {"sdk", "with --create of a Space: static, gradio, docker or streamlit", "static"},
+      {"private", "when it is made: only you and those you let in see it", "", {}, true},
+      {"public-ok", "go on although a private one was asked for and it is public", "", {}, true},
+      {"sdk", "of a Space that is made", "static"},
       {"path-in-repo", "folder in the repository"},
       {"force", "replace a published wheel of the same name that has other content", "", {}, true},
       {"unverified",

@@ -57,27 +57,20 @@ class Blocks(support.EndToEnd):
         self.work = self.world / "work"
         self.work.mkdir()
         self.folder_of_programs()
-        self.environment_of_the_user()
         built = self.build(self.project, arch="8.9")
         self.assertEqual(built.code, 0, built)
         shutil.copy(next(self.out.glob("*.whl")), self.work)
         self.wheel = next(self.work.glob("*.whl")).name
         shutil.copy(support.SOURCE / "tests/patch/shapes/v2_2_0.py", self.work / "setup.py")
-        self.environment |= {"SAGEBUILD_SOURCE": str(self.project), "SAGEBUILD_FORCE": "1", "VIRTUAL_ENV": str(self.work / ".venv"),
-                             "PATH": f"{self.work / '.venv/bin'}:{self.world / 'bin'}:{self.environment['PATH']}"}
+        self.environment |= support.environment_with_torch(self.work / ".venv")
+        self.environment |= {"SAGEBUILD_SOURCE": str(self.project), "SAGEBUILD_FORCE": "1",
+                             "PATH": f"{self.world / 'bin'}:{self.environment['PATH']}"}
 
     def folder_of_programs(self):
         (self.world / "bin").mkdir()
         (self.world / "bin" / "sagebuild").symlink_to(support.BINARY)
         (self.world / "bin" / "nvidia-smi").write_text("#!/bin/sh\necho 8.9\n")
         (self.world / "bin" / "nvidia-smi").chmod(0o755)
-
-    def environment_of_the_user(self):
-        """With the tests' torch in it, and room to install into."""
-        venv = self.work / ".venv"
-        subprocess.run([support.torch_python(), "-m", "venv", "--without-pip", venv], check=True)
-        packages, = venv.glob("lib/python3*/site-packages")
-        (packages / "tests.pth").write_text(f"{support.torch_packages()}\n")
 
     def run_command(self, command, address):
         script = command.replace("x.whl", self.wheel).replace("OWNER/NAME", "user/wheels")

@@ -97,7 +97,9 @@ class ManPages(support.EndToEnd):
     def test_they_are_sound(self):
         if shutil.which("mandoc"):
             done = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", *self.pages], capture_output=True, text=True)
-            self.assertEqual(done.stdout + done.stderr, "")
+            # They have the version, and no date: the same sources make the same pages.
+            complaints = [line for line in (done.stdout + done.stderr).splitlines() if "missing date" not in line]
+            self.assertEqual(complaints, [])
         elif shutil.which("groff"):
             done = subprocess.run(["groff", "-man", "-ww", "-T", "utf8", *self.pages], capture_output=True, text=True)
             self.assertEqual(done.stderr, "")
