@@ -20,10 +20,10 @@ import tempfile
 import termios
 
 COLUMNS, LINE, WIDTH = 112, 17, 7.83
-COMMANDS = ["sagebuild plan --source minisage --arch 'rtx4090 12.0+PTX'", "sagebuild build --source minisage --arch 'rtx4090 12.0+PTX'",
-            "sagebuild inspect dist/*.whl"]
+COMMANDS = ["sagebuild plan --source minisage --arch rtx4090", "sagebuild build --source minisage --arch rtx4090",
+            "sagebuild inspect dist/*.whl | head -21"]
 SHADES = {"1": "b", "31": "r", "32": "g", "33": "y"}
-STYLE = ("rect{fill:#16181d}text{font:13px ui-monospace,'DejaVu Sans Mono',Menlo,monospace;fill:#d7dae0;white-space:pre}"
+STYLE = ("rect{fill:#16181d}text{font:13px 'DejaVu Sans Mono',Menlo,Consolas,monospace;fill:#d7dae0;white-space:pre}"
          ".b{font-weight:bold}.r{fill:#ff7b72}.g{fill:#7ee787}.y{fill:#e3b341}.p{fill:#79c0ff;font-weight:bold}")
 
 
@@ -50,7 +50,7 @@ def typed(command, environment, folder):
 
 def screen(output):
     """Its lines at the end, each a list of (shade, text): a line that overwrote itself is there once, or not at all."""
-    for line in output.replace("\r\n", "\n").split("\n"):
+    for line in output.split("\n"):
         line = line.split("\r")[-1].replace("\x1b[K", "")
         shade, parts = "", []
         for text, code in re.findall(r"([^\x1b]*)(?:\x1b\[(\d*)m)?", line):
@@ -80,12 +80,12 @@ def main():
         os.symlink(binary, pathlib.Path(world, "sagebuild"))
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "CUDA_HOME") if name in os.environ}
         environment |= {"PATH": f"{world}:{environment['PATH']}", "TERM": "xterm-256color", "SAGEBUILD_PYTHON": str(python),
-                        "SAGEBUILD_CACHE_DIR": f"{world}/cache", "LANG": "C.UTF-8"}
+                        "SAGEBUILD_CACHE_DIR": f"{world}/cache", "LANG": "C.UTF-8", "FORCE_COLOR": "1"}
         lines = []
         for command in COMMANDS:
             lines.append([("p", "$ "), ("b", command)])
             output = typed(command, environment, world)
-            lines += screen(output.replace(str(python), ".venv/bin/python").rstrip("\n"))
+            lines += screen(output.replace("\r\n", "\n").replace(str(python), ".venv/bin/python").rstrip("\n"))
             lines.append([])
     out.write_text(drawn(lines[:-1]))
 

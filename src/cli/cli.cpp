@@ -168,6 +168,13 @@ CLI::App& Cli::add_below(CLI::App& parent, std::string name, std::string descrip
   return command;
 }
 
+// CLI11 would show "FILE TEXT": what it takes is said by its name.
+void Cli::name_operands(CLI::App& app) {
+  for (CLI::Option* option : app.get_options({}))
+    if (option->get_positional() && option->get_type_name() == "TEXT") option->type_name("");
+  for (CLI::App* below : app.get_subcommands({})) name_operands(*below);
+}
+
 // CLI11 takes the next word, whatever it is, for the value of "--output=" and of "--output".
 void Cli::require_values(const std::vector<std::string>& argv) const {
   const auto fail = [](std::string_view option, std::string_view cause) {
@@ -260,6 +267,7 @@ int Cli::run_chosen(const std::vector<std::string>& words) {
     std::fputs(app_.help().c_str(), stderr);
     return static_cast<int>(ErrorKind::usage);
   }
+  name_operands(app_);
   const std::vector<std::string> argv = with_help_word(words);
   std::vector<std::string> reversed(argv.rbegin(), argv.rend() - 1);
   // Known before parsing, so that a usage error is JSON too.

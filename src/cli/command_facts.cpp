@@ -20,9 +20,7 @@ void add(const CLI::App& app, const std::string& path, std::vector<CommandFacts>
     if (option->get_group().empty()) continue;
     OptionFacts facts = facts_of(*option);
     if (option->get_positional()) {
-      // "TEXT" is what CLI11 calls every string.
-      if (facts.value.empty() || facts.value == "TEXT")
-        facts.value = option->get_name(/*positional=*/true);
+      if (facts.value.empty()) facts.value = option->get_name(/*positional=*/true);
       command.operands.push_back(std::move(facts));
     } else {
       command.options.push_back(std::move(facts));

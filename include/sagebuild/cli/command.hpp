@@ -51,6 +51,7 @@ class Cli {
   struct Chosen;
   int run_chosen(const std::vector<std::string>& words);
   std::vector<std::string> with_help_word(std::vector<std::string> argv) const;
+  static void name_operands(CLI::App& app);
   void apply_global() const;
   void keep_secrets(const Settings& settings);
   void warn_of_variables(Reporter& report) const;
