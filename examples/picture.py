@@ -19,7 +19,7 @@ import sys
 import tempfile
 import termios
 
-COLUMNS, LINE, WIDTH = 112, 17, 7.83
+COLUMNS, LINE, WIDTH = 112, 17, 8.1
 COMMANDS = ["sagebuild plan --source minisage --arch rtx4090", "sagebuild build --source minisage --arch rtx4090",
             "sagebuild inspect dist/*.whl | head -21"]
 SHADES = {"1": "b", "31": "r", "32": "g", "33": "y"}
@@ -66,7 +66,8 @@ def drawn(lines):
     for at, parts in enumerate(lines):
         spans = "".join(f'<tspan class="{shade}">{html.escape(text)}</tspan>' if shade else html.escape(text) for shade, text in parts)
         rows.append(f'<text x="14" y="{LINE * at + 24}" xml:space="preserve">{spans}</text>')
-    width = round(COLUMNS * WIDTH) + 28
+    longest = max(sum(len(text) for _, text in parts) for parts in lines)
+    width = round(max(COLUMNS, longest) * WIDTH) + 28
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">\n'
             f'<style>{STYLE}</style>\n<rect width="100%" height="100%" rx="8"/>\n' + "\n".join(rows) + "\n</svg>\n")
 
