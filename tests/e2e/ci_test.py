@@ -46,11 +46,12 @@ class Github(support.EndToEnd):
         self.assertEqual(outcome.stdout, f"{wheel}\n")
         self.assertNotRegex(outcome.stderr, "[\x1b\r]")
         commands = self.commands(outcome)
-        self.assertEqual([word for word in commands if not word.startswith("::warning::")],
-                         ["::group::compiling 1 module on %d cores" % os.cpu_count(), "::endgroup::"], outcome)
+        group, end = [word for word in commands if not word.startswith("::warning::")]
+        self.assertRegex(group, r"^::group::compiling 1 module on \d+ cores?$")
+        self.assertEqual(end, "::endgroup::")
         self.assertTrue(any("no recipe fits" in word for word in commands), outcome)
         lines = outcome.stderr.splitlines()
-        folded = lines[lines.index(commands[1]):lines.index("::endgroup::")]
+        folded = lines[lines.index(group):lines.index(end)]
         self.assertIn("[3/3] module tiny._kernel", " ".join(folded))
         text = self.summary.read_text()
         for part in (f"### {wheel.name}\n", "| module | size | sm_89 |", "| _kernel | ", "| 8.9 (RTX 40, L4, L40S) | yes |",
