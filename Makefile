@@ -13,7 +13,7 @@ CTEST = $(WITH_TOOLS) nginx=$$(cmake/install-nginx.sh build/tools) && PATH="$$PA
 .PHONY: all configured tests packages demo test test-full test-docker test-packages bench coverage install package image clean
 
 all: configured
-	@cmake --build --preset release --target sagebuild
+	@cmake --build --preset release --target sagebuild man_pages
 
 configured: packages
 	@cmake --preset release -DSAGEBUILD_WERROR=$(WERROR) > $(BUILD).log 2>&1 || { cat $(BUILD).log; false; }
@@ -34,6 +34,7 @@ demo: all
 test: tests
 	@$(CTEST) --label-exclude full
 
+test-full: export WITH_FULL_TESTS = 1
 test-full: tests
 	@$(CTEST)
 

@@ -13,6 +13,8 @@ build=(make cmake ninja-build g++ pkg-config
 # What sagebuild uses when it runs (a Python that can make virtual environments, Python.h for extension modules), and its tests.
 run=(ca-certificates python3 python3-dev python3-venv)
 tests=(catch2 git openssh-client openssl patch python3-paramiko)
+# For `make test-full`: the shells that completion is tested in, and a second reader of man pages.
+[[ -n ${WITH_FULL_TESTS-} ]] && tests+=(fish mandoc zsh)
 package=(dpkg-dev file patchelf)  # dpkg-shlibdeps, and what finds and mends the libraries that go into a relocatable build
 
 wanted=("${build[@]}" "${run[@]}" "${tests[@]}")

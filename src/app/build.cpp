@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <future>
+#include <map>
 
 #include "sagebuild/app/arch_choice.hpp"
 #include "sagebuild/app/check.hpp"
@@ -17,6 +18,7 @@
 #include "sagebuild/base/digest.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/path_roots.hpp"
+#include "sagebuild/base/secret.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/env/environments.hpp"
 #include "sagebuild/exec/timeline.hpp"
@@ -49,6 +51,7 @@ struct PreparedBuild {
   BuildPlan plan;
 
   std::filesystem::path subfolder;  // of setup.py; empty: the top
+  BuildParameters parameters;
 
   // The folder of setup.py.
   std::filesystem::path project() const {
@@ -119,12 +122,15 @@ std::string described(const Checkout& checkout) {
   return checkout.dirty && !checkout.commit.empty() ? text + " with local changes" : text;
 }
 
+std::string plain_linux() { return "linux_" + machine_architecture(); }
+
 WheelNeeds needs_of(const PreparedBuild& state, const LinkedModules& modules) {
   return {
       std::ranges::any_of(state.recorded.modules, has_device_code),
       std::ranges::any_of(modules, [](const auto& module) { return wants_torch(module.second); })};
 }
 
+// Its platform is still to be set.
 PackSettings pack_settings(const PreparedBuild& state, const LinkedModules& modules,
                            const WheelNeeds& needs, const fs::path& output) {
   PackSettings pack;
@@ -132,13 +138,64 @@ PackSettings pack_settings(const PreparedBuild& state, const LinkedModules& modu
   pack.modules = modules;
   pack.output = output;
   pack.local_label = local_version_label(state.python, state.tree.checkout, needs);
-  pack.platform = "linux_" + machine_architecture();
   if (state.python.torch && needs.torch)
     pack.torch_pin = fmt::format("=={}.*", state.python.torch->number.major_minor());
   pack.provenance = {program_version(), state.recipe ? state.recipe->name : "",
                      state.tree,        state.toolchain,
-                     state.python,      state.plan};
+                     state.python,      state.plan,
+                     state.parameters};
   return pack;
+}
+
+// Of each source as it was last: a module whose objects do not fit each other is made again.
+std::vector<CompiledSource> compiled_sources(const PreparedBuild& state,
+                                             const std::vector<CompileOutcome>& outcomes) {
+  std::map<std::string, const CompileOutcome*> by_label;
+  for (const CompileOutcome& outcome : outcomes) by_label[outcome.label] = &outcome;
+  std::vector<CompiledSource> sources;
+  for (const PlannedModule& module : state.plan.modules) {
+    for (const PlannedSource& source : module.sources) {
+      const fs::path& path = source.recorded.source;
+      const auto found = by_label.find(
+          fmt::format("{} {}", module.name, path.lexically_relative(state.project()).string()));
+      if (found == by_label.end()) continue;
+      const CompileOutcome& outcome = *found->second;
+      sources.push_back(
+          {module.name, path.filename().string(), describe(outcome.mode), outcome.parts});
+    }
+  }
+  return sources;
+}
+
+// What the provenance says of --env. A value that may be a secret or a path of this machine is
+// nobody's business.
+std::vector<std::string> told_variables(const std::vector<std::string>& chosen) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+;-, ";
+  std::vector<std::string> told;
+  for (const std::string& variable : chosen) {
+    const auto equals = variable.find('=');
+    const std::string name = variable.substr(0, equals);
+    const bool is_plain = equals != std::string::npos && !is_secret_variable(name) &&
+                          redacted(variable) == variable &&
+                          variable.find_first_not_of(kPlain, equals + 1) == std::string::npos;
+    told.push_back(is_plain ? variable : name);
+  }
+  return told;
+}
+
+BuildParameters parameters_of(const BuildSettings& settings, const fs::path& subfolder) {
+  BuildParameters told;
+  told.headers = name_of(settings.headers);
+  told.plain_platform = settings.plain_platform;
+  told.parts = settings.parts;
+  told.patch = settings.patch;
+  told.assume_gpus = settings.assume_gpus;
+  told.allow_cpu = settings.allow_cpu;
+  told.subfolder = subfolder.string();
+  told.variables = told_variables(settings.setup_variables);
+  told.source_date_epoch = source_date_epoch();
+  return told;
 }
 
 // Whether a module wants torch is known when it is linked, so these are the two names that the
@@ -147,6 +204,39 @@ std::vector<PackSettings> expected_packs(const PreparedBuild& state, const fs::p
   const bool cuda = needs_of(state, {}).cuda;
   return {pack_settings(state, {}, {cuda, true}, output),
           pack_settings(state, {}, {cuda, false}, output)};
+}
+
+// "a-1.0+cu130torch2.11-cp311-cp311-PLATFORM.whl". Of the two names the shorter one is for modules
+// that want nothing of torch's.
+std::string expected_name(const std::vector<PackSettings>& packs, bool plain_platform) {
+  std::vector<std::string> names;
+  for (const PackSettings& pack : packs) {
+    WheelName name = finished_name(pack);
+    name.platform = plain_platform ? plain_linux() : "PLATFORM";
+    if (names.empty() || names.front() != name.file_name()) names.push_back(name.file_name());
+  }
+  std::string text = names.front();
+  if (names.size() > 1)
+    text += fmt::format(", or {} if no module wants torch's C++ symbols", names.back());
+  if (!plain_platform)
+    text +=
+        "; PLATFORM is the lowest manylinux tag that is true of the modules, which is known when "
+        "they are linked";
+  return text;
+}
+
+// Sets the platform that is true of the modules, or the plain one where it was asked for.
+void set_platform(PackSettings& pack, bool plain_platform, Reporter& report) {
+  pack.platform = plain_linux();
+  if (plain_platform) return;
+  const PlatformTag platform = platform_of(pack);
+  if (platform.tag == pack.platform && !pack.modules.empty())
+    report.note(
+        fmt::format("the wheel is {}, and no manylinux: {}", platform.tag, platform.reason));
+  else
+    report.detail(fmt::format("the wheel is {}{}{}", platform.tag,
+                              platform.reason.empty() ? "" : ": ", platform.reason));
+  pack.platform = platform.tag;
 }
 
 // Compressing is most of what is left when little has changed, so it is an action by module.
@@ -267,15 +357,21 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool build
   build.python = find_python(settings.python, report, predicted);
   build.python_in_use = hold_environment(build.python);
   build.toolchain = find_toolchain(settings.toolchain, build.python, report);
-  report.stage(fmt::format("python {}, torch {}, CUDA {} ({})", build.python.version,
+  report.stage(fmt::format("python {} ('{}'), torch {}, CUDA {} ({})", build.python.version,
+                           build.python.executable.string(),
                            build.python.torch ? build.python.torch->version : "none",
                            build.toolchain.nvcc_build, build.toolchain.origin));
 
   build.tree.checkout =
       fetch(source, fetch_options(settings, recipes, build.work.path() / "tree"), report);
   report.note(described(build.tree.checkout));
+  if (settings.told_source) {
+    build.tree.checkout.location = settings.told_source->url;
+    build.tree.checkout.ref = settings.told_source->ref;
+  }
   build.recipe = recipe_of(settings, recipes, build.tree.checkout, report);
   build.subfolder = build.recipe ? build.recipe->subfolder : source.subfolder;
+  build.parameters = parameters_of(settings, build.subfolder);
   const ArchList archs = choose_archs(settings.archs, build.recipe, build.toolchain.cuda, report);
   require_cuda_for(archs, build.toolchain);
   if (settings.assume_gpus) variables[kGpusVariable] = capabilities(archs);
@@ -330,18 +426,21 @@ PlanOutcome plan_build(BuildSettings settings, Reporter& report) {
   const auto history = open_history(action_cache_folder());
   const auto state = prepare(settings, false, *cache, report);
   const ExecSettings execution{settings.limits, state->logs, cache.get(), history.get()};
-  for (const PackSettings& pack : expected_packs(*state, settings.output)) {
-    const fs::path wheel = wheel_path(pack);
-    require_no_folder(wheel);
-    const auto other = other_content(wheel, pack.provenance);
-    if (!other || settings.force) continue;
-    report.warning(fmt::format(
-        "another wheel has the name '{}': {}; a build needs --force, or another --output",
-        wheel.string(), *other));
+  const auto packs = expected_packs(*state, settings.output);
+  for (const PackSettings& pack : packs) {
+    for (const fs::path& wheel : wheels_called(settings.output, finished_name(pack))) {
+      require_no_folder(wheel);
+      const auto other = other_content(wheel, pack.provenance);
+      if (!other || settings.force) continue;
+      report.warning(fmt::format(
+          "another wheel has the name '{}': {}; a build needs --force, or another --output",
+          wheel.string(), *other));
+    }
   }
   BuildForecast forecast =
       predict_modules(state->plan, state->toolchain, state->python,
                       compile_context(*state, settings), settings.headers, execution, report);
+  forecast.wheel = expected_name(packs, settings.plain_platform);
   cache->flush();
   return {told_plan(std::move(state->plan), *state), std::move(forecast)};
 }
@@ -354,8 +453,11 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
   const auto prepared = prepare(settings, true, *cache, report);
   const PreparedBuild& state = *prepared;
   for (const PackSettings& pack : expected_packs(state, settings.output)) {
-    require_no_folder(wheel_path(pack));  // before hours of compiling
-    if (!settings.force) require_replaceable(wheel_path(pack), pack.provenance);
+    // Before hours of compiling
+    for (const fs::path& wheel : wheels_called(settings.output, finished_name(pack))) {
+      require_no_folder(wheel);
+      if (!settings.force) require_replaceable(wheel, pack.provenance);
+    }
   }
 
   report.stage(fmt::format("compiling {} on {}", counted(state.plan.modules.size(), "module"),
@@ -376,8 +478,11 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
     write_file(settings.timeline, chrome_trace(compiled.execution.steps));
 
   report.stage("packing the wheel");
-  const PackSettings pack =
+  PackSettings pack =
       pack_settings(state, compiled.modules, needs_of(state, compiled.modules), settings.output);
+  set_platform(pack, settings.plain_platform, report);
+  pack.provenance.tools = compiled.tools;
+  pack.provenance.sources = compiled_sources(state, compiled.sources);
   if (!settings.force) require_replaceable(wheel_path(pack), pack.provenance);
   const Wheel wheel{wheel_path(pack)};
   const fs::path made = packed(pack, state.work.path(), settings.limits.jobs, *cache);
@@ -389,8 +494,13 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
       made, {Policy::local, settings.limits.jobs, settings.unverified, hint, {}, state.recipe},
       report);
   copy_whole(made, wheel.path);
-  return {wheel, told_plan(state.plan, state), compiled.sources, compiled.execution,
-          cache->counters()};
+  return {wheel,
+          told_plan(state.plan, state),
+          compiled.sources,
+          compiled.execution,
+          cache->counters(),
+          state.python,
+          state.python_in_use != nullptr};
 }
 
 }  // namespace sagebuild

@@ -268,7 +268,7 @@ ModuleOutcome compile_modules(const BuildPlan& plan, const Toolchain& toolchain,
       outcome.sources.push_back(source);
     }
     // Minutes more, so the user is told why.
-    if (!source.reason.empty())
+    if (!source.reason.empty() && !source.cached)
       report.note(
           fmt::format("{}: {}, because {}", source.label, describe(source.mode), source.reason));
   };
@@ -277,6 +277,7 @@ ModuleOutcome compile_modules(const BuildPlan& plan, const Toolchain& toolchain,
   for (const PlannedModule& module : plan.modules) maker.add(module);
   outcome.execution = execute(std::move(maker.graph), execution, report);
   outcome.modules = maker.take_modules();
+  outcome.tools = compile->toolkit->tools;
   return outcome;
 }
 

@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "sagebuild/base/error.hpp"
-#include "sagebuild/base/json.hpp"
+#include "sagebuild/model/provenance.hpp"
+#include "sagebuild/sys/machine.hpp"
 #include "sagebuild/sys/paths.hpp"
 #include "sagebuild/wheel/pack.hpp"
 #include "sagebuild/wheel/reader.hpp"
@@ -14,43 +14,49 @@
 namespace sagebuild {
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr std::uint64_t kProvenanceLimit = 10'000'000;  // bytes
 
-Json provenance_of(const std::filesystem::path& wheel) {
+std::optional<StatedProvenance> provenance_of(const std::filesystem::path& wheel) {
   try {
     const WheelReader reader(wheel);
-    const auto text = reader.read(reader.dist_info() + "/sagebuild.json", kProvenanceLimit);
-    return parse_json(text).value.value_or(Json());
+    return read_provenance(reader.read(reader.dist_info() + "/sagebuild.json", kProvenanceLimit));
   } catch (const Error&) {
-    return {};
+    return std::nullopt;
   }
 }
 
 // Rules have their place and count in the file; which they are is what counts.
-std::set<std::string> rule_ids(const Json& provenance) {
-  std::set<std::string> ids;
-  for (const Json& rule : provenance.at("rules")) ids.insert(rule.at("id").get<std::string>());
-  return ids;
+std::set<std::string> rule_ids(const StatedProvenance& stated) {
+  return {stated.rules.begin(), stated.rules.end()};
 }
 
 }  // namespace
 
+std::vector<std::filesystem::path> wheels_called(const std::filesystem::path& folder,
+                                                 const WheelName& name) {
+  std::vector<std::filesystem::path> wheels;
+  for (const auto& path : entries_if_readable(folder)) {
+    auto there = parse_wheel_name(path.filename().string());
+    // One for another system or machine is no other choice here.
+    if (!there || there->platform.find("linux") == std::string::npos ||
+        !there->platform.ends_with("_" + machine_architecture()))
+      continue;
+    there->platform = name.platform;
+    if (*there == name) wheels.push_back(path);
+  }
+  return wheels;
+}
+
 std::optional<std::string> other_content(const std::filesystem::path& wheel,
                                          const Provenance& ours) {
   if (!path_exists(wheel)) return std::nullopt;
-  const Json theirs = provenance_of(wheel);
-  const Json mine = Json::parse(provenance_json(ours));
-  try {
-    if (theirs.at("archs") != mine.at("archs"))
-      return fmt::format("it is for {}, this build for {}", theirs.at("archs").get<std::string>(),
-                         print(ours.plan.archs));
-    if (theirs.at("recipe") != mine.at("recipe") || rule_ids(theirs) != rule_ids(mine))
-      return "it was built by another recipe or other rules";
-  } catch (const Json::exception&) {
-    return "it was not built by sagebuild";
-  }
+  const auto theirs = provenance_of(wheel);
+  if (!theirs || theirs->archs.empty()) return "it was not built by sagebuild";
+  const StatedProvenance mine = read_provenance(provenance_json(ours)).value();
+  if (theirs->archs != mine.archs)
+    return fmt::format("it is for {}, this build for {}", theirs->archs, mine.archs);
+  if (theirs->recipe != mine.recipe || rule_ids(*theirs) != rule_ids(mine))
+    return "it was built by another recipe or other rules";
   return std::nullopt;
 }
 

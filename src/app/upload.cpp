@@ -13,6 +13,7 @@
 #include "sagebuild/base/json.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/hub/index.hpp"
+#include "sagebuild/model/provenance.hpp"
 #include "sagebuild/model/version.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
@@ -26,8 +27,7 @@ namespace {
 using nlohmann::json;
 constexpr const char* kLastBuild = ".sagebuild-last.json";
 
-void set_text(json& row, const char* key, const json& from, const char* pointer) {
-  const std::string text = from.value(json::json_pointer(pointer), "");
+void set_text(json& row, const char* key, const std::string& text) {
   if (!text.empty()) row[key] = text;
 }
 
@@ -37,20 +37,14 @@ json facts_of(const SoundWheel& wheel, const std::string& repo_path) {
   if (const auto needs = metadata_field(wheel.metadata, "Requires-Python"))
     row["requires_python"] = *needs;
   if (!wheel.provenance) return row;
-  const auto parsed = parse_json(*wheel.provenance).value;
-  if (!parsed || !parsed->is_object()) return row;
-  const json& made = *parsed;
-  try {
-    set_text(row, "cuda", made, "/cuda/version");
-    set_text(row, "torch", made, "/torch");
-    set_text(row, "source", made, "/source/url");
-    set_text(row, "commit", made, "/source/commit");
-    set_text(row, "sagebuild", made, "/sagebuild");
-    const std::string archs = made.value("archs", "");
-    if (!archs.empty()) row["architectures"] = split(archs, " ");
-  } catch (const json::exception&) {
-    // Written by another version of sagebuild: what the name says has to do.
-  }
+  const auto made = read_provenance(*wheel.provenance);
+  if (!made) return row;
+  set_text(row, "cuda", made->cuda);
+  set_text(row, "torch", made->torch);
+  set_text(row, "source", made->url);
+  set_text(row, "commit", made->commit);
+  set_text(row, "sagebuild", made->sagebuild);
+  if (!made->archs.empty()) row["architectures"] = split(made->archs, " ");
   return row;
 }
 

@@ -105,6 +105,9 @@ std::optional<std::string> nearest(std::string_view word, const std::vector<std:
   // One letter in three or four, two in five: `ada` is not what `all` was meant to be.
   std::size_t best_distance = std::max<std::size_t>(1, (word.size() + 1) / 3) + 1;
   for (const std::string& candidate : known) {
+    // So many letters have to go, or come: a word of a megabyte from a wheel is near to nothing.
+    const auto [shorter, longer] = std::minmax({word.size(), candidate.size()});
+    if (longer - shorter >= best_distance) continue;
     const std::size_t distance = edit_distance(word, candidate);
     if (distance >= best_distance) continue;
     best = candidate;

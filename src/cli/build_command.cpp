@@ -1,18 +1,21 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <utility>
 
 #include "sagebuild/app/build.hpp"
+#include "sagebuild/app/inspect.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/secret.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/cli/cache_settings.hpp"
 #include "sagebuild/cli/choices.hpp"
 #include "sagebuild/cli/command.hpp"
+#include "sagebuild/cli/job_summary.hpp"
 #include "sagebuild/cli/upload_options.hpp"
+#include "sagebuild/env/install.hpp"
 #include "sagebuild/plan/plan.hpp"
 #include "sagebuild/source/fetch.hpp"
 #include "sagebuild/sys/machine.hpp"
@@ -74,6 +77,9 @@ std::vector<SettingSpec> shared_specs() {
 std::vector<SettingSpec> build_specs() {
   std::vector<SettingSpec> specs = shared_specs();
   specs.push_back({"output", "folder for the wheel", "dist"});
+  specs.push_back({"platform",
+                   "platform tag of the wheel: auto (the lowest manylinux tag that is true), linux",
+                   "auto"});
   specs.push_back({"jobs", "steps at a time; the machine's cores if not given", "", {"MAX_JOBS"}});
   specs.push_back(
       {"memory",
@@ -89,14 +95,15 @@ std::vector<SettingSpec> build_specs() {
 }
 
 HeaderChoice header_choice(const Settings& settings) {
-  const std::map<std::string, HeaderChoice> choices = {{"auto", HeaderChoice::automatic},
-                                                       {"facade", HeaderChoice::facade},
-                                                       {"full", HeaderChoice::full},
-                                                       {"check", HeaderChoice::check}};
-  const auto found = choices.find(settings.text("headers"));
-  if (found != choices.end()) return found->second;
+  if (const auto choice = header_choice_named(settings.text("headers"))) return *choice;
   throw Error(ErrorKind::usage, fmt::format("'{}' is no header mode", settings.text("headers")), {},
               "one of auto, facade, full, check");
+}
+
+bool is_plain_platform(const std::string& word) {
+  if (word == "auto" || word == "linux") return word == "linux";
+  throw Error(ErrorKind::usage, fmt::format("'{}' is no choice of platform", word), {},
+              "one of auto, linux; `sagebuild wheel retag` gives a wheel any other tag");
 }
 
 BuildSettings build_settings(const Settings& settings) {
@@ -123,6 +130,7 @@ BuildSettings build_settings(const Settings& settings) {
   build.keep_temp = settings.enabled("keep-temp");
   build.allow_foreign_owner = settings.enabled("allow-foreign-owner");
   build.output = settings.text("output");
+  build.plain_platform = is_plain_platform(settings.text("platform"));
   build.headers = header_choice(settings);
   build.timeline = settings.text("timeline");
   build.cache = cache_choice(settings);
@@ -135,6 +143,7 @@ BuildSettings build_settings(const Settings& settings) {
 nlohmann::ordered_json json_of_sources(const std::vector<CompileOutcome>& sources) {
   auto rows = nlohmann::ordered_json::array();
   for (const CompileOutcome& source : sources) {
+    if (source.cached) continue;
     rows.push_back({{"source", source.label},
                     {"mode", describe(source.mode)},
                     {"reason", source.reason},
@@ -145,18 +154,91 @@ nlohmann::ordered_json json_of_sources(const std::vector<CompileOutcome>& source
 
 UploadOutcome publish_wheel(UploadSettings settings, const Wheel& wheel, Reporter& report) {
   settings.files = {wheel.path};
-  return upload(settings, report);
+  UploadOutcome outcome = upload(settings, report);
+  append_job_summary(summary_of_upload(outcome));
+  return outcome;
+}
+
+constexpr const char* kNoEnvironment =
+    "activate the environment that the wheel is for, or name its interpreter with --python";
+
+void require_place_to_install(const BuildSettings& settings) {
+  if (settings.python.path || environment_value("VIRTUAL_ENV")) return;
+  throw Error(ErrorKind::usage, "--install has no environment to install into", {}, kNoEnvironment);
+}
+
+// "uv pip install --python /x/bin/python dist/x.whl", for whoever has that Python.
+std::string install_line(const BuildOutcome& outcome) {
+  const std::string wheel = outcome.wheel.path.string();
+  if (outcome.python_is_kept) return shell_line({"pip", "install", wheel});
+  return shell_line({outcome.python.executable.string(), "-m", "pip", "install",
+                     "--force-reinstall", "--no-deps", wheel});
+}
+
+void install_or_tell(const BuildOutcome& outcome, bool install, Reporter& report) {
+  if (!install) {
+    report.stage(fmt::format("to install it: {}", install_line(outcome)));
+    return;
+  }
+  if (outcome.python_is_kept)
+    throw Error(ErrorKind::environment, "the wheel is built and not installed",
+                {fmt::format("it is for an environment of sagebuild's own, '{}'",
+                             outcome.python.executable.string())},
+                kNoEnvironment);
+  install_wheel(outcome.python, outcome.wheel.path);
+  report.stage(fmt::format("installed for '{}'", outcome.python.executable.string()));
+}
+
+// What is in the wheel is read once more for it, which only a job pays for.
+void summarize(const BuildOutcome& outcome, unsigned jobs) {
+  if (!wants_job_summary()) return;
+  const std::string path = outcome.wheel.path.string();
+  InspectSettings inspected;
+  inspected.file = path;
+  inspected.jobs = jobs;
+  const Verification verification = verify_file(inspected, std::nullopt, Policy::local);
+  append_job_summary(summary_of_wheel(verification, shell_line({"pip", "install", path})) +
+                     summary_of_run(outcome));
+}
+
+constexpr std::string_view kUploadPrefix = "upload-";
+
+// The options of `upload`, as `build` calls them. --force and --unverified are for both.
+std::vector<SettingSpec> prefixed_upload_specs(const std::vector<SettingSpec>& own) {
+  static std::set<std::string> names;  // that the rows point to
+  std::vector<SettingSpec> specs = shared_upload_specs();
+  std::erase_if(specs, [&](const SettingSpec& spec) {
+    return std::ranges::find(own, spec.name, &SettingSpec::name) != own.end();
+  });
+  for (SettingSpec& spec : specs)
+    spec.name = *names.insert(std::string(kUploadPrefix) + std::string(spec.name)).first;
+  return specs;
+}
+
+// A flag that would do nothing is a misunderstanding; a variable or a file may be meant for others.
+void require_no_upload_flags(const Settings& settings) {
+  for (const SettingSpec& spec : prefixed_upload_specs({})) {
+    const auto value = settings.find(spec.name);
+    if (value && value->origin.starts_with("--"))
+      throw Error(ErrorKind::usage, fmt::format("{} needs --upload", value->origin), {},
+                  "name the repository: --upload OWNER/NAME");
+  }
 }
 
 int run_build(const Cli& cli, const Settings& settings, Reporter& report) {
   BuildSettings chosen = build_settings(settings);
   chosen.unverified = settings.enabled("unverified");
+  const bool install = settings.enabled("install");
+  if (install) require_place_to_install(chosen);
   const auto repo = settings.optional_text("upload");
   std::optional<UploadSettings> publishing;  // checked before hours of compiling
   if (repo) {
-    publishing = upload_settings(settings, *repo, {});
+    publishing = upload_settings(settings.without_prefix(kUploadPrefix), *repo, {});
     require_upload_access(*publishing, report);
+  } else {
+    require_no_upload_flags(settings);
   }
+  const unsigned jobs = chosen.limits.jobs;
   const BuildOutcome outcome = build(std::move(chosen), report);
   remember_last_build(outcome.wheel.path.parent_path(), {outcome.wheel.path});
   const ExecOutcome& execution = outcome.execution;
@@ -167,10 +249,12 @@ int run_build(const Cli& cli, const Settings& settings, Reporter& report) {
                   execution.steps.size(), cached, human_time(execution.cpu_seconds),
                   human_time(execution.wall_seconds), human_size(execution.peak_memory),
                   human_time(outcome.cache.cpu_seconds_saved)));
+  summarize(outcome, jobs);
   if (!cli.global().json) {
     fmt::print("{}\n", outcome.wheel.path.string());
     // Known even if the upload fails
     flush_output(fmt::format("the wheel is '{}'", outcome.wheel.path.string()));
+    install_or_tell(outcome, install, report);
     if (publishing) print_upload(publish_wheel(*publishing, outcome.wheel, report));
     return 0;
   }
@@ -184,7 +268,9 @@ int run_build(const Cli& cli, const Settings& settings, Reporter& report) {
       {"wall_seconds", execution.wall_seconds},
       {"peak_memory", execution.peak_memory},
       {"sources", json_of_sources(outcome.sources)},
+      {"installed", install},
       {"plan", nlohmann::ordered_json::parse(json_of(outcome.plan))}};
+  if (install) install_or_tell(outcome, install, report);
   if (publishing)
     document["upload"] = upload_document(publish_wheel(*publishing, outcome.wheel, report));
   fmt::print("{}\n", document.dump(2));
@@ -208,12 +294,16 @@ int run_plan(const Cli& cli, const Settings& settings, Reporter& report) {
 
 void add_build_commands(Cli& cli) {
   std::vector<SettingSpec> whole_way = build_specs();
-  whole_way.push_back({"upload", "publish the wheel in this repository on the Hub, OWNER/NAME"});
-  for (SettingSpec& spec : shared_upload_specs()) {
-    const bool is_there =
-        std::ranges::find(whole_way, spec.name, &SettingSpec::name) != whole_way.end();
-    if (!is_there) whole_way.push_back(std::move(spec));  // --force is for both
-  }
+  whole_way.push_back({"unverified",
+                       "take a wheel that `sagebuild verify` finds errors in, if its archive and "
+                       "RECORD are sound",
+                       "",
+                       {},
+                       true});
+  whole_way.push_back(
+      {"install", "install the wheel into the Python that it is built for", "", {}, true});
+  whole_way.push_back({"upload", "publish the wheel in this repository on the Hub"});
+  for (SettingSpec& spec : prefixed_upload_specs(whole_way)) whole_way.push_back(std::move(spec));
   cli.add("build", "fetch, patch, plan, compile, pack and verify; prints the wheel's path",
           std::move(whole_way),
           {"sagebuild build --arch 12.0+PTX",

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -9,12 +10,16 @@
 #include <system_error>
 
 #include "cli/full_disk.hpp"
+#include "cli/option_table.hpp"
+#include "cli/troubleshooting.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/secret.hpp"
 #include "sagebuild/base/shown.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/cli/command.hpp"
 #include "sagebuild/cli/console_reporter.hpp"
+#include "sagebuild/cli/github.hpp"
+#include "sagebuild/cli/job_summary.hpp"
 #include "sagebuild/probe/setup_environment.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/log.hpp"
@@ -33,7 +38,12 @@ constexpr const char* kGlobal[] = {"help", "version", "json", "verbose", "quiet"
 
 // Neither stream need be writable, and there is nobody else to tell.
 void print_error(const Error& error, bool json) {
-  std::fputs(printable(redacted(error.rendered())).c_str(), stderr);
+  const std::string shown = printable(redacted(error.rendered()));
+  if (on_github())
+    print_github_error(error, shown);
+  else
+    std::fputs(shown.c_str(), stderr);
+  append_job_summary(summary_of_error(error));
   if (!json) return;
   const nlohmann::ordered_json document = {{"schema", "sagebuild.error/1"},
                                            {"error",
@@ -60,10 +70,8 @@ int ended_by(Error error, bool json) {
 std::string footer(const std::vector<std::string>& examples) {
   std::string text = "Examples:\n";
   for (const std::string& example : examples) text += "  " + example + "\n";
-  return text;
+  return text + "\nOptions of all commands: -v, -q, --json, -C DIR, --cache-dir DIR.";
 }
-
-bool is_ci() { return environment_value("CI").has_value(); }
 
 }  // namespace
 
@@ -108,6 +116,10 @@ CLI::App& Cli::add_below(CLI::App& parent, std::string name, std::string descrip
                          Run run) {
   CLI::App& command = *parent.add_subcommand(std::move(name), std::move(description));
   command.footer(footer(examples));
+  const bool grouped = specs.size() >= kGroupedFrom;
+  if (grouped)
+    std::ranges::stable_sort(specs, {},
+                             [](const SettingSpec& spec) { return order_of(look_of(spec.name)); });
   for (const SettingSpec& spec : specs) {
     const std::string setting(spec.name);
     known_.push_back(setting);
@@ -117,9 +129,15 @@ CLI::App& Cli::add_below(CLI::App& parent, std::string name, std::string descrip
                                                    : "--" + setting;
     std::string help(spec.help);
     if (!spec.fallback.empty()) help += fmt::format(" [{}]", spec.fallback);
+    const OptionLook look = look_of(setting);
+    // With few options headings would only be in the way; what is hidden is hidden.
+    const std::string group(specs.size() < kGroupedFrom && !look.group.empty() ? "Options"
+                                                                               : look.group);
     if (spec.is_switch) {
-      command.add_flag_callback(
-          flag, [this, setting] { flags_[setting] = "true"; }, help);
+      command
+          .add_flag_callback(
+              flag, [this, setting] { flags_[setting] = "true"; }, help)
+          ->group(group);
       continue;
     }
     for (const std::string_view spelled : split(flag, ",")) valued_.emplace(spelled);
@@ -136,7 +154,7 @@ CLI::App& Cli::add_below(CLI::App& parent, std::string name, std::string descrip
       option = command.add_option_function<std::string>(
           flag, [this, setting](const std::string& value) { flags_[setting] = value; }, help);
     }
-    option->type_name("");
+    option->type_name(std::string(look.value))->group(group);
   }
   command.callback([this, specs = std::move(specs), run = std::move(run)] {
     chosen_ = [this, specs, run](Reporter& report) {
@@ -148,6 +166,13 @@ CLI::App& Cli::add_below(CLI::App& parent, std::string name, std::string descrip
     };
   });
   return command;
+}
+
+// CLI11 would show "FILE TEXT": what it takes is said by its name.
+void Cli::name_operands(CLI::App& app) {
+  for (CLI::Option* option : app.get_options({}))
+    if (option->get_positional() && option->get_type_name() == "TEXT") option->type_name("");
+  for (CLI::App* below : app.get_subcommands({})) name_operands(*below);
 }
 
 // CLI11 takes the next word, whatever it is, for the value of "--output=" and of "--output".
@@ -242,6 +267,7 @@ int Cli::run_chosen(const std::vector<std::string>& words) {
     std::fputs(app_.help().c_str(), stderr);
     return static_cast<int>(ErrorKind::usage);
   }
+  name_operands(app_);
   const std::vector<std::string> argv = with_help_word(words);
   std::vector<std::string> reversed(argv.rbegin(), argv.rend() - 1);
   // Known before parsing, so that a usage error is JSON too.
@@ -262,9 +288,11 @@ int Cli::run_chosen(const std::vector<std::string>& words) {
     throw Error(ErrorKind::usage, lower(error.what()), {}, "see `sagebuild --help`");
   }
   apply_global();
-  const bool live = is_terminal(STDERR_FILENO) && environment_value("TERM") != "dumb" && !is_ci() &&
+  const bool live = is_terminal(STDERR_FILENO) && environment_value("TERM") != "dumb" && !in_ci() &&
                     !global_.json && global_.verbosity <= 0;
-  ConsoleReporter report(global_.verbosity, live, wants_color(STDERR_FILENO));
+  ConsoleReporter console(global_.verbosity, live, wants_color(STDERR_FILENO));
+  GithubReporter github(console);
+  Reporter& report = on_github() ? static_cast<Reporter&>(github) : console;
   warn_of_variables(report);
   return chosen_(report);
 }
@@ -290,6 +318,9 @@ int Cli::run(const std::vector<std::string>& argv) {
     // Whoever threw a hint of a full disk knows better which one it is.
     const auto full = full_disk_hint(join(error.causes, "\n"));
     if (full && error.hint.find("full") == std::string::npos) error.hint = *full;
+    if (const std::string page = trouble_page(error.message + join(error.causes, "\n"));
+        !page.empty())
+      error.hint += (error.hint.empty() ? "see " : "; see ") + page;
     return ended_by(std::move(error), global_.json);
   } catch (const Interrupted& interruption) {
     log_line("interrupted");

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "cli/full_disk.hpp"
+#include "cli/troubleshooting.hpp"
 #include "sagebuild/base/secret.hpp"
 #include "sagebuild/base/shown.hpp"
 #include "sagebuild/base/strings.hpp"
@@ -155,6 +156,8 @@ void ConsoleReporter::step_failed(std::string_view label, std::string_view comma
   while (text.ends_with('\n')) text.pop_back();
   if (!log.empty()) text += fmt::format("\n  log: {}", log);
   if (const auto full = full_disk_hint(output)) text += fmt::format("\n  {}", *full);
+  if (const std::string page = trouble_page(output); !page.empty())
+    text += fmt::format("\n  see {}", page);
   log_line(text);
   line(text);
 }

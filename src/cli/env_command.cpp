@@ -68,13 +68,13 @@ int run_remove(const Settings& settings, const std::string& word, Reporter& repo
   return 0;
 }
 
-std::string_view severity_text(Severity severity) {
-  switch (severity) {
-    case Severity::ok:
+std::string_view health_text(Health health) {
+  switch (health) {
+    case Health::ok:
       return "ok";
-    case Severity::warning:
+    case Health::warning:
       return "warning";
-    case Severity::error:
+    case Health::error:
       return "error";
   }
   return "";
@@ -98,20 +98,20 @@ int run_doctor(const Cli& cli, const Settings& settings, Reporter& report) {
   Json rows = Json::array();
   for (const Diagnosis& finding : findings) {
     if (cli.global().json) {
-      rows.push_back({{"severity", severity_text(finding.severity)},
+      rows.push_back({{"severity", health_text(finding.health)},
                       {"what", name_of(finding.check)},
                       {"detail", finding.detail},
                       {"fix", finding.fix_command}});
       continue;
     }
-    fmt::print("{:<8} {}: {}\n", severity_text(finding.severity), name_of(finding.check),
+    fmt::print("{:<8} {}: {}\n", health_text(finding.health), name_of(finding.check),
                finding.detail);
     if (!finding.fix_command.empty()) fmt::print("         fix: {}\n", finding.fix_command);
   }
   if (cli.global().json)
     fmt::print("{}\n", Json{{"schema", "sagebuild.doctor/1"}, {"findings", rows}}.dump(2));
   const bool bad = std::ranges::any_of(
-      findings, [](const Diagnosis& finding) { return finding.severity == Severity::error; });
+      findings, [](const Diagnosis& finding) { return finding.health == Health::error; });
   return bad ? static_cast<int>(ErrorKind::environment) : 0;
 }
 

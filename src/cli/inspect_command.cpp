@@ -9,6 +9,8 @@
 #include "sagebuild/cli/choices.hpp"
 #include "sagebuild/cli/command.hpp"
 #include "sagebuild/cli/inspect_output.hpp"
+#include "sagebuild/cli/job_summary.hpp"
+#include "sagebuild/cli/rebuild_command.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
 #include "sagebuild/verify/verify.hpp"
@@ -90,9 +92,26 @@ int run_verify(const Cli& cli, const Settings& settings, const std::string& file
   }
   if (const auto sarif = settings.optional_text("sarif"))
     write_file(*sarif, text_of(sarif_document(verification)));
-  fmt::print("{}", cli.global().json ? text_of(findings_document(verification))
-                                     : findings_text(verification, style_of_terminal()));
-  return verification.has_errors() ? static_cast<int>(ErrorKind::findings) : 0;
+  for (const Finding& finding : verification.findings) report.finding(finding, file);
+  append_job_summary(summary_of_wheel(verification, ""));
+  std::optional<RebuildOutcome> rebuilt;
+  if (settings.enabled("rebuild"))
+    rebuilt = rebuild_wheel(rebuild_settings(settings, file), report);
+  if (cli.global().json) {
+    auto document = findings_document(verification);
+    if (rebuilt) document["rebuild"] = rebuild_document(*rebuilt);
+    fmt::print("{}", text_of(document));
+  } else {
+    fmt::print("{}{}", findings_text(verification, style_of_terminal()),
+               rebuilt ? rebuild_text(*rebuilt) : "");
+  }
+  const bool is_found = verification.has_errors() || (rebuilt && !rebuilt->is_same());
+  return is_found ? static_cast<int>(ErrorKind::findings) : 0;
+}
+
+std::vector<SettingSpec> with_rebuild(std::vector<SettingSpec> specs) {
+  for (SettingSpec& spec : rebuild_specs()) specs.push_back(std::move(spec));
+  return specs;
 }
 
 int run_explain(const Cli& cli, const std::string& code) {
@@ -146,23 +165,24 @@ void add_inspect_commands(Cli& cli) {
   const Word verified = std::make_shared<std::string>();
   CLI::App& verify = cli.add(
       "verify", "hold a wheel against what it promises; exit code 5 if it does not keep it",
-      {{"arch",
-        "architectures that it must serve; else what its provenance, its name or its description "
-        "says"},
-       {"policy",
-        "strict (warnings are errors), publish, or local (what matters elsewhere is a note)",
-        "publish"},
-       {"torch",
-        "a torch wheel, or an environment with torch: the torch that its modules must fit"},
-       {"import",
-        "load each extension module by itself, in an environment with the promised torch",
-        "",
-        {},
-        true},
-       {"python", "for --import: a Python with torch, in place of such an environment"},
-       {"sarif", "write the findings to this file, for code scanning"}},
+      with_rebuild(
+          {{"arch",
+            "architectures that it must serve; else what its provenance, its name or its "
+            "description says"},
+           {"policy",
+            "strict (warnings are errors), publish, or local (what matters elsewhere is a note)",
+            "publish"},
+           {"torch",
+            "a torch wheel, or an environment with torch: the torch that its modules must fit"},
+           {"import",
+            "load each extension module by itself, in an environment with the promised torch",
+            "",
+            {},
+            true},
+           {"sarif", "write the findings to this file, for code scanning"}}),
       {"sagebuild verify dist/x.whl", "sagebuild verify x.whl --arch \"8.0 8.9 9.0 12.0+PTX\"",
-       "sagebuild verify x.whl --policy strict --sarif x.sarif"},
+       "sagebuild verify x.whl --policy strict --sarif x.sarif",
+       "sagebuild verify x.whl --rebuild"},
       [&cli, verified](const Settings& settings, Reporter& report) {
         return run_verify(cli, settings, *verified, report);
       });

@@ -83,6 +83,7 @@ Json module_json(const ModuleFacts& module) {
           {"glibc", module.floors.glibc.text()},
           {"glibcxx", module.floors.glibcxx.text()},
           {"cxxabi", module.floors.cxxabi.text()},
+          {"gcc", module.floors.gcc.text()},
           {"distributions", distributions_for(module.floors)},
           {"init_functions", module.init_functions},
           {"torch_symbols", module.torch_symbols.size()},

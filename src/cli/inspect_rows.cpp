@@ -95,6 +95,7 @@ SymbolFloors floors_of(const std::vector<ModuleFacts>& modules) {
     floors.glibc = std::max(floors.glibc, module.floors.glibc);
     floors.glibcxx = std::max(floors.glibcxx, module.floors.glibcxx);
     floors.cxxabi = std::max(floors.cxxabi, module.floors.cxxabi);
+    floors.gcc = std::max(floors.gcc, module.floors.gcc);
   }
   return floors;
 }

@@ -18,7 +18,9 @@ int main(int argc, char** argv) {
   add_env_commands(cli);
   add_cache_commands(cli);
   add_inspect_commands(cli);
+  add_wheel_commands(cli);
   add_upload_command(cli);
   add_hub_commands(cli);
+  add_completion_commands(cli);
   return cli.run(words);
 }

@@ -106,6 +106,25 @@ Settings Settings::merge(const std::vector<SettingSpec>& specs,
   return settings;
 }
 
+Settings Settings::without_prefix(std::string_view prefix) const {
+  Settings rest;
+  for (const std::string& name : names_) {
+    std::string_view shown = name;
+    const bool had = take_prefix(shown, prefix);
+    const std::string key(shown);
+    rest.names_.push_back(key);
+    if (had) rest.flags_[key] = "--" + name;
+    if (const auto value = values_.find(name); value != values_.end())
+      rest.values_[key] = value->second;
+  }
+  return rest;
+}
+
+std::string Settings::flag(std::string_view name) const {
+  const auto found = flags_.find(name);
+  return found == flags_.end() ? fmt::format("--{}", name) : found->second;
+}
+
 std::optional<SettingValue> Settings::find(std::string_view name) const {
   const auto found = values_.find(name);
   if (found == values_.end()) return std::nullopt;

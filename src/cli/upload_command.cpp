@@ -7,6 +7,7 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/cli/command.hpp"
+#include "sagebuild/cli/job_summary.hpp"
 #include "sagebuild/cli/upload_options.hpp"
 
 namespace sagebuild {
@@ -101,9 +102,9 @@ std::vector<SettingSpec> hub_commit_specs() {
 std::vector<SettingSpec> shared_upload_specs() {
   std::vector<SettingSpec> specs = {
       {"create", "make the repository if it is missing", "", {}, true},
-      {"private", "with --create: only you and those you let in see it", "", {}, true},
-      {"public-ok", "go on although --private finds a public repository", "", {}, true},
-      {"sdk", "with --create of a Space: static, gradio, docker or streamlit", "static"},
+      {"private", "when it is made: only you and those you let in see it", "", {}, true},
+      {"public-ok", "go on although a private one was asked for and it is public", "", {}, true},
+      {"sdk", "of a Space that is made", "static"},
       {"path-in-repo", "folder in the repository"},
       {"force", "replace a published wheel of the same name that has other content", "", {}, true},
       {"unverified",
@@ -135,8 +136,10 @@ HubSettings hub_settings(const Settings& settings, std::string_view repo) {
   made.index.force = settings.enabled("force-index");
   if (const auto file = settings.optional_text("token-file")) made.token_file = *file;
   if (made.open_pull && made.branch != "main") {
-    throw Error(ErrorKind::usage, "--pr and --branch exclude each other", {},
-                "a pull request is always against main");
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("{} and {} exclude each other", settings.flag("pr"), settings.flag("branch")),
+        {}, "a pull request is always against main");
   }
   if (!made.open_pull) require_branch_name(made.branch);
   const bool has_control = std::ranges::any_of(made.commit_message, [](char c) {
@@ -146,8 +149,9 @@ HubSettings hub_settings(const Settings& settings, std::string_view repo) {
   if ((!message.empty() && trimmed(message.substr(0, message.find('\n'))).empty()) || has_control ||
       first_bad_utf8(message))
     throw Error(ErrorKind::usage,
-                "--commit-message has no summary, control characters, or is no UTF-8", {},
-                "its first line is the summary");
+                fmt::format("{} has no summary, control characters, or is no UTF-8",
+                            settings.flag("commit-message")),
+                {}, "its first line is the summary");
   made.http.retry.first = std::chrono::milliseconds(settings.number("retry-delay-ms").value());
   made.http.stall = std::chrono::milliseconds(settings.number("stall-limit-ms").value());
   made.http.connect_timeout =
@@ -174,9 +178,10 @@ UploadSettings upload_settings(const Settings& settings, std::string_view repo,
   constexpr std::string_view kSdks[] = {"static", "gradio", "docker", "streamlit"};
   if (std::ranges::find(kSdks, made.sdk) == std::end(kSdks))
     throw Error(ErrorKind::usage, fmt::format("'{}' is no sdk of a Space", made.sdk), {},
-                "--sdk is static, gradio, docker or streamlit");
+                settings.flag("sdk") + " is static, gradio, docker or streamlit");
   if (made.is_private && !made.create) {
-    throw Error(ErrorKind::usage, "--private needs --create", {},
+    throw Error(ErrorKind::usage,
+                fmt::format("{} needs {}", settings.flag("private"), settings.flag("create")), {},
                 "an existing repository is not made private by an upload");
   }
   return made;
@@ -273,6 +278,7 @@ void add_upload_command(Cli& cli) {
         settings, repo,
         wheels.empty() ? wheels_of_last_build(settings.text("output")) : std::move(wheels));
     const UploadOutcome outcome = upload(chosen, report);
+    append_job_summary(summary_of_upload(outcome));
     if (cli.global().json)
       fmt::print("{}\n", upload_document(outcome).dump(2));
     else

@@ -30,14 +30,14 @@ constexpr std::uint64_t kDiskForEnvironment = 8'000'000'000;
 using Findings = std::vector<Diagnosis>;
 
 Diagnosis good(Check check, std::string detail) {
-  return {Severity::ok, check, std::move(detail), ""};
+  return {Health::ok, check, std::move(detail), ""};
 }
 
 // An error's hint is the fix, unless there is a better one.
 Diagnosis from_error(Check check, const Error& error, std::string fix = "") {
   std::string detail = error.message;
   if (!error.causes.empty()) detail += " (" + join(error.causes, "; ") + ")";
-  return {Severity::error, check, std::move(detail), fix.empty() ? error.hint : std::move(fix)};
+  return {Health::error, check, std::move(detail), fix.empty() ? error.hint : std::move(fix)};
 }
 
 std::string create_command(const PythonChoice& choice) {
@@ -60,7 +60,7 @@ void check_parts(const PythonEnv& python, const System& system, Findings& findin
     if (found == missing.end()) {
       findings.push_back(good(what, fine));
     } else {
-      findings.push_back({Severity::error, what, found->what, found->fix});
+      findings.push_back({Health::error, what, found->what, found->fix});
     }
   };
   check(Check::python_headers, PythonPart::headers, (python.include / "Python.h").string());
@@ -74,7 +74,7 @@ void check_parts(const PythonEnv& python, const System& system, Findings& findin
   if (python.ninja.empty()) {
     const bool has_pip = is_there(python.site_packages / "pip");
     findings.push_back(
-        {Severity::warning, Check::ninja,
+        {Health::warning, Check::ninja,
          fmt::format(
              "ninja is not installed in '{}': needed only by packages that build themselves",
              python.executable.string()),
@@ -104,7 +104,7 @@ PythonEnv check_python(const DoctorRequest& request, const System& system, Findi
   }
   try {
     PythonEnv python = predict_environment(request_for(choice));
-    findings.push_back({Severity::warning, Check::python,
+    findings.push_back({Health::warning, Check::python,
                         "there is no build environment yet: the first build makes one",
                         create_command(choice)});
     return python;
@@ -145,12 +145,12 @@ void check_glibc(const Machine& machine, const Version& cuda, Findings& findings
       fmt::format("glibc {} with CUDA {}", machine.glibc.text(), cuda.major_minor());
   switch (glibc_fit(machine.glibc, cuda)) {
     case GlibcFit::clashes:
-      findings.push_back({Severity::error, Check::glibc,
+      findings.push_back({Health::error, Check::glibc,
                           both + ": CUDA 12's headers do not compile with glibc 2.41 or newer",
                           "sagebuild env create --torch " + std::string(kDefaultTorch)});
       return;
     case GlibcFit::doubtful:  // not --cuda 13.2: no torch is built with it
-      findings.push_back({Severity::warning, Check::glibc,
+      findings.push_back({Health::warning, Check::glibc,
                           both + ": header clashes are reported for CUDA 13.0 and 13.1",
                           install_cuda(machine.system, {13, 2}) +
                               " && sagebuild build --cuda-home /usr/local/cuda-13.2"});
@@ -178,7 +178,7 @@ Toolchain check_toolkit(const DoctorRequest& request, const PythonEnv& python, F
     const std::string cuda =
         toolchain.cuda.empty() ? "" : fmt::format("CUDA {} ", toolchain.cuda.major_minor());
     findings.push_back(
-        {Severity::warning, Check::cuda_toolkit,
+        {Health::warning, Check::cuda_toolkit,
          fmt::format("no {}toolkit is here yet: the first build fetches one from PyPI", cuda),
          python.executable.empty() ? create_command(request.python) : ""});
   } catch (const Error& error) {
@@ -198,7 +198,7 @@ void check_room(const DoctorRequest& request, const Machine& machine, bool makes
     findings.push_back(from_error(Check::cache_folder, error));
   }
   if (machine.free_disk < needed) {
-    findings.push_back({makes_environment ? Severity::error : Severity::warning, Check::disk,
+    findings.push_back({makes_environment ? Health::error : Health::warning, Check::disk,
                         fmt::format("{}, {} wanted", free, human_size(needed)),
                         "sagebuild env ls; sagebuild cache gc --cache-limit 1G"});
   } else {
@@ -215,7 +215,7 @@ void check_room(const DoctorRequest& request, const Machine& machine, bool makes
         Check::memory, memory + ": enough with sagebuild's headers, not with torch's full ones"));
   } else {
     const auto fitting = std::max<std::uint64_t>(1, machine.memory / kLeanMemoryPerJob);
-    findings.push_back({Severity::warning, Check::memory, memory + ": a compile needs about 1 GB",
+    findings.push_back({Health::warning, Check::memory, memory + ": a compile needs about 1 GB",
                         fmt::format("sagebuild build -j {}", fitting)});
   }
 }
@@ -231,7 +231,7 @@ void check_network(const DoctorRequest& request, const Reach& reach, Findings& f
     findings.push_back(good(Check::network, "'" + shown_url(request.source_url) + "' answers"));
   } else {
     findings.push_back(
-        {Severity::error, Check::network, problem, "export HTTPS_PROXY=http://HOST:PORT"});
+        {Health::error, Check::network, problem, "export HTTPS_PROXY=http://HOST:PORT"});
   }
 }
 

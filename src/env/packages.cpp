@@ -157,6 +157,7 @@ void install_packages(const PackageJob& job) {
   std::vector<std::string> argv = uv ? uv_install(*uv, job) : pip_install(job);
   if (!job.target.empty()) argv.insert(argv.end(), {"--target", job.target.string()});
   if (!job.index_url.empty()) argv.insert(argv.end(), {"--index-url", job.index_url});
+  if (job.again) argv.emplace_back(uv ? "--reinstall" : "--force-reinstall");
   if (!job.dependencies) argv.emplace_back("--no-deps");
   argv.insert(argv.end(), job.requirements.begin(), job.requirements.end());
   const ProcessResult result = run(installer_command(std::move(argv), job.log));

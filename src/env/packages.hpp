@@ -19,6 +19,7 @@ struct PackageJob {
   std::vector<std::string> requirements;  // "torch==2.11.0"
   std::string index_url;                  // empty: as the user's uv or pip is set up
   bool dependencies = true;
+  bool again = false;    // also where it is installed in this version
   bool offline = false;  // from the installer's own cache only
   std::filesystem::path log;
 };

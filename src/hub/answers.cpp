@@ -62,7 +62,7 @@ std::string hint_for_status(const Response& response) {
     case 403:
       return "use a token with write access to this repository";
     case 404:
-      return "check the name, or add --create";
+      return "check the name, or add --create (of build: --upload-create)";
     case 413:
       return "the Hub or a proxy on the way takes no request of this size";
     case 429:
@@ -141,7 +141,7 @@ Error no_repository(const RepoId& repo) {
   return Error(
       ErrorKind::failed,
       fmt::format("there is no repository '{}', or this token may not see it", shown(repo)), {},
-      "check the name, or make it with --create (and --private)");
+      "check the name, or make it with --create (and --private; of build: --upload-create)");
 }
 
 }  // namespace sagebuild

@@ -4,25 +4,13 @@
 
 #include <algorithm>
 
+#include "sagebuild/base/markdown.hpp"
 #include "sagebuild/base/strings.hpp"
 
 namespace sagebuild {
 namespace {
 
 using nlohmann::json;
-
-// A cell of a Markdown table: nothing in a name or in a wheel's metadata ends the cell, the row or
-// our section, or becomes HTML.
-std::string cell(std::string_view text) {
-  constexpr std::string_view kSpecial = "\\|[]<>`*";
-  std::string safe;
-  for (const char c : text) {
-    const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-    if (kSpecial.find(c) != std::string_view::npos) safe += '\\';
-    safe += control ? ' ' : c;
-  }
-  return safe;
-}
 
 std::string link_of(const json& row, const IndexPlace& place) {
   return resolve_url(place.endpoint, place.repo, place.revision, text_of_row(row, "file"));
@@ -33,10 +21,10 @@ std::string table(const WheelRows& rows, const IndexPlace& place) {
       "| wheel | torch | CUDA | Python | GPUs | platform | size | sha256 |\n"
       "|---|---|---|---|---|---|---|---|\n";
   for (const json* row : newest_first(rows)) {
-    text += fmt::format("| [{}]({})", cell(name_of_path(text_of_row(*row, "file"))),
+    text += fmt::format("| [{}]({})", markdown_cell(name_of_path(text_of_row(*row, "file"))),
                         link_of(*row, place));
     for (const char* key : {"torch", "cuda", "python", "architectures", "platform"})
-      text += fmt::format(" | {}", cell(text_of_row(*row, key)));
+      text += fmt::format(" | {}", markdown_cell(text_of_row(*row, key)));
     text += fmt::format(" | {} | {} |\n", human_size(row->at("size").get<std::uint64_t>()),
                         text_of_row(*row, "sha256"));
   }

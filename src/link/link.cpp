@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "portable.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/path_roots.hpp"
 #include "sagebuild/base/strings.hpp"
@@ -41,11 +42,19 @@ class Link : public std::enable_shared_from_this<Link> {
         settings_(std::move(settings)),
         folder_(settings_->work / name),
         output_(std::move(output)) {
-    argv_ = linking::expanded(module_.link, module_.link_cwd);
+    auto [argv, dropped] =
+        linking::portable(linking::expanded(module_.link, module_.link_cwd), module_.link_cwd);
+    argv_ = std::move(argv);
+    run_paths_ = {dropped.begin(), dropped.end()};
     *(std::ranges::find(argv_, "-o") + 1) = linked().string();
     place_objects(objects, bridge);
     fixed_names_[linked().string()] = "module";
     if (!settings_->driver_stubs.empty()) insert_stubs(argv_, settings_->driver_stubs);
+    if (!dropped.empty())
+      settings_->reporter->warning(fmt::format(
+          "{} gets no run path to {}, a folder of this machine: where its libraries lie, "
+          "LD_LIBRARY_PATH has to say when it is imported",
+          module_.name, join(dropped, ", ")));
     words_ = linking::link_words(argv_, module_.link_cwd, fixed_names_, settings_->roots);
   }
 
@@ -197,11 +206,16 @@ class Link : public std::enable_shared_from_this<Link> {
       throw Error(ErrorKind::failed,
                   fmt::format("the toolkit was replaced while '{}' was built", module_.name), {},
                   "run the build again");
+    if (const std::string why = linking::unportable(output_); !why.empty())
+      throw Error(ErrorKind::failed,
+                  fmt::format("module '{}' is not fit for other machines: {}", module_.name, why),
+                  {}, "take what asks for it out of the compiler's own options (specs, wrappers)");
     linking::Providers providers{.linked = linker_read(),
                                  .folders = words_.folders,
                                  .files = settings_->provider_files,
                                  .others = settings_->provider_folders};
     if (makes_stubs()) providers.folders.push_back(made_stubs());
+    providers.folders.insert(providers.folders.end(), run_paths_.begin(), run_paths_.end());
     for (const auto& more : {settings_->library_folders, settings_->provider_folders})
       providers.folders.insert(providers.folders.end(), more.begin(), more.end());
     auto [missing, found] = linking::search_symbols(output_, providers);
@@ -236,6 +250,7 @@ class Link : public std::enable_shared_from_this<Link> {
   // Of the words for the objects and the module
   std::map<std::string, std::string> fixed_names_;
   linking::LinkWords words_;
+  std::vector<fs::path> run_paths_;  // that were asked for and are left out
   std::vector<fs::path> providers_;  // that the module's symbols were found in
 };
 

@@ -20,27 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 using Words = std::vector<std::string>;
 
-// One word as the driver or the linker gets it.
-struct Token {
-  std::string text;
-  bool linker = false;
-};
-
-std::vector<Token> tokens_of(const Words& argv) {
-  std::vector<Token> tokens;
-  for (std::size_t i = 1; i < argv.size(); ++i) {
-    std::string_view word = argv[i];
-    if (word == "-Xlinker" && i + 1 < argv.size()) {
-      tokens.push_back({argv[++i], true});
-    } else if (take_prefix(word, "-Wl,")) {
-      for (const auto part : split(word, ",")) tokens.push_back({std::string(part), true});
-    } else {
-      tokens.push_back({argv[i], false});
-    }
-  }
-  return tokens;
-}
-
 bool begins_with_any(std::string_view text, const auto& beginnings) {
   return std::ranges::any_of(
       beginnings, [&](std::string_view beginning) { return text.starts_with(beginning); });
@@ -218,6 +197,21 @@ class Reading {
 };
 
 }  // namespace
+
+std::vector<Token> tokens_of(const Words& argv) {
+  std::vector<Token> tokens;
+  for (std::size_t i = 1; i < argv.size(); ++i) {
+    std::string_view word = argv[i];
+    if (word == "-Xlinker" && i + 1 < argv.size()) {
+      tokens.push_back({argv[++i], true});
+    } else if (take_prefix(word, "-Wl,")) {
+      for (const auto part : split(word, ",")) tokens.push_back({std::string(part), true});
+    } else {
+      tokens.push_back({argv[i], false});
+    }
+  }
+  return tokens;
+}
 
 Words expanded(const Words& argv, const fs::path& cwd) {
   Words result;

@@ -11,6 +11,14 @@
 
 namespace sagebuild::linking {
 
+// One word as the driver or the linker gets it.
+struct Token {
+  std::string text;
+  bool linker = false;
+};
+// Without the first word, the program. -Wl and -Xlinker are taken apart.
+std::vector<Token> tokens_of(const std::vector<std::string>& argv);
+
 struct LinkWords {
   std::vector<std::string> key;  // fixed names for folders that do not reach the module
   std::vector<std::filesystem::path> folders;  // of -L, in order, absolute

@@ -191,6 +191,12 @@ std::vector<ArchRequest> parse_item(std::string_view item) {
 // Words as blanks split them, and names of GPUs that hold blanks ("RTX 4070 Ti SUPER", the longest
 // that is one); "12.0 PTX" is "12.0+PTX".
 std::vector<std::string> items_of(std::string_view text) {
+  // Lists come from wheels too, and each entry costs a look at every GPU's name.
+  constexpr std::size_t kLongest = 4096;
+  if (text.size() > kLongest)
+    throw Error(ErrorKind::usage,
+                fmt::format("a text of {} characters is no list of architectures", text.size()), {},
+                "for example '8.9' or '8.0 9.0 12.0+PTX'");
   constexpr std::size_t kLongestName =
       9;  // "NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition" has 8
   std::vector<std::string> items;

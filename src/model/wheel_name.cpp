@@ -15,6 +15,12 @@ bool is_name_text(std::string_view text) {
   return !text.empty() && text.find_first_not_of(kAllowed) == std::string_view::npos;
 }
 
+// "py2.py3": no tag is empty.
+bool is_tag_set(std::string_view text) {
+  return !text.starts_with('.') && !text.ends_with('.') &&
+         text.find("..") == std::string_view::npos;
+}
+
 // The parts of `text` between '-', empty ones kept, so that "a--b" is seen as what it is.
 std::vector<std::string_view> dashed_parts(std::string_view text) {
   std::vector<std::string_view> parts;
@@ -37,6 +43,11 @@ std::string WheelName::local_label() const {
   return plus == std::string::npos ? "" : version.substr(plus + 1);
 }
 
+std::string WheelName::file_name() const {
+  return fmt::format("{}-{}{}{}-{}-{}-{}.whl", distribution, version, build.empty() ? "" : "-",
+                     build, python, abi, platform);
+}
+
 std::optional<WheelName> parse_wheel_name(std::string_view file_name) {
   if (!file_name.ends_with(".whl")) return std::nullopt;
   file_name.remove_suffix(4);
@@ -49,6 +60,8 @@ std::optional<WheelName> parse_wheel_name(std::string_view file_name) {
   if (has_build && kDigits.find(parts[2].front()) == std::string_view::npos) return std::nullopt;
   if (kDigits.find(parts[1].front()) == std::string_view::npos) return std::nullopt;
   const std::size_t tags = has_build ? 3 : 2;
+  for (std::size_t tag = tags; tag < tags + 3; ++tag)
+    if (!is_tag_set(parts[tag])) return std::nullopt;
   return WheelName{std::string(parts[0]),
                    std::string(parts[1]),
                    has_build ? std::string(parts[2]) : "",

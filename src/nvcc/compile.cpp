@@ -341,8 +341,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     const auto key = direct("mode");
     if (auto known =
             key ? job_->settings->cache->lookup_by_files(*key, job_->scope) : std::nullopt) {
-      mode_ = {nvcc::header_mode_named(known->facts["device"]),
-               nvcc::header_mode_named(known->facts["host"]), known->facts["plain"] == "yes"};
+      mode_ = mode_of(known->facts);
       reason_ = known->facts["reason"];
       parts_known_ = to_integer(known->facts["parts"]).value_or(0);
     }
@@ -364,7 +363,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
   }
 
   void finish() {
-    if (!ran_) return;
+    if (!ran_) return tell_known();
     ActionResult result;
     result.facts = {{"device", std::string(name_of(mode_.device))},
                     {"host", std::string(name_of(mode_.host))},
@@ -378,6 +377,23 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
       settings.on_outcome({job_->subject, mode_, reason_, parts_->count, parts_->refusal});
     std::error_code ignored;
     if (!settings.keep_temporary) fs::remove_all(job_->folder, ignored);
+  }
+
+  // A source that was found whole was made as the cache says.
+  void tell_known() const {
+    const auto key = direct("mode");
+    if (!key || !job_->settings->on_outcome) return;
+    auto known = job_->settings->cache->lookup_by_files(*key, job_->scope);
+    if (!known) return;
+    CompileOutcome outcome{job_->subject, mode_of(known->facts), known->facts["reason"]};
+    outcome.parts = static_cast<std::size_t>(to_integer(known->facts["parts"]).value_or(1));
+    outcome.cached = true;
+    job_->settings->on_outcome(outcome);
+  }
+
+  static CompileMode mode_of(std::map<std::string, std::string>& facts) {
+    return {nvcc::header_mode_named(facts["device"]), nvcc::header_mode_named(facts["host"]),
+            facts["plain"] == "yes"};
   }
 
   std::shared_ptr<Job> job_;  // the facts of the source; attempts are copies

@@ -63,6 +63,20 @@ std::optional<CompileMode> next_mode(Language language, const CompileMode& mode,
 
 std::string_view name_of(HeaderMode mode) { return nvcc::kNames[static_cast<std::size_t>(mode)]; }
 
+namespace {
+
+constexpr std::array<std::string_view, 4> kChoices = {"auto", "facade", "full", "check"};
+
+}  // namespace
+
+std::string_view name_of(HeaderChoice choice) { return kChoices[static_cast<std::size_t>(choice)]; }
+
+std::optional<HeaderChoice> header_choice_named(std::string_view name) {
+  const auto found = std::ranges::find(kChoices, name);
+  if (found == kChoices.end()) return std::nullopt;
+  return static_cast<HeaderChoice>(found - kChoices.begin());
+}
+
 std::string describe(const CompileMode& mode) {
   if (mode.plain) return "plain nvcc";
   if (mode.device == mode.host) return fmt::format("{} headers", name_of(mode.host));

@@ -101,7 +101,8 @@ std::string table_of(const BuildPlan& plan, const BuildForecast& forecast) {
                         width[2], cost);
   for (const DroppedModule& module : plan.dropped)
     text += fmt::format("{:<{}}  left out: {}\n", module.name, width[0], module.reason);
-  return text + reasons(plan) + totals(forecast);
+  text += reasons(plan) + totals(forecast);
+  return forecast.wheel.empty() ? text : text + fmt::format("wheel: {}\n", forecast.wheel);
 }
 
 std::string json_of(const BuildPlan& plan) { return printed(document_of(plan)); }
@@ -119,6 +120,7 @@ std::string json_of(const BuildPlan& plan, const BuildForecast& forecast) {
       source["cpu_seconds"] = expected.cpu_seconds;
     }
   }
+  document["wheel"] = forecast.wheel;
   document["cpu_seconds"] = forecast.cpu_seconds;
   document["wall_seconds"] = forecast.wall_seconds;
   document["peak_memory"] = forecast.peak_memory;

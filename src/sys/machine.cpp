@@ -120,10 +120,15 @@ unsigned terminal_width(int fd) {
   return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
+bool in_ci() {
+  const std::string value = environment_value("CI").value_or("false");
+  return value != "false" && value != "0";
+}
+
 bool wants_color(int fd) {
   if (environment_value("NO_COLOR")) return false;
   if (environment_value("CLICOLOR_FORCE") || environment_value("FORCE_COLOR")) return true;
-  return is_terminal(fd) && environment_value("TERM").value_or("dumb") != "dumb";
+  return is_terminal(fd) && !in_ci() && environment_value("TERM").value_or("dumb") != "dumb";
 }
 
 std::int64_t source_date_epoch() {

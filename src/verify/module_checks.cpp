@@ -4,6 +4,7 @@
 #include <map>
 
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/model/platform_tag.hpp"
 #include "verify/checks.hpp"
 
 namespace sagebuild::verifying {
@@ -159,6 +160,10 @@ void check_platform(const WheelFacts& wheel, const ModuleFacts& module, Findings
       found.add("SB123", module.path,
                 fmt::format("{} promises glibc {}, and it wants {}: it runs on {}", tag,
                             most->glibc.text(), wants.glibc.text(), runs));
+    if (most->gcc < wants.gcc)
+      found.add("SB124", module.path,
+                fmt::format("{} promises GCC_{} of libgcc, and it wants {}: it runs on {}", tag,
+                            most->gcc.text(), wants.gcc.text(), runs));
     if (most->glibcxx < wants.glibcxx || most->cxxabi < wants.cxxabi)
       found.add("SB124", module.path,
                 fmt::format("{} promises GLIBCXX_{} and CXXABI_{}, and it wants {} and {}: it "

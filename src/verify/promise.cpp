@@ -3,16 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "sagebuild/base/error.hpp"
-#include "sagebuild/base/json.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/model/known_archs.hpp"
+#include "sagebuild/model/provenance.hpp"
 
 namespace sagebuild {
 namespace {
-
-using nlohmann::json;
 
 std::string stem_of_name(const std::string& name) { return name.substr(name.rfind('.') + 1); }
 
@@ -62,22 +61,15 @@ std::optional<std::string> torch_wanted(std::string_view metadata) {
   return std::nullopt;
 }
 
-std::string text_at(const json& document, const char* pointer) {
-  return document.value(json::json_pointer(pointer), std::string());
-}
-
-MadeModule made_module(const json& row) {
+MadeModule made_module(const StatedProvenance::Module& stated) {
   MadeModule module;
-  module.stem = stem_of_name(row.value("name", ""));
-  for (const json& source : row.value("sources", json::array())) {
+  module.stem = stem_of_name(stated.name);
+  for (const StatedProvenance::Source& source : stated.sources) {
+    if (source.code.empty()) continue;  // host code
     auto& targets = module.sources.emplace_back();
-    for (const json& target : source.value("targets", json::array())) {
-      for (const json& code : target.value("code", json::array())) {
-        std::string name = code.get<std::string>();
-        const bool ptx = name.starts_with("compute_");
-        targets.push_back({parse_arch(name.substr(name.find('_') + 1)), ptx});
-      }
-    }
+    for (const std::string& name : source.code)
+      targets.push_back(
+          {parse_arch(name.substr(name.find('_') + 1)), name.starts_with("compute_")});
   }
   return module;
 }
@@ -88,26 +80,23 @@ bool is_release(std::string_view version) {
   return version.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
+// A real one has some ten kilobytes. Anybody may have written it, and each name of code in it costs
+// as a list of architectures.
+constexpr std::size_t kLargestProvenance = std::size_t{1} << 20;
+
 // Written by this or another version of sagebuild, or by anybody.
-void read_provenance(const std::string& text, Promise& promise) {
-  const json document = parse_json(text).value.value_or(json());
-  if (!document.is_object()) return;
+void take_provenance(const StatedProvenance& stated, Promise& promise) {
+  promise.cuda = parse_version(stated.cuda);
+  promise.torch = parse_version(stated.torch);
+  promise.is_torch_release = is_release(stated.torch);
+  promise.commit = stated.commit;
+  promise.made_by = stated.recipe;
+  promise.rules = stated.rules;
   try {
-    const std::string archs = text_at(document, "/archs");
-    if (!archs.empty()) promise.archs = parse_arch_list(archs);
+    if (!stated.archs.empty()) promise.archs = parse_arch_list(stated.archs);
     if (!promise.archs.empty()) promise.origin = kProvenance;
-    promise.cuda = parse_version(text_at(document, "/cuda/version"));
-    const std::string torch = text_at(document, "/torch");
-    promise.torch = parse_version(torch);
-    promise.is_torch_release = is_release(torch);
-    promise.commit = text_at(document, "/source/commit");
-    promise.made_by = document.value("recipe", "");
-    for (const json& rule : document.value("rules", json::array()))
-      promise.rules.push_back(rule.value("id", ""));
-    for (const json& row : document.value("modules", json::array()))
-      promise.made.push_back(made_module(row));
-  } catch (const json::exception&) {
-    promise.made.clear();
+    for (const StatedProvenance::Module& module : stated.modules)
+      promise.made.push_back(made_module(module));
   } catch (const Error&) {
     promise.made.clear();
   }
@@ -117,12 +106,12 @@ constexpr std::string_view kDigits = "0123456789";
 
 // The architectures that a text names: "sm_90a", "sm89", "compute capability 8.6".
 ArchList archs_named_in(std::string_view text) {
-  std::vector<std::string> items;
+  std::set<std::string> items;
   const std::string small = lower(text);
   const std::vector<Arch> known = known_archs();
   const auto add = [&](std::string_view number) {
     for (const Arch& arch : known)
-      if (digits(arch) == number || dotted(arch) == number) items.push_back(dotted(arch));
+      if (digits(arch) == number || dotted(arch) == number) items.insert(dotted(arch));
   };
   const std::string_view rest = small;
   for (auto at = rest.find("sm"); at != std::string_view::npos; at = rest.find("sm", at + 2)) {
@@ -140,7 +129,7 @@ ArchList archs_named_in(std::string_view text) {
     add(text_of_number);
   }
   if (items.empty()) return {};
-  return parse_arch_list(join(items, " "));
+  return parse_arch_list(join({items.begin(), items.end()}, " "));
 }
 
 const RecipeTarget* recipe_target(const RecipeModule& module, Arch gpu) {
@@ -170,7 +159,8 @@ bool serves(const std::vector<MadeModule::Made>& targets, Arch gpu) {
 Promise promise_of(const WheelFacts& wheel, const std::vector<Recipe>& recipes,
                    const std::optional<std::string>& asked) {
   Promise promise;
-  if (wheel.provenance) read_provenance(*wheel.provenance, promise);
+  if (wheel.provenance && wheel.provenance->size() <= kLargestProvenance)
+    if (const auto stated = read_provenance(*wheel.provenance)) take_provenance(*stated, promise);
   promise.recipe = recipe_for(wheel, recipes, promise.made_by);
   const std::string label = wheel.name ? wheel.name->local_label() : "";
   if (!promise.cuda) promise.cuda = cuda_of_label(label);

@@ -3,9 +3,11 @@
 #include <elf.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/elf.hpp"
+#include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/paths.hpp"
 #include "torch_needs.hpp"
 
@@ -63,12 +65,21 @@ SymbolFloors floors_of(const std::vector<ElfVersionNeed>& needs) {
   SymbolFloors floors;
   for (const ElfVersionNeed& need : needs) {
     for (std::string_view version : need.versions) {
-      if (take_prefix(version, "GLIBC_"))
+      // Three names have no number: the release of glibc and of GCC that brought them
+      if (version == "GLIBC_ABI_DT_RELR")
+        raise(floors.glibc, "2.36");
+      else if (version == "CXXABI_FLOAT128")
+        raise(floors.cxxabi, "1.3.9");
+      else if (version == "CXXABI_TM_1")
+        raise(floors.cxxabi, "1.3.6");
+      else if (take_prefix(version, "GLIBC_"))
         raise(floors.glibc, version);
       else if (take_prefix(version, "GLIBCXX_"))
         raise(floors.glibcxx, version);
       else if (take_prefix(version, "CXXABI_"))
         raise(floors.cxxabi, version);
+      else if (take_prefix(version, "GCC_"))
+        raise(floors.gcc, version);
     }
   }
   return floors;
@@ -123,6 +134,30 @@ ModuleFacts module_facts(const std::filesystem::path& file, std::string path_in_
   read_symbols(elf, facts);
   read_texts(elf, facts);
   return facts;
+}
+
+std::vector<ModuleFacts> libraries_in(const WheelReader& wheel,
+                                      const std::function<bool(const std::string& name)>& wanted) {
+  std::vector<ModuleFacts> libraries;
+  const TempDir folder;
+  const std::filesystem::path unpacked = folder.path() / "library";
+  for (std::size_t i = 0; i < wheel.entries().size(); ++i) {
+    const WheelEntry& entry = wheel.entries()[i];
+    if (entry.size == 0 || (wanted && !wanted(entry.name))) continue;
+    AtomicFile file(unpacked);
+    bool is_library = false;
+    wheel.stream(i, [&, first = true](std::string_view piece) mutable {
+      if (std::exchange(first, false))
+        is_library = piece.starts_with(
+            "\x7f"
+            "ELF");
+      if (is_library) file.write(piece);
+    });
+    if (!is_library) continue;
+    file.commit();
+    libraries.push_back(module_facts(unpacked, entry.name));
+  }
+  return libraries;
 }
 
 }  // namespace sagebuild

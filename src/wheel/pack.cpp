@@ -4,12 +4,14 @@
 
 #include <algorithm>
 
-#include "sagebuild/base/digest.hpp"
+#include "record.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/wheel/module_facts.hpp"
 #include "sagebuild/wheel/reader.hpp"
+#include "sbom.hpp"
 #include "torch_needs.hpp"
 #include "zip_file.hpp"
 
@@ -18,18 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Entries = std::map<std::string, ZipEntry>;
-
-// What the name of the finished wheel says.
-WheelName finished_name(const PackSettings& settings) {
-  auto name = parse_wheel_name(settings.recorded.filename().string());
-  if (!name)
-    throw Error(ErrorKind::failed,
-                fmt::format("'{}' is no wheel's name", settings.recorded.filename().string()));
-  name->version = labelled_version(name->version, settings.local_label);
-  name->build.clear();
-  name->platform = settings.platform;
-  return *name;
-}
 
 Entries entries_of(const WheelReader& wheel) {
   Entries entries;
@@ -78,19 +68,11 @@ std::string wheel_file(const std::string& text, const WheelName& name) {
   return result;
 }
 
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\n") == std::string::npos) return text;
-  return "\"" + replaced(text, "\"", "\"\"") + "\"";
-}
-
 std::string record(const std::vector<std::pair<std::string, ZipEntry>>& entries,
                    const std::string& record_name) {
   std::string text;
-  for (const auto& [name, entry] : entries) {
-    text += fmt::format("{},sha256={},{}\n", csv_field(name), sha256(entry.content).base64url(),
-                        entry.content.size());
-  }
-  return text + fmt::format("{},,\n", csv_field(record_name));
+  for (const auto& [name, entry] : entries) text += record_line(name, entry.content);
+  return text + record_line(record_name, "", "");
 }
 
 void replace_modules(Entries& entries, const PackSettings& settings) {
@@ -110,10 +92,28 @@ void replace_modules(Entries& entries, const PackSettings& settings) {
 
 }  // namespace
 
+WheelName finished_name(const PackSettings& settings) {
+  auto name = parse_wheel_name(settings.recorded.filename().string());
+  if (!name)
+    throw Error(ErrorKind::failed,
+                fmt::format("'{}' is no wheel's name", settings.recorded.filename().string()));
+  name->version = labelled_version(name->version, settings.local_label);
+  name->build.clear();
+  name->platform = settings.platform;
+  return *name;
+}
+
 fs::path wheel_path(const PackSettings& settings) {
-  const WheelName name = finished_name(settings);
-  return settings.output / fmt::format("{}-{}-{}-{}-{}.whl", name.distribution, name.version,
-                                       name.python, name.abi, name.platform);
+  return settings.output / finished_name(settings).file_name();
+}
+
+PlatformTag platform_of(const PackSettings& settings) {
+  std::vector<ModuleFacts> modules =
+      libraries_in(WheelReader(settings.recorded),
+                   [&](const std::string& name) { return !settings.modules.contains(name); });
+  for (const auto& [name, file] : settings.modules)
+    modules.push_back(module_facts(file, name.string()));
+  return lowest_platform(modules, machine_architecture());
 }
 
 void compress_module(const fs::path& file, const fs::path& zip) {
@@ -144,6 +144,8 @@ Wheel pack_wheel(const PackSettings& settings) {
     info_files.emplace_back(info + "/" + file, std::move(entry));
   }
   info_files.emplace_back(info + "/sagebuild.json", ZipEntry{provenance_json(settings.provenance)});
+  info_files.emplace_back(info + "/sboms/sagebuild.cdx.json",
+                          ZipEntry{sbom_json(settings.provenance, name)});
   std::ranges::sort(info_files, {}, [](const auto& entry) { return entry.first; });
   files.insert(files.end(), std::make_move_iterator(info_files.begin()),
                std::make_move_iterator(info_files.end()));

@@ -17,7 +17,6 @@ namespace {
 // (APPNOTE 4.4.15).
 constexpr zip_uint32_t kExecutable = 0100755U << 16;
 constexpr zip_uint32_t kPlain = 0100644U << 16;
-constexpr int kLevel = 6;
 
 [[noreturn]] void fail(const std::filesystem::path& path, std::string_view what,
                        std::string_view why) {
@@ -41,16 +40,6 @@ zip_t* open_zip(const std::filesystem::path& path, int flags, std::string_view w
   fail(path, what, text);
 }
 
-// In UTC, so that no time zone moves it.
-std::pair<zip_uint16_t, zip_uint16_t> dos_time(std::int64_t epoch_seconds) {
-  const std::time_t time = epoch_seconds;
-  std::tm utc{};
-  gmtime_r(&time, &utc);
-  const auto date = ((utc.tm_year - 80) << 9) | ((utc.tm_mon + 1) << 5) | utc.tm_mday;
-  const auto clock = (utc.tm_hour << 11) | (utc.tm_min << 5) | (utc.tm_sec / 2);
-  return {static_cast<zip_uint16_t>(clock), static_cast<zip_uint16_t>(date)};
-}
-
 // The first file of `module`, as it lies compressed there.
 zip_source_t* compressed_source(zip_t* archive, zip_t* module) {
 #if LIBZIP_VERSION_MAJOR > 1 || \
@@ -62,6 +51,15 @@ zip_source_t* compressed_source(zip_t* archive, zip_t* module) {
 }
 
 }  // namespace
+
+std::pair<std::uint16_t, std::uint16_t> dos_time(std::int64_t epoch_seconds) {
+  const std::time_t time = epoch_seconds;
+  std::tm utc{};
+  gmtime_r(&time, &utc);
+  const auto date = ((utc.tm_year - 80) << 9) | ((utc.tm_mon + 1) << 5) | utc.tm_mday;
+  const auto clock = (utc.tm_hour << 11) | (utc.tm_min << 5) | (utc.tm_sec / 2);
+  return {static_cast<std::uint16_t>(clock), static_cast<std::uint16_t>(date)};
+}
 
 void write_zip(const std::filesystem::path& path,
                const std::vector<std::pair<std::string, ZipEntry>>& entries,
@@ -88,7 +86,7 @@ void write_zip(const std::filesystem::path& path,
       fail(path, "write", why);
     }
     const auto at = static_cast<zip_uint64_t>(index);
-    if (entry.compressed.empty()) zip_set_file_compression(archive, at, ZIP_CM_DEFLATE, kLevel);
+    if (entry.compressed.empty()) zip_set_file_compression(archive, at, ZIP_CM_DEFLATE, kZipLevel);
     zip_file_set_dostime(archive, at, clock, date, 0);
     zip_file_set_external_attributes(archive, at, 0, ZIP_OPSYS_UNIX,
                                      entry.executable ? kExecutable : kPlain);

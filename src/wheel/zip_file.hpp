@@ -9,6 +9,11 @@
 
 namespace sagebuild {
 
+inline constexpr int kZipLevel = 6;  // of deflate
+
+// A time as zip archives have it, clock and date. In UTC, so that no time zone moves it.
+std::pair<std::uint16_t, std::uint16_t> dos_time(std::int64_t epoch_seconds);
+
 struct ZipEntry {
   std::string content;
   bool executable = false;

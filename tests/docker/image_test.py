@@ -183,9 +183,9 @@ class Image(unittest.TestCase):
                                     "-e", "TORCH_CUDA_ARCH_LIST=8.0 8.9 9.0", "-e", "SAGEBUILD_NO_CACHE=1", IMAGE],
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         limit = time.monotonic() + 300
-        while not self.compilers(name) and process.poll() is None and time.monotonic() < limit:
+        while not (seen := self.compilers(name)) and process.poll() is None and time.monotonic() < limit:
             time.sleep(0.5)
-        self.assertTrue(self.compilers(name), "no compiler was started")
+        self.assertTrue(seen, "no compiler was started")
         asked = time.monotonic()
         subprocess.run([ENGINE, "kill", "--signal", str(int(number)), name], check=True, capture_output=True)
         stdout, stderr = process.communicate(timeout=60)

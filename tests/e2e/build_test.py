@@ -48,7 +48,7 @@ class Build(support.EndToEnd):
         self.assertEqual(outcome.stdout, f"{wheel}\n")
         self.assertEqual({path.name for path in self.out.iterdir()}, {wheel.name, ".sagebuild-last.json"})
         commit = support.git(self.package, "rev-parse", "HEAD")
-        self.assertRegex(wheel.name, rf"^tiny-1\.0\+cu13\d?\.g{commit[:7]}-cp3\d+-cp3\d+-linux_x86_64\.whl$")
+        self.assertRegex(wheel.name, rf"^tiny-1\.0\+cu13\d?\.g{commit[:7]}-cp3\d+-cp3\d+-manylinux_2_\d+_x86_64\.whl$")
         self.assertEqual(support.git(self.package, "status", "--porcelain", "--ignored"), "", "the source changed")
 
         metadata = next(self.unpacked(wheel).rglob("METADATA")).read_text()
@@ -101,8 +101,9 @@ class Build(support.EndToEnd):
         arguments = ["plan" if part == "build" else part for part in self.build_arguments(self.package)]
         outcome = self.run_sagebuild(*arguments)
         self.assertEqual(outcome.code, 0, outcome)
-        for part in ("_kernel", "kernel.cu", "binding.cpp", "sm_89"):
+        for part in ("_kernel", "kernel.cu", "binding.cpp", "sm_89", "-PLATFORM.whl", "the lowest manylinux tag that is true"):
             self.assertIn(part, outcome.stdout)
+        self.assertIn("-linux_x86_64.whl, or tiny-1.0", self.run_sagebuild(*arguments, "--platform", "linux").stdout)
         self.assertEqual(list(self.out.iterdir()), [])
 
 
@@ -463,6 +464,8 @@ class WrongWheels(support.EndToEnd):
         self.assertIn("it is for 8.6, this build for 8.9", planned.stderr)
         self.assert_fails(self.build(package), 2, wheel.name, "it is for 8.6, this build for 8.9", "--force")
         self.assertEqual(wheel.read_bytes(), content)
+        # Another platform tag is no other name: pip would choose between the two by it.
+        self.assert_fails(self.build(package, "--platform", "linux"), 2, wheel.name, "it is for 8.6, this build for 8.9", "--force")
         self.assertEqual(self.build(package, arch="8.6").code, 0)  # the same again
         self.assertEqual(wheel.read_bytes(), content)
         forced = self.build(package, "--force")

@@ -9,7 +9,7 @@ import support
 
 COMMANDS = (["build"], ["plan"], ["env", "create"], ["env", "ls"], ["env", "rm"], ["doctor"], ["version"], ["patch"], ["upload"],
             ["cache", "stat"], ["cache", "gc"], ["cache", "clear"], ["cache", "verify"], ["cache", "explain"],
-            ["hub", "ls"], ["hub", "rm"], ["hub", "mv"], ["hub", "reindex"])
+            ["hub", "ls"], ["hub", "rm"], ["hub", "mv"], ["hub", "reindex"], ["completion"], ["inspect"], ["verify"], ["explain"])
 
 
 class CommandLine(support.EndToEnd):
@@ -42,6 +42,28 @@ class CommandLine(support.EndToEnd):
         outcome = self.run_sagebuild()
         self.assertEqual((outcome.code, outcome.stdout), (2, ""), outcome)
         self.assertEqual(outcome.stderr, self.run_sagebuild("--help").stdout)
+
+    def test_help_in_groups(self):
+        text = self.run_sagebuild("build", "--help").stdout
+        self.assertEqual(re.findall(r"^(\w+):$", text, re.MULTILINE),
+                         ["Options", "Source", "Target", "Environment", "Output", "Upload", "Cache", "Diagnostics", "Examples"])
+        for command in (["build"], ["plan"], ["upload"], ["inspect"], ["hub", "mv"]):
+            with self.subTest(command=command):
+                text = self.run_sagebuild(*command, "--help").stdout
+                self.assertNotIn("-ms", text, "a knob for tests")
+        for command in (["build"], ["plan"], ["upload"]):
+            self.assertNotRegex(self.run_sagebuild(*command, "--help").stdout, r"(?m)^  -\S+ VALUE\b", "an option without a row in src/cli/option_table.cpp")
+
+    def test_options_of_an_upload_need_one(self):
+        for words in (["--upload-create"], ["--upload-branch", "x"], ["--upload-token-file", "x"]):
+            self.assert_fails(self.run_sagebuild("build", *words), 2, f"{words[0]} needs --upload")
+        self.assert_fails(self.run_sagebuild("build", "--create"), 2, "'--create'")
+        self.assert_fails(self.run_sagebuild("build", "--upload", "a/b", "--upload-private"), 2, "--upload-private needs --upload-create")
+        # Variables and files may be meant for other runs.
+        self.assert_fails(self.run_sagebuild("build", "--python", "/no/python", SAGEBUILD_UPLOAD_BRANCH="x"), 3, "/no/python")
+
+    def test_an_installation_needs_an_environment(self):
+        self.assert_fails(self.run_sagebuild("build", "--install"), 2, "--install has no environment", "--python")
 
     def test_help_as_a_word(self):
         for command in ([], ["build"], ["env", "rm"]):

@@ -314,7 +314,8 @@ class Keys(support.EndToEnd):
             archive.extractall(tree)
         module, = tree.rglob("_keys*.so")
         cuda = os.environ.get("CUDA_HOME", "/usr/local/cuda")
-        libraries = f"{support.torch_packages()}/nvidia/cu13/lib:{cuda}/lib64"
+        # The run path to lib2, which link.txt asks for, is left out of the module.
+        libraries = f"{support.torch_packages()}/nvidia/cu13/lib:{cuda}/lib64:{self.outside}/lib2"
         done = subprocess.run([support.torch_python(), "-c", ASK, module, *FUNCTIONS],
                               capture_output=True, text=True,
                               env={**self.environment, "LD_LIBRARY_PATH": libraries})

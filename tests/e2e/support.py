@@ -42,6 +42,14 @@ def torch_packages():
     return pathlib.Path(found)
 
 
+def environment_with_torch(folder):
+    """A virtual environment like a user's, to install into, with the tests' torch. Gives the variables of one that is activated."""
+    subprocess.run([torch_python(), "-m", "venv", "--without-pip", folder], check=True)
+    packages, = folder.glob("lib/python3*/site-packages")
+    (packages / "tests.pth").write_text(f"{torch_packages()}\n")
+    return {"VIRTUAL_ENV": str(folder), "PATH": f"{folder}/bin:{os.environ['PATH']}"}
+
+
 def git(folder, *arguments):
     identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "init.defaultBranch=main"]
     done = subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True, text=True)

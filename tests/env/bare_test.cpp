@@ -246,7 +246,7 @@ TEST_CASE("torch and its CUDA compiler come into one environment that is a whole
   asked.archs = parse_arch_list("8.0 12.0");
   for (const auto& finding : diagnose(asked, this_machine(), network_reach, world.report)) {
     INFO(name_of(finding.check) << ": " << finding.detail);
-    CHECK(finding.severity != Severity::error);
+    CHECK(finding.health != Health::error);
   }
 }
 

@@ -59,8 +59,8 @@ TEST_CASE("a machine that can build has one finding per check, none of them an e
   for (const auto& finding : world.look()) {
     checks.emplace_back(name_of(finding.check));
     INFO(name_of(finding.check) << ": " << finding.detail);
-    CHECK((finding.severity == Severity::ok) == (finding.check != Check::ninja));
-    CHECK((finding.severity == Severity::ok) == finding.fix_command.empty());
+    CHECK((finding.health == Health::ok) == (finding.check != Check::ninja));
+    CHECK((finding.health == Health::ok) == finding.fix_command.empty());
     CHECK_FALSE(finding.detail.empty());
   }
   CHECK(checks == std::vector<std::string>{"python", "python headers", "torch", "setuptools",
@@ -80,23 +80,23 @@ TEST_CASE("each missing part of the Python is an error with its command") {
   said.setuptools = "";
   said.wheel = "";
   replant();
-  CHECK(world.finding(Check::python_headers).severity == Severity::error);
+  CHECK(world.finding(Check::python_headers).health == Health::error);
   CHECK(world.finding(Check::python_headers).fix_command == "apt-get install python3-dev");
-  CHECK(world.finding(Check::torch).severity == Severity::error);
+  CHECK(world.finding(Check::torch).health == Health::error);
   CHECK(world.finding(Check::torch).fix_command == install + " torch==2.11.0");
   CHECK(world.finding(Check::setuptools).fix_command == install + " 'setuptools<82'");
   CHECK(world.finding(Check::wheel).fix_command == install + " wheel");
-  CHECK(world.finding(Check::ninja).severity == Severity::warning);
+  CHECK(world.finding(Check::ninja).health == Health::warning);
 
   world.request.python.path = "/no/such/python";
-  CHECK(world.finding(Check::python).severity == Severity::error);
+  CHECK(world.finding(Check::python).health == Health::error);
   CHECK(world.finding(Check::python).fix_command == "sagebuild env create --torch 2.11.0");
 
   world.request.python.path.reset();
   world.request.python.python = "3.12";
   executable_file(world.home.path() / "bin" / "uv", "#!/bin/sh\n");  // which fetches any Python
   const WithEnvironment path({{"PATH", (world.home.path() / "bin").string() + ":/usr/bin:/bin"}});
-  CHECK(world.finding(Check::python).severity == Severity::warning);
+  CHECK(world.finding(Check::python).health == Health::warning);
   CHECK(world.finding(Check::python).fix_command ==
         "sagebuild env create --python 3.12 --torch 2.11.0");
 }
@@ -108,17 +108,17 @@ TEST_CASE("a toolkit of another major, an old nvcc and a new compiler are errors
   said.torch = "2.8.0+cu128";
   said.cuda = "12.8";
   planted_python(*world.request.python.path, said);
-  CHECK(world.finding(Check::cuda_toolkit).severity == Severity::error);
+  CHECK(world.finding(Check::cuda_toolkit).health == Health::error);
   CHECK(world.finding(Check::cuda_toolkit)
             .detail.find("has CUDA 13.0, and torch 2.8.0+cu128 needs CUDA 12") !=
         std::string::npos);
 
   planted_toolkit(*world.request.toolchain.cuda_home, "12.4.131", /*newest_gcc=*/5);
-  CHECK(world.finding(Check::cuda_toolkit).severity == Severity::ok);
-  CHECK(world.finding(Check::architectures).severity == Severity::error);
+  CHECK(world.finding(Check::cuda_toolkit).health == Health::ok);
+  CHECK(world.finding(Check::architectures).health == Health::error);
   CHECK(world.finding(Check::architectures).detail.find("12.0 needs CUDA 12.8") !=
         std::string::npos);
-  CHECK(world.finding(Check::host_compiler).severity == Severity::error);
+  CHECK(world.finding(Check::host_compiler).health == Health::error);
   CHECK(world.finding(Check::host_compiler).fix_command ==
         "apt-get install g++-5 && export CXX=g++-5");
 }
@@ -132,10 +132,10 @@ TEST_CASE("a bare machine is told what it lacks, with commands that work on it")
                               {"CUDA_HOME", std::nullopt},
                               {"CUDA_PATH", std::nullopt}});
   const auto python = world.finding(Check::python);
-  CHECK(python.severity == Severity::error);
+  CHECK(python.health == Health::error);
   CHECK(python.detail == "there is no Python 3 on PATH");
   CHECK_FALSE(python.fix_command.empty());
-  CHECK(world.finding(Check::host_compiler).severity == Severity::error);
+  CHECK(world.finding(Check::host_compiler).health == Health::error);
   CHECK(world.finding(Check::host_compiler).detail == "there is no C++ compiler 'g++'");
   for (const Diagnosis& finding : world.look()) {
     INFO(name_of(finding.check) << ": " << finding.detail << ": " << finding.fix_command);
@@ -173,7 +173,7 @@ TEST_CASE("an environment is proposed only as it can be made") {
   executable_file(world.home.path() / "bin" / "uv", "#!/bin/sh\n");
   const WithEnvironment path({{"PATH", (world.home.path() / "bin").string() + ":/usr/bin:/bin"}});
   // PyPI's torch 2.11 is built with 13.0: `env create --cuda 12.8` alone is refused.
-  CHECK(world.finding(Check::python).severity == Severity::error);
+  CHECK(world.finding(Check::python).health == Health::error);
   CHECK(world.finding(Check::python)
             .fix_command.find("--index-url https://download.pytorch.org/whl/cu128") !=
         std::string::npos);
@@ -184,26 +184,26 @@ TEST_CASE("an environment is proposed only as it can be made") {
 
 TEST_CASE("glibc is held against the CUDA headers that clash with it") {
   DoctorWorld world;
-  const auto severity = [&](const Version& glibc) {
+  const auto health = [&](const Version& glibc) {
     world.machine.glibc = glibc;
-    return world.finding(Check::glibc).severity;
+    return world.finding(Check::glibc).health;
   };
-  CHECK(severity({2, 41}) == Severity::ok);
-  CHECK(severity({2, 42}) == Severity::warning);
+  CHECK(health({2, 41}) == Health::ok);
+  CHECK(health({2, 42}) == Health::warning);
   // Not `build --cuda 13.2`, which refuses: no torch is built with it.
   CHECK(world.finding(Check::glibc)
             .fix_command.ends_with("apt-get install cuda-toolkit-13-2 && sagebuild build "
                                    "--cuda-home /usr/local/cuda-13.2"));
   planted_toolkit(*world.request.toolchain.cuda_home, "13.2.86");
-  CHECK(severity({2, 42}) == Severity::ok);
+  CHECK(health({2, 42}) == Health::ok);
 
   SaidByPython said;
   said.torch = "2.8.0+cu128";
   said.cuda = "12.8";
   planted_python(*world.request.python.path, said);
   planted_toolkit(*world.request.toolchain.cuda_home, "12.8.93");
-  CHECK(severity({2, 40}) == Severity::ok);
-  CHECK(severity({2, 41}) == Severity::error);
+  CHECK(health({2, 40}) == Health::ok);
+  CHECK(health({2, 41}) == Health::error);
 }
 
 TEST_CASE("a cache folder that cannot be made is an error") {
@@ -212,7 +212,7 @@ TEST_CASE("a cache folder that cannot be made is an error") {
   const std::string place = (world.home.path() / "file/cache").string();
   const WithEnvironment elsewhere({{"SAGEBUILD_CACHE_DIR", place}});
   const Diagnosis finding = world.finding(Check::cache_folder);
-  CHECK(finding.severity == Severity::error);
+  CHECK(finding.health == Health::error);
   CHECK(finding.detail.find(place) != std::string::npos);
 }
 
@@ -220,19 +220,19 @@ TEST_CASE(
     "too little disk or memory is a warning, and an error where an environment has to be made") {
   DoctorWorld world;
   world.machine.free_disk = kGiga;
-  CHECK(world.finding(Check::disk).severity == Severity::warning);
+  CHECK(world.finding(Check::disk).health == Health::warning);
   world.machine.free_disk = 5 * kGiga;
-  CHECK(world.finding(Check::disk).severity == Severity::ok);
+  CHECK(world.finding(Check::disk).health == Health::ok);
   world.request.python.path.reset();
-  CHECK(world.finding(Check::disk).severity == Severity::error);
+  CHECK(world.finding(Check::disk).health == Health::error);
 
   CHECK(world.finding(Check::memory).detail == "32.0 GB for 4 jobs, 8.0 GB each");
   world.machine.memory = 5 * kGiga;
-  CHECK(world.finding(Check::memory).severity == Severity::ok);
+  CHECK(world.finding(Check::memory).health == Health::ok);
   CHECK(world.finding(Check::memory).detail.find("not with torch's full ones") !=
         std::string::npos);
   world.request.jobs = 8;
-  CHECK(world.finding(Check::memory).severity == Severity::warning);
+  CHECK(world.finding(Check::memory).health == Health::warning);
   CHECK(world.finding(Check::memory).fix_command == "sagebuild build -j 5");
 }
 
@@ -240,10 +240,10 @@ TEST_CASE("the network is asked only for a source that is elsewhere") {
   DoctorWorld world;
   world.unreachable = "'example.org:443' cannot be reached: it is the test";
   world.request.source_url = "https://example.org/x";
-  CHECK(world.finding(Check::network).severity == Severity::error);
+  CHECK(world.finding(Check::network).health == Health::error);
   CHECK(world.finding(Check::network).detail == world.unreachable);
   world.request.python.offline = true;
-  CHECK(world.finding(Check::network).severity == Severity::ok);
+  CHECK(world.finding(Check::network).health == Health::ok);
   world.request.source_url = "file:///tmp/x";
   CHECK(std::ranges::none_of(world.look(),
                              [](const auto& one) { return one.check == Check::network; }));

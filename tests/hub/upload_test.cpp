@@ -453,6 +453,25 @@ TEST_CASE("facts for wheels.json come from the build's own provenance") {
   CHECK(row["torch"] == "2.11.0+cu130");
   CHECK(row["commit"] == "abc");
   CHECK(world.hub.read("README.md").find("| 8.0 9.0 12.0+PTX |") != std::string::npos);
+  // The same of a SLSA predicate
+  const json predicate = {
+      {"buildDefinition",
+       {{"externalParameters",
+         {{"source", {{"uri", "git+https://example.org/sage.git"}}}, {"archs", "8.9"}}},
+        {"resolvedDependencies",
+         json::array({{{"name", "source"}, {"digest", {{"gitCommit", "def"}}}},
+                      {{"name", "torch"}, {"annotations", {{"version", "2.11.0+cu130"}}}}})}}},
+      {"runDetails", {{"builder", {{"version", {{"sagebuild", "0.2.0"}}}}}}}};
+  world.settings.files = {make_wheel(world.folder.path(), "sage-3.1-cp311-cp311-linux_x86_64.whl",
+                                     10, 1, predicate.dump())};
+  world.run();
+  const json newer = json::parse(world.hub.read("wheels.json"))["wheels"][1];
+  CHECK(newer["version"] == "3.1");
+  CHECK(newer["architectures"] == json({"8.9"}));
+  CHECK(newer["source"] == "https://example.org/sage.git");
+  CHECK(newer["commit"] == "def");
+  CHECK(newer["torch"] == "2.11.0+cu130");
+  CHECK(newer["sagebuild"] == "0.2.0");
 }
 
 }  // namespace sagebuild

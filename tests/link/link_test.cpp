@@ -9,6 +9,7 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/elf.hpp"
+#include "sagebuild/sys/elf_view.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/process.hpp"
 #include "support/catch.hpp"
@@ -283,12 +284,42 @@ TEST_CASE("the same link in another folder is a hit with the same bytes") {
   CHECK(second.link());
   CHECK(read_file(second.output()) == read_file(first.output()));
   // A place that is written into the module is no detail.
-  first.words.push_back("-Wl,-rpath," + first.tree().string() + "/lib");
-  third.words.push_back("-Wl,-rpath," + third.tree().string() + "/lib");
+  first.words.push_back("-Wl,-rpath,$ORIGIN/one");
+  third.words.push_back("-Wl,-rpath,$ORIGIN/other");
   CHECK_FALSE(first.link());
   CHECK(first.link());
   CHECK_FALSE(third.link());
-  CHECK(dynamic_info(third.output()).run_paths == Words{third.tree().string() + "/lib"});
+  CHECK(dynamic_info(third.output()).run_paths == Words{"$ORIGIN/other"});
+}
+
+TEST_CASE("a module has run paths below its own folder alone, and no executable stack") {
+  LinkWorld world;
+  const std::string lib = world.tree().string() + "/lib";
+  // libbar is found through libfoo alone, by the folder that must not reach the module.
+  world.library("lib/libbar.so", "int bar() { return 5; }", {"-Wl,-soname,libbar.so"});
+  world.library("lib/libfoo.so", "int bar(); int foo() { return bar(); }",
+                {"-Wl,-soname,libfoo.so", "-Llib", "-lbar"});
+  const Words run_paths = {"-Wl,-rpath," + lib + ":$ORIGIN/../lib",
+                           "-Wl,-rpath=lib",
+                           "-Xlinker",
+                           "-rpath",
+                           "-Xlinker",
+                           "/opt/cuda",
+                           "-Wl,-R," + lib,
+                           "-Wl,-R" + lib};
+  world.words = {"-L" + lib, "-lfoo", "-Wl,-z,execstack"};
+  world.words.insert(world.words.end(), run_paths.begin(), run_paths.end());
+  CHECK_FALSE(world.link());
+  CHECK(dynamic_info(world.output()).run_paths == Words{"$ORIGIN/../lib"});
+  CHECK(ElfView(world.output()).stack() == ElfStack::plain);
+  CHECK(read_file(world.output()).find(lib) == std::string::npos);
+  CHECK(RecordingReporter::any_has(world.reporter.warnings, "demo.ext gets no run path to " + lib));
+  CHECK(world.link());
+  // By a way that no word tells of
+  world.put("specs", "*link:\n+ %{shared:-rpath /opt/hidden}\n\n");
+  world.words = {"-L" + lib, "-lfoo", "-specs=" + world.tree().string() + "/specs"};
+  CHECK_THROWS_MATCHES(world.link(), Error,
+                       says("its run path '/opt/hidden' is a folder of this machine"));
 }
 
 TEST_CASE("a library without a soname is known by the name that the module will have for it") {

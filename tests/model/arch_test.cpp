@@ -10,6 +10,10 @@ TEST_CASE("every spelling of an architecture list in use is read") {
   const ArchList ampere_to_blackwell = {{{8, 0}}, {{8, 6}}, {{9, 0}}, {{12, 0}, true, true}};
   // The forms that guides tell people to copy.
   CHECK(parse_arch_list("8.0 8.6 9.0 12.0+PTX") == ampere_to_blackwell);
+  // A wheel of anybody's may hold such a list; found by fuzz_archs.
+  std::string endless;
+  for (int i = 0; i < 100'000; ++i) endless += "8.0 ";
+  CHECK_THROWS_AS(parse_arch_list(endless), Error);
   CHECK(parse_arch_list("8.0;8.6,9.0; 12.0+PTX;") == ampere_to_blackwell);
   CHECK(parse_arch_list("sm_80;sm_86;sm_90;compute_120;sm_120") == ampere_to_blackwell);
   CHECK(print(parse_arch_list(

@@ -6,6 +6,8 @@
 #include <set>
 
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/strings.hpp"
+#include "sagebuild/model/platform_tag.hpp"
 #include "sagebuild/recipe/recipe.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/verify/verdict.hpp"
@@ -236,6 +238,14 @@ TEST_CASE("the commit that is wrong on Hopper is known, unless a rule mended it"
           "source": {"commit": "eb615cf6f6de2f3f1d9d2a1b"},
           "rules": [{"id": "hopper-fake-name"}, {"id": "gqa-heads"}]})";
   CHECK(codes(wheel).empty());
+  wheel.provenance =
+      R"({"buildDefinition": {"externalParameters": {"archs": "9.0", "recipe": "sageattention"},
+          "internalParameters": {"rules": [{"id": "hopper-fake-name"}, {"id": "gqa-heads"}]},
+          "resolvedDependencies": [{"name": "source",
+            "digest": {"gitCommit": "eb615cf6f6de2f3f1d9d2a1b"}}]}})";
+  CHECK(codes(wheel).empty());
+  wheel.provenance = replaced(*wheel.provenance, "hopper-fake-name", "another");
+  CHECK(codes(wheel) == Codes{"SB150 error"});
 }
 
 TEST_CASE("the promise is --arch, else the provenance, the name, the description") {

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "sagebuild/base/digest.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/process.hpp"
@@ -125,14 +126,89 @@ TEST_CASE(
   World world;
   const std::string text = provenance_json(world.settings.provenance);
   const auto document = nlohmann::json::parse(text);
-  CHECK(document["schema"] == "sagebuild.provenance/1");
-  CHECK(document["source"]["commit"] == "d1a57a546c3d395b1ffcbeecc66d81db76f3b4b5");
-  CHECK(document["archs"] == "8.9 12.0+PTX");
-  CHECK(document["left_out"][0]["name"] == "pkg._b");
-  CHECK(text.find(world.folder.path().string()) == std::string::npos);
-  world.settings.provenance.tree.checkout.location = world.folder.path();
-  CHECK(provenance_json(world.settings.provenance).find(world.folder.path().string()) ==
-        std::string::npos);
+  CHECK(document["sagebuild_schema"] == "sagebuild.provenance/2");
+  const auto& definition = document["buildDefinition"];
+  CHECK(definition["externalParameters"]["source"]["uri"] == "git+https://host/x");
+  CHECK(definition["externalParameters"]["archs"] == "8.9 12.0+PTX");
+  CHECK(definition["resolvedDependencies"][0]["digest"]["gitCommit"] ==
+        "d1a57a546c3d395b1ffcbeecc66d81db76f3b4b5");
+  CHECK(definition["internalParameters"]["left_out"][0]["name"] == "pkg._b");
+  const std::string place = world.folder.path().string();
+  CHECK(text.find(place) == std::string::npos);
+  for (const std::string& location : {place, "file://" + place}) {
+    world.settings.provenance.tree.checkout.location = location;
+    CHECK(provenance_json(world.settings.provenance).find(place) == std::string::npos);
+  }
+}
+
+TEST_CASE("what a provenance says is read as it was written") {
+  World world;
+  Provenance& made = world.settings.provenance;
+  made.recipe = "sage";
+  made.tree.checkout.dirty = true;
+  made.tree.rules = {{"a-rule", "setup.py", "why", 1, false}};
+  made.python.tag = "cp311";
+  made.python.version = "3.11.7";
+  made.python.torch = TorchInfo{"2.11.0+cu130", {2, 11, 0}, {13, 0}, "", true};
+  made.toolchain.cuda = {13, 0};
+  made.tools["ptxas"] = sha256("ptxas");
+  PlannedModule module{"pkg._a", "pkg/_a.so", {}, {}, {}};
+  PlannedSource source;
+  source.recorded.source = "/x/csrc/a.cu";
+  source.recorded.language = Language::cuda;
+  source.targets = {{{8, 9}, {8, 9}, true, false, ""}, {{12, 0}, {12, 0}, true, true, ""}};
+  module.sources = {source};
+  made.plan.modules = {module};
+  made.sources = {{"pkg._a", "a.cu", "facade headers", 2}};
+  made.parameters.headers = "check";
+  made.parameters.plain_platform = true;
+  made.parameters.parts = false;
+  made.parameters.subfolder = "sub";
+  made.parameters.variables = {"FORCE_CUDA=1", "TOKEN"};
+  made.parameters.source_date_epoch = 1'700'000'000;
+  const StatedProvenance stated = read_provenance(provenance_json(made)).value();
+  CHECK(stated.recipe == "sage");
+  CHECK(stated.url == "https://host/x");
+  CHECK(stated.ref == "main");
+  CHECK(stated.commit == "d1a57a546c3d395b1ffcbeecc66d81db76f3b4b5");
+  CHECK(stated.dirty);
+  CHECK(stated.rules == std::vector<std::string>{"a-rule"});
+  CHECK(stated.archs == "8.9 12.0+PTX");
+  REQUIRE(stated.modules.size() == 1);
+  CHECK(stated.modules[0].name == "pkg._a");
+  CHECK(stated.modules[0].sources[0].headers == "facade headers");
+  CHECK(stated.modules[0].sources[0].code ==
+        std::vector<std::string>{"sm_89", "sm_120", "compute_120"});
+  CHECK(stated.cuda == "13.0");
+  CHECK(stated.python == "cp311");
+  CHECK(stated.torch == "2.11.0+cu130");
+  CHECK(stated.materials.at("tool ptxas") == sha256("ptxas").hex());
+  CHECK(stated.parameters.headers == "check");
+  CHECK(stated.parameters.plain_platform);
+  CHECK_FALSE(stated.parameters.parts);
+  CHECK(stated.parameters.patch);
+  CHECK(stated.parameters.subfolder == "sub");
+  CHECK(stated.parameters.variables == std::vector<std::string>{"FORCE_CUDA=1", "TOKEN"});
+  CHECK(stated.parameters.source_date_epoch == 1'700'000'000);
+  // What was published before is read as well; what is none of both says nothing.
+  const auto flat = read_provenance(
+      R"({"schema": "sagebuild.provenance/1", "sagebuild": "0.1", "recipe": "sage",
+          "source": {"url": "https://host/x", "ref": "main", "commit": "abc", "dirty": true},
+          "rules": [{"id": "a-rule"}], "archs": "8.9", "cuda": {"version": "13.0"},
+          "modules": [{"name": "pkg._a", "sources": [{"source": "a.cu",
+            "targets": [{"code": ["sm_89"]}]}]}], "python": "cp311", "torch": "2.11.0"})");
+  REQUIRE(flat);
+  CHECK(flat->url == "https://host/x");
+  CHECK(flat->commit == "abc");
+  CHECK(flat->dirty);
+  CHECK(flat->modules[0].sources[0].code == std::vector<std::string>{"sm_89"});
+  CHECK(flat->cuda == "13.0");
+  CHECK(flat->parameters.source_date_epoch < 0);
+  CHECK_FALSE(read_provenance("[]"));
+  for (const char* odd : {R"({"buildDefinition": 3})", R"({"archs": 3, "modules": {"a": [1]}})",
+                          R"({"buildDefinition": {"externalParameters": [],
+                              "resolvedDependencies": [1, {"name": {}}]}, "runDetails": ""})"})
+    CHECK(read_provenance(odd)->archs.empty());
 }
 
 TEST_CASE("the label tells wheels of different torch, CUDA and commit apart") {

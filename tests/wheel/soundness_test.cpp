@@ -47,7 +47,8 @@ TEST_CASE("the parts of a wheel's name") {
   for (const char* bad :
        {"a.whl", "a-1-py3-none-any.zip", "a-1-py3-none.whl", "a-1-x-py3-none-any.whl",
         "a--py3-none-any.whl", "a-x-py3-none-any.whl", "a b-1-py3-none-any.whl",
-        "../a-1-py3-none-any.whl", "a-1-1-py3-none-any-x.whl", "\xc3\xa9-1-py3-none-any.whl"}) {
+        "../a-1-py3-none-any.whl", "a-1-py3-none-..whl", "a-1-py3..py2-none-any.whl",
+        "a-1-py3-.none-any.whl", "a-1-1-py3-none-any-x.whl", "\xc3\xa9-1-py3-none-any.whl"}) {
     CHECK_FALSE(parse_wheel_name(bad));
   }
 }

@@ -28,9 +28,17 @@ struct ArchChoice {
   bool inherited = false;
 };
 
+// What the provenance says of the source, where that is fetched from elsewhere or by its commit: a
+// wheel that is built again says what the first one did.
+struct ToldSource {
+  std::string url;  // empty: a local folder
+  std::string ref;
+};
+
 // Every field decided, nothing looked up later.
 struct BuildSettings {
-  SourceSpec source;   // no location: the recipe's
+  SourceSpec source;  // no location: the recipe's
+  std::optional<ToldSource> told_source;
   std::string recipe;  // name; empty: the one that fits the source, else sageattention
   std::optional<std::filesystem::path> recipe_file;  // this one instead
   ArchChoice archs;
@@ -49,7 +57,8 @@ struct BuildSettings {
   bool patch = true;
   bool strict_patch = false;  // rules that do not fit are an error
   bool keep_temp = false;
-  bool unverified = false;  // what verify finds in the wheel is a warning
+  bool plain_platform = false;  // linux_x86_64, whatever manylinux tag would be true
+  bool unverified = false;      // what verify finds in the wheel is a warning
   bool allow_foreign_owner = false;
 };
 
@@ -67,6 +76,8 @@ struct BuildOutcome {
   std::vector<CompileOutcome> sources;  // which headers each source was compiled with, and why
   ExecOutcome execution;
   CacheCounters cache;
+  PythonEnv python;             // that the wheel is for
+  bool python_is_kept = false;  // made by sagebuild in its cache folder, and nobody's to use
 };
 
 BuildOutcome build(BuildSettings settings, Reporter& report);

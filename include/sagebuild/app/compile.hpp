@@ -29,8 +29,9 @@ struct CompileContext {
 
 struct ModuleOutcome {
   LinkedModules modules;
-  std::vector<CompileOutcome> sources;  // which headers each source was compiled with, and why
+  std::vector<CompileOutcome> sources;  // which headers each source has, and why
   ExecOutcome execution;
+  std::map<std::string, Digest> tools;  // what compiled, linked and stripped
 };
 
 ModuleOutcome compile_modules(const BuildPlan& plan, const Toolchain& toolchain,

@@ -7,10 +7,18 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "sagebuild/model/wheel.hpp"
+#include "sagebuild/model/wheel_name.hpp"
 
 namespace sagebuild {
+
+// The wheels for Linux on this machine's processors in `folder` that are called `name`, whatever
+// their platform tag: which one a build will have is known when its modules are linked, and pip
+// would choose between the two by it.
+std::vector<std::filesystem::path> wheels_called(const std::filesystem::path& folder,
+                                                 const WheelName& name);
 
 // Why `wheel`, if it is there, is not what `ours` would make again: "it is for 12.0, this build
 // for 8.9". Nothing: it may be replaced.

@@ -51,6 +51,7 @@ class Cli {
   struct Chosen;
   int run_chosen(const std::vector<std::string>& words);
   std::vector<std::string> with_help_word(std::vector<std::string> argv) const;
+  static void name_operands(CLI::App& app);
   void apply_global() const;
   void keep_secrets(const Settings& settings);
   void warn_of_variables(Reporter& report) const;
@@ -76,7 +77,9 @@ void add_patch_command(Cli& cli);
 void add_env_commands(Cli& cli);    // env create, ls, rm; doctor; version
 void add_cache_commands(Cli& cli);  // cache stat, gc, clear, verify, explain
 void add_upload_command(Cli& cli);
-void add_hub_commands(Cli& cli);      // hub ls, rm, mv, reindex
-void add_inspect_commands(Cli& cli);  // inspect, verify, explain
+void add_hub_commands(Cli& cli);         // hub ls, rm, mv, reindex
+void add_inspect_commands(Cli& cli);     // inspect, verify, explain
+void add_wheel_commands(Cli& cli);       // wheel retag, label
+void add_completion_commands(Cli& cli);  // completion; man, which --help does not show
 
 }  // namespace sagebuild

@@ -55,6 +55,12 @@ class Settings {
   // can be bytes.
   std::optional<std::uint64_t> size(std::string_view name) const;
 
+  // Those whose names begin with `prefix`, without it, and all others: `build --upload-branch` is
+  // what `upload` calls --branch.
+  Settings without_prefix(std::string_view prefix) const;
+  // "--branch", or "--upload-branch" of such settings: for messages.
+  std::string flag(std::string_view name) const;
+
   // Of --show-settings: all of them, set or not. Of `env` the values of secrets are hidden.
   std::string table() const;
   std::string json() const;  // the same as one document
@@ -64,6 +70,7 @@ class Settings {
 
   std::vector<std::string> names_;  // in the command's order
   std::map<std::string, SettingValue, std::less<>> values_;
+  std::map<std::string, std::string, std::less<>> flags_;  // of names that lost a prefix
 };
 
 // A variable SAGEBUILD_X that no setting has: most likely a typing error that would change nothing.

@@ -12,7 +12,7 @@
 
 namespace sagebuild {
 
-enum class Severity { ok, warning, error };
+enum class Health { ok, warning, error };
 
 // In the order in which they are made.
 enum class Check {
@@ -34,7 +34,7 @@ enum class Check {
 std::string_view name_of(Check check);  // "python headers"
 
 struct Diagnosis {
-  Severity severity = Severity::ok;
+  Health health = Health::ok;
   Check check = Check::python;
   std::string detail;       // what was found
   std::string fix_command;  // empty if nothing is to be done, or no command can do it

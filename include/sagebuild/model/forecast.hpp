@@ -23,6 +23,8 @@ struct BuildForecast {
   // The work shared by all cores, and at least the longest chain of steps
   double wall_seconds = 0;
   std::uint64_t peak_memory = 0;  // bytes: as many of the largest steps as cores
+  // What the wheel will be called, as far as it is known before anything is linked
+  std::string wheel = {};
 };
 
 }  // namespace sagebuild

@@ -20,10 +20,14 @@ enum class CudaRuntime : std::uint8_t { none, shared, linked_in };
 
 // The highest versions of symbols that are wanted: what the system must have at least.
 struct SymbolFloors {
-  Version glibc;    // GLIBC_2.34
-  Version glibcxx;  // GLIBCXX_3.4.30, of libstdc++
-  Version cxxabi;   // CXXABI_1.3.13
+  Version glibc = {};    // GLIBC_2.34
+  Version glibcxx = {};  // GLIBCXX_3.4.30, of libstdc++
+  Version cxxabi = {};   // CXXABI_1.3.13
+  Version gcc = {};      // GCC_7.0.0, of libgcc_s
 };
+
+// Whether a system that `has` them up to these serves who wants the others.
+bool fits(const SymbolFloors& wanted, const SymbolFloors& has);
 
 struct ModuleFacts {
   std::string path;  // in the wheel; of a lone file its name
@@ -82,10 +86,5 @@ std::optional<int> wanted_cudart(const ModuleFacts& module);
 // "Ubuntu 22.04, Debian 12, RHEL 9 and newer": the oldest of each that has these versions. "any
 // Linux" where nothing is wanted; "none that is known" above all.
 std::string distributions_for(const SymbolFloors& floors);
-
-// What a platform tag promises ("manylinux_2_28_x86_64", "manylinux2014_x86_64"): the highest
-// versions that a wheel may want. Nothing for linux_x86_64 and what is no such tag. After
-// auditwheel 6.8.1's policies.
-std::optional<SymbolFloors> floors_of_platform(std::string_view platform);
 
 }  // namespace sagebuild

@@ -20,6 +20,9 @@ struct WheelName {
   std::string platform;
 
   std::string local_label() const;  // "cu130torch2.11", or empty
+  std::string file_name() const;    // "sageattention-2.2.0-cp311-cp311-linux_x86_64.whl"
+
+  bool operator==(const WheelName&) const = default;
 };
 
 // Nothing if `file_name` is no wheel name:

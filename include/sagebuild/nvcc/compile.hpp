@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,9 @@ std::string_view name_of(HeaderMode mode);
 // idiom or an overload could turn out differently and no check would see it. `facade` takes them
 // for any project, `check` too, with the proof of device code and exports.
 enum class HeaderChoice { automatic, facade, full, check };
+std::string_view name_of(HeaderChoice choice);  // "auto", "facade", "full", "check"
+// Nothing for another word.
+std::optional<HeaderChoice> header_choice_named(std::string_view name);
 
 // With which headers a source is compiled.
 struct CompileMode {
@@ -46,6 +50,7 @@ struct CompileOutcome {
   std::string reason;  // why not an earlier mode; empty: the first one fitted
   std::size_t parts = 1;
   std::string whole_reason = {};  // why it is in one piece although it may be cut
+  bool cached = false;            // found whole: this is how it was made
 };
 
 // What the facade needs on the host: an object that asks the real torch (patches/headers/bridge).
@@ -79,7 +84,7 @@ struct CompileSettings {
   std::shared_ptr<TorchBridge> bridge;      // none: host passes have torch's own headers
   ActionCache* cache = nullptr;
   Reporter* reporter = nullptr;
-  // Once per source that was compiled; may be empty
+  // Once per source that was compiled, or of which the cache knows how it was; may be empty
   std::function<void(const CompileOutcome&)> on_outcome;
 };
 

@@ -9,6 +9,8 @@
 
 namespace sagebuild {
 
+struct Finding;  // sagebuild/model/finding.hpp
+
 // One transfer, however many files it has: done and total are bytes over all of them.
 struct TransferProgress {
   std::string what;         // its stage: "fetching thu-ml/SageAttention", "hashing", "sending"
@@ -38,7 +40,9 @@ class Reporter {
   virtual void note(std::string_view text) = 0;
   // The result may not be what the user wants
   virtual void warning(std::string_view text) = 0;
-  virtual void detail(std::string_view text) = 0;               // with -v, and in the log
+  virtual void detail(std::string_view text) = 0;  // with -v, and in the log
+  // Of the wheel `file`, which the command prints itself; for who shows it elsewhere too.
+  virtual void finding(const Finding&, std::string_view /*file*/) {}
   virtual void transfer(const TransferProgress& progress) = 0;  // often; the reporter thins it out
   // A file of a transfer is through: "sent 'x.whl', 84.0 MB". A line where none overwrites itself.
   virtual void transferred(const TransferProgress&, std::string_view) {}

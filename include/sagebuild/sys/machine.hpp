@@ -15,7 +15,8 @@ std::string machine_architecture();  // "x86_64", "aarch64" (uname)
 
 bool is_terminal(int fd);
 unsigned terminal_width(int fd);  // columns, 80 if unknown
-// Flag, then NO_COLOR, then CLICOLOR_FORCE or FORCE_COLOR, then a terminal with TERM not "dumb".
+bool in_ci();                     // CI is set, and not to "false" or "0"
+// NO_COLOR, then CLICOLOR_FORCE or FORCE_COLOR, then a terminal with TERM not "dumb", outside CI.
 bool wants_color(int fd);
 
 // Unset and empty are both nothing

@@ -6,7 +6,9 @@
 #include <map>
 #include <string>
 
+#include "sagebuild/model/platform_tag.hpp"
 #include "sagebuild/model/wheel.hpp"
+#include "sagebuild/model/wheel_name.hpp"
 
 namespace sagebuild {
 
@@ -20,7 +22,7 @@ struct PackSettings {
   // Folder for the finished wheel
   std::filesystem::path output;
   std::string local_label;  // "cu130torch2.11.gd1a57a5"
-  std::string platform;     // "linux_x86_64"
+  std::string platform;     // "manylinux_2_34_x86_64"
   std::string torch_pin;    // "==2.11.*", in place of what the project asks; empty: that stands
   Provenance provenance;
 };
@@ -46,6 +48,14 @@ std::string local_version_label(const PythonEnv& python, const Checkout& checkou
 // true of this build, else ours.
 std::string labelled_version(const std::string& version, const std::string& label);
 
+// The lowest platform tag that is true of every library in the wheel: of `modules`, and of what
+// else the recorded wheel holds. Throws Error{failed} if one is damaged.
+PlatformTag platform_of(const PackSettings& settings);
+
+// What the finished wheel is called; its platform is that of the settings. Throws Error{failed} if
+// the recorded wheel has no wheel's name.
+WheelName finished_name(const PackSettings& settings);
+
 // NAME-VERSION+LABEL-PY-ABI-PLATFORM.whl in the folder `output`: where the wheel will be.
 std::filesystem::path wheel_path(const PackSettings& settings);
 
@@ -57,8 +67,11 @@ void compress_module(const std::filesystem::path& file, const std::filesystem::p
 // list are left out. Times are SOURCE_DATE_EPOCH or 1980-01-01. Throws Error{failed}.
 Wheel pack_wheel(const PackSettings& settings);
 
-// The text of NAME.dist-info/sagebuild.json, schema "sagebuild.provenance/1". Holds no path of this
-// machine.
+// The text of NAME.dist-info/sagebuild.json: a SLSA v1 provenance predicate
+// (model/provenance.hpp). Holds no path of this machine, and no time.
 std::string provenance_json(const Provenance& provenance);
+
+// "3.11": what of Python's version the wheel depends on.
+std::string python_version(const PythonEnv& python);
 
 }  // namespace sagebuild

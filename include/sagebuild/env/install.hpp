@@ -1,0 +1,15 @@
+#pragma once
+// A finished wheel goes into the environment that it was built for.
+
+#include <filesystem>
+
+#include "sagebuild/model/environment.hpp"
+
+namespace sagebuild {
+
+// Replaces what is installed under its name, and nothing else: dependencies stay as they are, since
+// an installer might take another torch. By uv, else by the environment's own pip. Throws
+// Error{environment}, Error{failed} with the installer's words.
+void install_wheel(const PythonEnv& python, const std::filesystem::path& wheel);
+
+}  // namespace sagebuild

@@ -1,0 +1,330 @@
+"""A finished wheel, held to those who know better: auditwheel for its platform tag, CycloneDX's own schema for its bill of materials,
+pip for what `wheel retag` and `wheel label` write, and a second build for its provenance.
+"""
+
+import base64
+import csv
+import hashlib
+import io
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import textwrap
+import unittest
+import zipfile
+
+import support
+
+PEERS = ["auditwheel==6.8.1", "cyclonedx-python-lib[json-validation]==11.12.0", "pip"]
+
+
+def peers_python():
+    """A Python with the packages above, kept between runs."""
+    venv = support.CACHE / "finish-peers"
+    python = venv / "bin" / "python"
+    if not (venv / "ready").exists():
+        shutil.rmtree(venv, ignore_errors=True)
+        uv = shutil.which("uv")
+        make = [uv, "venv", "-q", venv] if uv else [sys.executable, "-m", "venv", venv]
+        install = [uv, "pip", "install", "-q", "--python", python] if uv else [python, "-m", "pip", "install", "-q"]
+        for command in (make, [*install, *PEERS]):
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode != 0:
+                raise unittest.SkipTest(f"{PEERS} cannot be installed (no network?): {done.stderr}")
+        (venv / "ready").touch()
+    return python
+
+
+def record_of(files, record):
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for name, content in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+        writer.writerow([name, f"sha256={digest}", len(content)])
+    writer.writerow([record, "", ""])
+    return text.getvalue().encode()
+
+
+def make_wheel(folder, name, files, metadata="", eol="\n"):
+    """A sound wheel, as others pack them: times, modes and an extra file of signatures of their own."""
+    stem, version, *_, python, abi, platform = name.removesuffix(".whl").split("-")
+    info = f"{stem}-{version}.dist-info"
+    tags = [f"Tag: {p}-{a}-{f}" for p in python.split(".") for a in abi.split(".") for f in platform.split(".")]
+    wheel = ["Wheel-Version: 1.0", "Generator: test", "Root-Is-Purelib: false", *tags, ""]
+    about = ["Metadata-Version: 2.1", f"Name: {stem}", f"Version: {version}", "Summary: Version: 9", "", "Version: of the text", ""]
+    files = {**files, f"{info}/METADATA": eol.join(about).encode() + metadata.encode(), f"{info}/WHEEL": eol.join(wheel).encode()}
+    record = record_of(files, f"{info}/RECORD")
+    files = {**files, f"{info}/RECORD.jws": b"{}", f"{info}/RECORD": record}
+    with zipfile.ZipFile(folder / name, "w") as archive:
+        for number, (path, content) in enumerate(files.items()):
+            entry = zipfile.ZipInfo(path, (2020, 3, 1 + number % 28, 12, 30, 44))
+            entry.external_attr = (0o100755 if path.endswith(".so") else 0o100664) << 16
+            entry.compress_type = zipfile.ZIP_STORED if number % 2 else zipfile.ZIP_DEFLATED
+            archive.writestr(entry, content)
+    return folder / name
+
+
+def library(folder, name, code, *options):
+    path = folder / name
+    subprocess.run(["g++", "-shared", "-fPIC", "-O1", "-xc++", "-", "-xnone", "-o", path, *options], input=textwrap.dedent(code), text=True,
+                   check=True)
+    return path
+
+
+MODULE = 'extern "C" void* PyInit__k() { return 0; }\n'
+LIBRARIES = {
+    "plain": (MODULE,),
+    "threads": ("#include <pthread.h>\n#include <dlfcn.h>\n" + MODULE +
+                'extern "C" void f(pthread_t* t, void* (*g)(void*)) { pthread_create(t, 0, g, 0); dlopen("x", 1); }',),
+    "memcpy": ('#include <string.h>\n' + MODULE + 'extern "C" void* f(void* a, void* b, long n) { return memcpy(a, b, n); }', "-fno-builtin"),
+    "strings": ("#include <map>\n#include <string>\n" + MODULE + "std::map<std::string, int> f(const char* t) { return {{t, 1}}; }",),
+    "streams": ("#include <fstream>\n#include <regex>\n" + MODULE + 'bool f(std::string s) { std::ifstream in(s); '
+                'return in && std::regex_match(s, std::regex("a+")); }',),
+    "paths": ("#include <filesystem>\n" + MODULE + "bool f(const char* p) { return std::filesystem::exists(p); }",),
+    "arrays": (MODULE + "char* f(int n) { return new char[n]; }", "-O0"),
+    "chars": ("#include <charconv>\n" + MODULE + "int f(char* p, double d) { return std::to_chars(p, p + 9, d).ptr - p; }",),
+    "maths": ("#include <math.h>\n" + MODULE + "double f(double d) { return exp(d) + pow(d, d) + fmod(d, 3); }", "-fno-builtin"),
+    "relr": (MODULE + "int a; int* p[] = {&a, &a};", "-Wl,-z,pack-relative-relocs", "-lm"),
+    "openmp": (MODULE + "void f(int* a) {\n#pragma omp parallel for\nfor (int i = 0; i < 9; ++i) a[i] = i;\n}", "-fopenmp"),
+    "unwinds": (MODULE + "void g(); void f() { try { g(); } catch (int) { g(); } }",),
+}
+
+
+class PlatformTag(support.EndToEnd):
+    """The lowest that is true, as auditwheel sees it when it is told which libraries are the environment's."""
+
+    SCRIPT = textwrap.dedent("""\
+        import pathlib, sys
+        from auditwheel.wheel_abi import analyze_wheel_abi
+        exclude = frozenset({"libtorch*", "libc10*", "libcudart.so.*", "libcuda.so.1"})
+        for wheel in sys.argv[1:]:
+            found = analyze_wheel_abi(None, None, pathlib.Path(wheel), exclude, disable_isa_ext_check=True, allow_graft=False)
+            print(found.overall_policy.name)
+        """)
+
+    def wheels(self):
+        made = {}
+        for name, (code, *options) in LIBRARIES.items():
+            made[name] = library(self.world, f"{name}.so", code, *options)
+        stubs = self.world / "stubs"
+        stubs.mkdir()
+        for soname in ("libtorch.so", "libc10.so", "libcudart.so.13", "libcuda.so.1"):
+            library(stubs, soname, f'extern "C" int {soname.split(".")[0]}() {{ return 1; }}', f"-Wl,-soname,{soname}")
+        calls = [name.split(".")[0] for name in sorted(path.name for path in stubs.iterdir())]
+        code = MODULE + "".join(f'extern "C" int {call}();\n' for call in calls) + f"int f() {{ return {' + '.join(c + '()' for c in calls)}; }}"
+        made["torch"] = library(self.world, "torch.so", code, *sorted(stubs.iterdir()))
+        return [make_wheel(self.world, f"{name}-1.0-cp311-cp311-linux_x86_64.whl", {f"{name}/_k.cpython-311-x86_64-linux-gnu.so": path.read_bytes()})
+                for name, path in made.items()]
+
+    def test_the_tag_is_auditwheels(self):
+        wheels = self.wheels()
+        asked = subprocess.run([peers_python(), "-c", self.SCRIPT, *wheels], capture_output=True, text=True)
+        self.assertEqual(asked.returncode, 0, asked.stderr)
+        # Those that stay linux_x86_64 have their name already.
+        expected = {wheel.name.split("-")[0]: tag for wheel, tag in zip(wheels, asked.stdout.split())}
+        found = {}
+        for wheel in wheels:
+            name = wheel.name.split("-")[0]
+            outcome = self.run_sagebuild("wheel", "retag", "--platform-tag", "auto", "--output", self.out, wheel)
+            if outcome.code == 0:
+                found[name] = outcome.stdout.strip().removesuffix(".whl").split("-")[-1]
+                verified = self.run_sagebuild("verify", outcome.stdout.strip(), "--policy", "strict").stdout
+                self.assertNotRegex(verified, "SB12[34]")
+            else:
+                self.assert_fails(outcome, 2, "has that name already")
+                found[name] = "linux_x86_64"
+        self.assertEqual(found, expected)
+        self.assertGreater(len(set(found.values())), 3, found)
+        self.assertEqual(found["openmp"], "linux_x86_64")
+        self.assertNotEqual(found["torch"], "linux_x86_64")
+
+
+class Rewritten(support.EndToEnd):
+    NAME = "some_pkg-1.0-cp311-cp311-linux_x86_64.whl"
+    SBOM = {"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
+            "metadata": {"component": {"type": "library", "name": "some-pkg", "version": "1.0", "bom-ref": "pkg:pypi/some-pkg@1.0",
+                                       "purl": "pkg:pypi/some-pkg@1.0"}},
+            "dependencies": [{"ref": "pkg:pypi/some-pkg@1.0"}]}
+
+    def make(self, eol="\n"):
+        files = {"some_pkg/__init__.py": b'__version__ = "1.0"\n', "some_pkg/with,comma.txt": b"x", "some_pkg/_k.so": bytes(range(256)) * 999,
+                 "some_pkg-1.0.data/scripts/tool": b"#!python\n", "some_pkg-1.0.dist-info/sboms/x.cdx.json": json.dumps(self.SBOM).encode()}
+        return make_wheel(self.world, self.NAME, files, eol=eol)
+
+    def rewritten(self, *arguments):
+        outcome = self.run_sagebuild("wheel", *arguments)
+        self.assertEqual(outcome.code, 0, outcome)
+        return pathlib.Path(outcome.stdout.strip()), outcome
+
+    def entries(self, wheel):
+        with zipfile.ZipFile(wheel) as archive:
+            self.assertIsNone(archive.testzip())
+            return {entry.filename: (archive.read(entry), entry.external_attr >> 16, entry.date_time) for entry in archive.infolist()}
+
+    def assert_record_is_true(self, wheel):
+        entries = self.entries(wheel)
+        record = next(name for name in entries if name.endswith("/RECORD"))
+        self.assertEqual(list(entries)[-1], record)
+        rows = list(csv.reader(io.StringIO(entries[record][0].decode())))
+        self.assertEqual(sorted(row[0] for row in rows), sorted(entries))
+        for name, digest, size in rows:
+            if name != record:
+                content = entries[name][0]
+                self.assertEqual(digest, "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode())
+                self.assertEqual(int(size), len(content))
+
+    def installed(self, wheel, name):
+        """What pip and importlib.metadata say of it."""
+        folder = self.world / f"venv-{wheel.stem}"
+        subprocess.run([support.torch_python(), "-m", "venv", folder], check=True)
+        python = folder / "bin" / "python"
+        subprocess.run([python, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--disable-pip-version-check", wheel], check=True)
+        subprocess.run([python, "-m", "pip", "check"], check=True, stdout=subprocess.DEVNULL)
+        program = f"import importlib.metadata as m; print(m.version('{name}'), len(m.files('{name}')), all(f.locate().exists() for f in m.files('{name}')))"
+        return subprocess.run([python, "-c", program], check=True, capture_output=True, text=True).stdout.split()
+
+    def test_a_label_stands_in_every_place(self):
+        source = self.make()
+        before = source.read_bytes()
+        wheel, outcome = self.rewritten("label", "--label", "CU130-torch2.11", "--output", self.out, source)
+        self.assertEqual(wheel.name, "some_pkg-1.0+cu130.torch2.11-cp311-cp311-linux_x86_64.whl")
+        self.assertEqual(source.read_bytes(), before)
+        self.assertIn('some_pkg/__init__.py still says __version__ = "1.0"', outcome.stderr)
+        self.assert_record_is_true(wheel)
+        old, new = self.entries(source), self.entries(wheel)
+        version = "1.0+cu130.torch2.11"
+        renamed = {name.replace("some_pkg-1.0.", f"some_pkg-{version}."): entry for name, entry in old.items() if not name.endswith(".jws")}
+        self.assertEqual(list(new), list(renamed))
+        changed = {name.rpartition("/")[2] for name in new if new[name] != renamed[name]}
+        self.assertEqual(changed, {"METADATA", "RECORD", "x.cdx.json"})
+        info = f"some_pkg-{version}.dist-info"
+        self.assertEqual(new[f"{info}/METADATA"][0].decode(), old["some_pkg-1.0.dist-info/METADATA"][0].decode().replace(
+            "\nVersion: 1.0\n", f"\nVersion: {version}\n"))
+        sbom = json.loads(new[f"{info}/sboms/x.cdx.json"][0])
+        self.assertEqual(sbom["metadata"]["component"]["version"], version)
+        self.assertEqual(sbom["dependencies"], [{"ref": f"pkg:pypi/some-pkg@{version.replace('+', '%2B')}"}])
+        self.assertEqual(self.installed(wheel, "some-pkg")[::2], [version, "True"])
+        # And away again: each file is the first one's, but for the blanks of the bill of materials.
+        back, _ = self.rewritten("label", "--no-label", "--output", self.out, wheel)
+        self.assertEqual(back.name, self.NAME)
+        again = self.entries(back)
+        bill = "some_pkg-1.0.dist-info/sboms/x.cdx.json"
+        self.assertEqual({name for name in again if again[name][0] != old[name][0]}, {"some_pkg-1.0.dist-info/RECORD", bill})
+        self.assertEqual(json.loads(again[bill][0])["metadata"]["component"], {**self.SBOM["metadata"]["component"]})
+        self.assert_record_is_true(back)
+
+    def test_tags_stand_in_name_and_wheel(self):
+        source = self.make(eol="\r\n")
+        wheel, outcome = self.rewritten("retag", "--python-tag", "py2.py3", "--abi-tag", "none", "--platform-tag",
+                                        "manylinux_2_5_x86_64", "--build-tag", "7x", source)
+        self.assertEqual(wheel, self.world / "some_pkg-1.0-7x-py2.py3-none-manylinux_2_5_x86_64.whl")
+        self.assert_record_is_true(wheel)
+        old, new = self.entries(source), self.entries(wheel)
+        changed = {name.rpartition("/")[2] for name in new if new[name] != old[name]}
+        self.assertEqual(changed, {"WHEEL", "RECORD"})
+        self.assertEqual(new["some_pkg-1.0.dist-info/WHEEL"][0], b"Wheel-Version: 1.0\r\nGenerator: test\r\nRoot-Is-Purelib: false\r\nBuild: 7x\r\n"
+                         b"Tag: py2-none-manylinux_2_5_x86_64\r\nTag: py3-none-manylinux_2_5_x86_64\r\n")
+        self.assertEqual(self.installed(wheel, "some-pkg")[::2], ["1.0", "True"])
+
+    def test_bad_input_is_refused_before_anything_is_written(self):
+        good = self.make()
+        bad = self.world / "cut-1.0-cp311-cp311-linux_x86_64.whl"
+        bad.write_bytes(good.read_bytes()[:-40])
+        listing = sorted(self.world.iterdir())
+        for code, part, *arguments in [
+                (2, "is no local version label", "label", "--label", "a b", good), (2, "is no local version label", "label", "--label", "a..b", good),
+                (2, "no label is given", "label", good), (2, "no tag is given", "retag", good), (2, "is no tag", "retag", "--abi-tag", "a-b", good),
+                (2, "is no build tag", "retag", "--build-tag", "x1", good), (2, "has that name already", "retag", "--abi-tag", "cp311", good),
+                (2, "there is no file", "label", "--label", "x", self.world / "none-1.0-py3-none-any.whl"),
+                (5, "is not a sound wheel", "label", "--label", "x", good, bad),
+                (2, "two wheels would be", "label", "--label", "x", good, good)]:
+            with self.subTest(part):
+                self.assert_fails(self.run_sagebuild("wheel", *arguments), code, part)
+                self.assertEqual(sorted(self.world.iterdir()), listing)
+        there = self.world / self.NAME.replace("1.0-", "1.0+x-")
+        there.write_text("mine")
+        self.assert_fails(self.run_sagebuild("wheel", "label", "--label", "x", good), 2, "there is a file", "--force")
+        self.assertEqual(there.read_text(), "mine")
+        self.rewritten("label", "--label", "x", "--force", good)
+        self.assert_record_is_true(there)
+
+    def test_an_untrue_platform_is_told_of(self):
+        module = library(self.world, "m.so", LIBRARIES["threads"][0])
+        source = make_wheel(self.world, "m-1.0-cp311-cp311-linux_x86_64.whl", {"m/_k.so": module.read_bytes()})
+        _, outcome = self.rewritten("retag", "--platform-tag", "manylinux2014_x86_64", source)
+        self.assertIn("manylinux2014_x86_64 is not true of m/_k.so", outcome.stderr)
+
+
+class Proof(support.EndToEnd):
+    """What a build writes of itself, and that it is enough to build it again."""
+
+    VALIDATE = textwrap.dedent("""\
+        import sys
+        from cyclonedx.schema import SchemaVersion
+        from cyclonedx.validation.json import JsonStrictValidator
+        fault = JsonStrictValidator(SchemaVersion.V1_6).validate_str(sys.stdin.read())
+        sys.exit(str(fault) if fault else 0)
+        """)
+
+    def valid(self, text):
+        return subprocess.run([peers_python(), "-c", self.VALIDATE], input=text, text=True, capture_output=True)
+
+    def test_provenance_and_bill_of_materials_and_a_second_build(self):
+        package = support.tiny_package(self.world / "tiny")
+        outcome = self.build(package)
+        self.assertEqual(outcome.code, 0, outcome)
+        wheel = pathlib.Path(outcome.stdout.strip())
+        self.assertRegex(wheel.name, r"-manylinux_2_\d+_x86_64\.whl$")
+        with zipfile.ZipFile(wheel) as archive:
+            read = lambda part: archive.read(next(name for name in archive.namelist() if name.endswith(part))).decode()
+            provenance, sbom = json.loads(read("/sagebuild.json")), read("/sboms/sagebuild.cdx.json")
+        commit = support.git(package, "rev-parse", "HEAD")
+        self.assertEqual(self.valid(sbom).returncode, 0, self.valid(sbom).stdout + self.valid(sbom).stderr)
+        self.assertNotEqual(self.valid(sbom.replace('"library"', '"book"')).returncode, 0)
+        about = json.loads(sbom)["metadata"]["component"]
+        self.assertEqual((about["name"], about["version"]), ("tiny", wheel.name.split("-")[1]))
+        self.assertEqual(about["pedigree"]["commits"], [{"uid": commit}])
+
+        # https://slsa.dev/spec/v1.0/provenance: what is required, and no field that is neither its nor ours.
+        definition, run = provenance["buildDefinition"], provenance["runDetails"]
+        self.assertEqual(set(provenance), {"buildDefinition", "runDetails", "sagebuild_schema"})
+        self.assertEqual(set(definition), {"buildType", "externalParameters", "internalParameters", "resolvedDependencies"})
+        self.assertIn("id", run["builder"])
+        for material in definition["resolvedDependencies"]:
+            self.assertTrue({"uri", "digest", "content"} & set(material), material)
+            self.assertLessEqual(set(material), {"uri", "digest", "name", "downloadLocation", "mediaType", "content", "annotations"})
+        by_name = {material["name"]: material for material in definition["resolvedDependencies"]}
+        self.assertEqual(by_name["source"]["digest"], {"gitCommit": commit})
+        self.assertIn("sha256", by_name["tool ptxas"]["digest"])
+        sources = {source["source"]: source for source in definition["internalParameters"]["modules"][0]["sources"]}
+        self.assertEqual(sources["kernel.cu"]["headers"], "full headers")
+        self.assertEqual(sources["kernel.cu"]["targets"][0]["code"], ["sm_89"])
+        self.assertNotIn(str(self.world), json.dumps(provenance) + sbom)
+
+        rebuild = ["verify", wheel, "--rebuild", "--python", support.torch_python()]
+        self.assert_fails(self.run_sagebuild(*rebuild), 2, "names no address of its source", "--source")
+        again = self.run_sagebuild(*rebuild, "--source", package)
+        self.assertEqual(again.code, 0, again)
+        self.assertIn(f"the same, byte for byte: sha256 {hashlib.sha256(wheel.read_bytes()).hexdigest()}", again.stdout)
+        self.assertEqual(sorted((self.world / "tmp").iterdir()), [])
+
+        # Another commit under the first one's name: what it changed is named.
+        (package / "tiny" / "__init__.py").write_text("from ._kernel import answer, launcher  # another\n")
+        shutil.rmtree(package / ".git")
+        other = self.run_sagebuild(*rebuild, "--source", package, "--json")
+        self.assertEqual(other.code, 2, other)  # the commit is not there
+        plain = self.build(package, "--force")
+        self.assertEqual(plain.code, 0, plain)
+        plain = pathlib.Path(plain.stdout.strip())
+        (package / "tiny" / "__init__.py").write_text("from ._kernel import answer, launcher\n")
+        other = self.run_sagebuild("verify", plain, "--rebuild", "--python", support.torch_python(), "--source", package, "--json")
+        self.assertEqual(other.code, 5, other)
+        document = json.loads(other.stdout)["rebuild"]
+        self.assertFalse(document["same_bytes"])
+        self.assertEqual([line.rpartition("/")[2] for line in document["differences"]], ["RECORD differs", "__init__.py differs"])
+
+
+if __name__ == "__main__":
+    support.main()
