@@ -23,8 +23,8 @@ using Releases = std::uint32_t;
 
 class TorchSymbols {
  public:
-  // Of what is in data/torch-symbols.zip; data/make_torch_symbols.py tells its format, and how seldom
-  // it takes a symbol of nobody for one of torch's. Throws Error{failed} for anything else.
+  // Of what is in data/torch-symbols.zip; data/make_torch_symbols.py tells its format, and how
+  // seldom it takes a symbol of nobody for one of torch's. Throws Error{failed} for anything else.
   explicit TorchSymbols(std::string_view content);
   // Of one torch.
   TorchSymbols(Version release, const std::vector<std::string>& exported);
