@@ -36,6 +36,19 @@ constexpr const char* kOutputHint =
     "what standard output leads to is full or closed: give it a place that can be written";
 constexpr const char* kGlobal[] = {"help", "version", "json", "verbose", "quiet", "cache-dir"};
 
+const CLI::App* command_below(const CLI::App& command, const std::string& name) {
+  for (const CLI::App* below : command.get_subcommands([](const CLI::App*) { return true; }))
+    if (below->get_name() == name) return below;
+  return nullptr;
+}
+
+// One word may be a switch of one command and take a value in another (--diff).
+bool takes_value(const CLI::App& command, const std::string& word) {
+  if (!word.starts_with('-')) return false;
+  const CLI::Option* option = command.get_option_no_throw(word);
+  return option != nullptr && option->get_items_expected_max() > 0;
+}
+
 // Neither stream need be writable, and there is nobody else to tell.
 void print_error(const Error& error, bool json) {
   const std::string shown = printable(redacted(error.rendered()));
@@ -90,7 +103,6 @@ Cli::Cli()
   app_.add_option("-C", global_.folder, "run in this folder")->type_name("DIR");
   app_.add_option("--cache-dir", global_.cache, "folder of caches, environments, toolkits and logs")
       ->type_name("DIR");
-  valued_.insert({"-C", "--cache-dir"});
   app_.fallthrough();  // global flags may stand behind the command
   app_.require_subcommand(1);
   app_.get_formatter()->column_width(32);
@@ -140,7 +152,6 @@ CLI::App& Cli::add_below(CLI::App& parent, std::string name, std::string descrip
           ->group(group);
       continue;
     }
-    for (const std::string_view spelled : split(flag, ",")) valued_.emplace(spelled);
     CLI::Option* option = nullptr;
     if (spec.is_list) {
       option = command.add_option_function<std::vector<std::string>>(
@@ -181,11 +192,13 @@ void Cli::require_values(const std::vector<std::string>& argv) const {
     throw Error(ErrorKind::usage, fmt::format("option '{}' has no value", option),
                 {std::string(cause)}, "leave it out, or give it a value");
   };
+  const CLI::App* command = &app_;
   for (std::size_t i = 1; i < argv.size() && argv[i] != "--"; ++i) {
     const std::string& word = argv[i];
+    if (const CLI::App* below = command_below(*command, word)) command = below;
     if (word.ends_with('=') && is_flag(word))
       fail(word.substr(0, word.size() - 1), "nothing stands behind its '='");
-    if (!valued_.contains(word) || i + 1 == argv.size()) continue;
+    if (!(takes_value(*command, word) || takes_value(app_, word)) || i + 1 == argv.size()) continue;
     const std::string& value = argv[++i];
     if (value.empty()) fail(word, "the word behind it is empty");
     if (is_flag(value)) fail(word, fmt::format("behind it stands the option '{}'", value));

@@ -30,7 +30,9 @@ std::vector<SettingSpec> patch_specs() {
        {},
        true},
       {"arch", "with --verify: one TORCH_CUDA_ARCH_LIST to try instead of the usual ones"},
-      {"output", "write the result of a single file here instead"},
+      {.name = "output",
+       .help = "write the result of a single file here instead",
+       .flag_only = true},
       {"python", "interpreter that checks the result", "python3"},
       {"lint", "check the recipes and stop", "", {}, true},
   };

@@ -50,6 +50,7 @@ std::optional<SettingValue> first_of(const SettingSpec& spec,
   if (const auto flag = flags.find(std::string(spec.name)); flag != flags.end()) {
     return SettingValue{flag->second, fmt::format("--{}", spec.name)};
   }
+  if (spec.flag_only) return std::nullopt;
   std::vector<std::string> variables = {variable_of(spec.name)};
   variables.insert(variables.end(), spec.foreign.begin(), spec.foreign.end());
   for (const std::string& name : variables) {

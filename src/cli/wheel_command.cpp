@@ -13,7 +13,9 @@ namespace {
 using Words = std::shared_ptr<std::vector<std::string>>;
 
 std::vector<SettingSpec> with_place(std::vector<SettingSpec> specs) {
-  specs.push_back({"output", "folder for the wheels; beside each file if not given"});
+  specs.push_back({.name = "output",
+                   .help = "folder for the wheels; beside each file if not given",
+                   .flag_only = true});
   specs.push_back({"force", "replace a file of the new name", "", {}, true});
   return specs;
 }

@@ -62,6 +62,14 @@ TEST_CASE(
                        says("unknown key 'ouptut'").hints("'output'"));
 }
 
+TEST_CASE("where a name means something else than in other commands, only the flag counts") {
+  const File file("output = 'wheels'\n");
+  const std::vector<SettingSpec> specs = {{.name = "output", .help = "file", .flag_only = true}};
+  const Environment env = {{"SAGEBUILD_OUTPUT", "out"}};
+  CHECK_FALSE(Settings::merge(specs, {}, env, file.path, kKnown).find("output"));
+  CHECK(Settings::merge(specs, {{"output", "x"}}, env, file.path, kKnown).text("output") == "x");
+}
+
 TEST_CASE("values are read as what they are, or refused with their origin") {
   const auto with = [](std::string name, std::string value) {
     return Settings::merge(kSpecs, {{std::move(name), std::move(value)}}, {}, std::nullopt, kKnown);

@@ -147,6 +147,9 @@ class CommandLine(support.EndToEnd):
             with self.subTest(words=words):
                 self.assert_fails(self.run_sagebuild(*words), 2, "output" if "-o" not in words else "-o")
         self.assert_fails(self.run_sagebuild("-C", "", "plan", "--show-settings"), 2, "-C")
+        # A switch of one command, an option of another.
+        self.assertEqual(self.run_sagebuild("patch", "--diff", "--lint").code, 0)
+        self.assert_fails(self.run_sagebuild("inspect", "x.whl", "--diff", "--json"), 2, "--diff", "--json")
         self.assertEqual(self.setting("output", "--output=--offline")[1:], ["--offline", "--output"])
         (self.world / "sagebuild.toml").write_text('output = ""\n')
         self.assert_fails(self.run_sagebuild("plan", "--show-settings"), 2, "'output'", "sagebuild.toml:1")

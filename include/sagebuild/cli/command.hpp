@@ -6,7 +6,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,8 +64,6 @@ class Cli {
   GlobalOptions global_;
   std::map<std::string, std::string> flags_;
   std::vector<std::string> known_;  // every setting of every command
-  // Every option that takes a value, as it is spelled: "--output", "-o"
-  std::set<std::string> valued_;
   std::function<int(Reporter&)> chosen_;
   std::vector<Secret> secrets_;  // alive, and so hidden, until the last word is printed
 };

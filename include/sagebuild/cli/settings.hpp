@@ -24,6 +24,8 @@ struct SettingSpec {
   bool is_switch = false;
   // May stand several times; one value a line in the variable, an array in the file
   bool is_list = false;
+  // The variable and the key of this name are another command's
+  bool flag_only = false;
 };
 
 struct SettingValue {
