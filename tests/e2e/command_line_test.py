@@ -149,7 +149,7 @@ class CommandLine(support.EndToEnd):
         self.assert_fails(self.run_sagebuild("-C", "", "plan", "--show-settings"), 2, "-C")
         # A switch of one command, an option of another.
         self.assertEqual(self.run_sagebuild("patch", "--diff", "--lint").code, 0)
-        self.assert_fails(self.run_sagebuild("inspect", "x.whl", "--diff", "--json"), 2, "--diff", "--json")
+        self.assert_fails(self.run_sagebuild("inspect", "x.whl", "--diff", "--verbose"), 2, "--diff", "--verbose")
         self.assertEqual(self.setting("output", "--output=--offline")[1:], ["--offline", "--output"])
         (self.world / "sagebuild.toml").write_text('output = ""\n')
         self.assert_fails(self.run_sagebuild("plan", "--show-settings"), 2, "'output'", "sagebuild.toml:1")
