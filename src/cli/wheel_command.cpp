@@ -5,6 +5,7 @@
 
 #include "sagebuild/app/wheel_edit.hpp"
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/json.hpp"
 #include "sagebuild/cli/command.hpp"
 
 namespace sagebuild {
@@ -36,7 +37,7 @@ int run_edit(const Cli& cli, const Settings& settings, const Words& files, Wheel
   for (const EditedWheel& wheel : wheels)
     rows.push_back({{"from", wheel.from.string()}, {"wheel", wheel.to.string()}});
   const nlohmann::ordered_json document = {{"schema", "sagebuild.wheel/1"}, {"wheels", rows}};
-  fmt::print("{}\n", document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  fmt::print("{}\n", json_lines(document));
   return 0;
 }
 
@@ -55,7 +56,11 @@ int run_retag(const Cli& cli, const Settings& settings, const Words& files, Repo
 int run_label(const Cli& cli, const Settings& settings, const Words& files, Reporter& report) {
   WheelChange change;
   change.label = settings.optional_text("label");
-  if (settings.enabled("no-label")) change.label = "";
+  if (settings.enabled("no-label")) {
+    if (change.label && settings.find("label")->origin == "--label")
+      throw Error(ErrorKind::usage, "a label is given, and --no-label", {}, "give one of the two");
+    change.label = "";
+  }
   if (!change.label)
     throw Error(ErrorKind::usage, "no label is given", {},
                 "--label LABEL, or --no-label to take it away");

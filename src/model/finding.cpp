@@ -121,6 +121,11 @@ const std::vector<FindingKind>& finding_kinds() {
       {"SB138", "a module whose import crashes or does not end", error, false,
        "Segmentation fault, or a program that hangs, at import",
        "load the module under gdb: a static initializer, or two copies of one library"},
+      {"SB139", "a platform tag that is not true", error, true,
+       "ImportError: libssl.so.3: cannot open shared object file, on another Linux; or pip, which "
+       "finds no wheel for the machine",
+       "bring the libraries (auditwheel repair), or use an honest tag: sagebuild wheel retag "
+       "--platform-tag auto"},
       {"SB140", "the archive is not sound", error, false,
        "PyPI and the Hub's users refuse it, or unpack something else than was meant",
        "build it again; a wheel must not be edited or renamed by hand"},

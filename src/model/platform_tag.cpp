@@ -1,5 +1,6 @@
 #include "sagebuild/model/platform_tag.hpp"
 
+#include <elf.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -113,7 +114,84 @@ std::string wants_text(const ModuleFacts& module) {
   return fmt::format("{} wants {}", module.path, join(wants, ", "));
 }
 
+struct Machine {
+  std::string_view name;
+  unsigned number;  // EM_X86_64
+};
+constexpr std::array<Machine, 10> kMachines = {{{"x86_64", EM_X86_64},
+                                                {"aarch64", EM_AARCH64},
+                                                {"i686", EM_386},
+                                                {"armv7l", EM_ARM},
+                                                {"armv6l", EM_ARM},
+                                                {"ppc64le", EM_PPC64},
+                                                {"ppc64", EM_PPC64},
+                                                {"s390x", EM_S390},
+                                                {"riscv64", EM_RISCV},
+                                                {"loongarch64", 258}}};  // EM_LOONGARCH
+
+bool is_digits(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// Why a tag of another machine or another system is not true of a module; empty: nothing.
+std::string other_system(std::string_view tag, const ModuleFacts& module) {
+  const std::string is_for =
+      fmt::format("{} is for Linux on {}", module.path, elf_machine_name(module.machine));
+  if (tag.find("linux") == std::string_view::npos) return is_for;
+  for (const auto& [name, number] : kMachines)
+    if (tag.ends_with(fmt::format("_{}", name)) && number != module.machine) return is_for;
+  if (tag.starts_with("musllinux_") &&
+      std::ranges::find(module.needed, "libc.so.6") != module.needed.end())
+    return fmt::format("{} wants libc.so.6, which is glibc's", module.path);
+  return "";
+}
+
 }  // namespace
+
+std::string elf_machine_name(unsigned machine) {
+  const auto known = std::ranges::find(kMachines, machine, &Machine::number);
+  if (known != kMachines.end()) return std::string(known->name);
+  return fmt::format("machine {} of ELF's list", machine);
+}
+
+bool is_platform_tag(std::string_view text) {
+  if (text == "any" || text == "win32") return true;
+  std::vector<std::string_view> parts = split(text, "_");
+  if (parts.size() < 2 || text.starts_with('_') || text.ends_with('_') ||
+      text.find("__") != std::string_view::npos)
+    return false;
+  const std::string system = lower(std::string(parts[0]));
+  std::size_t numbers = 0;  // that stand behind the system
+  if (system == "manylinux" || system == "musllinux" || system == "macosx" || system == "ios")
+    numbers = 2;
+  else if (system == "manylinux1" || system == "manylinux2010" || system == "manylinux2014")
+    numbers = 0;
+  else if (system.starts_with("manylinux") || system == "auto" || is_digits(system))
+    return false;
+  else if (system != "linux" && system != "win")
+    return true;  // android_21_arm64_v8a, freebsd_14_0_release_amd64
+  if (parts.size() < numbers + 2) return false;
+  for (std::size_t i = 1; i <= numbers; ++i)
+    if (!is_digits(parts[i])) return false;
+  return !is_digits(parts[numbers + 1].substr(0, 1));  // the machine
+}
+
+std::string untrue_reason(std::string_view tag, const std::vector<ModuleFacts>& modules) {
+  const std::optional<SymbolFloors> most = floors_of_platform(tag);
+  for (const ModuleFacts& module : modules) {
+    if (!module.is_linked) continue;
+    if (std::string why = other_system(tag, module); !why.empty()) return why;
+    if (!most) continue;
+    if (std::string why = obstacle(modules, module); !why.empty()) return why;
+    if (!fits(module.floors, *most))
+      return fmt::format("{}, and runs on {}", wants_text(module),
+                         distributions_for(module.floors));
+    const int first = first_policy_of(module);
+    if (most->glibc < Version{2, first})
+      return fmt::format("{} wants libraries of manylinux_2_{}", module.path, first);
+  }
+  return "";
+}
 
 std::optional<SymbolFloors> floors_of_platform(std::string_view platform) {
   int minor = 0;

@@ -85,6 +85,8 @@ std::optional<Version> cuda_of_label(std::string_view label) {
   for (auto at = label.find("cu"); at != std::string_view::npos; at = label.find("cu", at + 1)) {
     const auto digits = leading(label.substr(at + 2), kDigits);
     if (digits.size() < 2) continue;
+    // "cu12" names a major version alone; "cu92" is of a time before those had two digits.
+    if (digits.size() == 2 && digits.front() == '1') return parse_version(digits);
     return parse_version(fmt::format("{}.{}", digits.substr(0, digits.size() - 1), digits.back()));
   }
   return std::nullopt;

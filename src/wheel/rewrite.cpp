@@ -10,6 +10,7 @@
 #include "record.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/model/platform_tag.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
 #include "sagebuild/wheel/reader.hpp"
@@ -50,6 +51,15 @@ std::string tag_set(const std::string& text) {
   return text;
 }
 
+std::string platform_set(const std::string& text) {
+  (void)tag_set(text);
+  for (const std::string_view tag : split(text, "."))
+    if (!is_platform_tag(tag))
+      refuse("platform tag", std::string(tag),
+             "such as any, linux_x86_64, manylinux_2_34_x86_64; dots join several");
+  return text;
+}
+
 std::string build_number(const std::string& text) {
   const bool is_sound =
       text.empty() || (text.find_first_not_of(kTagText) == std::string::npos &&
@@ -58,24 +68,27 @@ std::string build_number(const std::string& text) {
   return text;
 }
 
-// What every line of the headers of METADATA or WHEEL becomes: `change` gives nothing for one that
-// stays, and the text of those that take its place. Line ends stay as they are.
+// What every header of METADATA or WHEEL becomes: `change` gives nothing for one that stays, and
+// the text of the lines that take its place. A line that begins with a blank continues the header
+// before it, and shares its fate. Line ends stay as they are.
 template <class Change>
 std::string with_changed_headers(const std::string& text, Change change) {
   std::string result;
   std::size_t at = 0;
+  bool is_replaced = false;
   while (at < text.size()) {
     const std::size_t end = std::min(text.find('\n', at), text.size() - 1) + 1;
     const std::string_view line = std::string_view(text).substr(at, end - at);
-    const std::string_view bare = trimmed(line);
-    if (bare.empty()) break;  // the description follows
     const std::string_view newline = line.ends_with("\r\n") ? "\r\n" : "\n";
-    const std::optional<std::vector<std::string>> lines = change(bare);
-    if (!lines)
-      result += line;
-    else
-      for (const std::string& one : *lines) result += fmt::format("{}{}", one, newline);
+    if (line == newline) break;  // the description follows
     at = end;
+    if (!line.starts_with(' ') && !line.starts_with('\t')) {
+      const std::optional<std::vector<std::string>> lines = change(line);
+      is_replaced = lines.has_value();
+      if (lines)
+        for (const std::string& one : *lines) result += fmt::format("{}{}", one, newline);
+    }
+    if (!is_replaced) result += line;
   }
   return result + text.substr(at);
 }
@@ -121,9 +134,9 @@ class Rewrite {
   }
 
   void plan() {
-    change("METADATA", with_version(reader_.read(info_ + "/METADATA"), to_.version));
     change("WHEEL", with_tags(reader_.read(info_ + "/WHEEL"), to_));
     if (!is_same_version()) {
+      change("METADATA", with_version(reader_.read(info_ + "/METADATA"), to_.version));
       for (const WheelEntry& entry : reader_.entries()) {
         const bool is_sbom =
             entry.name.starts_with(info_ + "/sboms/") && entry.name.ends_with(".json");
@@ -135,10 +148,10 @@ class Rewrite {
     changed_[info_ + "/RECORD"] = record();
   }
 
-  void apply(const fs::path& file) const {
+  void apply(const fs::path& file, const fs::path& target) const {
     int code = 0;
     zip_t* archive = zip_open(file.c_str(), 0, &code);
-    if (archive == nullptr) fail(file, "libzip cannot open it");
+    if (archive == nullptr) fail(target, "libzip cannot open it");
     const auto [clock, date] = dos_time(source_date_epoch());
     for (std::size_t i = 0; i < reader_.entries().size(); ++i) {
       const std::string& name = reader_.entries()[i].name;
@@ -153,9 +166,9 @@ class Rewrite {
         if (done && new_name != name)
           done = zip_file_rename(archive, at, new_name.c_str(), ZIP_FL_ENC_UTF_8) == 0;
       }
-      if (!done) discard(archive, file);
+      if (!done) discard(archive, target);
     }
-    if (zip_close(archive) != 0) discard(archive, file);
+    if (zip_close(archive) != 0) discard(archive, target);
   }
 
   // What stands in code, which is not touched.
@@ -239,6 +252,18 @@ class Rewrite {
   std::map<std::string, std::string> changed_;  // entry -> its new content
 };
 
+void require_sound_result(const fs::path& written, const fs::path& target,
+                          const std::function<void()>& tick) {
+  try {
+    require_sound_wheel(written, target.filename().string(), tick);
+  } catch (const Error& error) {
+    throw Error(
+        ErrorKind::failed,
+        fmt::format("cannot write '{}': it would not be a sound wheel", target.filename().string()),
+        error.causes, "nothing was written; build the wheel again with what it shall say");
+  }
+}
+
 }  // namespace
 
 WheelName changed_name(const WheelName& name, const WheelChange& change) {
@@ -249,7 +274,7 @@ WheelName changed_name(const WheelName& name, const WheelChange& change) {
   }
   if (change.python) result.python = tag_set(*change.python);
   if (change.abi) result.abi = tag_set(*change.abi);
-  if (change.platform) result.platform = tag_set(*change.platform);
+  if (change.platform) result.platform = platform_set(*change.platform);
   if (change.build) result.build = build_number(*change.build);
   return result;
 }
@@ -265,7 +290,8 @@ std::vector<std::string> rewrite_wheel(const fs::path& wheel, const fs::path& ta
   if (tick) tick();
   AtomicFile file(target);
   copy_whole(wheel, file.temporary());
-  rewrite.apply(file.temporary());
+  rewrite.apply(file.temporary(), target);
+  require_sound_result(file.temporary(), target, tick);
   file.commit();
   return rewrite.notes();
 }

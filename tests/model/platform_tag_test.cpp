@@ -1,5 +1,7 @@
 #include "sagebuild/model/platform_tag.hpp"
 
+#include <elf.h>
+
 #include "support/catch.hpp"
 
 namespace sagebuild {
@@ -71,6 +73,50 @@ TEST_CASE("the tag that is true promises what is wanted") {
     REQUIRE(promised);
     CHECK(fits(module.floors, *promised));
   }
+}
+
+TEST_CASE("what is no platform tag is told by its shape") {
+  for (const char* tag :
+       {"any", "win32", "win_amd64", "linux_x86_64", "linux_aarch64", "manylinux_2_28_x86_64",
+        "manylinux2014_aarch64", "manylinux1_i686", "musllinux_1_2_x86_64",
+        "macosx_11_0_universal2", "macosx_10_9_x86_64", "ios_13_0_arm64_iphoneos",
+        "android_21_arm64_v8a", "freebsd_14_0_release_amd64", "emscripten_3_1_58_wasm32"})
+    CHECK(is_platform_tag(tag));
+  for (const char* text :
+       {"", "auto", "x86_64_", "_x86_64", "linux", "linux_", "linux__x86_64", "manylinux_2_28",
+        "manylinux_x86_64", "manylinux_2_x86_64", "manylinux2014", "manylinux2024_x86_64",
+        "musllinux_x86_64", "linux_2", "macosx_11_0", "macosx_arm64", "auto_x86_64", "2_28_x86_64"})
+    CHECK_FALSE(is_platform_tag(text));
+}
+
+TEST_CASE("why a platform tag is not true: the machine, the system, libraries, versions") {
+  auto module = module_of({"libc.so.6"}, glibc(34));
+  module.machine = EM_X86_64;
+  const auto reason = [&](std::string_view tag) { return untrue_reason(tag, {module}); };
+  for (const char* tag : {"linux_x86_64", "manylinux_2_34_x86_64", "manylinux_2_35_x86_64"})
+    CHECK(reason(tag).empty());
+  CHECK(reason("manylinux_2_17_x86_64").starts_with("pkg/_k.so wants GLIBC_2.34, and runs on"));
+  for (const char* tag : {"manylinux_2_34_aarch64", "linux_ppc64le", "any", "win_amd64"})
+    CHECK(reason(tag) == "pkg/_k.so is for Linux on x86_64");
+  CHECK(reason("musllinux_1_2_x86_64") == "pkg/_k.so wants libc.so.6, which is glibc's");
+  module = module_of({"libssl.so.3"}, glibc(2));
+  module.machine = EM_X86_64;
+  CHECK(reason("manylinux_2_17_x86_64") ==
+        "pkg/_k.so wants libssl.so.3, which not every Linux has");
+  CHECK(reason("linux_x86_64").empty());
+  module = module_of({"libmvec.so.1"}, glibc(17));
+  module.machine = EM_X86_64;
+  CHECK(reason("manylinux_2_17_x86_64") == "pkg/_k.so wants libraries of manylinux_2_24");
+  // Between two policies the lower one counts, as pip has it.
+  module = module_of({"libc.so.6"}, glibc(30));
+  module.machine = EM_X86_64;
+  CHECK(reason("manylinux_2_30_x86_64").empty());
+  module.machine = EM_PPC64;
+  CHECK(reason("linux_ppc64le").empty());
+  CHECK(reason("linux_x86_64") == "pkg/_k.so is for Linux on ppc64le");
+  module.is_linked = false;
+  CHECK(reason("any").empty());
+  CHECK(untrue_reason("manylinux_2_5_x86_64", {}).empty());
 }
 
 }  // namespace sagebuild

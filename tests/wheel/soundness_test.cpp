@@ -42,6 +42,8 @@ TEST_CASE("the parts of a wheel's name") {
   CHECK(torch_of_label(name.local_label()) == Version{2, 11});
   CHECK(parse_wheel_name("a-1-2build-py3-none-any.whl")->build == "2build");
   CHECK(cuda_of_label("torch2.8cu128") == Version{12, 8});
+  CHECK(cuda_of_label("cu12torch2.6cxx11abifalse") == Version{12});
+  CHECK(cuda_of_label("cu92") == Version{9, 2});
   CHECK_FALSE(cuda_of_label("cutorch"));
   CHECK_FALSE(torch_of_label("cu130"));
   for (const char* bad :

@@ -25,10 +25,11 @@ struct EditedWheel {
 };
 
 // Everything that can be wrong with a file is looked for in all of them before one is written:
-// Error{findings} for a wheel that is not sound, Error{usage} for a name that is none, a change
-// that changes nothing, two wheels of one name, a file that is there. Each wheel appears whole or
-// not at all; the files that were named stay. A tag that is not true of the wheel's libraries is a
-// warning.
+// Error{findings} for a wheel that is not sound, Error{usage} for a name that is none, "auto" for a
+// wheel whose libraries do not say, two wheels of one name, a file that is there, one that would
+// take the place of a named one, a single wheel that has its new name already; of several such a
+// one is noted and left. Each wheel appears whole or not at all; the files that were named stay. A
+// tag that is not true of what the wheel holds is a warning.
 std::vector<EditedWheel> edit_wheels(const WheelEdit& edit, Reporter& report);
 
 }  // namespace sagebuild

@@ -19,6 +19,17 @@ std::optional<SymbolFloors> floors_of_platform(std::string_view platform);
 // a wheel brings: what `auditwheel repair --exclude` is told of such wheels.
 bool is_of_environment(std::string_view library);
 
+// "x86_64" for EM_X86_64.
+std::string elf_machine_name(unsigned machine);
+
+// Whether a text has the shape of one platform tag: "any", "linux_x86_64", "win32",
+// "manylinux_2_28_x86_64", "macosx_11_0_arm64". Systems that are not known are let through.
+bool is_platform_tag(std::string_view text);
+
+// Why one platform tag of a wheel's name is not true of these modules, which are all that it holds:
+// "pkg/_k.so is for Linux on aarch64". Empty: nothing speaks against it.
+std::string untrue_reason(std::string_view tag, const std::vector<ModuleFacts>& modules);
+
 struct PlatformTag {
   std::string tag;     // "manylinux_2_34_x86_64"
   std::string reason;  // why it is no manylinux tag; else which version asks for it. May be empty

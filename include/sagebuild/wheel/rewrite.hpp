@@ -28,7 +28,8 @@ WheelName changed_name(const WheelName& name, const WheelChange& change);
 // Writes `wheel` as `target`, whose name says what is to be changed; whole or not at all. Bytes of
 // other entries are copied as they lie there, compressed. Signatures of RECORD are left out, since
 // they are void. `wheel` is a sound one (require_sound_wheel). Gives what a person should know,
-// such as a version that stands in the code. Throws Error{failed} if it cannot be read or written.
+// such as a version that stands in the code. Throws Error{failed} if it cannot be read or written,
+// or would not be a sound wheel.
 std::vector<std::string> rewrite_wheel(const std::filesystem::path& wheel,
                                        const std::filesystem::path& target,
                                        const std::function<void()>& tick = nullptr);
