@@ -160,7 +160,7 @@ json row_from_name(std::string_view path) {
   row["abi"] = name->abi;
   row["platform"] = name->platform;
   const std::string label = name->local_label();
-  if (const auto cuda = cuda_of_label(label)) row["cuda"] = cuda->major_minor();
+  if (const auto cuda = cuda_of_label(label)) row["cuda"] = cuda->text();
   if (const auto torch = torch_of_label(label)) row["torch"] = torch->major_minor();
   return row;
 }

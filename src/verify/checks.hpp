@@ -34,7 +34,7 @@ class Findings {
 void check_gpus(const WheelFacts& wheel, const Promise& promise, Findings& found);
 // Whether torch has what they want of it: SB121, SB122, SB136.
 void check_torch(const WheelFacts& wheel, const Promise& promise, Findings& found);
-// Whether its modules can be loaded: SB123 to SB135.
+// Whether its modules can be loaded: SB123 to SB135, SB139.
 void check_modules(const WheelFacts& wheel, const Promise& promise, Findings& found);
 // The archive, its metadata, its source: SB140 to SB150.
 void check_wheel(const WheelFacts& wheel, const Promise& promise, Findings& found);

@@ -24,7 +24,7 @@ void check_cuda(const ModuleFacts& module, const Promise& promise, Findings& fou
   if (wanted && promise.cuda && *wanted != promise.cuda->major())
     found.add("SB125", module.path,
               fmt::format("it wants libcudart.so.{}, and CUDA {} is promised", *wanted,
-                          promise.cuda->major_minor()));
+                          promise.cuda->text()));
   const bool wants_driver = starts_any(module.needed, "libcuda.so");
   if (wants_driver)
     found.add("SB126", module.path,
@@ -119,14 +119,19 @@ void check_python(const WheelFacts& wheel, const Promise& promise, const ModuleF
 
 const std::map<std::string_view, unsigned>& machines() {
   static const std::map<std::string_view, unsigned> all = {
-      {"x86_64", EM_X86_64}, {"aarch64", EM_AARCH64}, {"ppc64le", EM_PPC64}};
+      {"x86_64", EM_X86_64}, {"aarch64", EM_AARCH64}, {"ppc64le", EM_PPC64}, {"i686", EM_386},
+      {"armv7l", EM_ARM},    {"s390x", EM_S390},      {"riscv64", EM_RISCV}};
   return all;
 }
 
-std::string machine_name(unsigned machine) {
-  for (const auto& [name, number] : machines())
-    if (number == machine) return std::string(name);
-  return fmt::format("machine {} of ELF's list", machine);
+// That the tags of a wheel's name are for: "x86_64".
+std::vector<std::string_view> machines_of(const WheelName& name) {
+  std::vector<std::string_view> all;
+  for (const std::string_view tag : split(name.platform, "."))
+    for (const auto& [machine, number] : machines())
+      if (tag.ends_with(machine) && std::ranges::find(all, machine) == all.end())
+        all.push_back(machine);
+  return all;
 }
 
 // A Linux library in a wheel for another system. Some wheels carry libraries of several systems,
@@ -139,17 +144,18 @@ void check_system(std::string_view platform, const ModuleFacts& module, Findings
   else if (platform.find("linux") == std::string_view::npos)
     found.suspect("SB134", module.path,
                   fmt::format("it is for Linux on {}, and the wheel's tag is '{}'",
-                              machine_name(module.machine), platform));
+                              elf_machine_name(module.machine), platform));
 }
 
 void check_platform(const WheelFacts& wheel, const ModuleFacts& module, Findings& found) {
   if (!wheel.name) return;
-  for (const auto& [name, machine] : machines()) {
-    if (wheel.name->platform.ends_with(name) && module.machine != machine)
-      found.add(
-          "SB134", module.path,
-          fmt::format("it is for {}, and the wheel for {}", machine_name(module.machine), name));
-  }
+  const auto is_for = machines_of(*wheel.name);
+  const bool is_one_of_them = std::ranges::any_of(
+      is_for, [&](std::string_view name) { return machines().at(name) == module.machine; });
+  if (!is_for.empty() && !is_one_of_them)
+    found.add("SB134", module.path,
+              fmt::format("it is for {}, and the wheel for {}", elf_machine_name(module.machine),
+                          fmt::join(is_for, " and ")));
   check_system(wheel.name->platform, module, found);
   for (const std::string_view tag : split(wheel.name->platform, ".")) {
     const auto most = floors_of_platform(tag);
@@ -173,6 +179,79 @@ void check_platform(const WheelFacts& wheel, const ModuleFacts& module, Findings
   }
 }
 
+bool starts_with_any(std::string_view text, std::initializer_list<std::string_view> beginnings) {
+  return std::ranges::any_of(beginnings, [&](auto begin) { return text.starts_with(begin); });
+}
+
+// Whether the wheel has it under another name: libssl-1a2b3c.so.3 for libssl.so.3.
+bool brings_renamed(const WheelFacts& wheel, std::string_view library) {
+  const std::string_view stem = library.substr(0, library.find(".so"));
+  return std::ranges::any_of(wheel.modules, [&](const ModuleFacts& other) {
+    std::string_view file = other.path;
+    file.remove_prefix(file.find_last_of('/') + 1);
+    return take_prefix(file, stem) && (file.starts_with('-') || file.starts_with('.'));
+  });
+}
+
+// What the modules ask of a system beside the versions of glibc and libstdc++, which have findings
+// of their own, as have the OpenMP runtimes and libpython. What torch's packages for NVIDIA's and
+// AMD's GPUs bring does not count.
+std::vector<ModuleFacts> wants_of_system(const WheelFacts& wheel) {
+  std::vector<ModuleFacts> all;
+  for (const ModuleFacts& module : wheel.modules) {
+    ModuleFacts& wants = all.emplace_back();
+    wants.path = module.path;
+    wants.machine = module.machine;
+    wants.is_linked = module.is_linked;
+    wants.version_needs = module.version_needs;
+    wants.init_functions = module.init_functions;
+    for (const std::string& library : module.needed)
+      if (!starts_with_any(library, {"libgomp.so", "libiomp5.so", "libpython", "libnv", "libnpp",
+                                     "libamd", "libhip", "libroc", "librccl", "libMIOpen"}) &&
+          !brings_renamed(wheel, library))
+        wants.needed.push_back(library);
+  }
+  return all;
+}
+
+// The tags of its name against all of its modules.
+void check_tags(const WheelFacts& wheel, const Promise& promise, Findings& found) {
+  if (!wheel.name || lower(wheel.name->distribution) == "torch") return;
+  const auto has = [&](std::string_view machine) {
+    return std::ranges::any_of(wheel.modules, [&](const ModuleFacts& module) {
+      return module.is_linked && module.machine == machines().at(machine);
+    });
+  };
+  const auto is_for = machines_of(*wheel.name);
+  // Where it has none for any of them, each module has a finding.
+  const bool has_some = std::ranges::any_of(is_for, has);
+  for (const std::string_view machine : is_for)
+    if (has_some && !has(machine))
+      found.add("SB134", wheel.file,
+                fmt::format("a tag of its name is for {}, and no module is", machine));
+  const std::vector<ModuleFacts> all = wants_of_system(wheel);
+  for (const std::string_view tag : split(wheel.name->platform, ".")) {
+    if (!tag.starts_with("manylinux")) continue;
+    if (!is_platform_tag(tag)) {
+      found.add("SB139", wheel.file, fmt::format("'{}' is no tag that pip knows", tag));
+      continue;
+    }
+    std::vector<ModuleFacts> modules = all;
+    for (ModuleFacts& module : modules)
+      module.is_linked &= tag.ends_with(elf_machine_name(module.machine));
+    const std::string maybe = untrue_reason(tag, modules);
+    if (maybe.empty()) continue;
+    // A package that METADATA asks for may bring the library. Of libraries that are no modules of
+    // Python some wheels carry several, and take the one that loads.
+    for (ModuleFacts& module : modules)
+      if (promise.wants_packages || module.init_functions.empty()) module.needed.clear();
+    const std::string sure = untrue_reason(tag, modules);
+    found.add_if(!sure.empty(), "SB139", wheel.file,
+                 fmt::format("{} is not true: {}", tag, sure.empty() ? maybe : sure));
+    return;
+  }
+}
+
 }  // namespace
 
 void check_modules(const WheelFacts& wheel, const Promise& promise, Findings& found) {
@@ -183,6 +262,7 @@ void check_modules(const WheelFacts& wheel, const Promise& promise, Findings& fo
     check_python(wheel, promise, module, found);
     check_platform(wheel, module, found);
   }
+  check_tags(wheel, promise, found);
 }
 
 }  // namespace sagebuild::verifying

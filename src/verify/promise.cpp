@@ -9,6 +9,7 @@
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/model/known_archs.hpp"
 #include "sagebuild/model/provenance.hpp"
+#include "verify/specifiers.hpp"
 
 namespace sagebuild {
 namespace {
@@ -39,26 +40,60 @@ std::optional<Recipe> recipe_for(const WheelFacts& wheel, const std::vector<Reci
   return *fits;
 }
 
-// What METADATA asks of torch: "==2.11.*".
-std::optional<std::string> torch_wanted(std::string_view metadata) {
-  for (std::string_view line : lines_of(metadata)) {
-    if (line.empty()) break;
-    if (!take_prefix(line, "Requires-Dist:")) continue;
-    line = trimmed(line);
-    if (!take_prefix(line, "torch")) continue;
-    const bool is_other =
-        !line.empty() && std::string_view(" [(=<>!~;").find(line[0]) == std::string_view::npos;
-    if (is_other) continue;
-    const auto marker = line.find(';');
-    const bool is_extra =
-        marker != std::string_view::npos && line.find("extra", marker) != std::string_view::npos;
-    if (is_extra) continue;
+struct Requirement {
+  std::string package;
+  std::string range;  // "==2.11.*"; empty: any, and what a URL names
+  std::string marker;
+};
+
+std::optional<Requirement> requirement_of(std::string_view line) {
+  const auto colon = line.find(':');
+  if (colon == std::string_view::npos || lower(line.substr(0, colon)) != "requires-dist")
+    return std::nullopt;
+  line = trimmed(line.substr(colon + 1));
+  const auto end = std::min(line.find_first_of(" [(=<>!~;@"), line.size());
+  Requirement requirement{lower(line.substr(0, end)), "", ""};
+  line = trimmed(line.substr(end));
+  if (line.starts_with('['))
+    line = trimmed(line.substr(std::min(line.find(']'), line.size() - 1) + 1));
+  const bool is_url = line.starts_with('@');
+  // A URL may hold a ';' of its own.
+  if (const auto marker = line.find(is_url ? " ;" : ";"); marker != std::string_view::npos) {
+    requirement.marker = trimmed(line.substr(line.find(';', marker) + 1));
     line = line.substr(0, marker);
-    if (const auto end = line.find(')'); end != std::string_view::npos) line = line.substr(0, end);
-    const auto begin = line.find_first_of("=<>!~");
-    return begin == std::string_view::npos ? "" : std::string(trimmed(line.substr(begin)));
   }
-  return std::nullopt;
+  if (is_url) return requirement;
+  line = line.substr(0, line.find(')'));
+  if (const auto begin = line.find_first_of("=<>!~"); begin != std::string_view::npos)
+    requirement.range = trimmed(line.substr(begin));
+  return requirement;
+}
+
+// What pip asks of torch: all lines that hold on Linux. Where none does for certain, those that
+// may.
+void take_requirements(std::string_view metadata, Promise& promise) {
+  std::vector<std::string> sure, possible;
+  for (const std::string_view line : lines_of(metadata)) {
+    if (line.empty()) break;
+    const auto requirement = requirement_of(line);
+    if (!requirement || requirement->marker.find("extra") != std::string::npos) continue;
+    const auto holds = requirement->marker.empty() ? std::optional(true)
+                                                   : verifying::holds_on_linux(requirement->marker);
+    if (holds == false) continue;
+    if (requirement->package != "torch")
+      promise.wants_packages = true;
+    else
+      (holds ? sure : possible).push_back(requirement->range);
+  }
+  std::ranges::sort(possible);
+  possible.erase(std::ranges::unique(possible).begin(), possible.end());
+  if (sure.empty()) {
+    promise.is_torch_decided = possible.size() < 2;
+    if (!possible.empty()) promise.torch_asked = join(possible, " or ");
+    return;
+  }
+  std::erase(sure, "");
+  promise.torch_asked = join(sure, ",");
 }
 
 MadeModule made_module(const StatedProvenance::Module& stated) {
@@ -87,7 +122,8 @@ constexpr std::size_t kLargestProvenance = std::size_t{1} << 20;
 // Written by this or another version of sagebuild, or by anybody.
 void take_provenance(const StatedProvenance& stated, Promise& promise) {
   promise.cuda = parse_version(stated.cuda);
-  promise.torch = parse_version(stated.torch);
+  if (const auto torch = parse_version(stated.torch))
+    promise.torches.push_back({kProvenance, *torch});
   promise.is_torch_release = is_release(stated.torch);
   promise.commit = stated.commit;
   promise.made_by = stated.recipe;
@@ -164,8 +200,9 @@ Promise promise_of(const WheelFacts& wheel, const std::vector<Recipe>& recipes,
   promise.recipe = recipe_for(wheel, recipes, promise.made_by);
   const std::string label = wheel.name ? wheel.name->local_label() : "";
   if (!promise.cuda) promise.cuda = cuda_of_label(label);
-  if (!promise.torch) promise.torch = torch_of_label(label);
-  promise.torch_asked = torch_wanted(wheel.metadata);
+  if (const auto torch = torch_of_label(label)) promise.torches.push_back({kLabel, *torch});
+  if (!promise.torches.empty()) promise.torch = promise.torches.front().torch;
+  take_requirements(wheel.metadata, promise);
   if (promise.commit.empty()) {
     // ".gd1a57a5" of the label
     for (const std::string_view part : split(label, "."))

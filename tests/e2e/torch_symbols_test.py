@@ -65,7 +65,7 @@ class TorchSymbols(unittest.TestCase):
     def test_a_symbol_of_older_releases_is_named_with_those(self):
         self.assertNotIn(OLD_CHECK, self.symbols)
         wheel = self.wheel([OLD_CHECK])
-        self.assertEqual(self.missing(wheel), [("error", f"torch {self.minor} lacks {OLD_CHECK} (c10::cuda::c10_cuda_check_implementation(int,"
+        self.assertEqual(self.missing(wheel), [("error", f"torch {self.minor}, which its label promises, lacks {OLD_CHECK} (c10::cuda::c10_cuda_check_implementation(int,"
                                                          " char const*, char const*, int, bool)); its symbols fit torch 2.6 to 2.9")])
         # Of a wheel that asks for no torch it is said, and no more.
         free = self.wheel([OLD_CHECK], "wants-1.0-py3-none-linux_x86_64.whl")

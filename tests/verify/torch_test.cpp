@@ -59,27 +59,87 @@ const std::string kLacks =
 
 TEST_CASE("a module must find its symbols in the torch that its wheel promises") {
   const std::string pin = "Requires-Dist: torch==2.11.*\n";
-  CHECK(findings_of(wheel_that_wants({kOlder}, "+torch2.9", pin)).empty());
+  CHECK(findings_of(wheel_that_wants({kOlder}, "+torch2.9", "Requires-Dist: torch==2.9.*\n"))
+            .empty());
   CHECK(findings_of(wheel_that_wants({kOlder}, "+torch2.11", pin)) ==
-        Texts{"SB136 error torch 2.11" + kLacks + "; its symbols fit torch 2.6 to 2.9"});
-  CHECK(findings_of(wheel_that_wants({kOlder}, "", pin)) ==
-        Texts{"SB136 error METADATA lets in torch 2.11, which" + kLacks +
+        Texts{"SB136 error torch 2.11, which its label and METADATA promise," + kLacks +
               "; its symbols fit torch 2.6 to 2.9"});
-  CHECK(findings_of(wheel_that_wants({"_ZN3c10x"}, "+torch2.11", pin)) ==
-        Texts{"SB136 error torch 2.11 lacks _ZN3c10x; its symbols fit none of torch " +
+  CHECK(findings_of(wheel_that_wants({kOlder}, "", pin)) ==
+        Texts{"SB136 error torch 2.11, which METADATA lets in," + kLacks +
+              "; its symbols fit torch 2.6 to 2.9"});
+  CHECK(findings_of(wheel_that_wants({"_ZN3c10x"}, "", pin)) ==
+        Texts{"SB136 error torch 2.11, which METADATA lets in, lacks _ZN3c10x; its symbols fit "
+              "none of torch " +
               shipped()->text(shipped()->all())});
   // A release that nobody knows yet, a nightly, an older one.
-  CHECK(findings_of(wheel_that_wants({"_ZN3c10x"}, "+torch2.99", pin)).empty());
+  CHECK(findings_of(wheel_that_wants({"_ZN3c10x"}, "+torch2.99", "Requires-Dist: torch==2.99.*\n"))
+            .empty());
   CHECK(findings_of(wheel_that_wants({"_ZN3c10x"}, "", "Requires-Dist: torch==2.4.0\n")).empty());
   WheelFacts nightly = wheel_that_wants({"_ZN3c10x"}, "", pin);
   nightly.provenance = R"({"torch": "2.11.0.dev20260101+cu130"})";
   CHECK(findings_of(nightly).empty());
 }
 
+TEST_CASE("each torch that is promised counts: its provenance's, its label's, METADATA's") {
+  const std::string fitting = "; its symbols fit torch 2.6 to 2.9";
+  // pip installs what METADATA asks for, whatever the label says.
+  WheelFacts wheel = wheel_that_wants({kOlder}, "+torch2.9", "Requires-Dist: torch==2.11.*\n");
+  CHECK(findings_of(wheel) ==
+        Texts{"SB136 error torch 2.11, which METADATA lets in," + kLacks + fitting});
+  wheel.provenance = R"({"torch": "2.9.1"})";
+  CHECK(findings_of(wheel) ==
+        Texts{"SB136 error torch 2.11, which METADATA lets in," + kLacks + fitting});
+  wheel.provenance = R"({"torch": "2.12.0"})";
+  CHECK(findings_of(wheel).size() == 2);
+  CHECK(findings_of(wheel_that_wants({kOlder}, "+torch2.11", "Requires-Dist: torch==2.9.*\n")) ==
+        Texts{"SB136 error torch 2.11, which its label promises," + kLacks + fitting});
+  CHECK(findings_of(wheel_that_wants({kOlder}, "+torch2.9", "Requires-Dist: torch<2.11\n")) ==
+        Texts{"SB136 warning torch 2.10, which METADATA lets in," + kLacks + fitting});
+}
+
+TEST_CASE("of METADATA those lines count that hold on Linux") {
+  const auto found = [](const std::string& lines) {
+    return findings_of(wheel_that_wants({kOlder}, "", lines));
+  };
+  const std::string right = "Requires-Dist: torch==2.9.*", wrong = "Requires-Dist: torch==2.11.*";
+  for (const char* elsewhere :
+       {"sys_platform == \"darwin\"", "platform_system=='Windows'", "os_name != 'posix'",
+        "python_version < '3.12' and (sys_platform == 'win32' or \"darwin\" == sys_platform)"}) {
+    CHECK(found(wrong + "; " + elsewhere + "\n" + right + "; sys_platform == 'linux'\n").empty());
+    CHECK(found(right + "; " + elsewhere + "\n" + wrong + "\n").size() == 1);
+  }
+  // Which of them holds is not known.
+  CHECK(
+      found(wrong + "; python_version < '3.9'\n" + right + "; python_version >= '3.9'\n").empty());
+  CHECK(found(wrong + "; platform_machine in 'a b'\n" + right + "; what(\n").empty());
+  CHECK(found(wrong + "; python_version >= '3.9'\n").size() == 1);
+  CHECK(found("Requires-Dist: Torch==2.11.0\n").size() == 1);
+  CHECK(found("requires-dist:torch[opt-einsum] (==2.11.0)\n").size() == 1);
+  // The file behind a URL may be any.
+  for (const char* url : {"torch @ https://x/y=2.11/torch.whl", "torch@https://x/y==2.11;z"})
+    CHECK(found("Requires-Dist: " + std::string(url) + "\n") ==
+          Texts{"SB122 warning METADATA asks for any torch; its symbols fit torch 2.6 to 2.9"});
+}
+
+TEST_CASE("markers are judged for Linux, and left open where they ask for more") {
+  using verifying::holds_on_linux;
+  CHECK(holds_on_linux("sys_platform == 'linux'") == true);
+  CHECK(holds_on_linux("'linux' != sys_platform or os_name == \"posix\"") == true);
+  CHECK(holds_on_linux("(platform_system == 'Linux') and os_name == 'nt'") == false);
+  CHECK(holds_on_linux("python_version > '3' or os_name == 'posix'") == true);
+  CHECK(holds_on_linux("python_version > '3' and os_name == 'posix'") == std::nullopt);
+  for (const std::string& open :
+       {std::string(), std::string("'"), std::string("os_name =="),
+        std::string("os_name == 'nt' x"), std::string("(os_name == 'nt'"),
+        std::string("sys_platform in 'linux darwin'"), std::string("python_version not in '3'"),
+        std::string(100000, '(')})
+    CHECK(holds_on_linux(open) == std::nullopt);
+}
+
 TEST_CASE("a range of torch that fits in part is no error") {
   const std::string fitting = "; its symbols fit torch 2.6 to 2.9";
   CHECK(findings_of(wheel_that_wants({kOlder}, "", "Requires-Dist: torch>=2.9,<2.13\n")) ==
-        Texts{"SB136 warning METADATA lets in torch 2.10 to 2.12, which" + kLacks + fitting});
+        Texts{"SB136 warning torch 2.10 to 2.12, which METADATA lets in," + kLacks + fitting});
   CHECK(findings_of(wheel_that_wants({kOlder}, "", "Requires-Dist: torch~=2.9.0\n")).empty());
   // Who asks for no torch promises none.
   CHECK(findings_of(wheel_that_wants({kOlder}, "", "")) ==
@@ -96,7 +156,7 @@ TEST_CASE("the stable interface fits from a release on") {
   wheel.modules[0].shim_symbols = {kNewer, "aoti_torch_empty_strided"};
   const Texts found = findings_of(wheel);
   REQUIRE(found.size() == 1);
-  CHECK(found[0].starts_with("SB136 warning METADATA lets in torch 2.11"));
+  CHECK(found[0].starts_with("SB136 warning torch 2.11"));
   CHECK(found[0].find(" lacks " + kNewer + ";") != std::string::npos);
 }
 

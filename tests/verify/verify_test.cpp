@@ -312,6 +312,13 @@ TEST_CASE("what stops a module from being loaded") {
   CHECK(codes_after([](Module& m, Wheel&) { m.needed = {"libcudart.so.12"}; }) ==
         Codes{"SB125 error"});
   CHECK(codes_after([](Module& m, Wheel&) { m.needed = {"libcudart.so.13"}; }).empty());
+  // Such a label names a major version alone.
+  const std::string flash =
+      "pkg-1.0+cu12torch2.6cxx11abifalse-cp311-cp311-manylinux_2_28_x86_64.whl";
+  CHECK(codes_after([](Module& m, Wheel&) { m.needed = {"libcudart.so.12"}; }, flash).empty());
+  CHECK(codes_after([](Module& m, Wheel&) { m.needed = {"libcudart.so.13"}; }, flash) ==
+        Codes{"SB125 error"});
+  CHECK(promise_of(wheel_of({}, replaced(flash, "cu12", "cu118")), {}, {}).cuda == Version{11, 8});
   CHECK(codes_after([](Module& m, Wheel&) { m.needed = {"libcuda.so.1"}; }) ==
         Codes{"SB126 warning"});
   CHECK(codes_after([](Module& m, Wheel&) { m.driver_symbols = {"cuInit"}; }) ==
@@ -373,6 +380,84 @@ TEST_CASE("what stops a module from being loaded") {
   CHECK(codes_after([](Module& m, Wheel&) { m.machine = EM_AARCH64; }) == Codes{"SB134 error"});
   CHECK(codes_after([](Module& m, Wheel&) { m.needed = {"libpython3.11.so.1.0"}; }) ==
         Codes{"SB135 warning"});
+}
+
+TEST_CASE("the old C++ ABI is wrong for each torch that is promised") {
+  const auto found = [](const std::string& label, const std::string& asked) {
+    return codes_after(
+        [&](ModuleFacts& m, WheelFacts& w) {
+          m.cxx_abi = CxxAbi::old;
+          w.metadata += "Requires-Dist: torch" + asked + "\n";
+        },
+        "pkg-1.0" + label + "-cp311-cp311-manylinux_2_28_x86_64.whl");
+  };
+  for (const char* sound : {"", "==2.6.0", ">=2.4", "==2.4.*", "<2.7"})
+    CHECK(found("+torch2.6", sound).empty());
+  for (const char* newer : {"==2.11.*", ">=2.7", "~=2.8.0"})
+    CHECK(found("+torch2.6", newer) == Codes{"SB121 error"});
+  CHECK(found("+torch2.11", "==2.6.0") == Codes{"SB121 error"});
+}
+
+TEST_CASE("a manylinux tag is true of all modules, or it is a finding") {
+  const auto found = [](auto change, const std::string& platform) {
+    return codes_after(change, "pkg-1.0-cp311-cp311-" + platform + ".whl");
+  };
+  const auto wants = [](const std::string& library, const std::string& metadata = "") {
+    return [=](ModuleFacts& m, WheelFacts& w) {
+      m.needed = {"libc.so.6", library};
+      w.metadata += metadata;
+    };
+  };
+  const std::string tag = "manylinux_2_17_x86_64";
+  const Codes untrue{"SB139 error"};
+  CHECK(found(wants("libssl.so.3"), tag) == untrue);
+  CHECK(found(wants("libssl.so.3"), "manylinux1_x86_64." + tag) == untrue);
+  CHECK(found(wants("libssl.so.3"), "linux_x86_64").empty());
+  CHECK(found(wants("libssl.so.3", "Requires-Dist: torch==2.11.0\n"), tag) == untrue);
+  // One of several, of which the package takes what loads, as torchcodec's for FFmpeg 4 to 8.
+  CHECK(found(
+            [&](ModuleFacts& m, WheelFacts& w) {
+              wants("libavutil.so.56")(m, w);
+              m.path = "pkg/libk.so";
+              m.init_functions.clear();
+            },
+            tag) == Codes{"SB139 warning"});
+  // That package may bring it.
+  CHECK(found(wants("libarrow.so.19", "Requires-Dist: pyarrow\n"), tag) == Codes{"SB139 warning"});
+  CHECK(found(
+            [&](ModuleFacts& m, WheelFacts& w) {
+              wants("libssl.so.3")(m, w);
+              ModuleFacts library = module_of("ssl", {});
+              library.path = "pkg.libs/libssl-1a2b3c.so.3";
+              library.init_functions.clear();
+              w.modules.push_back(library);
+            },
+            tag)
+            .empty());
+  for (const char* torchs : {"libtorch_cpu.so", "libc10.so", "libnvjpeg.so.13", "libamdhip64.so.6"})
+    CHECK(found(wants(torchs), tag).empty());
+  CHECK(codes_after(wants("libssl.so.3"), "torch-2.11.0-cp311-cp311-" + tag + ".whl").empty());
+  const auto wants_version = [](const std::string& library, const std::string& version) {
+    return [=](ModuleFacts& m, WheelFacts& w) {
+      m.needed = {library};
+      m.version_needs = {{library, {version}}};
+      w.metadata += "Requires-Dist: numpy\n";
+    };
+  };
+  CHECK(found(wants_version("libc.so.6", "GLIBC_PRIVATE"), tag) == untrue);
+  CHECK(found(wants_version("libz.so.1", "ZLIB_1.2.9"), tag) == untrue);
+  CHECK(found(wants_version("libz.so.1", "ZLIB_1.2.9"), "manylinux_2_28_x86_64").empty());
+  // Between two of auditwheel's policies
+  CHECK(found(
+            [](ModuleFacts& m, WheelFacts&) {
+              m.floors.glibc = {2, 29};
+            },
+            "manylinux_2_29_x86_64")
+            .empty());
+  const auto as_it_is = [](ModuleFacts&, WheelFacts&) {};
+  CHECK(found(as_it_is, "manylinux_2_28") == untrue);
+  CHECK(found(as_it_is, "manylinux_2_28_x86_64.manylinux_2_28_aarch64") == Codes{"SB134 error"});
+  CHECK(found(as_it_is, "manylinux_2_28_s390x") == Codes{"SB134 error"});
 }
 
 TEST_CASE("what is wrong with images, the archive and libraries") {

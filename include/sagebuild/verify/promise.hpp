@@ -28,17 +28,27 @@ struct MadeModule {
 // Who says which GPUs must be served.
 inline constexpr std::string_view kAsked = "--arch", kProvenance = "its provenance",
                                   kName = "its name", kDescription = "its description";
+// Who says which torch.
+inline constexpr std::string_view kLabel = "its label", kMetadata = "METADATA";
+
+struct StatedTorch {
+  std::string_view who;  // one of these
+  Version torch;
+};
 
 struct Promise {
   ArchList archs;      // that must be served; empty: nobody said
   std::string origin;  // one of these
   std::optional<Recipe> recipe;
-  std::vector<MadeModule> made;  // empty: no provenance
-  std::optional<Version> cuda;   // of the provenance, else of the label
-  std::optional<Version> torch;  // the same
-  bool is_torch_release = true;  // no nightly, and none of a vendor's own
-  // What METADATA asks of torch, "==2.11.*"; empty: any; nothing: it does not ask for it
+  std::vector<MadeModule> made;      // empty: no provenance
+  std::optional<Version> cuda;       // of the provenance, else of the label
+  std::optional<Version> torch;      // the same
+  std::vector<StatedTorch> torches;  // what each of both says, the provenance first
+  bool is_torch_release = true;      // no nightly, and none of a vendor's own
+  // What METADATA asks of torch on Linux, "==2.11.*"; empty: any; nothing: it does not ask for it
   std::optional<std::string> torch_asked;
+  bool is_torch_decided = true;    // else of several lines nothing here tells which one holds
+  bool wants_packages = false;     // METADATA asks for others than torch
   std::string commit;              // that it was made from; empty: not known
   std::string made_by;             // name of that recipe
   std::vector<std::string> rules;  // of it that were applied
