@@ -6,6 +6,7 @@
 #include <future>
 #include <map>
 
+#include "app/build_parameters.hpp"
 #include "sagebuild/app/arch_choice.hpp"
 #include "sagebuild/app/check.hpp"
 #include "sagebuild/app/compile.hpp"
@@ -165,37 +166,6 @@ std::vector<CompiledSource> compiled_sources(const PreparedBuild& state,
     }
   }
   return sources;
-}
-
-// What the provenance says of --env. A value that may be a secret or a path of this machine is
-// nobody's business.
-std::vector<std::string> told_variables(const std::vector<std::string>& chosen) {
-  constexpr std::string_view kPlain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+;-, ";
-  std::vector<std::string> told;
-  for (const std::string& variable : chosen) {
-    const auto equals = variable.find('=');
-    const std::string name = variable.substr(0, equals);
-    const bool is_plain = equals != std::string::npos && !is_secret_variable(name) &&
-                          redacted(variable) == variable &&
-                          variable.find_first_not_of(kPlain, equals + 1) == std::string::npos;
-    told.push_back(is_plain ? variable : name);
-  }
-  return told;
-}
-
-BuildParameters parameters_of(const BuildSettings& settings, const fs::path& subfolder) {
-  BuildParameters told;
-  told.headers = name_of(settings.headers);
-  told.plain_platform = settings.plain_platform;
-  told.parts = settings.parts;
-  told.patch = settings.patch;
-  told.assume_gpus = settings.assume_gpus;
-  told.allow_cpu = settings.allow_cpu;
-  told.subfolder = subfolder.string();
-  told.variables = told_variables(settings.setup_variables);
-  told.source_date_epoch = source_date_epoch();
-  return told;
 }
 
 // Whether a module wants torch is known when it is linked, so these are the two names that the
@@ -483,8 +453,10 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
   set_platform(pack, settings.plain_platform, report);
   pack.provenance.tools = compiled.tools;
   pack.provenance.sources = compiled_sources(state, compiled.sources);
-  if (!settings.force) require_replaceable(wheel_path(pack), pack.provenance);
   const Wheel wheel{wheel_path(pack)};
+  const std::vector<fs::path> older = wheels_called(settings.output, finished_name(pack));
+  for (const fs::path& one : older)
+    if (!settings.force) require_replaceable(one, pack.provenance);
   const fs::path made = packed(pack, state.work.path(), settings.limits.jobs, *cache);
   cache->flush();
   report.stage("verifying the wheel");
@@ -494,6 +466,12 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
       made, {Policy::local, settings.limits.jobs, settings.unverified, hint, {}, state.recipe},
       report);
   copy_whole(made, wheel.path);
+  // pip would take one of another platform tag, if that is higher.
+  for (const fs::path& one : older)
+    if (one.filename() != wheel.path.filename()) {
+      remove_path(one);
+      report.note(fmt::format("'{}' is replaced: its platform tag is another", one.string()));
+    }
   return {wheel,
           told_plan(state.plan, state),
           compiled.sources,

@@ -75,6 +75,7 @@ PythonEnv python_for(const WheelFacts& facts, const Promise& promise, bool wants
   }
   EnvironmentRequest request;
   request.python = choice.python;
+  request.offline = choice.offline;
   request.torch = !wants_torch ? "" : choice.torch.empty() ? kDefaultTorch : choice.torch;
   if (!wants_torch) request.tools.clear();
   return create_environment(request, report);

@@ -12,6 +12,7 @@
 #include "sagebuild/source/fetch.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/signals.hpp"
 #include "sagebuild/wheel/reader.hpp"
 
@@ -37,14 +38,18 @@ std::string name_of_variable(const std::string& variable) {
   return variable.substr(0, variable.find('='));
 }
 
+// In the order of the provenance, which is part of its bytes.
 std::vector<std::string> variables_of(const StatedProvenance& stated,
                                       const RebuildSettings& settings) {
-  std::vector<std::string> variables = settings.variables;
+  std::vector<std::string> given = settings.variables;
+  std::vector<std::string> variables;
   for (const std::string& told : stated.parameters.variables) {
-    const bool is_given = std::ranges::any_of(settings.variables, [&](const auto& one) {
-      return name_of_variable(one) == name_of_variable(told);
-    });
-    if (is_given) continue;
+    const auto found = std::ranges::find(given, name_of_variable(told), name_of_variable);
+    if (found != given.end()) {
+      variables.push_back(*found);
+      given.erase(found);
+      continue;
+    }
     if (told.find('=') == std::string::npos)
       throw Error(
           ErrorKind::usage,
@@ -53,6 +58,7 @@ std::vector<std::string> variables_of(const StatedProvenance& stated,
           fmt::format("--env {}=VALUE", told));
     variables.push_back(told);
   }
+  std::ranges::move(given, std::back_inserter(variables));
   return variables;
 }
 
@@ -105,6 +111,19 @@ std::vector<std::string> reasons_of(const StatedProvenance& then, const StatedPr
     compare(name, of(then), of(now));
   }
   return reasons;
+}
+
+void require_free(const fs::path& wheel) {
+  if (is_there(wheel))
+    throw Error(ErrorKind::usage,
+                fmt::format("'{}' is there, and --output would replace it", wheel.string()), {},
+                "name another folder for the second wheel");
+}
+
+void keep(const fs::path& wheel, const fs::path& folder) {
+  make_folders(folder);
+  require_free(folder / wheel.filename());
+  copy_whole(wheel, folder / wheel.filename());
 }
 
 }  // namespace
@@ -169,11 +188,14 @@ RebuildOutcome rebuild_wheel(RebuildSettings settings, Reporter& report) {
                 fmt::format("'{}' does not say how it was built", settings.wheel.string()), {},
                 "only wheels that sagebuild made can be built again");
   const fs::path first = settings.wheel;
+  const fs::path kept = settings.output;
+  if (!kept.empty()) require_free(kept / first.filename());
+  // Beside no other wheel: what is compared is not replaced.
   const TempDir folder;
-  const fs::path output = settings.output.empty() ? folder.path() : settings.output;
   BuildSettings build = settings_for_rebuild(*stated, std::move(settings));
-  build.output = output;
+  build.output = folder.path();
   const fs::path second = sagebuild::build(std::move(build), report).wheel.path;
+  if (!kept.empty()) keep(second, kept);
   RebuildOutcome outcome;
   outcome.wheel = second.filename().string();
   outcome.sha256 = sha256_file(first).hex();

@@ -8,6 +8,7 @@
 #include "sagebuild/app/build.hpp"
 #include "sagebuild/app/inspect.hpp"
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/json.hpp"
 #include "sagebuild/base/secret.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/cli/cache_settings.hpp"
@@ -273,7 +274,7 @@ int run_build(const Cli& cli, const Settings& settings, Reporter& report) {
   if (install) install_or_tell(outcome, install, report);
   if (publishing)
     document["upload"] = upload_document(publish_wheel(*publishing, outcome.wheel, report));
-  fmt::print("{}\n", document.dump(2));
+  fmt::print("{}\n", json_lines(document));
   return 0;
 }
 

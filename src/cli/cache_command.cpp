@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/json.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/cache/maintenance.hpp"
 #include "sagebuild/cli/cache_settings.hpp"
@@ -20,7 +21,7 @@ constexpr SettingSpec kLimit = {"cache-limit", "most bytes that the cache keeps,
 void print_json(std::string_view schema, Json document) {
   Json whole = {{"schema", schema}, {"folder", action_cache_folder().string()}};
   whole.update(document);
-  fmt::print("{}\n", whole.dump(2, ' ', false, Json::error_handler_t::replace));
+  fmt::print("{}\n", json_lines(whole));
 }
 
 int run_stat(const Cli& cli, const Settings& settings) {

@@ -13,6 +13,7 @@
 #include "cli/option_table.hpp"
 #include "cli/troubleshooting.hpp"
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/json.hpp"
 #include "sagebuild/base/secret.hpp"
 #include "sagebuild/base/shown.hpp"
 #include "sagebuild/base/strings.hpp"
@@ -65,10 +66,7 @@ void print_error(const Error& error, bool json) {
                                              {"causes", error.causes},
                                              {"hint", error.hint},
                                              {"log", error.log}}}};
-  std::fputs(
-      (redacted(document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace)) + "\n")
-          .c_str(),
-      stdout);
+  std::fputs((redacted(json_lines(document)) + "\n").c_str(), stdout);
 }
 
 // The last words of a run, in its log too.

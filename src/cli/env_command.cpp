@@ -5,6 +5,7 @@
 
 #include "sagebuild/app/arch_choice.hpp"
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/json.hpp"
 #include "sagebuild/base/secret.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/cli/cache_settings.hpp"
@@ -54,7 +55,7 @@ int run_list(const Cli& cli) {
   }
   if (cli.global().json)
     fmt::print("{}\n",
-               Json{{"schema", "sagebuild.environments/1"}, {"environments", rows}}.dump(2));
+               json_lines(Json{{"schema", "sagebuild.environments/1"}, {"environments", rows}}));
   return 0;
 }
 
@@ -109,7 +110,7 @@ int run_doctor(const Cli& cli, const Settings& settings, Reporter& report) {
     if (!finding.fix_command.empty()) fmt::print("         fix: {}\n", finding.fix_command);
   }
   if (cli.global().json)
-    fmt::print("{}\n", Json{{"schema", "sagebuild.doctor/1"}, {"findings", rows}}.dump(2));
+    fmt::print("{}\n", json_lines(Json{{"schema", "sagebuild.doctor/1"}, {"findings", rows}}));
   const bool bad = std::ranges::any_of(
       findings, [](const Diagnosis& finding) { return finding.health == Health::error; });
   return bad ? static_cast<int>(ErrorKind::environment) : 0;
@@ -159,9 +160,8 @@ void add_env_commands(Cli& cli) {
   cli.add("version", "show the version", {}, {"sagebuild version"},
           [&cli](const Settings&, Reporter&) {
             if (cli.global().json)
-              fmt::print(
-                  "{}\n",
-                  Json{{"schema", "sagebuild.version/1"}, {"version", program_version()}}.dump(2));
+              fmt::print("{}\n", json_lines(Json{{"schema", "sagebuild.version/1"},
+                                                 {"version", program_version()}}));
             else
               fmt::print("sagebuild {}\n", program_version());
             return 0;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
@@ -45,6 +46,12 @@ class StoppedCommands {
   std::string token_;
 };
 
+// Its label names a file of the project's.
+StepProgress shown(StepProgress progress) {
+  progress.label = without_commands(std::move(progress.label));
+  return progress;
+}
+
 // A line that GitHub might take for a command of the old or the new kind.
 bool may_hold_command(std::string_view text) {
   return text.find("##[") != std::string_view::npos || trimmed(text).starts_with("::") ||
@@ -82,6 +89,20 @@ std::optional<FilePlace> place_in_line(std::string_view line) {
 }
 
 }  // namespace
+
+std::string without_commands(std::string text) {
+  if (!on_github()) return text;
+  std::string safe;
+  for (const std::string_view line : lines_of(text)) {
+    const auto begin = std::min(line.find_first_not_of(" \t\v\f\r"), line.size());
+    if (line.substr(begin).starts_with("::"))
+      safe += fmt::format("{} {}\n", line.substr(0, begin + 1), line.substr(begin + 1));
+    else
+      safe += fmt::format("{}\n", line);
+  }
+  if (!text.ends_with('\n') && !safe.empty()) safe.pop_back();
+  return replaced(std::move(safe), "##[", "# #[");
+}
 
 bool on_github() { return environment_value("GITHUB_ACTIONS") == "true"; }
 
@@ -121,12 +142,12 @@ void GithubReporter::stage(std::string_view text) {
   const std::lock_guard lock(mutex_);
   close_group();
   stage_ = text;
-  console_.stage(text);
+  console_.stage(without_commands(std::string(text)));
 }
 
 void GithubReporter::note(std::string_view text) {
   const std::lock_guard lock(mutex_);
-  console_.note(text);
+  console_.note(without_commands(std::string(text)));
 }
 
 // Instead of the console's line: GitHub shows the annotation in the log as "Warning: ...".
@@ -162,29 +183,29 @@ void GithubReporter::transfer(const TransferProgress& progress) {
 void GithubReporter::transferred(const TransferProgress& progress, std::string_view text) {
   const std::lock_guard lock(mutex_);
   open_group();
-  console_.transferred(progress, text);
+  console_.transferred(progress, without_commands(std::string(text)));
 }
 
 void GithubReporter::step_started(const StepProgress& progress) {
   const std::lock_guard lock(mutex_);
-  console_.step_started(progress);
+  console_.step_started(shown(progress));
 }
 
 void GithubReporter::step_finished(const StepProgress& progress) {
   const std::lock_guard lock(mutex_);
-  console_.step_finished(progress);
+  console_.step_finished(shown(progress));
 }
 
 void GithubReporter::part_finished(const StepProgress& progress) {
   const std::lock_guard lock(mutex_);
   open_group();
-  console_.part_finished(progress);
+  console_.part_finished(shown(progress));
 }
 
 void GithubReporter::waiting(const StepProgress& progress) {
   const std::lock_guard lock(mutex_);
   open_group();
-  console_.waiting(progress);
+  console_.waiting(shown(progress));
 }
 
 void GithubReporter::step_failed(std::string_view label, std::string_view command,

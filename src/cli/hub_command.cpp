@@ -12,6 +12,7 @@
 
 #include "sagebuild/app/shelf.hpp"
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/json.hpp"
 #include "sagebuild/base/shown.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/cli/command.hpp"
@@ -63,12 +64,11 @@ void print_table(const std::vector<Row>& rows) {
 int run_list(const Cli& cli, const Settings& settings, Reporter& report) {
   const Shelf shelf = list_shelf(hub_settings(settings, named_repo(settings)), report);
   if (cli.global().json) {
-    fmt::print("{}\n", Json{{"schema", "sagebuild.shelf/1"},
-                            {"repo", shelf.repo},
-                            {"commit", shelf.commit},
-                            {"private", shelf.is_private},
-                            {"wheels", shelf.wheels}}
-                           .dump(2));
+    fmt::print("{}\n", json_lines(Json{{"schema", "sagebuild.shelf/1"},
+                                       {"repo", shelf.repo},
+                                       {"commit", shelf.commit},
+                                       {"private", shelf.is_private},
+                                       {"wheels", shelf.wheels}}));
     return 0;
   }
   if (shelf.wheels.empty()) {
@@ -84,14 +84,13 @@ int run_list(const Cli& cli, const Settings& settings, Reporter& report) {
 
 int print_change(const Cli& cli, const PublishOutcome& outcome, const std::string& what) {
   if (cli.global().json) {
-    fmt::print("{}\n", Json{{"schema", "sagebuild.hub/1"},
-                            {"result", word_of(outcome.result)},
-                            {"repo", outcome.repo},
-                            {"commit", outcome.commit},
-                            {"pull_request", outcome.pull_url},
-                            {"removed", outcome.removed},
-                            {"index_files", outcome.index_files}}
-                           .dump(2));
+    fmt::print("{}\n", json_lines(Json{{"schema", "sagebuild.hub/1"},
+                                       {"result", word_of(outcome.result)},
+                                       {"repo", outcome.repo},
+                                       {"commit", outcome.commit},
+                                       {"pull_request", outcome.pull_url},
+                                       {"removed", outcome.removed},
+                                       {"index_files", outcome.index_files}}));
     return 0;
   }
   const bool is_dry = outcome.result == PublishOutcome::Result::dry_run;

@@ -5,9 +5,11 @@
 
 #include "sagebuild/app/import_check.hpp"
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/json.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/cli/choices.hpp"
 #include "sagebuild/cli/command.hpp"
+#include "sagebuild/cli/github.hpp"
 #include "sagebuild/cli/inspect_output.hpp"
 #include "sagebuild/cli/job_summary.hpp"
 #include "sagebuild/cli/rebuild_command.hpp"
@@ -20,9 +22,7 @@ namespace {
 
 using Word = std::shared_ptr<std::string>;
 
-std::string text_of(const nlohmann::ordered_json& document) {
-  return document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-}
+std::string text_of(const nlohmann::ordered_json& document) { return json_lines(document) + "\n"; }
 
 TextStyle style_of_terminal() {
   TextStyle style;
@@ -38,11 +38,25 @@ InspectSettings settings_for(const std::string& file) {
   return settings;
 }
 
+// Before anything is read: a page or a list of findings does not replace what it tells of.
+void require_other_file(const std::optional<std::string>& written, const std::string& read,
+                        std::string_view option) {
+  std::error_code ignored;
+  if (written && std::filesystem::equivalent(*written, read, ignored))
+    throw Error(ErrorKind::usage, fmt::format("{} would replace '{}' itself", option, read), {},
+                "name another file");
+}
+
 int run_inspect(const Cli& cli, const Settings& settings, const std::string& file) {
   InspectSettings chosen = settings_for(file);
   chosen.deep = settings.enabled("deep");
   chosen.kernel_names = settings.enabled("kernels");
   chosen.extract = settings.text("extract");
+  const auto page = settings.optional_text("html");
+  require_other_file(page, file, "--html");
+  if (page && settings.find("diff"))
+    throw Error(ErrorKind::usage, "--html is a page of one file, and --diff compares two", {},
+                "leave one of them out");
   const WheelFacts facts = read_facts(chosen);
   if (const auto other = settings.optional_text("diff")) {
     InspectSettings second = settings_for(*other);
@@ -54,19 +68,18 @@ int run_inspect(const Cli& cli, const Settings& settings, const std::string& fil
                                 {"other", second.file.filename().string()},
                                 {"lines", lines_of(text)}}));
     else
-      fmt::print("{}", text.empty() ? "nothing differs\n" : text);
+      fmt::print("{}", text.empty() ? "nothing differs\n" : without_commands(text));
     return 0;
   }
   const Promise promise = promise_for(facts);
-  if (const auto page = settings.optional_text("html"))
-    write_file(*page, inspect_html(facts, promise));
+  if (page) write_file(*page, inspect_html(facts, promise));
   if (cli.global().json) {
     fmt::print("{}", text_of(inspect_document(facts, promise)));
     return 0;
   }
   TextStyle style = style_of_terminal();
   style.kernels = chosen.kernel_names;
-  fmt::print("{}", inspect_text(facts, promise, style));
+  fmt::print("{}", without_commands(inspect_text(facts, promise, style)));
   return 0;
 }
 
@@ -81,17 +94,20 @@ Policy policy_of(const std::string& word) {
 int run_verify(const Cli& cli, const Settings& settings, const std::string& file,
                Reporter& report) {
   const Policy policy = policy_of(settings.text("policy"));
+  const auto sarif = settings.optional_text("sarif");
+  require_other_file(sarif, file, "--sarif");
   InspectSettings chosen = settings_for(file);
   chosen.torch = settings.text("torch");
   Verification verification = verify_file(chosen, settings.optional_text("arch"), policy);
   if (settings.enabled("import")) {
+    PythonChoice python = named_python(settings);
+    python.offline = settings.enabled("offline");
     const auto more = import_findings(chosen.file, verification.facts, verification.promise, policy,
-                                      named_python(settings), report);
+                                      std::move(python), report);
     verification.findings.insert(verification.findings.end(), more.begin(), more.end());
     sort_findings(verification.findings);
   }
-  if (const auto sarif = settings.optional_text("sarif"))
-    write_file(*sarif, text_of(sarif_document(verification)));
+  if (sarif) write_file(*sarif, text_of(sarif_document(verification)));
   for (const Finding& finding : verification.findings) report.finding(finding, file);
   append_job_summary(summary_of_wheel(verification, ""));
   std::optional<RebuildOutcome> rebuilt;
@@ -102,8 +118,8 @@ int run_verify(const Cli& cli, const Settings& settings, const std::string& file
     if (rebuilt) document["rebuild"] = rebuild_document(*rebuilt);
     fmt::print("{}", text_of(document));
   } else {
-    fmt::print("{}{}", findings_text(verification, style_of_terminal()),
-               rebuilt ? rebuild_text(*rebuilt) : "");
+    fmt::print("{}{}", without_commands(findings_text(verification, style_of_terminal())),
+               rebuilt ? without_commands(rebuild_text(*rebuilt)) : "");
   }
   const bool is_found = verification.has_errors() || (rebuilt && !rebuilt->is_same());
   return is_found ? static_cast<int>(ErrorKind::findings) : 0;
@@ -166,14 +182,17 @@ void add_inspect_commands(Cli& cli) {
   CLI::App& verify = cli.add(
       "verify", "hold a wheel against what it promises; exit code 5 if it does not keep it",
       with_rebuild(
-          {{"arch",
-            "architectures that it must serve; else what its provenance, its name or its "
-            "description says"},
+          {{.name = "arch",
+            .help = "architectures that it must serve; else what its provenance, its name or its "
+                    "description says",
+            .flag_only = true},
            {"policy",
             "strict (warnings are errors), publish, or local (what matters elsewhere is a note)",
             "publish"},
-           {"torch",
-            "a torch wheel, or an environment with torch: the torch that its modules must fit"},
+           {.name = "torch",
+            .help = "a torch wheel, or an environment with torch: the torch that its modules must "
+                    "fit",
+            .flag_only = true},
            {"import",
             "load each extension module by itself, in an environment with the promised torch",
             "",

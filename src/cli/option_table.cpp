@@ -29,6 +29,7 @@ constexpr Row kRows[] = {
     {"allow-foreign-owner", {kSource, ""}},
 
     {"arch", {kTarget, "LIST"}},
+    {"platform", {kTarget, "auto|linux"}},
     {"headers", {kTarget, "auto|facade|full|check"}},
     {"no-parts", {kTarget, ""}},
     {"assume-gpus", {kTarget, ""}},
@@ -92,6 +93,11 @@ constexpr Row kRows[] = {
     {"policy", {"Options", "strict|publish|local"}},
     {"sarif", {"Options", "FILE"}},
     {"name", {"Options", "NAME"}},
+    {"python-tag", {"Options", "TAG"}},
+    {"abi-tag", {"Options", "TAG"}},
+    {"platform-tag", {"Options", "TAG|auto"}},
+    {"build-tag", {"Options", "NUMBER"}},
+    {"label", {"Options", "LABEL"}},
     {"subject", {"Options", "TEXT"}},
 };
 

@@ -6,6 +6,7 @@
 
 #include "sagebuild/app/patch.hpp"
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/json.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/cli/choices.hpp"
 #include "sagebuild/cli/command.hpp"
@@ -96,7 +97,7 @@ std::string json_of(const PatchReport& result) {
       {"not_applied", result.not_applied}, {"diff", result.diff},     {"table", table}};
   if (!result.text.empty()) document["text"] = result.text;
   try {
-    return document.dump(2);
+    return json_lines(document);
   } catch (const Json::exception&) {
     throw Error(ErrorKind::failed, "cannot print the result as JSON",
                 {"the file is in another coding than UTF-8"}, "leave out --json");

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/json.hpp"
 #include "sagebuild/base/secret.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/base/toml.hpp"
@@ -213,7 +214,7 @@ std::string Settings::json() const {
                   {"origin", value ? value->origin : "not set"}};
   }
   const nlohmann::ordered_json document = {{"schema", "sagebuild.settings/1"}, {"settings", rows}};
-  return document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return json_lines(document) + "\n";
 }
 
 std::string Settings::table() const {

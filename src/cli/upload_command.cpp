@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/json.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/cli/command.hpp"
 #include "sagebuild/cli/job_summary.hpp"
@@ -280,7 +281,7 @@ void add_upload_command(Cli& cli) {
     const UploadOutcome outcome = upload(chosen, report);
     append_job_summary(summary_of_upload(outcome));
     if (cli.global().json)
-      fmt::print("{}\n", upload_document(outcome).dump(2));
+      fmt::print("{}\n", json_lines(upload_document(outcome)));
     else
       print_upload(outcome);
     return 0;

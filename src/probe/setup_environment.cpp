@@ -37,6 +37,9 @@ constexpr std::array<Name, 12> kSecretParts = {
     "TOKEN",      "KEY",    "PASSWORD", "PASSWD",        "PASSPHRASE", "PASSWRD",
     "CREDENTIAL", "SECRET", "COOKIE",   "AUTHORIZATION", "BEARER",     "NETRC"};
 
+// Whole names, which are parts of harmless ones
+constexpr std::array<Name, 4> kSecretNames = {"PASS", "PW", "PIN", "PAT"};
+
 // What changes compilers, linkers and Python by itself. pip would let it into the wheel; here it
 // must be asked for.
 constexpr std::array<Name, 29> kTools = {"CPATH",
@@ -150,7 +153,7 @@ bool is_own_variable(std::string_view name) {
 bool is_secret_variable(std::string_view name) {
   std::string upper;
   for (const char c : name) upper += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  return upper.ends_with("_AUTH") || upper.ends_with("_PAT") ||
+  return upper.ends_with("_AUTH") || upper.ends_with("_PAT") || is_one_of(upper, kSecretNames) ||
          std::ranges::any_of(kSecretParts, [&](std::string_view part) {
            return upper.find(part) != std::string::npos;
          });

@@ -72,6 +72,15 @@ TEST_CASE("what a provenance leaves open has to be told") {
   unsetenv("SOURCE_DATE_EPOCH");
 }
 
+TEST_CASE("variables stand in the order of the provenance, which is part of its bytes") {
+  StatedProvenance stated = stated_build();
+  stated.parameters.variables = {"FORCE_CUDA=1", "PHRASE", "FAST=0"};
+  RebuildSettings told;
+  told.variables = {"MORE=1", "PHRASE=abc"};
+  CHECK(settings_for_rebuild(stated, std::move(told)).setup_variables ==
+        std::vector<std::string>{"FORCE_CUDA=1", "PHRASE=abc", "FAST=0", "MORE=1"});
+}
+
 TEST_CASE("wheels are compared by their entries") {
   const TempDir folder;
   const std::string name = "pkg-1.0-cp311-cp311-linux_x86_64.whl";

@@ -16,6 +16,16 @@ TEST_CASE("an annotation is one line, whatever its texts hold") {
   CHECK(annotation("error", "", "hf_abcdefghijklmnopqrstuvwx").find("hf_abc") == std::string::npos);
 }
 
+TEST_CASE("no line of a text is a command of GitHub's, however a file is called") {
+  const std::string text = "  ::set-output name=x::evil.so 1 kB\n\na ::b ##[error]c\n";
+  ::setenv("GITHUB_ACTIONS", "true", 1);
+  CHECK(without_commands(text) == "  : :set-output name=x::evil.so 1 kB\n\na ::b # #[error]c\n");
+  CHECK(without_commands("::stop") == ": :stop");
+  CHECK(without_commands("") == "");
+  ::unsetenv("GITHUB_ACTIONS");
+  CHECK(without_commands(text) == text);
+}
+
 TEST_CASE("the place of an error is that of the file in the repository") {
   ::unsetenv("GITHUB_WORKSPACE");
   const TempDir folder;

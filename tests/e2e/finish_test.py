@@ -239,7 +239,8 @@ class Rewritten(support.EndToEnd):
                 (2, "is no build tag", "retag", "--build-tag", "x1", good), (2, "has that name already", "retag", "--abi-tag", "cp311", good),
                 (2, "there is no file", "label", "--label", "x", self.world / "none-1.0-py3-none-any.whl"),
                 (5, "is not a sound wheel", "label", "--label", "x", good, bad),
-                (2, "two wheels would be", "label", "--label", "x", good, good)]:
+                (2, "two wheels would be", "label", "--label", "x", good, good),
+                (2, "two wheels would be", "label", "--label", "x", good, good.name)]:
             with self.subTest(part):
                 self.assert_fails(self.run_sagebuild("wheel", *arguments), code, part)
                 self.assertEqual(sorted(self.world.iterdir()), listing)
@@ -254,7 +255,96 @@ class Rewritten(support.EndToEnd):
         module = library(self.world, "m.so", LIBRARIES["threads"][0])
         source = make_wheel(self.world, "m-1.0-cp311-cp311-linux_x86_64.whl", {"m/_k.so": module.read_bytes()})
         _, outcome = self.rewritten("retag", "--platform-tag", "manylinux2014_x86_64", source)
-        self.assertIn("manylinux2014_x86_64 is not true of m/_k.so", outcome.stderr)
+        self.assertIn("manylinux2014_x86_64 is not true: m/_k.so wants GLIBC_2.", outcome.stderr)
+        for tag in ("manylinux_2_40_aarch64", "any", "win_amd64"):
+            _, outcome = self.rewritten("retag", "--platform-tag", tag, source)
+            self.assertIn(f"{tag} is not true: m/_k.so is for Linux on x86_64", outcome.stderr)
+        for tag in ("manylinux_2_28", "auto.linux_x86_64", "x"):
+            self.assert_fails(self.run_sagebuild("wheel", "retag", "--platform-tag", tag, source), 2, "is no platform tag")
+        stub = library(self.world, "libssl.so.3", 'extern "C" int ssl() { return 1; }', "-Wl,-soname,libssl.so.3")
+        module = library(self.world, "s.so", MODULE + 'extern "C" int ssl();\nint f() { return ssl(); }', stub)
+        source = make_wheel(self.world, "s-1.0-cp311-cp311-linux_x86_64.whl", {"s/_k.so": module.read_bytes()})
+        _, outcome = self.rewritten("retag", "--platform-tag", "manylinux_2_17_x86_64", source)
+        self.assertIn("manylinux_2_17_x86_64 is not true: s/_k.so wants libssl.so.3, which not every Linux has", outcome.stderr)
+
+    def test_an_untrue_python_is_told_of(self):
+        module = "m/_k.cpython-311-x86_64-linux-gnu.so"
+        source = make_wheel(self.world, "m-1.0-cp311-cp311-linux_x86_64.whl", {module: b"x"})
+        for option, tag in (("--python-tag", "cp312"), ("--python-tag", "py3"), ("--abi-tag", "abi3")):
+            _, outcome = self.rewritten("retag", option, tag, source)
+            self.assertIn(f"{tag} is not true: {module} is for cp311", outcome.stderr)
+        _, outcome = self.rewritten("retag", "--abi-tag", "none", source)
+        self.assertNotIn("is not true", outcome.stderr)
+        source = make_wheel(self.world, "n-1.0-cp39-abi3-linux_x86_64.whl", {"n/_k.abi3.so": b"x"})
+        _, outcome = self.rewritten("retag", "--python-tag", "cp310", source)
+        self.assertNotIn("is not true", outcome.stderr)
+
+    def test_auto_is_refused_where_libraries_do_not_say(self):
+        module = library(self.world, "m.so", MODULE).read_bytes()
+        other = bytearray(module)
+        other[18:20] = (21).to_bytes(2, "little")  # EM_PPC64
+        arm = bytearray(module)
+        arm[18:20] = (183).to_bytes(2, "little")  # EM_AARCH64
+        small = bytearray(module)
+        small[4] = 1  # ELFCLASS32
+        for code, platform, files, part in [
+                (2, "any", {"m.py": b""}, "it is for any, and not for Linux with glibc"), (2, "win_amd64", {"m/k.pyd": b"MZ"}, "it is for win_amd64"),
+                (2, "macosx_11_0_arm64", {"m/k.so": b"\xcf\xfa\xed\xfe"}, "it is for macosx_11_0_arm64"),
+                (2, "musllinux_1_2_x86_64", {"m/k.so": module}, "it is for musllinux_1_2_x86_64"),
+                (2, "linux_x86_64", {"m.py": b""}, "it holds no library"), (2, "linux_x86_64", {"m/k.so": b"x"}, "m/k.so is no library for Linux"),
+                (2, "linux_ppc64le", {"m/k.so": bytes(other)}, "m/k.so is for ppc64le, and only x86_64 and aarch64 are known"),
+                (2, "linux_x86_64", {"m/k.so": module, "m/l.so": bytes(arm)}, "m/l.so is for aarch64, and others for x86_64"),
+                (1, "linux_i686", {"m/k.so": bytes(small)}, "cannot read the library 'm/k.so'")]:
+            with self.subTest(part):
+                source = make_wheel(self.world, f"m-1.0-cp311-cp311-{platform}.whl", files)
+                self.assert_fails(self.run_sagebuild("wheel", "retag", "--platform-tag", "auto", source), code, part, "--platform-tag TAG")
+                self.assertEqual(list(self.world.glob("*.whl")), [source])
+                source.unlink()
+
+    def test_one_that_is_right_already_is_left(self):
+        module = library(self.world, "m.so", MODULE).read_bytes()
+        right = make_wheel(self.world, "m-1.0-cp311-cp311-manylinux_2_5_x86_64.whl", {"m/k.so": module})
+        other = make_wheel(self.world, "n-1.0-cp311-cp311-linux_x86_64.whl", {"n/k.so": module})
+        wheel, outcome = self.rewritten("retag", "--platform-tag", "auto", right, other)
+        self.assertEqual(wheel.name, "n-1.0-cp311-cp311-manylinux_2_5_x86_64.whl")
+        self.assertIn("has that name already", outcome.stderr)
+
+    def test_metadata_keeps_the_lines_that_continue_others(self):
+        for folded in ("License: mine\n        Version: 3 of it\n", "License: mine\n        \n        more\n"):
+            text = f"Metadata-Version: 2.1\nName: foo\n{folded}Version: 1.0\n\nVersion: of the text\n"
+            source = self.with_metadata("foo-1.0-py3-none-any.whl", text)
+            wheel, _ = self.rewritten("label", "--label", "x", "--force", source)
+            self.assert_record_is_true(wheel)
+            self.assertEqual(self.entries(wheel)["foo-1.0+x.dist-info/METADATA"][0].decode(), text.replace("Version: 1.0\n", "Version: 1.0+x\n"))
+        # Tags alone do not touch it, however it writes the version.
+        text = "Metadata-Version: 2.1\nName: bar\nVersion: 1.0-1\n"
+        wheel, _ = self.rewritten("retag", "--build-tag", "3", self.with_metadata("bar-1.0_1-py3-none-any.whl", text))
+        self.assertEqual(self.entries(wheel)["bar-1.0_1.dist-info/METADATA"][0].decode(), text)
+
+    def with_metadata(self, name, text):
+        stem, version = name.split("-")[:2]
+        info = f"{stem}-{version}.dist-info"
+        files = {f"{info}/METADATA": text.encode(), f"{info}/WHEEL": b"Wheel-Version: 1.0\nTag: py3-none-any\n"}
+        with zipfile.ZipFile(self.world / name, "w") as archive:
+            for path, content in {**files, f"{info}/RECORD": record_of(files, f"{info}/RECORD")}.items():
+                archive.writestr(path, content)
+        return self.world / name
+
+    def test_force_spares_the_wheels_that_are_named(self):
+        source = self.make()
+        before = source.read_bytes()
+        link = self.world / self.NAME.replace("1.0-", "1.0+y-")
+        link.symlink_to(source.name)
+        outcome = self.run_sagebuild("wheel", "label", "--label", "y", "--force", source)
+        self.assert_fails(outcome, 2, "would take the place of", "--output")
+        self.assertEqual(source.read_bytes(), before)
+        link.unlink()
+        wheel, _ = self.rewritten("label", "--label", "y", source)
+        before = wheel.read_bytes()
+        outcome = self.run_sagebuild("wheel", "label", "--label", "y", "--force", source, wheel)
+        self.assert_fails(outcome, 2, "would take the place of")
+        self.assertEqual(wheel.read_bytes(), before)
+        self.assert_fails(self.run_sagebuild("wheel", "label", "--label", "z", "--no-label", source), 2, "give one of the two")
 
 
 class Proof(support.EndToEnd):
@@ -309,6 +399,7 @@ class Proof(support.EndToEnd):
         self.assertEqual(again.code, 0, again)
         self.assertIn(f"the same, byte for byte: sha256 {hashlib.sha256(wheel.read_bytes()).hexdigest()}", again.stdout)
         self.assertEqual(sorted((self.world / "tmp").iterdir()), [])
+        self.assert_fails(self.run_sagebuild(*rebuild, "--source", package, "--output", wheel.parent), 2, "would replace it")
 
         # Another commit under the first one's name: what it changed is named.
         (package / "tiny" / "__init__.py").write_text("from ._kernel import answer, launcher  # another\n")
@@ -324,6 +415,12 @@ class Proof(support.EndToEnd):
         document = json.loads(other.stdout)["rebuild"]
         self.assertFalse(document["same_bytes"])
         self.assertEqual([line.rpartition("/")[2] for line in document["differences"]], ["RECORD differs", "__init__.py differs"])
+
+        # pip takes the higher platform tag: the older wheel does not stay beside the new one.
+        linux = self.build(package, "--platform", "linux")
+        self.assertEqual(linux.code, 0, linux)
+        self.assertEqual(sorted(plain.parent.glob("*.whl")), [pathlib.Path(linux.stdout.strip())])
+        self.assertTrue(linux.stdout.strip().endswith("linux_x86_64.whl"), linux)
 
 
 if __name__ == "__main__":

@@ -283,6 +283,14 @@ class Verify(World):
         command("explain", "SB999", code=2)
         command("verify", wheel, "--policy", "hopeful", code=2)
 
+    def test_what_is_told_replaces_nothing_that_it_tells_of(self):
+        wheel = make_wheel(self.folder, "thing-2.0-py3-none-linux_x86_64.whl", {"_k.so": self.library("none").read_bytes()})
+        before = wheel.read_bytes()
+        command("inspect", wheel, "--html", wheel, code=2)
+        command("verify", wheel, "--sarif", self.folder / "." / wheel.name, code=2)
+        command("inspect", wheel, "--html", self.folder / "x.html", "--diff", wheel, code=2)
+        self.assertEqual(wheel.read_bytes(), before)
+
     def test_two_files_are_compared(self):
         self.assertEqual(command("inspect", self.library("none"), "--diff", self.library("none")), "nothing differs\n")
         text = command("inspect", self.library("none"), "--diff", self.library("size"))

@@ -24,4 +24,10 @@ ParsedJson parse_json(std::string_view text);
 // One line, without spaces. Bytes of a string that are no UTF-8 become U+FFFD instead of throwing.
 std::string json_line(const nlohmann::json& value);
 
+// For people too: in lines, indented by two blanks, without a last line end.
+template <class Document>
+std::string json_lines(const Document& document) {
+  return document.dump(2, ' ', /*ensure_ascii=*/false, Document::error_handler_t::replace);
+}
+
 }  // namespace sagebuild

@@ -30,6 +30,10 @@ std::string annotation(std::string_view kind, std::string_view title, std::strin
 // copy of the source.
 FilePlace place_of_error(std::string_view output);
 
+// `text`, which may name files of others, with nothing that GitHub takes for a command: a line that
+// begins with "::", or "##[" anywhere. As it is where GITHUB_ACTIONS is not "true".
+std::string without_commands(std::string text);
+
 // Stands in front of the console: what runs long is folded into groups, warnings, findings and
 // failed steps become annotations, and what others printed cannot become commands. Commands go to
 // standard error, which GitHub reads too, so that standard output stays data.
