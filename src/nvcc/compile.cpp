@@ -93,7 +93,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     auto self = shared_from_this();
     step.key = [self] {
       self->settle_bridge();
-      return self->direct("compile");
+      return self->key_of_whole();
     };
     step.scope = job_->scope;
     step.outputs = {{"object", job_->source.recorded.object}};
@@ -239,6 +239,18 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     const Words options(job_->argv.begin() + 1, job_->argv.end());
     for (const auto& file : named_files(options, job_->source.recorded.cwd))
       key.add(job_->mapped(file), settings.cache->file_digest(file));
+    return key;
+  }
+
+  // An object whose record of headers is lost is made again, under another key: what a wheel says
+  // of its sources is part of its bytes.
+  std::optional<ActionKey> key_of_whole() const {
+    auto key = direct("compile");
+    const auto mode = direct("mode");
+    if (!key || !mode || !job_->settings->on_outcome) return key;
+    auto& cache = *job_->settings->cache;
+    if (!cache.lookup_by_files(*mode, job_->scope) && cache.lookup_by_files(*key, job_->scope))
+      key->add("record of headers", "lost");
     return key;
   }
 
