@@ -3,10 +3,12 @@
 #include "sagebuild/nvcc/compile.hpp"
 
 #include <ctime>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "modes.hpp"
 #include "proved.hpp"
+#include "sagebuild/base/json.hpp"
 #include "sagebuild/nvcc/keys.hpp"
 #include "sagebuild/nvcc/parts.hpp"
 #include "sagebuild/sys/paths.hpp"
@@ -93,10 +95,12 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     auto self = shared_from_this();
     step.key = [self] {
       self->settle_bridge();
-      return self->key_of_whole();
+      return self->direct("compile");
     };
     step.scope = job_->scope;
-    step.outputs = {{"object", job_->source.recorded.object}};
+    // The cache has both or none: what a wheel says of its objects is part of its bytes.
+    step.outputs = {{"object", job_->source.recorded.object}, {"record", record_file()}};
+    step.check = [self] { write_file(self->record_file(), json_line(self->record())); };
     step.files_read = [self] { return self->files_read(); };
     step.expand = [self](const StepFailure* failure) { return self->expand(failure); };
     step.finish = [self] { self->finish(); };
@@ -242,18 +246,6 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     return key;
   }
 
-  // An object whose record of headers is lost is made again, under another key: what a wheel says
-  // of its sources is part of its bytes.
-  std::optional<ActionKey> key_of_whole() const {
-    auto key = direct("compile");
-    const auto mode = direct("mode");
-    if (!key || !mode || !job_->settings->on_outcome) return key;
-    auto& cache = *job_->settings->cache;
-    if (!cache.lookup_by_files(*mode, job_->scope) && cache.lookup_by_files(*key, job_->scope))
-      key->add("record of headers", "lost");
-    return key;
-  }
-
   SearchScope scope() const {
     SearchScope scope;
     scope.roots = job_->settings->roots;
@@ -374,38 +366,44 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     return unproved(job_->settings->proved, job_->argv, {job_->source.recorded.source}, *job_);
   }
 
+  // How the object was made.
+  using Record = std::map<std::string, std::string>;
+
+  fs::path record_file() const { return job_->source.recorded.object.native() + ".made"; }
+
+  Record record() const {
+    return {{"device", std::string(name_of(mode_.device))},
+            {"host", std::string(name_of(mode_.host))},
+            {"plain", mode_.plain ? "yes" : "no"},
+            {"reason", reason_},
+            {"parts", std::to_string(parts_->count)}};
+  }
+
+  static CompileMode mode_of(Record& record) {
+    return {nvcc::header_mode_named(record["device"]), nvcc::header_mode_named(record["host"]),
+            record["plain"] == "yes"};
+  }
+
   void finish() {
-    if (!ran_) return tell_known();
+    tell();
+    if (!ran_) return;
+    const auto& settings = *job_->settings;
     ActionResult result;
-    result.facts = {{"device", std::string(name_of(mode_.device))},
-                    {"host", std::string(name_of(mode_.host))},
-                    {"plain", mode_.plain ? "yes" : "no"},
-                    {"reason", reason_},
-                    {"parts", std::to_string(parts_->count)}};
-    auto& settings = *job_->settings;
+    result.facts = record();
     if (const auto key = direct("mode"))
       settings.cache->store_by_files(*key, job_->scope, files_read(), started_, {}, result);
-    if (settings.on_outcome)
-      settings.on_outcome({job_->subject, mode_, reason_, parts_->count, parts_->refusal});
     std::error_code ignored;
     if (!settings.keep_temporary) fs::remove_all(job_->folder, ignored);
   }
 
-  // A source that was found whole was made as the cache says.
-  void tell_known() const {
-    const auto key = direct("mode");
-    if (!key || !job_->settings->on_outcome) return;
-    auto known = job_->settings->cache->lookup_by_files(*key, job_->scope);
-    if (!known) return;
-    CompileOutcome outcome{job_->subject, mode_of(known->facts), known->facts["reason"]};
-    outcome.parts = static_cast<std::size_t>(to_integer(known->facts["parts"]).value_or(1));
-    outcome.cached = true;
+  void tell() const {
+    if (!job_->settings->on_outcome) return;
+    auto made = nlohmann::json::parse(read_file(record_file())).get<Record>();
+    CompileOutcome outcome{job_->subject, mode_of(made), made["reason"]};
+    outcome.parts = static_cast<std::size_t>(to_integer(made["parts"]).value_or(1));
+    outcome.whole_reason = parts_->refusal;
+    outcome.cached = !ran_;
     job_->settings->on_outcome(outcome);
-  }
-
-  static CompileMode mode_of(std::map<std::string, std::string>& facts) {
-    return {nvcc::header_mode_named(facts["device"]), nvcc::header_mode_named(facts["host"]),
-            facts["plain"] == "yes"};
   }
 
   std::shared_ptr<Job> job_;  // the facts of the source; attempts are copies

@@ -57,6 +57,35 @@ TEST_CASE("a source is compiled with facade headers, and a second time from the 
   CHECK(std::filesystem::exists(world.source("csrc/ops.cu").recorded.object));
 }
 
+// It loses what it was told of the headers that fitted.
+class ForgetfulCache : public MemoryCache {
+ public:
+  std::optional<ActionResult> lookup_by_files(const ActionKey& key,
+                                              const SearchScope& scope) override {
+    if (key.kind() == "mode") return std::nullopt;
+    return MemoryCache::lookup_by_files(key, scope);
+  }
+};
+
+TEST_CASE("with an object from the cache comes how it was made, whatever else is lost") {
+  NEEDS_NVCC();
+  NvccWorld world(std::make_shared<ForgetfulCache>());
+  // Only torch's own headers have it.
+  world.put(world.tree() / "csrc/ops.cu",
+            "#include <torch/extension.h>\nint f() { return ONLY_FULL; }\n");
+  world.compile("csrc/ops.cu");
+  REQUIRE(world.outcomes.size() == 1);
+  CHECK_FALSE(world.outcomes[0].cached);
+  CHECK(world.outcomes[0].mode.host == HeaderMode::full);
+  std::filesystem::remove_all(world.tree() / "build");
+  const auto second = world.compile("csrc/ops.cu");
+  REQUIRE(second.runs.size() == 1);
+  REQUIRE(world.outcomes.size() == 2);
+  CHECK(world.outcomes[1].cached);
+  CHECK(world.outcomes[1].mode == world.outcomes[0].mode);
+  CHECK(world.outcomes[1].reason == world.outcomes[0].reason);
+}
+
 TEST_CASE("another folder and another venv give the same bytes, and every stage hits") {
   NEEDS_NVCC();
   NvccWorld world;

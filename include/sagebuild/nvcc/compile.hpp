@@ -84,7 +84,7 @@ struct CompileSettings {
   std::shared_ptr<TorchBridge> bridge;      // none: host passes have torch's own headers
   ActionCache* cache = nullptr;
   Reporter* reporter = nullptr;
-  // Once per source that was compiled, or of which the cache knows how it was; may be empty
+  // Once per source, compiled or found in the cache; may be empty
   std::function<void(const CompileOutcome&)> on_outcome;
 };
 
