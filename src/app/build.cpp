@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <future>
 #include <map>
 
 #include "app/build_parameters.hpp"
+#include "app/packing.hpp"
 #include "sagebuild/app/arch_choice.hpp"
 #include "sagebuild/app/check.hpp"
 #include "sagebuild/app/compile.hpp"
@@ -19,7 +19,6 @@
 #include "sagebuild/base/digest.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/path_roots.hpp"
-#include "sagebuild/base/secret.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/env/environments.hpp"
 #include "sagebuild/exec/timeline.hpp"
@@ -33,7 +32,6 @@
 #include "sagebuild/sys/log.hpp"
 #include "sagebuild/sys/machine.hpp"
 #include "sagebuild/sys/paths.hpp"
-#include "sagebuild/sys/worker_pool.hpp"
 #include "sagebuild/wheel/pack.hpp"
 
 namespace sagebuild {
@@ -123,8 +121,6 @@ std::string described(const Checkout& checkout) {
   return checkout.dirty && !checkout.commit.empty() ? text + " with local changes" : text;
 }
 
-std::string plain_linux() { return "linux_" + machine_architecture(); }
-
 WheelNeeds needs_of(const PreparedBuild& state, const LinkedModules& modules) {
   return {
       std::ranges::any_of(state.recorded.modules, has_device_code),
@@ -174,85 +170,6 @@ std::vector<PackSettings> expected_packs(const PreparedBuild& state, const fs::p
   const bool cuda = needs_of(state, {}).cuda;
   return {pack_settings(state, {}, {cuda, true}, output),
           pack_settings(state, {}, {cuda, false}, output)};
-}
-
-// "a-1.0+cu130torch2.11-cp311-cp311-PLATFORM.whl". Of the two names the shorter one is for modules
-// that want nothing of torch's.
-std::string expected_name(const std::vector<PackSettings>& packs, bool plain_platform) {
-  std::vector<std::string> names;
-  for (const PackSettings& pack : packs) {
-    WheelName name = finished_name(pack);
-    name.platform = plain_platform ? plain_linux() : "PLATFORM";
-    if (names.empty() || names.front() != name.file_name()) names.push_back(name.file_name());
-  }
-  std::string text = names.front();
-  if (names.size() > 1)
-    text += fmt::format(", or {} if no module wants torch's C++ symbols", names.back());
-  if (!plain_platform)
-    text +=
-        "; PLATFORM is the lowest manylinux tag that is true of the modules, which is known when "
-        "they are linked";
-  return text;
-}
-
-// Sets the platform that is true of the modules, or the plain one where it was asked for.
-void set_platform(PackSettings& pack, bool plain_platform, Reporter& report) {
-  pack.platform = plain_linux();
-  if (plain_platform) return;
-  const PlatformTag platform = platform_of(pack);
-  if (platform.tag == pack.platform && !pack.modules.empty())
-    report.note(
-        fmt::format("the wheel is {}, and no manylinux: {}", platform.tag, platform.reason));
-  else
-    report.detail(fmt::format("the wheel is {}{}{}", platform.tag,
-                              platform.reason.empty() ? "" : ": ", platform.reason));
-  pack.platform = platform.tag;
-}
-
-// Compressing is most of what is left when little has changed, so it is an action by module.
-void compress_cached(const std::string& name, const fs::path& file, const fs::path& zip,
-                     ActionCache& cache) {
-  ActionKey key("deflate", name);
-  key.add("module", sha256_file(file));
-  if (const auto hit = cache.lookup(key); hit && cache.materialize(*hit, {{"zip", zip}})) return;
-  compress_module(file, zip);
-  cache.store(key, {{"zip", zip}}, {});
-}
-
-LinkedModules compressed_modules(const LinkedModules& modules, const fs::path& work, unsigned jobs,
-                                 ActionCache& cache) {
-  make_folders(work);
-  LinkedModules compressed;
-  std::vector<std::future<void>> running;
-  WorkerPool pool(jobs);
-  for (const auto& [name, file] : modules) {
-    const fs::path zip = work / (name.filename().string() + ".zip");
-    compressed[name] = zip;
-    running.push_back(pool.submit(
-        [&cache, &name, &file, zip] { compress_cached(name.string(), file, zip, cache); }));
-  }
-  for (auto& one : running) one.get();
-  return compressed;
-}
-
-// The wheel in the folder `work`, from where it goes to its place once it is verified. A warm build
-// would only read and write it, so that is a cached action, too.
-fs::path packed(PackSettings pack, const fs::path& work, unsigned jobs, ActionCache& cache) {
-  pack.output = work / "packed";
-  const Wheel wheel{wheel_path(pack)};
-  ActionKey key("wheel", pack.provenance.recipe);
-  key.add("name", wheel.path.filename().string());
-  key.add("recorded", sha256_file(pack.recorded));
-  for (const auto& [name, file] : pack.modules) key.add(name.string(), sha256_file(file));
-  key.add("torch pin", pack.torch_pin);
-  key.add("provenance", provenance_json(pack.provenance));
-  key.add("SOURCE_DATE_EPOCH", std::to_string(source_date_epoch()));
-  if (const auto hit = cache.lookup(key); hit && cache.materialize(*hit, {{"wheel", wheel.path}}))
-    return wheel.path;
-  pack.compressed = compressed_modules(pack.modules, work / "compressed", jobs, cache);
-  pack_wheel(pack);
-  cache.store(key, {{"wheel", wheel.path}}, {});
-  return wheel.path;
 }
 
 // setuptools splits compiler commands at blanks, and nvcc misquotes the others in what it runs.
@@ -388,6 +305,18 @@ CompileContext compile_context(const PreparedBuild& state, const BuildSettings& 
           settings.keep_temp, settings.parts};
 }
 
+ModuleOutcome compiled_modules(const PreparedBuild& state, const CompileContext& context,
+                               HeaderChoice headers, const ExecSettings& execution,
+                               Reporter& report) {
+  try {
+    return compile_modules(state.plan, state.toolchain, state.python, context, headers, execution,
+                           report);
+  } catch (const Error&) {
+    execution.cache->flush();  // what was done before the failure is worth keeping, for others too
+    throw;
+  }
+}
+
 }  // namespace
 
 PlanOutcome plan_build(BuildSettings settings, Reporter& report) {
@@ -424,10 +353,7 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
   const PreparedBuild& state = *prepared;
   for (const PackSettings& pack : expected_packs(state, settings.output)) {
     // Before hours of compiling
-    for (const fs::path& wheel : wheels_called(settings.output, finished_name(pack))) {
-      require_no_folder(wheel);
-      if (!settings.force) require_replaceable(wheel, pack.provenance);
-    }
+    (void)replaceable_wheels(settings.output, finished_name(pack), pack.provenance, settings.force);
   }
 
   report.stage(fmt::format("compiling {} on {}", counted(state.plan.modules.size(), "module"),
@@ -435,15 +361,8 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
   const CompileContext context = compile_context(state, settings);
   const ExecSettings execution{settings.limits, state.logs, cache.get(), history.get(),
                                !log_path().empty()};
-  const ModuleOutcome compiled = [&] {
-    try {
-      return compile_modules(state.plan, state.toolchain, state.python, context, settings.headers,
-                             execution, report);
-    } catch (const Error&) {
-      cache->flush();  // what was done before the failure is worth keeping, for others too
-      throw;
-    }
-  }();
+  const ModuleOutcome compiled =
+      compiled_modules(state, context, settings.headers, execution, report);
   if (!settings.timeline.empty())
     write_file(settings.timeline, chrome_trace(compiled.execution.steps));
 
@@ -454,9 +373,8 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
   pack.provenance.tools = compiled.tools;
   pack.provenance.sources = compiled_sources(state, compiled.sources);
   const Wheel wheel{wheel_path(pack)};
-  const std::vector<fs::path> older = wheels_called(settings.output, finished_name(pack));
-  for (const fs::path& one : older)
-    if (!settings.force) require_replaceable(one, pack.provenance);
+  const std::vector<fs::path> older =
+      replaceable_wheels(settings.output, finished_name(pack), pack.provenance, settings.force);
   const fs::path made = packed(pack, state.work.path(), settings.limits.jobs, *cache);
   cache->flush();
   report.stage("verifying the wheel");
@@ -466,12 +384,7 @@ BuildOutcome build(BuildSettings settings, Reporter& report) {
       made, {Policy::local, settings.limits.jobs, settings.unverified, hint, {}, state.recipe},
       report);
   copy_whole(made, wheel.path);
-  // pip would take one of another platform tag, if that is higher.
-  for (const fs::path& one : older)
-    if (one.filename() != wheel.path.filename()) {
-      remove_path(one);
-      report.note(fmt::format("'{}' is replaced: its platform tag is another", one.string()));
-    }
+  remove_others(older, wheel.path, report);
   return {wheel,
           told_plan(state.plan, state),
           compiled.sources,

@@ -60,11 +60,27 @@ std::optional<std::string> other_content(const std::filesystem::path& wheel,
   return std::nullopt;
 }
 
-void require_replaceable(const std::filesystem::path& wheel, const Provenance& ours) {
-  const auto other = other_content(wheel, ours);
-  if (!other) return;
-  throw Error(ErrorKind::usage, fmt::format("another wheel has the name '{}'", wheel.string()),
-              {*other}, "--force replaces it; or give another folder with --output");
+std::vector<std::filesystem::path> replaceable_wheels(const std::filesystem::path& folder,
+                                                      const WheelName& name, const Provenance& ours,
+                                                      bool force) {
+  std::vector<std::filesystem::path> wheels = wheels_called(folder, name);
+  for (const auto& wheel : wheels) {
+    require_no_folder(wheel);
+    const auto other = force ? std::nullopt : other_content(wheel, ours);
+    if (other)
+      throw Error(ErrorKind::usage, fmt::format("another wheel has the name '{}'", wheel.string()),
+                  {*other}, "--force replaces it; or give another folder with --output");
+  }
+  return wheels;
+}
+
+void remove_others(const std::vector<std::filesystem::path>& wheels,
+                   const std::filesystem::path& wheel, Reporter& report) {
+  for (const auto& one : wheels) {
+    if (one.filename() == wheel.filename()) continue;
+    remove_path(one);
+    report.note(fmt::format("'{}' is replaced: its platform tag is another", one.string()));
+  }
 }
 
 void require_no_folder(const std::filesystem::path& wheel) {

@@ -11,6 +11,7 @@
 
 #include "sagebuild/model/wheel.hpp"
 #include "sagebuild/model/wheel_name.hpp"
+#include "sagebuild/report/reporter.hpp"
 
 namespace sagebuild {
 
@@ -25,8 +26,16 @@ std::vector<std::filesystem::path> wheels_called(const std::filesystem::path& fo
 std::optional<std::string> other_content(const std::filesystem::path& wheel,
                                          const Provenance& ours);
 
-// Throws Error{usage} with that reason.
-void require_replaceable(const std::filesystem::path& wheel, const Provenance& ours);
+// All wheels_called, which `ours` may replace. Throws Error{usage} with that reason for one that it
+// may not, unless `force`, and for a folder of such a name.
+std::vector<std::filesystem::path> replaceable_wheels(const std::filesystem::path& folder,
+                                                      const WheelName& name, const Provenance& ours,
+                                                      bool force);
+
+// Removes those of them that are not `wheel`, which has taken their place, and says so: pip would
+// take one of another platform tag, if that is higher.
+void remove_others(const std::vector<std::filesystem::path>& wheels,
+                   const std::filesystem::path& wheel, Reporter& report);
 
 // Throws Error{usage} if a folder has the wheel's name: no wheel can take its place, by --force
 // neither.
