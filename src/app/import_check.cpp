@@ -31,12 +31,7 @@ Way way_of(const ModuleFacts& module) {
   if (std::ranges::find(module.init_functions, "PyInit_" + stem_of(module)) !=
       module.init_functions.end())
     return Way::module;
-  const bool registers = module.init_functions.empty() &&
-                         (!module.shim_symbols.empty() ||
-                          std::ranges::any_of(module.torch_symbols, [](const std::string& symbol) {
-                            return symbol.starts_with("_ZN5torch7Library");
-                          }));
-  return registers ? Way::library : Way::none;
+  return registers_with_torch(module) ? Way::library : Way::none;
 }
 
 bool needs_driver(const ModuleFacts& module) {
@@ -47,10 +42,7 @@ bool needs_driver(const ModuleFacts& module) {
 // "3.11" of "cp311"; empty where any Python 3 will do.
 std::string python_of(const WheelFacts& facts) {
   if (!facts.name || facts.name->abi == "abi3") return "";
-  std::string_view tag = facts.name->python;
-  if (!take_prefix(tag, "cp3") || tag.find_first_not_of("0123456789") != std::string_view::npos)
-    return "";
-  return fmt::format("3.{}", tag);
+  return python_of_tag(facts.name->python);
 }
 
 // The newest release that the wheel promises to run with.

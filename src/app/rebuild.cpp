@@ -9,6 +9,7 @@
 #include "sagebuild/base/digest.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/model/wheel_name.hpp"
 #include "sagebuild/source/fetch.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
@@ -69,12 +70,6 @@ void require_same_date(const StatedProvenance& stated) {
               fmt::format("the wheel was built with SOURCE_DATE_EPOCH={}, and now it is {}", then,
                           source_date_epoch()),
               {}, fmt::format("SOURCE_DATE_EPOCH={} sagebuild verify --rebuild ...", then));
-}
-
-// "3.11" of "cp311".
-std::string python_of_tag(std::string_view tag) {
-  if (!take_prefix(tag, "cp") || tag.size() < 2) return "";
-  return fmt::format("{}.{}", tag.substr(0, 1), tag.substr(1));
 }
 
 std::map<std::string, std::string> digests_of(const fs::path& wheel) {

@@ -47,7 +47,7 @@ std::vector<ModuleFacts> libraries_of(const WheelReader& wheel) {
 
 // "libfoo.so.1", "_k.pyd"
 bool is_named_library(std::string_view entry) {
-  const std::string_view name = entry.substr(entry.find_last_of('/') + 1);
+  const std::string_view name = file_name(entry);
   return name.ends_with(".so") || name.find(".so.") != std::string_view::npos ||
          name.ends_with(".pyd") || name.ends_with(".dll") || name.ends_with(".dylib");
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <set>
 
 #include "sagebuild/base/error.hpp"
@@ -70,6 +71,22 @@ std::string path_code(const std::vector<CommandFacts>& commands, std::string_vie
       words);
 }
 
+// And where the word before the cursor wants a value: `action` is the code that completes it.
+std::string value_cases(const std::vector<CommandFacts>& commands,
+                        const std::function<std::string(const OptionFacts&)>& action) {
+  std::string text;
+  for (const CommandFacts& command : commands) {
+    for (const OptionFacts& option : options_at(commands, command)) {
+      if (option.value.empty()) continue;
+      std::vector<std::string> patterns;
+      for (const std::string& name : option.names)
+        patterns.push_back(fmt::format("\"{}:{}\"", command.path, name));
+      text += fmt::format("    {}) {}return ;;\n", pattern_of(patterns), action(option));
+    }
+  }
+  return text;
+}
+
 std::string bash_script(const std::vector<CommandFacts>& commands) {
   std::string text =
       "# bash completion of sagebuild: source <(sagebuild completion bash)\n"
@@ -77,21 +94,11 @@ std::string bash_script(const std::vector<CommandFacts>& commands) {
       "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} at= i\n"
       "  COMPREPLY=()\n" +
       path_code(commands, "COMP_WORDS", "1", "COMP_CWORD") + "  case $at:$prev in\n";
-  for (const CommandFacts& command : commands) {
-    for (const OptionFacts& option : options_at(commands, command)) {
-      if (option.value.empty()) continue;
-      std::vector<std::string> patterns;
-      for (const std::string& name : option.names)
-        patterns.push_back(fmt::format("\"{}:{}\"", command.path, name));
-      const auto words = choices_of(option.value);
-      text += fmt::format(
-          "    {}) {}return ;;\n", pattern_of(patterns),
-          !words.empty()
-              ? fmt::format("COMPREPLY=($(compgen -W \"{}\" -- \"$cur\")); ", join(words, " "))
-          : is_path(option.value) ? "compopt -o default; "
-                                  : "");
-    }
-  }
+  text += value_cases(commands, [](const OptionFacts& option) -> std::string {
+    if (const auto words = choices_of(option.value); !words.empty())
+      return fmt::format("COMPREPLY=($(compgen -W \"{}\" -- \"$cur\")); ", join(words, " "));
+    return is_path(option.value) ? "compopt -o default; " : "";
+  });
   text += "  esac\n  case $at in\n";
   for (const CommandFacts& command : commands) {
     std::vector<std::string> words;
@@ -123,20 +130,12 @@ std::string zsh_script(const std::vector<CommandFacts>& commands) {
       "  local prev=${words[CURRENT-1]} at= i\n"
       "  local -a options commands\n" +
       path_code(commands, "words", "2", "CURRENT") + "  case $at:$prev in\n";
-  for (const CommandFacts& command : commands) {
-    for (const OptionFacts& option : options_at(commands, command)) {
-      if (option.value.empty()) continue;
-      std::vector<std::string> patterns;
-      for (const std::string& name : option.names)
-        patterns.push_back(fmt::format("\"{}:{}\"", command.path, name));
-      const auto words = choices_of(option.value);
-      text += fmt::format("    {}) {}return ;;\n", pattern_of(patterns),
-                          !words.empty() ? fmt::format("compadd -- {}; ", join(words, " "))
-                          : is_path(option.value)
-                              ? "_files; "
-                              : fmt::format("_message {}; ", shell_quoted(option.value)));
-    }
-  }
+  text += value_cases(commands, [](const OptionFacts& option) -> std::string {
+    if (const auto words = choices_of(option.value); !words.empty())
+      return fmt::format("compadd -- {}; ", join(words, " "));
+    if (is_path(option.value)) return "_files; ";
+    return fmt::format("_message {}; ", shell_quoted(option.value));
+  });
   text += "  esac\n  case $at in\n";
   for (const CommandFacts& command : commands) {
     text += fmt::format("    \"{}\")\n", command.path);

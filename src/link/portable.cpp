@@ -16,10 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 using Words = std::vector<std::string>;
 
-bool is_own(std::string_view path) {
-  return path.starts_with("$ORIGIN") || path.starts_with("${ORIGIN}");
-}
-
 // The run path of `tokens[at]`, which moves on where that is a word of its own: "-rpath X",
 // "--rpath=X", and "-R X" or "-RX" if X is a folder (a file is for its symbols).
 std::optional<std::string> run_path_at(const std::vector<Token>& tokens, std::size_t& at,
@@ -33,7 +29,7 @@ std::optional<std::string> run_path_at(const std::vector<Token>& tokens, std::si
   if (!take_prefix(text, "-R")) return std::nullopt;
   const std::string value = text.empty() && has_next ? tokens[at + 1].text : std::string(text);
   std::error_code ignored;
-  if (!is_own(value) && !fs::is_directory(cwd / value, ignored)) return std::nullopt;
+  if (!is_below_origin(value) && !fs::is_directory(cwd / value, ignored)) return std::nullopt;
   if (text.empty()) ++at;
   return value;
 }
@@ -57,7 +53,7 @@ PortableWords portable(const Words& argv, const fs::path& cwd) {
     }
     Words own;
     for (const std::string_view folder : split(*run_path, ":")) {
-      if (is_own(folder)) {
+      if (is_below_origin(folder)) {
         own.emplace_back(folder);
         continue;
       }
@@ -77,7 +73,7 @@ PortableWords portable(const Words& argv, const fs::path& cwd) {
 
 std::string unportable(const fs::path& module) {
   for (const std::string& folder : dynamic_info(module).run_paths)
-    if (!is_own(folder))
+    if (!is_below_origin(folder))
       return fmt::format("its run path '{}' is a folder of this machine", folder);
   if (ElfView(module).stack() != ElfStack::plain) return "it asks for an executable stack";
   return "";

@@ -80,19 +80,10 @@ bool is_allowed(std::string_view library) {
          std::ranges::find(kAllowed, library, &Allowed::library) != kAllowed.end();
 }
 
-std::string file_name(const ModuleFacts& module) {
-  return module.path.substr(module.path.find_last_of('/') + 1);
-}
-
-bool is_in_wheel(const std::vector<ModuleFacts>& modules, std::string_view library) {
-  return std::ranges::any_of(modules,
-                             [&](const auto& module) { return file_name(module) == library; });
-}
-
 // Why no manylinux tag is true, as far as libraries say; empty: nothing.
 std::string obstacle(const std::vector<ModuleFacts>& modules, const ModuleFacts& module) {
   for (const std::string& library : module.needed) {
-    if (!is_allowed(library) && !is_of_environment(library) && !is_in_wheel(modules, library))
+    if (!is_allowed(library) && !is_of_environment(library) && !holds(modules, library))
       return fmt::format("{} wants {}, which not every Linux has", module.path, library);
   }
   for (const ElfVersionNeed& need : module.version_needs) {
@@ -138,8 +129,8 @@ std::string other_system(std::string_view tag, const ModuleFacts& module) {
   const std::string is_for =
       fmt::format("{} is for Linux on {}", module.path, elf_machine_name(module.machine));
   if (tag.find("linux") == std::string_view::npos) return is_for;
-  for (const auto& [name, number] : kMachines)
-    if (tag.ends_with(fmt::format("_{}", name)) && number != module.machine) return is_for;
+  const auto machine = elf_machine_of(tag);
+  if (machine && *machine != module.machine) return is_for;
   if (tag.starts_with("musllinux_") &&
       std::ranges::find(module.needed, "libc.so.6") != module.needed.end())
     return fmt::format("{} wants libc.so.6, which is glibc's", module.path);
@@ -152,6 +143,12 @@ std::string elf_machine_name(unsigned machine) {
   const auto known = std::ranges::find(kMachines, machine, &Machine::number);
   if (known != kMachines.end()) return std::string(known->name);
   return fmt::format("machine {} of ELF's list", machine);
+}
+
+std::optional<unsigned> elf_machine_of(std::string_view tag) {
+  for (const auto& [name, number] : kMachines)
+    if (tag.ends_with(fmt::format("_{}", name))) return number;
+  return std::nullopt;
 }
 
 bool is_platform_tag(std::string_view text) {

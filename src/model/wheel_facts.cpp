@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "sagebuild/base/strings.hpp"
 
 namespace sagebuild {
@@ -43,9 +45,27 @@ std::vector<std::string> WheelFaults::all() const {
   return every;
 }
 
+std::string_view file_name(std::string_view path) {
+  return path.substr(path.find_last_of('/') + 1);
+}
+
 std::string stem_of(const ModuleFacts& module) {
-  const std::string file = module.path.substr(module.path.find_last_of('/') + 1);
-  return file.substr(0, file.find('.'));
+  const std::string_view file = file_name(module.path);
+  return std::string(file.substr(0, file.find('.')));
+}
+
+bool holds(const std::vector<ModuleFacts>& modules, std::string_view library) {
+  return std::ranges::any_of(
+      modules, [&](const ModuleFacts& module) { return file_name(module.path) == library; });
+}
+
+bool registers_with_torch(const ModuleFacts& module) {
+  const auto is_registration = [](const std::string& symbol) {
+    return symbol.starts_with("_ZN5torch7Library");
+  };
+  return module.init_functions.empty() &&
+         (!module.shim_symbols.empty() ||
+          std::ranges::any_of(module.torch_symbols, is_registration));
 }
 
 std::optional<int> wanted_cudart(const ModuleFacts& module) {

@@ -81,6 +81,12 @@ std::vector<std::string> expanded_tags(const WheelName& name) {
   return tags;
 }
 
+std::string python_of_tag(std::string_view tag) {
+  if (!take_prefix(tag, "cp3") || tag.empty() || tag.find_first_not_of(kDigits) != tag.npos)
+    return "";
+  return fmt::format("3.{}", tag);
+}
+
 std::optional<Version> cuda_of_label(std::string_view label) {
   for (auto at = label.find("cu"); at != std::string_view::npos; at = label.find("cu", at + 1)) {
     const auto digits = leading(label.substr(at + 2), kDigits);

@@ -177,6 +177,10 @@ DynamicInfo dynamic_info(const fs::path& file) {
   return info;
 }
 
+bool is_below_origin(std::string_view run_path) {
+  return run_path.starts_with("$ORIGIN") || run_path.starts_with("${ORIGIN}");
+}
+
 std::vector<std::string> wanted_symbols(const fs::path& file) {
   std::vector<std::string> names;
   ElfFile(file).each_symbol(SHT_DYNSYM, [&](const GElf_Sym& symbol, std::string_view name) {

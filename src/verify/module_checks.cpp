@@ -1,10 +1,9 @@
-#include <elf.h>
-
 #include <algorithm>
-#include <map>
+#include <set>
 
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/model/platform_tag.hpp"
+#include "sagebuild/sys/elf.hpp"
 #include "verify/checks.hpp"
 
 namespace sagebuild::verifying {
@@ -38,16 +37,9 @@ void check_cuda(const ModuleFacts& module, const Promise& promise, Findings& fou
     found.add("SB127", module.path, "it has libcudart linked into it, and uses torch's tensors");
 }
 
-bool brings(const WheelFacts& wheel, const std::string& library) {
-  return std::ranges::any_of(wheel.modules, [&](const ModuleFacts& other) {
-    return other.path == library || other.path.ends_with("/" + library);
-  });
-}
-
 void check_loader(const WheelFacts& wheel, const ModuleFacts& module, Findings& found) {
   for (const std::string& path : module.run_paths) {
-    if (!path.starts_with("$ORIGIN") && !path.starts_with("${ORIGIN}"))
-      found.add("SB128", module.path, fmt::format("RPATH '{}'", path));
+    if (!is_below_origin(path)) found.add("SB128", module.path, fmt::format("RPATH '{}'", path));
   }
   for (const ElfVersionNeed& need : module.version_needs) {
     if (std::ranges::find(module.needed, need.file) == module.needed.end() &&
@@ -60,7 +52,7 @@ void check_loader(const WheelFacts& wheel, const ModuleFacts& module, Findings& 
                                                    : "it does not say that it needs none");
   for (const std::string& library : module.needed)
     if ((library.starts_with("libgomp.so") || library.starts_with("libiomp5.so")) &&
-        !brings(wheel, library))
+        !holds(wheel.modules, library))
       found.add("SB132", module.path, fmt::format("it wants {}", library));
   if (starts_any(module.needed, "libpython")) found.add("SB135", module.path, "it wants libpython");
   if (module.debug_bytes != 0)
@@ -72,7 +64,7 @@ void check_loader(const WheelFacts& wheel, const ModuleFacts& module, Findings& 
 
 // "cpython-311-x86_64-linux-gnu", "abi3" or "" of a module's file name.
 std::string suffix_of(const ModuleFacts& module) {
-  std::string file = module.path.substr(module.path.find_last_of('/') + 1);
+  std::string file(file_name(module.path));
   if (!file.ends_with(".so")) return "";
   file.resize(file.size() - 3);
   const auto dot = file.find('.');
@@ -89,19 +81,12 @@ bool fits_tags(const WheelName& name, std::string_view suffix) {
          python.find(".py3.") != std::string::npos;
 }
 
-// Some have a module's name, and only register functions with torch: torch.ops.load_library loads
-// them, under any name.
-bool is_loaded_by_torch(const ModuleFacts& module) {
-  return module.init_functions.empty() &&
-         (!module.shim_symbols.empty() || starts_any(module.torch_symbols, "_ZN5torch7Library"));
-}
-
 void check_python(const WheelFacts& wheel, const Promise& promise, const ModuleFacts& module,
                   Findings& found) {
   const std::string suffix = suffix_of(module);
   const bool is_module = suffix == "abi3" || suffix.starts_with("cpython-");
   const bool is_known = recipe_module(promise, stem_of(module)) != nullptr;
-  if (!is_module || (!is_known && is_loaded_by_torch(module))) return;
+  if (!is_module || (!is_known && registers_with_torch(module))) return;
   const std::string wanted = "PyInit_" + stem_of(module);
   if (std::ranges::find(module.init_functions, wanted) == module.init_functions.end()) {
     // With none at all it may be a library for ctypes that setuptools built.
@@ -117,20 +102,11 @@ void check_python(const WheelFacts& wheel, const Promise& promise, const ModuleF
               fmt::format("its name says '{}', and the wheel promises abi3", suffix));
 }
 
-const std::map<std::string_view, unsigned>& machines() {
-  static const std::map<std::string_view, unsigned> all = {
-      {"x86_64", EM_X86_64}, {"aarch64", EM_AARCH64}, {"ppc64le", EM_PPC64}, {"i686", EM_386},
-      {"armv7l", EM_ARM},    {"s390x", EM_S390},      {"riscv64", EM_RISCV}};
-  return all;
-}
-
-// That the tags of a wheel's name are for: "x86_64".
-std::vector<std::string_view> machines_of(const WheelName& name) {
-  std::vector<std::string_view> all;
+// That the tags of a wheel's name are for: EM_X86_64.
+std::set<unsigned> machines_of(const WheelName& name) {
+  std::set<unsigned> all;
   for (const std::string_view tag : split(name.platform, "."))
-    for (const auto& [machine, number] : machines())
-      if (tag.ends_with(machine) && std::ranges::find(all, machine) == all.end())
-        all.push_back(machine);
+    if (const auto machine = elf_machine_of(tag)) all.insert(*machine);
   return all;
 }
 
@@ -149,13 +125,14 @@ void check_system(std::string_view platform, const ModuleFacts& module, Findings
 
 void check_platform(const WheelFacts& wheel, const ModuleFacts& module, Findings& found) {
   if (!wheel.name) return;
-  const auto is_for = machines_of(*wheel.name);
-  const bool is_one_of_them = std::ranges::any_of(
-      is_for, [&](std::string_view name) { return machines().at(name) == module.machine; });
-  if (!is_for.empty() && !is_one_of_them)
+  const std::set<unsigned> is_for = machines_of(*wheel.name);
+  if (!is_for.empty() && !is_for.contains(module.machine)) {
+    std::vector<std::string> names;
+    for (const unsigned machine : is_for) names.push_back(elf_machine_name(machine));
     found.add("SB134", module.path,
               fmt::format("it is for {}, and the wheel for {}", elf_machine_name(module.machine),
-                          fmt::join(is_for, " and ")));
+                          join(names, " and ")));
+  }
   check_system(wheel.name->platform, module, found);
   for (const std::string_view tag : split(wheel.name->platform, ".")) {
     const auto most = floors_of_platform(tag);
@@ -187,8 +164,7 @@ bool starts_with_any(std::string_view text, std::initializer_list<std::string_vi
 bool brings_renamed(const WheelFacts& wheel, std::string_view library) {
   const std::string_view stem = library.substr(0, library.find(".so"));
   return std::ranges::any_of(wheel.modules, [&](const ModuleFacts& other) {
-    std::string_view file = other.path;
-    file.remove_prefix(file.find_last_of('/') + 1);
+    std::string_view file = file_name(other.path);
     return take_prefix(file, stem) && (file.starts_with('-') || file.starts_with('.'));
   });
 }
@@ -217,18 +193,19 @@ std::vector<ModuleFacts> wants_of_system(const WheelFacts& wheel) {
 // The tags of its name against all of its modules.
 void check_tags(const WheelFacts& wheel, const Promise& promise, Findings& found) {
   if (!wheel.name || lower(wheel.name->distribution) == "torch") return;
-  const auto has = [&](std::string_view machine) {
+  const auto has = [&](unsigned machine) {
     return std::ranges::any_of(wheel.modules, [&](const ModuleFacts& module) {
-      return module.is_linked && module.machine == machines().at(machine);
+      return module.is_linked && module.machine == machine;
     });
   };
-  const auto is_for = machines_of(*wheel.name);
+  const std::set<unsigned> is_for = machines_of(*wheel.name);
   // Where it has none for any of them, each module has a finding.
   const bool has_some = std::ranges::any_of(is_for, has);
-  for (const std::string_view machine : is_for)
+  for (const unsigned machine : is_for)
     if (has_some && !has(machine))
-      found.add("SB134", wheel.file,
-                fmt::format("a tag of its name is for {}, and no module is", machine));
+      found.add(
+          "SB134", wheel.file,
+          fmt::format("a tag of its name is for {}, and no module is", elf_machine_name(machine)));
   const std::vector<ModuleFacts> all = wants_of_system(wheel);
   for (const std::string_view tag : split(wheel.name->platform, ".")) {
     if (!tag.starts_with("manylinux")) continue;

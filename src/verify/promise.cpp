@@ -9,6 +9,7 @@
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/model/known_archs.hpp"
 #include "sagebuild/model/provenance.hpp"
+#include "sagebuild/model/requirement.hpp"
 #include "verify/specifiers.hpp"
 
 namespace sagebuild {
@@ -40,33 +41,12 @@ std::optional<Recipe> recipe_for(const WheelFacts& wheel, const std::vector<Reci
   return *fits;
 }
 
-struct Requirement {
-  std::string package;
-  std::string range;  // "==2.11.*"; empty: any, and what a URL names
-  std::string marker;
-};
-
-std::optional<Requirement> requirement_of(std::string_view line) {
+// Of a line of METADATA. Nothing: it asks for no package.
+std::optional<Requirement> requirement_in(std::string_view line) {
   const auto colon = line.find(':');
   if (colon == std::string_view::npos || lower(line.substr(0, colon)) != "requires-dist")
     return std::nullopt;
-  line = trimmed(line.substr(colon + 1));
-  const auto end = std::min(line.find_first_of(" [(=<>!~;@"), line.size());
-  Requirement requirement{lower(line.substr(0, end)), "", ""};
-  line = trimmed(line.substr(end));
-  if (line.starts_with('['))
-    line = trimmed(line.substr(std::min(line.find(']'), line.size() - 1) + 1));
-  const bool is_url = line.starts_with('@');
-  // A URL may hold a ';' of its own.
-  if (const auto marker = line.find(is_url ? " ;" : ";"); marker != std::string_view::npos) {
-    requirement.marker = trimmed(line.substr(line.find(';', marker) + 1));
-    line = line.substr(0, marker);
-  }
-  if (is_url) return requirement;
-  line = line.substr(0, line.find(')'));
-  if (const auto begin = line.find_first_of("=<>!~"); begin != std::string_view::npos)
-    requirement.range = trimmed(line.substr(begin));
-  return requirement;
+  return parse_requirement(line.substr(colon + 1));
 }
 
 // What pip asks of torch: all lines that hold on Linux. Where none does for certain, those that
@@ -75,12 +55,12 @@ void take_requirements(std::string_view metadata, Promise& promise) {
   std::vector<std::string> sure, possible;
   for (const std::string_view line : lines_of(metadata)) {
     if (line.empty()) break;
-    const auto requirement = requirement_of(line);
+    const auto requirement = requirement_in(line);
     if (!requirement || requirement->marker.find("extra") != std::string::npos) continue;
     const auto holds = requirement->marker.empty() ? std::optional(true)
                                                    : verifying::holds_on_linux(requirement->marker);
     if (holds == false) continue;
-    if (requirement->package != "torch")
+    if (requirement->name != "torch")
       promise.wants_packages = true;
     else
       (holds ? sure : possible).push_back(requirement->range);

@@ -105,11 +105,12 @@ std::string fitting_text(const WheelFacts& wheel, const Promise& promise) {
                        : fmt::format("; its symbols fit torch {}", torch.text(*fitting));
 }
 
-void check_symbols(const WheelFacts& wheel, const ModuleFacts& module, const Wanted& promised,
+void check_symbols(const WheelFacts& wheel, const ModuleFacts& module,
+                   const std::vector<std::string>& symbols, const Wanted& promised,
                    const std::string& fitting, Findings& found) {
   Releases fits = promised.releases;
   std::vector<std::string> missing;
-  for (const std::string& symbol : wanted_of_torch(wheel, module)) {
+  for (const std::string& symbol : symbols) {
     const Releases has = promised.torch->exporters(symbol) & promised.releases;
     if (has != promised.releases) missing.push_back(symbol);
     fits &= has;
@@ -140,8 +141,10 @@ void check_torch(const WheelFacts& wheel, const Promise& promise, Findings& foun
   bool bound = false;
   for (const ModuleFacts& module : wheel.modules) {
     if (!module.is_linked) continue;
-    if (check_abi(module, promise, found))
-      for (const Wanted& one : promised) check_symbols(wheel, module, one, fitting, found);
+    if (check_abi(module, promise, found) && !promised.empty()) {
+      const std::vector<std::string> symbols = wanted_of_torch(wheel, module);
+      for (const Wanted& one : promised) check_symbols(wheel, module, symbols, one, fitting, found);
+    }
     bound |= !module.torch_symbols.empty();
   }
   // torch itself and its kin are not bound to another one.

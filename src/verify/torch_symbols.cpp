@@ -159,12 +159,9 @@ std::vector<std::string> wanted_of_torch(const WheelFacts& wheel, const ModuleFa
 
 std::vector<std::string> other_libraries(const WheelFacts& wheel, const ModuleFacts& module) {
   std::vector<std::string> others;
-  for (const std::string& library : module.needed) {
-    const bool is_own = std::ranges::any_of(wheel.modules, [&](const ModuleFacts& other) {
-      return other.path.substr(other.path.find_last_of('/') + 1) == library;
-    });
-    if (!is_own && !is_of_system_or_torch(library)) others.push_back(library);
-  }
+  for (const std::string& library : module.needed)
+    if (!holds(wheel.modules, library) && !is_of_system_or_torch(library))
+      others.push_back(library);
   return others;
 }
 

@@ -45,8 +45,8 @@ std::string metadata(const std::string& text, const std::string& version,
     const auto torch = torch_pin.empty() ? std::nullopt : torch_requirement(line);
     pinned |= torch && torch->marker.empty();
     if (torch)
-      headers +=
-          fmt::format("Requires-Dist: torch{}{}{}\n", torch->extras, torch_pin, torch->marker);
+      headers += fmt::format("Requires-Dist: torch{}{}{}{}\n", torch->extras, torch_pin,
+                             torch->marker.empty() ? "" : "; ", torch->marker);
     else
       headers += line.starts_with("Version:") ? fmt::format("Version: {}\n", version)
                                               : fmt::format("{}\n", line);

@@ -21,7 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kSmall = "abcdefghijklmnopqrstuvwxyz0123456789";
+constexpr std::string_view kLabelText = "abcdefghijklmnopqrstuvwxyz0123456789.";
 constexpr std::string_view kTagText =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.";
 
@@ -29,24 +29,24 @@ constexpr std::string_view kTagText =
   throw Error(ErrorKind::usage, fmt::format("'{}' is no {}", text, what), {}, hint);
 }
 
+// Words of these characters, with single dots between them.
+bool is_dotted(std::string_view text, std::string_view characters) {
+  return text.find_first_not_of(characters) == std::string_view::npos && !text.starts_with('.') &&
+         !text.ends_with('.') && text.find("..") == std::string_view::npos;
+}
+
 std::string normalized_label(const std::string& label) {
   std::string result = lower(label);
   for (char& c : result)
     if (c == '-' || c == '_') c = '.';
-  bool is_sound = result.find_first_not_of(std::string(kSmall) + ".") == std::string::npos;
-  is_sound = is_sound && !result.starts_with('.') && !result.ends_with('.') &&
-             result.find("..") == std::string::npos;
-  if (!is_sound)
+  if (!is_dotted(result, kLabelText))
     refuse("local version label", label,
            "letters, digits and single dots between them: cu130torch2.11");
   return result;
 }
 
 std::string tag_set(const std::string& text) {
-  bool is_sound = !text.empty() && text.find_first_not_of(kTagText) == std::string::npos;
-  is_sound = is_sound && !text.starts_with('.') && !text.ends_with('.') &&
-             text.find("..") == std::string::npos;
-  if (!is_sound)
+  if (text.empty() || !is_dotted(text, kTagText))
     refuse("tag", text, "such as cp311, abi3, manylinux_2_34_x86_64; dots join several");
   return text;
 }

@@ -13,9 +13,6 @@
 namespace sagebuild {
 namespace {
 
-constexpr std::string_view kNameText =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
-
 constexpr std::array<std::string_view, 4> kTorchNamespaces = {"3c10", "2at", "5torch", "6caffe2"};
 
 // Whether a mangled name has a name of that namespace in it: "N2at", "NK2at" and "NKR2at" begin one
@@ -41,24 +38,11 @@ bool is_torch_symbol(std::string_view name) {
                              [&](auto space) { return names_namespace(name, space); });
 }
 
-std::optional<TorchRequirement> torch_requirement(std::string_view line) {
+std::optional<Requirement> torch_requirement(std::string_view line) {
   if (!take_prefix(line, "Requires-Dist:")) return std::nullopt;
-  line = trimmed(line);
-  const std::string_view name = line.substr(0, line.find_first_not_of(kNameText));
-  if (lower(name) != "torch") return std::nullopt;
-  line.remove_prefix(name.size());
-  line = trimmed(line);
-  TorchRequirement torch;
-  if (line.starts_with('[')) {
-    const auto end = std::min(line.find(']'), line.size() - 1) + 1;
-    torch.extras = line.substr(0, end);
-    line.remove_prefix(end);
-  }
-  // In "torch @ URL ; marker" the URL may hold a ';' of its own.
-  const auto marker = line.find(trimmed(line).starts_with('@') ? " ;" : ";");
-  if (marker != std::string_view::npos)
-    torch.marker = fmt::format("; {}", trimmed(line.substr(line.find(';', marker) + 1)));
-  return torch;
+  Requirement requirement = parse_requirement(line);
+  if (requirement.name != "torch") return std::nullopt;
+  return requirement;
 }
 
 bool wants_torch(const std::filesystem::path& module) {

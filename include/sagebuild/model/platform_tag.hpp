@@ -21,6 +21,8 @@ bool is_of_environment(std::string_view library);
 
 // "x86_64" for EM_X86_64.
 std::string elf_machine_name(unsigned machine);
+// EM_X86_64 for "manylinux_2_28_x86_64". Nothing for a tag without a machine that is known.
+std::optional<unsigned> elf_machine_of(std::string_view tag);
 
 // Whether a text has the shape of one platform tag: "any", "linux_x86_64", "win32",
 // "manylinux_2_28_x86_64", "macosx_11_0_arm64". Systems that are not known are let through.

@@ -79,6 +79,13 @@ struct WheelFacts {
 
 // The last part of a module's name: "_fused" of "sageattention/_fused.cpython-311-....so".
 std::string stem_of(const ModuleFacts& module);
+// "libfoo.so.1" of "pkg/lib/libfoo.so.1".
+std::string_view file_name(std::string_view path);
+// Whether one of them is a library of that name, wherever it lies.
+bool holds(const std::vector<ModuleFacts>& modules, std::string_view library);
+// Whether it is no module of Python's and registers functions with torch, which
+// torch.ops.load_library loads under any name.
+bool registers_with_torch(const ModuleFacts& module);
 
 // Major version that a wanted libcudart.so.13 names; nothing where none is wanted.
 std::optional<int> wanted_cudart(const ModuleFacts& module);

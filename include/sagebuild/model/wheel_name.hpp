@@ -32,6 +32,9 @@ std::optional<WheelName> parse_wheel_name(std::string_view file_name);
 // Every tag of the compressed set, "cp39-abi3-linux_x86_64" each, as the file WHEEL lists them.
 std::vector<std::string> expanded_tags(const WheelName& name);
 
+// "3.11" of the Python tag "cp311"; empty for every other one.
+std::string python_of_tag(std::string_view tag);
+
 // "cu130torch2.11.gd1a57a5" says CUDA 13.0 and torch 2.11. Nothing where the label does not say.
 std::optional<Version> cuda_of_label(std::string_view label);
 std::optional<Version> torch_of_label(std::string_view label);

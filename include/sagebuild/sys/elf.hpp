@@ -52,6 +52,9 @@ struct DynamicInfo {
 // All empty for a file without one. Throws Error{failed} if it is no ELF64 file.
 DynamicInfo dynamic_info(const std::filesystem::path& file);
 
+// Whether a run path lies below the folder of the library itself: "$ORIGIN/../lib".
+bool is_below_origin(std::string_view run_path);
+
 // The dynamic symbols that a library or a program wants of others; weak ones are left out. Throws
 // as dynamic_info.
 std::vector<std::string> wanted_symbols(const std::filesystem::path& file);
