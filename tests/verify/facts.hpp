@@ -3,6 +3,7 @@
 
 #include <elf.h>
 
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>

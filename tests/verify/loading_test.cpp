@@ -1,5 +1,5 @@
 // What stops a module from being loaded, and tags that are not true.
-#include "sagebuild/model/platform_tag.hpp"
+#include "sagebuild/base/strings.hpp"
 #include "support/catch.hpp"
 #include "verify/facts.hpp"
 

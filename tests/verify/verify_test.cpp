@@ -1,15 +1,9 @@
 #include "sagebuild/verify/verify.hpp"
 
-#include <elf.h>
-
 #include <map>
-#include <set>
 
-#include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/model/platform_tag.hpp"
-#include "sagebuild/recipe/recipe.hpp"
-#include "sagebuild/sys/files.hpp"
 #include "sagebuild/verify/verdict.hpp"
 #include "support/catch.hpp"
 #include "verify/facts.hpp"
