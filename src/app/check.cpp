@@ -4,6 +4,7 @@
 
 #include "sagebuild/app/arch_choice.hpp"
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/env/install.hpp"
 #include "sagebuild/report/silent_reporter.hpp"
 #include "sagebuild/source/fetch.hpp"
 #include "sagebuild/sys/files.hpp"
@@ -49,6 +50,7 @@ CheckedBuild check(const BuildSettings& settings, Reporter& report) {
   PythonChoice choice = settings.python;
   choice.create = true;
   ForeseenPython python = predict_python(choice, report);
+  if (settings.install) require_place_to_install(python);
   const Toolchain toolchain = predict_toolchain(settings.toolchain, python.python);
   if (!toolchain.cuda.empty()) require_cuda_for(archs_for(toolchain.cuda), toolchain);
   if (python.to_be_made && !settings.python.create) (void)predict_python(settings.python, silent);

@@ -160,14 +160,6 @@ UploadOutcome publish_wheel(UploadSettings settings, const Wheel& wheel, Reporte
   return outcome;
 }
 
-constexpr const char* kNoEnvironment =
-    "activate the environment that the wheel is for, or name its interpreter with --python";
-
-void require_place_to_install(const BuildSettings& settings) {
-  if (settings.python.path || environment_value("VIRTUAL_ENV")) return;
-  throw Error(ErrorKind::usage, "--install has no environment to install into", {}, kNoEnvironment);
-}
-
 // "uv pip install --python /x/bin/python dist/x.whl", for whoever has that Python.
 std::string install_line(const BuildOutcome& outcome) {
   const std::string wheel = outcome.wheel.path.string();
@@ -181,11 +173,6 @@ void install_or_tell(const BuildOutcome& outcome, bool install, Reporter& report
     report.stage(fmt::format("to install it: {}", install_line(outcome)));
     return;
   }
-  if (outcome.python_is_kept)
-    throw Error(ErrorKind::environment, "the wheel is built and not installed",
-                {fmt::format("it is for an environment of sagebuild's own, '{}'",
-                             outcome.python.executable.string())},
-                kNoEnvironment);
   install_wheel(outcome.python, outcome.wheel.path);
   report.stage(fmt::format("installed for '{}'", outcome.python.executable.string()));
 }
@@ -216,28 +203,19 @@ std::vector<SettingSpec> prefixed_upload_specs(const std::vector<SettingSpec>& o
   return specs;
 }
 
-// A flag that would do nothing is a misunderstanding; a variable or a file may be meant for others.
-void require_no_upload_flags(const Settings& settings) {
-  for (const SettingSpec& spec : prefixed_upload_specs({})) {
-    const auto value = settings.find(spec.name);
-    if (value && value->origin.starts_with("--"))
-      throw Error(ErrorKind::usage, fmt::format("{} needs --upload", value->origin), {},
-                  "name the repository: --upload OWNER/NAME");
-  }
-}
-
 int run_build(const Cli& cli, const Settings& settings, Reporter& report) {
   BuildSettings chosen = build_settings(settings);
   chosen.unverified = settings.enabled("unverified");
-  const bool install = settings.enabled("install");
-  if (install) require_place_to_install(chosen);
+  chosen.install = settings.enabled("install");
+  const bool install = chosen.install;
   const auto repo = settings.optional_text("upload");
   std::optional<UploadSettings> publishing;  // checked before hours of compiling
   if (repo) {
     publishing = upload_settings(settings.without_prefix(kUploadPrefix), *repo, {});
     require_upload_access(*publishing, report);
   } else {
-    require_no_upload_flags(settings);
+    settings.require_unused(prefixed_upload_specs({}), "--upload",
+                            "name the repository: --upload OWNER/NAME");
   }
   const unsigned jobs = chosen.limits.jobs;
   const BuildOutcome outcome = build(std::move(chosen), report);

@@ -43,6 +43,29 @@ const CLI::App* command_below(const CLI::App& command, const std::string& name) 
   return nullptr;
 }
 
+// The command that was parsed, or the program itself.
+const CLI::App& parsed_command(const CLI::App& app) {
+  const auto below = app.get_subcommands();
+  return below.empty() ? app : parsed_command(*below.front());
+}
+
+// "env create"
+std::string whole_name(const CLI::App& command) {
+  const CLI::App* above = command.get_parent();
+  const bool is_below_group = above != nullptr && above->get_parent() != nullptr;
+  return (is_below_group ? whole_name(*above) + " " : "") + command.get_name();
+}
+
+// Commands below `app` that have this option.
+std::vector<std::string> owners_of(const std::string& option, const CLI::App& app) {
+  std::vector<std::string> owners;
+  for (const CLI::App* below : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (below->get_option_no_throw(option) != nullptr) owners.push_back(whole_name(*below));
+    for (std::string& owner : owners_of(option, *below)) owners.push_back(std::move(owner));
+  }
+  return owners;
+}
+
 // One word may be a switch of one command and take a value in another (--diff).
 bool takes_value(const CLI::App& command, const std::string& word) {
   if (!word.starts_with('-')) return false;
@@ -210,20 +233,27 @@ bool Cli::is_flag(std::string_view word) const {
          std::ranges::find(kGlobal, name) != std::end(kGlobal);
 }
 
-// What was meant by a word that CLI11 does not know: a command or a flag.
-std::string Cli::nearest_word(const std::string& unknown) const {
+// What was meant by a word that CLI11 does not know: a command or an option of the one that is
+// used, else an option that another one has.
+std::string Cli::hint_for(const std::string& unknown) const {
+  const CLI::App& command = parsed_command(app_);
+  const std::string name = unknown.substr(0, unknown.find('='));
+  const std::string more =
+      fmt::format("see `sagebuild{} --help`", &command == &app_ ? "" : " " + whole_name(command));
+  if (const auto owners = owners_of(name, app_); !owners.empty() && name.starts_with("--"))
+    return fmt::format("it is an option of {}; {}", join(owners, ", "), more);
   std::vector<std::string> words;
-  for (const char* name : kGlobal) words.push_back(fmt::format("--{}", name));
-  for (const CLI::App* command : app_.get_subcommands([](const CLI::App*) { return true; }))
-    words.push_back(command->get_name());
-  for (const std::string& name : known_) words.push_back("--" + name);
-  return nearest(unknown.substr(0, unknown.find('=')), words).value_or("");
+  for (const char* global : kGlobal) words.push_back(fmt::format("--{}", global));
+  for (const CLI::App* below : command.get_subcommands([](const CLI::App*) { return true; }))
+    words.push_back(below->get_name());
+  for (const CLI::Option* option : command.get_options())
+    for (const std::string& longer : option->get_lnames()) words.push_back("--" + longer);
+  const auto near = nearest(name, words);
+  return near ? fmt::format("did you mean '{}'?", *near) : more;
 }
 
 void Cli::unknown_word(const std::string& word) const {
-  const std::string near = nearest_word(word);
-  throw Error(ErrorKind::usage, fmt::format("unknown argument '{}'", word), {},
-              near.empty() ? "see `sagebuild --help`" : fmt::format("did you mean '{}'?", near));
+  throw Error(ErrorKind::usage, fmt::format("unknown argument '{}'", word), {}, hint_for(word));
 }
 
 // "help build" is "build --help", and so are "env help" and "env help make", "env" being a group.

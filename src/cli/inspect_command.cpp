@@ -91,9 +91,22 @@ Policy policy_of(const std::string& word) {
               "one of strict, publish, local");
 }
 
+// Options of a check that is not asked for.
+void require_their_checks(const Settings& settings) {
+  if (settings.enabled("rebuild")) return;
+  std::vector<SettingSpec> unused = rebuild_specs();
+  std::erase_if(unused, [](const SettingSpec& spec) {
+    return spec.name == "offline" || spec.name == "python";
+  });
+  settings.require_unused(unused, "--rebuild", "leave it out, or add --rebuild");
+  if (settings.enabled("import")) return;
+  settings.require_unused({{"python", ""}}, "--import or --rebuild", "leave it out, or add one");
+}
+
 int run_verify(const Cli& cli, const Settings& settings, const std::string& file,
                Reporter& report) {
   const Policy policy = policy_of(settings.text("policy"));
+  require_their_checks(settings);
   const auto sarif = settings.optional_text("sarif");
   require_other_file(sarif, file, "--sarif");
   InspectSettings chosen = settings_for(file);

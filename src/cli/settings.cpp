@@ -139,6 +139,16 @@ std::optional<std::string> Settings::optional_text(std::string_view name) const 
   return value->text;
 }
 
+void Settings::require_unused(const std::vector<SettingSpec>& specs, std::string_view needed,
+                              std::string_view hint) const {
+  for (const SettingSpec& spec : specs) {
+    const auto value = find(spec.name);
+    if (value && value->origin.starts_with("--"))
+      throw Error(ErrorKind::usage, fmt::format("{} needs {}", value->origin, needed), {},
+                  std::string(hint));
+  }
+}
+
 std::string Settings::text(std::string_view name) const { return optional_text(name).value_or(""); }
 
 std::vector<std::string> Settings::list(std::string_view name) const {

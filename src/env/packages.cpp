@@ -95,17 +95,9 @@ std::vector<std::string> uv_install(const fs::path& uv, const PackageJob& job) {
 }
 
 std::vector<std::string> pip_install(const PackageJob& job) {
-  const std::vector<std::string> pip = {job.python.string(), "-m", "pip"};
-  Command check;
-  check.argv = {pip[0], "-m", "pip", "--version"};
-  if (!run(check).ok()) {
-    throw Error(ErrorKind::environment,
-                fmt::format("neither uv nor pip is there to install {}", job.what), {},
-                fmt::format("{0} -m ensurepip, or install uv", pip[0]));
-  }
-  std::vector<std::string> argv = {pip[0],           "-m",         "pip",
-                                   "install",        "--no-input", "--disable-pip-version-check",
-                                   "--progress-bar", "off"};
+  std::vector<std::string> argv = {job.python.string(), "-m",         "pip",
+                                   "install",           "--no-input", "--disable-pip-version-check",
+                                   "--progress-bar",    "off"};
   if (job.offline) argv.emplace_back("--no-index");
   return argv;
 }
@@ -152,7 +144,15 @@ std::vector<std::string> last_lines(std::string_view text, std::size_t count) {
   return kept;
 }
 
+void require_installer(const fs::path& python, const std::string& what) {
+  if (working_uv() || run({{python.string(), "-m", "pip", "--version"}}).ok()) return;
+  throw Error(ErrorKind::environment,
+              fmt::format("neither uv nor pip is there to install {}", what), {},
+              shell_line({python.string(), "-m", "ensurepip"}) + ", or install uv");
+}
+
 void install_packages(const PackageJob& job) {
+  require_installer(job.python, job.what);
   const auto uv = working_uv();
   std::vector<std::string> argv = uv ? uv_install(*uv, job) : pip_install(job);
   if (!job.target.empty()) argv.insert(argv.end(), {"--target", job.target.string()});

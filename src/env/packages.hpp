@@ -27,6 +27,9 @@ struct PackageJob {
 // uv, if it is there and works.
 std::optional<std::filesystem::path> working_uv();
 
+// Throws Error{environment} if neither uv nor the pip of this Python is there to install `what`.
+void require_installer(const std::filesystem::path& python, const std::string& what);
+
 // Throws Error{environment} if the index lacks a package or there is no installer, Error{network},
 // Error{failed}; each names the log.
 void install_packages(const PackageJob& job);

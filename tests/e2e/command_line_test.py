@@ -65,6 +65,22 @@ class CommandLine(support.EndToEnd):
     def test_an_installation_needs_an_environment(self):
         self.assert_fails(self.run_sagebuild("build", "--install"), 2, "--install has no environment", "--python")
 
+    def test_an_option_of_a_check_needs_the_check(self):
+        for option in (["--output", "x"], ["--env", "A=1"], ["--jobs", "2"], ["--source", "x"], ["--no-cache"]):
+            self.assert_fails(self.run_sagebuild("verify", "x.whl", *option), 2, f"{option[0]} needs --rebuild")
+        self.assert_fails(self.run_sagebuild("verify", "x.whl", "--python", "3.11"), 2, "--python needs --import or --rebuild")
+        # Variables may be meant for other commands.
+        self.assert_fails(self.run_sagebuild("verify", "x.whl", SAGEBUILD_JOBS="2", MAX_JOBS="2"), 2, "x.whl")
+
+    def test_what_was_meant(self):
+        for arguments, hint in ((["biuld"], "did you mean 'build'?"), (["env", "hepl"], "see `sagebuild env --help`"),
+                                (["build", "--ach", "8.9"], "did you mean '--arch'?"),
+                                (["cache", "stat", "--arch", "8.9"], "it is an option of build, plan, patch, doctor, verify; see `sagebuild cache stat --help`"),
+                                (["env", "create", "--wheel=x"], "see `sagebuild env create --help`"),
+                                (["upload", "--strict-patch", "x.whl"], "it is an option of build, plan;"),
+                                (["upload", "--vebose", "x.whl"], "did you mean '--verbose'?")):
+            self.assert_fails(self.run_sagebuild(*arguments), 2, f"hint: {hint}")
+
     def test_help_as_a_word(self):
         for command in ([], ["build"], ["env", "rm"]):
             outcome = self.run_sagebuild("help", *command)

@@ -1,5 +1,6 @@
 """A bare `sagebuild build` in somebody's activated environment: what it finds, says and, with --install, puts there."""
 
+import os
 import re
 import subprocess
 
@@ -22,6 +23,16 @@ class Install(support.EndToEnd):
 
     def python(self, program):
         return subprocess.run([self.world / "my env/bin/python", "-c", program], cwd=self.world / "home", capture_output=True, text=True)
+
+    def test_what_cannot_be_installed_is_told_before_the_build(self):
+        folders = [folder for folder in self.environment["PATH"].split(":") if not os.path.exists(f"{folder}/uv")]
+        outcome = self.run_sagebuild("build", "--arch", "8.9", "--install", PATH=":".join(folders))
+        self.assert_fails(outcome, 3, "neither uv nor pip is there to install the wheel", "-m ensurepip, or install uv")
+        self.assertNotIn("fetching", outcome.stderr)
+        # One that does not fit is passed over, and the wheel would be for another.
+        outcome = self.run_sagebuild("build", "--arch", "8.9", "--install", "--torch", "2.10.0")
+        self.assert_fails(outcome, 2, "--install has no environment", "an environment that sagebuild makes")
+        self.assertNotIn("fetching", outcome.stderr)
 
     def test_it_says_what_it_found_and_how_to_install_it(self):
         self.gpu("8.9")

@@ -58,6 +58,7 @@ struct BuildSettings {
   bool strict_patch = false;  // rules that do not fit are an error
   bool keep_temp = false;
   bool plain_platform = false;  // linux_x86_64, whatever manylinux tag would be true
+  bool install = false;         // asked for: an environment that takes it must be there
   bool unverified = false;      // what verify finds in the wheel is a warning
   bool allow_foreign_owner = false;
 };

@@ -54,7 +54,7 @@ class Cli {
   void apply_global() const;
   void keep_secrets(const Settings& settings);
   void warn_of_variables(Reporter& report) const;
-  std::string nearest_word(const std::string& unknown) const;
+  std::string hint_for(const std::string& unknown) const;
   [[noreturn]] void unknown_word(const std::string& word) const;
   // Throws Error{usage} that names the option
   void require_values(const std::vector<std::string>& argv) const;

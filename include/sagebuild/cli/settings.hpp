@@ -63,6 +63,11 @@ class Settings {
   // "--branch", or "--upload-branch" of such settings: for messages.
   std::string flag(std::string_view name) const;
 
+  // Throws Error{usage} if one of `specs` stands on the command line, where it does nothing without
+  // `needed` ("--upload"): a misunderstanding. A variable or a file may be meant for other runs.
+  void require_unused(const std::vector<SettingSpec>& specs, std::string_view needed,
+                      std::string_view hint) const;
+
   // Of --show-settings: all of them, set or not. Of `env` the values of secrets are hidden.
   std::string table() const;
   std::string json() const;  // the same as one document

@@ -3,9 +3,13 @@
 
 #include <filesystem>
 
-#include "sagebuild/model/environment.hpp"
+#include "sagebuild/env/python.hpp"
 
 namespace sagebuild {
+
+// Throws Error{usage} where the wheel would be for no environment of the user's, and
+// Error{environment} where neither uv nor pip is there to install into it.
+void require_place_to_install(const ForeseenPython& python);
 
 // Replaces what is installed under its name, and nothing else: dependencies stay as they are, since
 // an installer might take another torch. By uv, else by the environment's own pip. Throws
