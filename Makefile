@@ -30,13 +30,15 @@ endif
 demo: all
 	@$(WITH_TOOLS) examples/demo.sh $(BUILD)/sagebuild
 
-# Unit tests, and end-to-end tests with a real compile. test-full adds those that take minutes.
+# Unit tests, and end-to-end tests with a real compile. test-full adds those that take minutes, and the commands of README and docs
+# in a fresh root (as root).
 test: tests
 	@$(CTEST) --label-exclude full
 
 test-full: export WITH_FULL_TESTS = 1
-test-full: tests
+test-full: tests package
 	@$(CTEST)
+	@$(WITH_TOOLS) tests/packages/run.sh $(BUILD)/packages build/test-packages --blocks
 
 # The image of docker/Dockerfile with the engine that is here (docs/docker.md). IMAGE_ARGS: "--build-arg TORCH_VERSION=2.10.0", ...
 ENGINE ?= docker

@@ -1,5 +1,7 @@
 """Every shell command of README.md and docs/*.md, run as a new user would type it, in a fresh folder with an activated environment.
 
+`tests/packages/run.sh --blocks` (part of `make test-full`) runs it in a fresh Debian root with the packaged program.
+
 Stand-ins: a tiny CUDA package for the default source, since its git host may not be reachable; its wheel for `x.whl`; a test Hub for
 OWNER/NAME; the tests' torch for that of the environment; an nvidia-smi that tells of an RTX 4090. A command that fails, or one that RULES expects to fail and does not, fails
 the test. What cannot run has its reason in RULES, and a rule that fits nothing fails too. The table at the end says what was run.

@@ -1,14 +1,15 @@
 #!/bin/bash
 # Installs what cmake/make-packages.sh made on bare Debian roots, as a user would, and runs it there: the .deb with apt, the archive
-# unpacked in a home folder, the wheel with `uv tool install` and uvx. Then a minisage build with it on Debian 13, and a .deb of Debian
-# 13, compiled there. As root on Debian 12; roots are kept in FOLDER.
+# unpacked in a home folder, the wheel with `uv tool install` and uvx. Then a minisage build with it on Debian 13, a .deb of Debian
+# 13, compiled there, and every command of README and docs as a new user types it. As root on Debian 12; roots are kept in FOLDER.
 #
-# usage: tests/packages/run.sh PACKAGES FOLDER [--quick]     PACKAGES: build/release/packages. --quick: only what takes seconds
+# usage: tests/packages/run.sh PACKAGES FOLDER [--quick | --blocks]     PACKAGES: build/release/packages
+#   --quick: only what takes seconds. --blocks: only the commands of README and docs.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 packages=$(realpath "$1")
 folder=$(mkdir -p "$2" && realpath "$2")
-quick=${3-}
+chosen=${3-}
 command -v debootstrap > /dev/null || apt-get install -q -y --no-install-recommends debootstrap > /dev/null
 deb=$(basename "$packages"/sagebuild_*~debian12_*.deb)
 archive=$(basename "$packages"/sagebuild-*.tar.gz)
@@ -20,9 +21,9 @@ compiled=${CCACHE_DIR:-$folder/ccache}
 mkdir -p "$compiled"
 failed=0 passed=0
 
-# What it is called, in which root, as whom, the shell command, and what its output must hold.
+# What it is called, in which root, as whom, the shell command, and what its output must hold. Leaves `output`.
 check() {
-  local name=$1 root=$2 user=$3 command=$4 wanted=$5 output status=0 started=$SECONDS
+  local name=$1 root=$2 user=$3 command=$4 wanted=$5 status=0 started=$SECONDS
   output=$(tests/packages/in-root.sh "$folder/$root" "$user" --bind "$packages:/packages" --bind "$cache:/uv-cache" \
     --bind "$PWD:/src" --bind "$compiled:/ccache" \
     bash -c "export UV_CACHE_DIR=/uv-cache UV_LINK_MODE=copy; $command" 2>&1) || status=$?
@@ -50,6 +51,29 @@ fresh() { # a root for one package, from the bare one
   cp -a "$folder/bare-$2" "$folder/$1"
 }
 
+install_uv() {
+  check "uv" "$1" tester "python3 -m venv ~/uv && ~/uv/bin/pip install -q uv && mkdir -p ~/.local/bin && ln -s ~/uv/bin/uv ~/uv/bin/uvx ~/.local/bin" ''
+}
+
+ends() {
+  echo "$passed passed, $failed failed"
+  [[ $failed -eq 0 ]]
+  exit
+}
+
+# Debian 12 with the .deb and what it recommends, and an environment that the program makes. Prints what was run of each document.
+commands_of_documents() {
+  local root=blocks-12
+  fresh "$root" bookworm
+  check "apt install ./$deb" "$root" root "apt-get update -qq && apt-get install -qq -y /packages/$deb > /tmp/apt.log 2>&1 || { tail /tmp/apt.log; exit 1; }" ''
+  install_uv "$root"
+  check "sagebuild env create" "$root" tester "sagebuild env create --torch 2.11.0 | tee environment" '^/home/tester/'
+  check "every command of README and docs" "$root" tester "cd /src/tests/e2e && export PYTHONDONTWRITEBYTECODE=1 SAGEBUILD_TEST_BINARY=/usr/bin/sagebuild
+    export SAGEBUILD_TEST_SOURCE=/src SAGEBUILD_TEST_CACHE=\$HOME/test SAGEBUILD_TEST_PYTHON=\$(cat ~/environment)/bin/python
+    python3 blocks_test.py" '^OK$'
+  grep -E '^([[:alnum:].-]+: [0-9]+ run|    not run: )' <<< "$output"
+}
+
 plan='plan --recipe minisage --arch "8.0 12.0+PTX"'
 build='build --recipe minisage --arch "8.0 12.0+PTX" --output wheels'
 
@@ -63,6 +87,11 @@ deb_package() {
   check "apt remove" "$root" root "apt-get remove -qq -y sagebuild > /dev/null 2>&1; ! ls -d /usr/share/sagebuild /usr/bin/sagebuild" ''
 }
 
+if [[ $chosen == --blocks ]]; then
+  commands_of_documents
+  ends
+fi
+
 fresh deb-12 bookworm
 deb_package deb-12 "/packages/$deb"
 
@@ -73,7 +102,7 @@ for suite in bookworm trixie; do
   first_minutes "$root" tester "\$HOME/a\\ folder/bin/sagebuild"
   check "doctor names the packages that are missing" "$root" tester "\$HOME/a\\ folder/bin/sagebuild doctor || [ \$? = 3 ]" 'g\+\+'
   check "plan" "$root" tester "\$HOME/a\\ folder/bin/sagebuild $plan || [ \$? = 3 ]" 'g\+\+|torch'
-  check "uv" "$root" tester "python3 -m venv ~/uv && ~/uv/bin/pip install -q uv && mkdir -p ~/.local/bin && ln -s ~/uv/bin/uv ~/uv/bin/uvx ~/.local/bin" ''
+  install_uv "$root"
   check "uvx --from ./$wheel" "$root" tester "uvx --from /packages/$wheel sagebuild --version" '^[0-9]+\.[0-9]+'
   check "uv tool install ./$wheel" "$root" tester "uv tool install /packages/$wheel" 'sagebuild'
   first_minutes "$root" tester sagebuild
@@ -82,7 +111,7 @@ for suite in bookworm trixie; do
   check "pip install" "$root" tester "python3 -m venv p && p/bin/pip install -q /packages/$wheel && p/bin/sagebuild --version" '^[0-9]+\.[0-9]+'
 done
 
-if [[ $quick != --quick ]]; then
+if [[ $chosen != --quick ]]; then
   check "what a build needs" any-trixie root "apt-get update -qq && apt-get install -qq -y --no-install-recommends g++ git python3-dev > /dev/null 2>&1" ''
   check "a minisage build with the program of uv" any-trixie tester "sagebuild $build && ls -l wheels" 'minisage-.*\.whl'
 
@@ -93,6 +122,6 @@ if [[ $quick != --quick ]]; then
     cmake --build /made --target sagebuild && cd /made && cpack -G DEB && cp packages/*.deb /packages/" 'sagebuild_.*~debian13_.*\.deb generated'
   fresh deb-13 trixie
   deb_package deb-13 "/packages/sagebuild_*~debian13_*.deb"
+  commands_of_documents
 fi
-echo "$passed passed, $failed failed"
-[[ $failed -eq 0 ]]
+ends
