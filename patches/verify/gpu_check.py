@@ -29,6 +29,8 @@ HEADS, GROUPS = 4, 2  # of queries; of keys where they are fewer
 PIECE = 64  # rows that are compared at a time
 SPEED = {"cuda": (32, 8192), "cpu": (2, 64)}  # heads and rows
 WARM_UP, ROUNDS = 3, 15
+# In what torch warns of where it has no code for a GPU; the words of older releases too.
+UNSUPPORTED = ("which is of", "not compatible with the current PyTorch installation")
 
 
 def words(error):
@@ -48,7 +50,7 @@ def device_facts(device):
         except Exception as error:
             return {"error": words(error)}
     texts = [" ".join(str(one.message).split()) for one in said]
-    facts["warnings"] = [text for text in texts if "capability" in text]
+    facts["warnings"] = [text for text in texts if any(part in text for part in UNSUPPORTED)]
     return facts
 
 

@@ -6,6 +6,7 @@ import ctypes
 import json
 import shutil
 import subprocess
+import tomllib
 import unittest
 
 import support
@@ -78,6 +79,27 @@ def other_shape(q, k, v, is_causal):
     return attention(q, k, v, is_causal)[:, :, :-1]
 
 
+def in_int8(tensor, block):
+    pieces = []
+    for piece in tensor.float().split(block, dim=2):
+        scale = piece.abs().amax((2, 3), keepdim=True) / 127
+        pieces.append((piece / scale).round() * scale)
+    return torch.cat(pieces, dim=2)
+
+
+def rounded(q, k, v, is_causal, values):
+    """What SageAttention's kernels round: q and k to INT8 in blocks, then weights and v to FP8 (scaled to 448) or FP16."""
+    dtype = getattr(torch, values)
+    k = k - k.float().mean(dim=2, keepdim=True).half()
+    scores = in_int8(q, 128) @ in_int8(k, 64).transpose(2, 3) * q.size(3) ** -0.5
+    if is_causal:
+        scores = scores.masked_fill(torch.ones(scores.shape[2:], dtype=torch.bool).triu(1), float("-inf"))
+    weights = (scores - scores.amax(dim=3, keepdim=True)).exp()
+    scale = v.float().abs().amax(dim=2, keepdim=True) / 448
+    result = (weights * 448).to(dtype).float() @ (v / scale).to(dtype).float() * scale / 448
+    return (result / weights.sum(dim=3, keepdim=True)).half()
+
+
 def raises(q, k, v, is_causal):
     raise RuntimeError("CUDA error: no kernel image is available for execution on the device")
 
@@ -103,6 +125,22 @@ answers = [[] for _ in sys.argv[2:]]
 for question, answer in zip(sys.argv[2:], answers):
     script.check(json.loads(question), answer.append)
 json.dump(answers, out)
+"""
+
+# What torch says of a GPU when CUDA begins, by its own functions, and what the script makes of it. Prints a line for each capability.
+WARNER = """
+import importlib.util, json, sys
+spec = importlib.util.spec_from_file_location("gpu_check", sys.argv[1])
+script = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(script)
+cuda = script.torch.cuda
+cuda.init = lambda: (cuda._check_capability(), cuda._check_cubins())
+cuda.device_count = lambda: 1
+cuda.get_arch_list = lambda: ["sm_80", "sm_90", "sm_120"]
+cuda.get_device_name = lambda index: "NVIDIA Fake"
+for capability in ((9, 0), (7, 0)):
+    cuda.get_device_capability = lambda index: capability
+    print(json.dumps(script.device_facts("cuda")))
 """
 
 # In the site-packages of a Python: torch of a machine with a GPU whose functions are computed by the CPU.
@@ -221,6 +259,26 @@ class GpuCheck(support.EndToEnd):
         self.assertEqual(answers["raises"][1:],
                          [{"failure": "RuntimeError: CUDA error: no kernel image is available for execution on the device"}])
         self.assertEqual(answers["missing"], [{"failure": "AttributeError: module 'fixture' has no attribute 'missing'"}])
+
+    def test_torchs_own_warnings_of_a_gpu(self):
+        done = subprocess.run([support.torch_python(), "-I", "-B", "-c", WARNER, SCRIPT], capture_output=True, text=True,
+                              env=self.environment, timeout=support.LIMIT)
+        fits, misfit = map(json.loads, done.stdout.splitlines())
+        self.assertEqual((fits["name"], fits["capability"], fits["warnings"]), ("NVIDIA Fake", "9.0", []), done)
+        self.assertEqual(len(misfit["warnings"]), 2, done)
+        self.assertTrue(all("NVIDIA Fake" in text and "\n" not in text for text in misfit["warnings"]), misfit)
+
+    def test_the_tolerances_of_sageattention_let_its_roundings_pass_and_not_twice_as_much(self):
+        rows = tomllib.loads((support.SOURCE / "patches" / "sageattention.toml").read_text())["gpu_check"]
+        tolerances = {(row["similarity"], row["relative_l1"]) for row in rows}
+        self.assertEqual(tolerances, {(0.999, 0.04), (0.998, 0.065)})
+        # The last is FP8 with two bits of mantissa instead of three.
+        judged = {"float16": ((0.999, 0.04), True), "float8_e4m3fn": ((0.998, 0.065), True), "float8_e5m2": ((0.998, 0.065), False)}
+        answers = self.asked(**{values: {"function": "fixture.rounded", "arguments": {"values": values}} for values in judged})
+        for values, ((similarity, relative_l1), passes) in judged.items():
+            for case, numbers in self.cases(answers[values]):
+                self.assertEqual(numbers["similarity"] >= similarity, passes, (values, case, numbers))
+                self.assertEqual(numbers["relative_l1"] <= relative_l1, passes, (values, case, numbers))
 
     def stand_in(self, *checks):
         """The variables of a machine with a GPU of 9.0, and with a recipe."""
