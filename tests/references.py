@@ -20,7 +20,7 @@ PLACEHOLDER = re.compile(r"(?<![A-Za-z])[A-Z]{2,}(?![A-Za-z])")
 # `next_mode`, `SourceCompile::direct`, `build()`; not `sm_90a`, `compute_90` and `_norm`, which stand for things of others.
 NAME = re.compile(r"`(?:\w+::)*((?!_|sm_|compute_)\w*(?:_\w|[a-z][A-Z])\w*)(?:\(\))?`")
 CODE_BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
-KEY = re.compile(r"""(?:text|texts|boolean|integer|table|tables|has|from_one|_at)\((?:table, )?"([a-z_]+)\"""")
+KEY = re.compile(r"""(?:text|texts|boolean|integer|number|table|tables|has|from_one|_at|_words)\((?:table, )?"([a-z_]+)\"""")
 LINE_OF_COMMENT = re.compile(r"\n[ \t]*(?://|#|\*)[ \t]?")
 
 

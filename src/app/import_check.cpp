@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "sagebuild/app/wheel_python.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/env/environments.hpp"
@@ -12,8 +13,6 @@
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/process.hpp"
-#include "sagebuild/verify/verify.hpp"
-#include "sagebuild/wheel/reader.hpp"
 
 namespace sagebuild {
 namespace {
@@ -39,45 +38,13 @@ bool needs_driver(const ModuleFacts& module) {
                              [](const auto& name) { return name.starts_with("libcuda.so"); });
 }
 
-// "3.11" of "cp311"; empty where any Python 3 will do.
-std::string python_of(const WheelFacts& facts) {
-  if (!facts.name || facts.name->abi == "abi3") return "";
-  return python_of_tag(facts.name->python);
-}
-
-// The newest release that the wheel promises to run with.
-std::string torch_of(const Promise& promise) {
-  const auto& known = promise.known_torch;
-  const Releases some = promised_releases(promise);
-  for (std::size_t i = known ? known->releases().size() : 0; i-- > 0;)
-    if ((some >> i & 1U) != 0) return known->releases()[i].text();
-  return promise.torch ? promise.torch->text() : "";
-}
-
-PythonEnv python_for(const WheelFacts& facts, const Promise& promise, bool wants_torch,
-                     PythonChoice choice, Reporter& report) {
-  if (choice.python.empty() && !choice.path) choice.python = python_of(facts);
-  if (wants_torch && !choice.path) choice.torch = torch_of(promise);
-  if (auto found = existing_python(choice, report)) {
-    if (!wants_torch || found->python.torch) return std::move(found->python);
-    if (choice.path)
-      throw Error(ErrorKind::environment,
-                  fmt::format("'{}' has no torch", found->python.executable.string()), {},
-                  "name a Python with torch, or none: an environment is made then");
-  }
-  EnvironmentRequest request;
-  request.python = choice.python;
-  request.offline = choice.offline;
-  request.torch = !wants_torch ? "" : choice.torch.empty() ? kDefaultTorch : choice.torch;
-  if (!wants_torch) request.tools.clear();
-  return create_environment(request, report);
-}
-
 class Importer {
  public:
   Importer(const fs::path& file, const WheelFacts& facts, PythonEnv python)
       : file_(file), facts_(facts), python_(std::move(python)) {
-    if (facts_.is_wheel) unpack();
+    if (!facts_.is_wheel) return;
+    unpack_wheel(file_, folder_.path(),
+                 [](const std::string& name) { return name.find(".so") != std::string::npos; });
   }
 
   // Why it cannot be loaded: the code of a finding, and the words. Nothing: it can.
@@ -114,20 +81,6 @@ class Importer {
   }
 
  private:
-  // Libraries alone.
-  void unpack() {
-    const WheelReader wheel(file_);
-    for (std::size_t index = 0; index < wheel.entries().size(); ++index) {
-      const std::string& name = wheel.entries()[index].name;
-      if (name.find(".so") == std::string::npos || name.ends_with('/')) continue;
-      const fs::path path = folder_.path() / name;
-      make_folders(path.parent_path());
-      AtomicFile file(path);
-      wheel.stream(index, [&](std::string_view piece) { file.write(piece); });
-      file.commit();
-    }
-  }
-
   // Those of the wheel that another of its modules asks for: some packages load them first, by
   // their path.
   std::vector<std::string> folders_of_libraries() const {

@@ -79,6 +79,12 @@ std::optional<long long> TomlTable::integer(std::string_view key) const {
   return value_at<int64_t>(*node_, key, "whole number");
 }
 
+std::optional<double> TomlTable::number(std::string_view key) const {
+  const toml::node* found = find(*node_, key);
+  if (found != nullptr && found->is_integer()) return static_cast<double>(*integer(key));
+  return value_at<double>(*node_, key, "number");
+}
+
 std::vector<std::string> TomlTable::texts(std::string_view key) const {
   const toml::node* found = find(*node_, key);
   if (found == nullptr) return {};

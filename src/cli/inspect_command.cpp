@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "sagebuild/app/gpu_check.hpp"
 #include "sagebuild/app/import_check.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/json.hpp"
@@ -13,6 +14,7 @@
 #include "sagebuild/cli/inspect_output.hpp"
 #include "sagebuild/cli/job_summary.hpp"
 #include "sagebuild/cli/rebuild_command.hpp"
+#include "sagebuild/recipe/recipe.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
 #include "sagebuild/verify/verify.hpp"
@@ -94,13 +96,53 @@ Policy policy_of(const std::string& word) {
 // Options of a check that is not asked for.
 void require_their_checks(const Settings& settings) {
   if (settings.enabled("rebuild")) return;
-  std::vector<SettingSpec> unused = rebuild_specs();
-  std::erase_if(unused, [](const SettingSpec& spec) {
+  const bool gpu = settings.enabled("gpu");
+  const auto has_use = [&](const SettingSpec& spec) {
+    if (spec.name == "recipe") return gpu;
     return spec.name == "offline" || spec.name == "python";
-  });
+  };
+  std::vector<SettingSpec> unused = rebuild_specs();
+  std::erase_if(unused, has_use);
   settings.require_unused(unused, "--rebuild", "leave it out, or add --rebuild");
-  if (settings.enabled("import")) return;
-  settings.require_unused({{"python", ""}}, "--import or --rebuild", "leave it out, or add one");
+  if (gpu || settings.enabled("import")) return;
+  settings.require_unused({{"python", ""}}, "--import, --gpu or --rebuild",
+                          "leave it out, or add one of them");
+}
+
+// The reader's, that names functions to call; --rebuild reads it by itself.
+std::optional<Recipe> own_recipe(const Settings& settings) {
+  const auto file = settings.optional_text("recipe");
+  if (!file || !settings.enabled("gpu")) return std::nullopt;
+  return load_recipes(data_folder() / "patches", *file).all().front();
+}
+
+// --gpu and --import, which share one environment: their findings are added.
+std::optional<GpuReport> run_in_python(const Settings& settings, const std::string& file,
+                                       Policy policy, Verification& verification,
+                                       Reporter& report) {
+  PythonChoice python = named_python(settings);
+  python.offline = settings.enabled("offline");
+  std::optional<GpuReport> gpu;
+  std::vector<Finding> more;
+  bool wants_import = settings.enabled("import");
+  if (settings.enabled("gpu")) {
+    gpu = check_on_gpu(file, verification.facts, verification.promise, python, report);
+    if (gpu) {
+      more = gpu_findings(*gpu, policy);
+      python = {};
+      python.path = gpu->python;
+      // Where no function is known, that it can be loaded is all that can be told.
+      wants_import |= gpu->functions.empty();
+    }
+  }
+  if (wants_import) {
+    const auto found = import_findings(file, verification.facts, verification.promise, policy,
+                                       std::move(python), report);
+    more.insert(more.end(), found.begin(), found.end());
+  }
+  verification.findings.insert(verification.findings.end(), more.begin(), more.end());
+  sort_findings(verification.findings);
+  return gpu;
 }
 
 int run_verify(const Cli& cli, const Settings& settings, const std::string& file,
@@ -109,17 +151,14 @@ int run_verify(const Cli& cli, const Settings& settings, const std::string& file
   require_their_checks(settings);
   const auto sarif = settings.optional_text("sarif");
   require_other_file(sarif, file, "--sarif");
+  if (settings.enabled("gpu")) require_gpu();
   InspectSettings chosen = settings_for(file);
   chosen.torch = settings.text("torch");
-  Verification verification = verify_file(chosen, settings.optional_text("arch"), policy);
-  if (settings.enabled("import")) {
-    PythonChoice python = named_python(settings);
-    python.offline = settings.enabled("offline");
-    const auto more = import_findings(chosen.file, verification.facts, verification.promise, policy,
-                                      std::move(python), report);
-    verification.findings.insert(verification.findings.end(), more.begin(), more.end());
-    sort_findings(verification.findings);
-  }
+  Verification verification =
+      verify_file(chosen, settings.optional_text("arch"), policy, own_recipe(settings));
+  std::optional<GpuReport> gpu;
+  if (settings.enabled("gpu") || settings.enabled("import"))
+    gpu = run_in_python(settings, file, policy, verification, report);
   if (sarif) write_file(*sarif, text_of(sarif_document(verification)));
   for (const Finding& finding : verification.findings) report.finding(finding, file);
   append_job_summary(summary_of_wheel(verification, ""));
@@ -128,9 +167,11 @@ int run_verify(const Cli& cli, const Settings& settings, const std::string& file
     rebuilt = rebuild_wheel(rebuild_settings(settings, file), report);
   if (cli.global().json) {
     auto document = findings_document(verification);
+    if (gpu) document["gpu"] = gpu_document(*gpu);
     if (rebuilt) document["rebuild"] = rebuild_document(*rebuilt);
     fmt::print("{}", text_of(document));
   } else {
+    if (gpu) fmt::print("{}\n", without_commands(gpu_text(*gpu, style_of_terminal())));
     fmt::print("{}{}", without_commands(findings_text(verification, style_of_terminal())),
                rebuilt ? without_commands(rebuild_text(*rebuilt)) : "");
   }
@@ -211,10 +252,15 @@ void add_inspect_commands(Cli& cli) {
             "",
             {},
             true},
+           {"gpu",
+            "call its functions on this machine's GPU and hold them against torch's own",
+            "",
+            {},
+            true},
            {"sarif", "write the findings to this file, for code scanning"}}),
       {"sagebuild verify dist/x.whl", "sagebuild verify x.whl --arch \"8.0 8.9 9.0 12.0+PTX\"",
-       "sagebuild verify x.whl --policy strict --sarif x.sarif",
-       "sagebuild verify x.whl --rebuild"},
+       "sagebuild verify x.whl --policy strict --sarif x.sarif", "sagebuild verify x.whl --rebuild",
+       "sagebuild verify x.whl --gpu"},
       [&cli, verified](const Settings& settings, Reporter& report) {
         return run_verify(cli, settings, *verified, report);
       });

@@ -142,6 +142,19 @@ const std::vector<FindingKind>& finding_kinds() {
        "build it again; if the file came over a network, fetch it again"},
       {"SB150", "made from a commit with a known fault", error, false,
        "wrong results without any error", "build another commit: the recipe's own is sound"},
+      {"SB151", "a function that fails on this GPU", error, false,
+       "CUDA error: no kernel image is available, or unspecified launch failure, or the words of "
+       "this finding",
+       "build for this GPU: sagebuild build --arch native; sagebuild inspect WHEEL says what the "
+       "wheel has for it"},
+      {"SB152", "wrong numbers on this GPU", error, false,
+       "noise, black pictures or NaN, without any error",
+       "build another commit of the project, or with another CUDA toolkit; if that is wrong too, "
+       "tell the project"},
+      {"SB153", "torch does not support this GPU", warning, false,
+       "UserWarning: ... is not compatible with the current PyTorch installation, and then no "
+       "kernel image is available from torch itself",
+       "take a torch that knows this GPU: for RTX 50 one for CUDA 12.8 or newer"},
   };
   return all;
 }

@@ -140,6 +140,47 @@ KnownBad read_known_bad(const TomlTable& table) {
   return bad;
 }
 
+// One of `known` each; those of the struct where the file has none.
+void read_words(const TomlTable& table, std::string_view key, const std::set<std::string>& known,
+                std::vector<std::string>& words) {
+  if (!table.has(key)) return;
+  words = table.texts(key);
+  const bool all_known =
+      std::ranges::all_of(words, [&](const std::string& word) { return known.count(word) != 0; });
+  if (words.empty() || !all_known)
+    table.fail(fmt::format("'{}' is a list of {}", key, join({known.begin(), known.end()}, ", ")));
+}
+
+double tolerance_at(const TomlTable& table, std::string_view key) {
+  const auto value = table.number(key);
+  if (!value) table.fail(fmt::format("'{}' is missing", key));
+  if (*value <= 0 || *value >= 1) table.fail(fmt::format("'{}' is between 0 and 1", key));
+  return *value;
+}
+
+GpuCheck read_gpu_check(const TomlTable& table) {
+  GpuCheck check{table.required_text("function"), arch_list(table, table.required_text("archs"))};
+  if (check.function.find('.') == std::string::npos)
+    table.fail("'function' is its full name, such as package.function");
+  if (const auto arguments = table.table("arguments")) {
+    for (const std::string& name : arguments->keys())
+      check.arguments[name] = arguments->required_text(name);
+  }
+  check.module = table.text("module").value_or("");
+  read_words(table, "layouts", {"HND", "NHD", "varlen"}, check.layouts);
+  if (check.layouts.size() > 1 && std::ranges::find(check.layouts, "varlen") != check.layouts.end())
+    table.fail("'varlen' is a layout of its own: a function takes other arguments for it");
+  read_words(table, "dtypes", {"bfloat16", "float16"}, check.dtypes);
+  check.causal = table.text("causal").value_or(check.causal);
+  check.grouped = table.boolean("grouped").value_or(check.grouped);
+  check.similarity = tolerance_at(table, "similarity");
+  check.relative_l1 = tolerance_at(table, "relative_l1");
+  check.since = version_at(table, "since");
+  check.reason = table.text("reason").value_or("");
+  table.finish();
+  return check;
+}
+
 }  // namespace
 
 const Recipe& Recipes::named(std::string_view name) const {
@@ -173,6 +214,8 @@ Recipe load_recipe(const fs::path& file) {
     recipe.modules.push_back(read_module(module));
   for (const TomlTable& bad : table.tables("known_bad"))
     recipe.known_bad.push_back(read_known_bad(bad));
+  for (const TomlTable& check : table.tables("gpu_check"))
+    recipe.gpu_checks.push_back(read_gpu_check(check));
   if (const auto archs = table.text("default_archs"))
     recipe.default_archs = arch_list(table, *archs);
   // The patch engine's part of the file; it reads and checks these itself.

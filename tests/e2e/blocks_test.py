@@ -27,6 +27,7 @@ RULES = [
     (r"--rebuild", "builds the source of the wheel again, from where its provenance says; tests/e2e/reproducible_test.py does it"),
     (r"sagebuild wheel ", "makes another wheel of one that the reader has"),
     (r"verify x\.whl --import", "makes an environment with torch, 2.8 GB; tests/e2e/import_test.py does it with the tests' own"),
+    (r"verify x\.whl --gpu", "wants a GPU; tests/e2e/gpu_check_test.py does what can be done without one"),
     (r"^git clone URL_OF_THIS_REPOSITORY", "the address of a repository that is yours to fill in"),
     (r"^make |^cmake --preset",
      "builds or tests sagebuild itself, which CI does from a clean checkout"),

@@ -68,7 +68,7 @@ class CommandLine(support.EndToEnd):
     def test_an_option_of_a_check_needs_the_check(self):
         for option in (["--output", "x"], ["--env", "A=1"], ["--jobs", "2"], ["--source", "x"], ["--no-cache"]):
             self.assert_fails(self.run_sagebuild("verify", "x.whl", *option), 2, f"{option[0]} needs --rebuild")
-        self.assert_fails(self.run_sagebuild("verify", "x.whl", "--python", "3.11"), 2, "--python needs --import or --rebuild")
+        self.assert_fails(self.run_sagebuild("verify", "x.whl", "--python", "3.11"), 2, "--python needs --import, --gpu or --rebuild")
         # Variables may be meant for other commands.
         self.assert_fails(self.run_sagebuild("verify", "x.whl", SAGEBUILD_JOBS="2", MAX_JOBS="2"), 2, "x.whl")
 

@@ -177,4 +177,83 @@ TEST_CASE(
                        says("unknown recipe").hints("sageattention"));
 }
 
+TEST_CASE("a recipe says what is called on a GPU, and how right it must be") {
+  const std::string head = "name = 'x'\ndetect = ['x']\n[[gpu_check]]\n";
+  const std::string least = head + "function = 'p.f'\narchs = '9.0'\n";
+  const std::string rest = "similarity = 0.99\nrelative_l1 = 0.1\n";
+  const GpuCheck plain = from_text(least + rest).gpu_checks.at(0);
+  CHECK(plain.function == "p.f");
+  CHECK(print(plain.archs) == "9.0");
+  CHECK(plain.layouts == std::vector<std::string>{"HND"});
+  CHECK(plain.dtypes == std::vector<std::string>{"float16", "bfloat16"});
+  CHECK(plain.causal == "is_causal");
+  CHECK(plain.grouped);
+  CHECK(plain.similarity == 0.99);
+  CHECK(plain.relative_l1 == 0.1);
+  const GpuCheck full = from_text(least + rest +
+                                  "arguments = {b = 'x', a = 'y'}\nmodule = '_m'\n"
+                                  "layouts = ['varlen']\ndtypes = ['float16']\ncausal = ''\n"
+                                  "grouped = false\nsince = '2.1'\nreason = 'r'\n")
+                            .gpu_checks.at(0);
+  CHECK(full.arguments == std::map<std::string, std::string, std::less<>>{{"a", "y"}, {"b", "x"}});
+  CHECK(full.module == "_m");
+  CHECK(full.layouts == std::vector<std::string>{"varlen"});
+  CHECK(full.dtypes == std::vector<std::string>{"float16"});
+  CHECK(full.causal.empty());
+  CHECK_FALSE(full.grouped);
+  CHECK(full.since == Version{2, 1});
+  CHECK(full.reason == "r");
+
+  const auto refuses = [&](const std::string& text, std::string_view why) {
+    INFO(text);
+    CHECK_THROWS_MATCHES(from_text(text), Error, says(std::string(why)));
+  };
+  refuses(head + "archs = '9.0'\n" + rest, "'function' is missing");
+  refuses(head + "function = 'f'\narchs = '9.0'\n" + rest, "full name");
+  refuses(head + "function = 'p.f'\n" + rest, "'archs' is missing");
+  refuses(least + "similarity = 0.99\n", "'relative_l1' is missing");
+  refuses(least + "similarity = 1\nrelative_l1 = 0.1\n", "'similarity' is between 0 and 1");
+  refuses(least + "similarity = 'x'\nrelative_l1 = 0.1\n", "must be a number");
+  refuses(least + rest + "layouts = ['DNH']\n", "'layouts' is a list of HND, NHD, varlen");
+  refuses(least + rest + "layouts = []\n", "'layouts' is a list of");
+  refuses(least + rest + "layouts = ['HND', 'varlen']\n", "a layout of its own");
+  refuses(least + rest + "dtypes = ['float32']\n", "'dtypes' is a list of bfloat16, float16");
+  refuses(least + rest + "arguments = {a = 1}\n", "must be a text");
+  refuses(least + rest + "layout = 'HND'\n", "unknown key 'layout'");
+}
+
+TEST_CASE("SageAttention's functions are called where its modules have code for the GPU") {
+  const Recipes recipes = load_recipes(shipped());
+  const Recipe& recipe = recipes.named("sageattention");
+  CHECK(recipe.gpu_checks.size() == 10);
+  const auto on = [&](const char* gpu) {
+    std::vector<std::string> names;
+    for (const GpuCheck& check : recipe.gpu_checks) {
+      CHECK(check.function.starts_with("sageattention.sageattn"));
+      if (std::ranges::find(check.archs, ArchRequest{parse_arch(gpu)}) == check.archs.end())
+        continue;
+      names.push_back(check.module);
+    }
+    return join(names, " ");
+  };
+  CHECK(on("8.6") == "   _qattn_sm80 _qattn_sm80 _qattn_sm80");
+  CHECK(on("8.9") == "   _qattn_sm80 _qattn_sm80 _qattn_sm80 _qattn_sm89 _qattn_sm89 _qattn_sm89");
+  CHECK(on("9.0") ==
+        "   _qattn_sm80 _qattn_sm80 _qattn_sm80 _qattn_sm89 _qattn_sm89 _qattn_sm89 _qattn_sm90");
+  CHECK(on("12.0") == " _qattn_sm80 _qattn_sm80 _qattn_sm80 _qattn_sm89 _qattn_sm89 _qattn_sm89");
+  CHECK(on("7.5").empty());
+  // A module that a check names is one of the recipe's, with code for each of its GPUs.
+  for (const Recipe& one : recipes.all()) {
+    for (const GpuCheck& check : one.gpu_checks) {
+      if (check.module.empty()) continue;
+      const RecipeModule& module = module_of(one, one.package + "." + check.module);
+      for (const ArchRequest& request : check.archs) {
+        INFO(check.module << " " << dotted(request.arch));
+        CHECK(std::ranges::find(module.targets, request.arch, &RecipeTarget::request) !=
+              module.targets.end());
+      }
+    }
+  }
+}
+
 }  // namespace sagebuild

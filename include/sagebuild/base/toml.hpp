@@ -24,6 +24,7 @@ class TomlTable {
   std::optional<std::string> text(std::string_view key) const;
   std::optional<bool> boolean(std::string_view key) const;
   std::optional<long long> integer(std::string_view key) const;
+  std::optional<double> number(std::string_view key) const;  // with a point, or an integer
   // Absent = empty; one text counts as a list of one
   std::vector<std::string> texts(std::string_view key) const;
   std::optional<TomlTable> table(std::string_view key) const;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "sagebuild/app/gpu_report.hpp"
 #include "sagebuild/app/inspect.hpp"
 
 namespace sagebuild {
@@ -28,6 +29,10 @@ std::string findings_text(const Verification& verification, const TextStyle& sty
 nlohmann::ordered_json findings_document(const Verification& verification);
 // SARIF 2.1.0, as code scanning takes it.
 nlohmann::ordered_json sarif_document(const Verification& verification);
+// What --gpu found: the GPU, and a table of the functions. Empty lines and findings apart.
+std::string gpu_text(const GpuReport& report, const TextStyle& style);
+// The object `gpu` of "sagebuild.verify/1".
+nlohmann::ordered_json gpu_document(const GpuReport& report);
 std::string explained(const FindingKind& kind);
 
 }  // namespace sagebuild

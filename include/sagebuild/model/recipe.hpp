@@ -4,6 +4,7 @@
 // is told in docs/recipes.md.
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -71,6 +72,22 @@ struct KnownBad {
   bool shows_on(const ArchList& asked) const;
 };
 
+// A function that computes attention, as `verify --gpu` calls it: FUNCTION(q, k, v, **arguments).
+struct GpuCheck {
+  std::string function;  // "sageattention.sageattn"
+  ArchList archs;        // GPUs that it is for
+  std::map<std::string, std::string, std::less<>> arguments = {};
+  std::string module = {};  // of the wheel, that it calls: "_qattn_sm80"; or empty
+  std::vector<std::string> layouts = {"HND"};  // HND, NHD; or varlen alone
+  std::vector<std::string> dtypes = {"float16", "bfloat16"};
+  std::string causal = "is_causal";   // the argument that asks for a causal mask
+  bool grouped = true;                // takes fewer heads of keys than of queries
+  double similarity = 0;              // cosine to torch's reference, at least
+  double relative_l1 = 0;             // sum of differences by sum of the reference's, at most
+  std::optional<Version> since = {};  // the project's version that has it first
+  std::string reason = {};
+};
+
 struct Recipe {
   std::string name;                 // "sageattention"
   std::filesystem::path file;       // where it was read
@@ -87,6 +104,7 @@ struct Recipe {
   // torch's own headers.
   ProvedSources proved = {};
   std::vector<KnownBad> known_bad;
+  std::vector<GpuCheck> gpu_checks = {};
   // Globs of paths that a partial repository may lack ("assets/*")
   std::vector<std::string> may_miss;
 };

@@ -1,0 +1,140 @@
+#include "sagebuild/app/gpu_check.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "sagebuild/app/wheel_python.hpp"
+#include "sagebuild/base/error.hpp"
+#include "sagebuild/base/strings.hpp"
+#include "sagebuild/env/environments.hpp"
+#include "sagebuild/model/gpu_coverage.hpp"
+#include "sagebuild/sys/driver.hpp"
+#include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/log.hpp"
+#include "sagebuild/sys/machine.hpp"
+#include "sagebuild/sys/process.hpp"
+
+namespace sagebuild {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr std::chrono::seconds kLongest{300};
+
+// Why it is not called on this GPU; empty: it is.
+std::string reason_to_leave_out(const GpuCheck& check, const WheelFacts& facts, Arch gpu) {
+  const bool is_for_gpu = std::ranges::any_of(
+      check.archs, [&](const ArchRequest& request) { return same_capability(request.arch, gpu); });
+  if (!is_for_gpu) return fmt::format("it is not for {}", described_gpu(gpu));
+  const auto version = facts.name ? parse_version(facts.name->version) : std::nullopt;
+  if (check.since && version && *version < *check.since)
+    return fmt::format("the project has it since {}", check.since->text());
+  const bool is_there =
+      check.module.empty() || std::ranges::any_of(facts.modules, [&](const ModuleFacts& module) {
+        return stem_of(module) == check.module;
+      });
+  return is_there ? "" : fmt::format("the wheel has no {}", check.module);
+}
+
+// What Python says at last.
+std::vector<std::string> tail_of(const std::string& text) {
+  const auto lines = lines_of(text);
+  if (lines.empty()) return {};
+  return {std::string(lines.back())};
+}
+
+class Script {
+ public:
+  explicit Script(const PythonEnv& python) : python_(python) {}
+
+  ProcessResult answer(const json& question) const {
+    Command command;
+    command.argv = {python_.executable.string(), "-I", "-B",
+                    (data_folder() / "patches" / "verify" / "gpu_check.py").string(),
+                    question.dump()};
+    // Which GPU is the first, where there are several.
+    for (const char* name : {"CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"})
+      if (const auto value = environment_value(name)) command.env[name] = *value;
+    // Kernels that Triton makes are made once for all functions, and go away with the rest.
+    command.env["TRITON_CACHE_DIR"] = (folder_.path() / "triton").string();
+    command.deadline = kLongest;
+    return run(command);
+  }
+
+  GpuDevice device() const {
+    const ProcessResult result = answer({{"do", "device"}, {"device", "cuda"}});
+    if (auto device = read_device(result.output)) return std::move(*device);
+    throw Error(ErrorKind::environment,
+                fmt::format("'{}' cannot ask torch for the GPU ({})", python_.executable.string(),
+                            result.status_text()),
+                tail_of(result.diagnostics), "name another Python: --python");
+  }
+
+  CheckedFunction check(const GpuCheck& check, const fs::path& wheel) const {
+    const ProcessResult result = answer({{"do", "check"},
+                                         {"device", "cuda"},
+                                         {"folder", wheel.string()},
+                                         {"function", check.function},
+                                         {"arguments", json(check.arguments)},
+                                         {"layouts", check.layouts},
+                                         {"dtypes", check.dtypes},
+                                         {"causal", check.causal},
+                                         {"grouped", check.grouped}});
+    return read_check(check, result.output, result.status_text());
+  }
+
+ private:
+  const PythonEnv& python_;
+  TempDir folder_;
+};
+
+}  // namespace
+
+void require_gpu() {
+  if (const auto reason = why_no_gpu())
+    throw Error(ErrorKind::environment, "--gpu needs a GPU, and there is none that can be used",
+                {*reason},
+                "run it on a machine with an NVIDIA GPU and its driver (in a container: docker run "
+                "--gpus all); without --gpu the wheel is checked as a file");
+}
+
+std::optional<GpuReport> check_on_gpu(const fs::path& file, const WheelFacts& facts,
+                                      const Promise& promise, const PythonChoice& choice,
+                                      Reporter& report) {
+  if (!facts.faults.archive.empty()) {
+    report.warning("the archive is not sound: nothing in it is run");
+    return std::nullopt;
+  }
+  const PythonEnv python = python_for(facts, promise, /*wants_torch=*/true, choice, report);
+  const auto held = hold_environment(python);
+  const Script script(python);
+  GpuReport result{script.device(), python.executable.string(), {}};
+  const GpuDevice& device = result.device;
+  report.note(fmt::format("the GPU is {} {}, torch {}, CUDA {}", device.name,
+                          dotted(device.capability), device.torch, device.cuda));
+  if (!promise.recipe || promise.recipe->gpu_checks.empty()) {
+    report.note(
+        "no function of this wheel is known: a recipe names some with [[gpu_check]] (--recipe "
+        "FILE)");
+    return result;
+  }
+  const TempDir folder;
+  unpack_wheel(file, folder.path(), [](const std::string&) { return true; });
+  for (const GpuCheck& check : promise.recipe->gpu_checks) {
+    const std::string reason = reason_to_leave_out(check, facts, device.capability);
+    if (reason.empty()) {
+      report.stage(fmt::format("checking {}", named(check)));
+      result.functions.push_back(script.check(check, folder.path()));
+    } else {
+      result.functions.push_back({.check = check, .left_out = reason});
+    }
+    // The others would say the same.
+    if (result.functions.back().is_import) break;
+  }
+  return result;
+}
+
+}  // namespace sagebuild

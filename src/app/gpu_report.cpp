@@ -1,0 +1,187 @@
+#include "sagebuild/app/gpu_report.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "sagebuild/base/error.hpp"
+#include "sagebuild/base/strings.hpp"
+
+namespace sagebuild {
+namespace {
+
+using nlohmann::json;
+
+bool keeps(const GpuCase& one, const GpuCheck& check) {
+  return one.similarity && one.relative_l1 && *one.similarity >= check.similarity &&
+         *one.relative_l1 <= check.relative_l1;
+}
+
+// Null where the script says so.
+std::optional<double> number_at(const json& line, const char* key) {
+  const auto found = line.find(key);
+  if (found == line.end() || found->is_null()) return std::nullopt;
+  return found->get<double>();
+}
+
+GpuCase read_case(const json& said) {
+  GpuCase one;
+  one.dtype = said.at("dtype");
+  one.layout = said.at("layout");
+  one.head_dim = said.at("head_dim");
+  one.causal = said.at("causal");
+  one.heads = said.at("heads").at(0);
+  one.key_heads = said.at("heads").at(1);
+  one.lengths = said.at("lengths").get<std::vector<std::pair<int, int>>>();
+  return one;
+}
+
+// The lines of one process, in order.
+class Answer {
+ public:
+  explicit Answer(const GpuCheck& check) { result_.check = check; }
+
+  void take(const json& line) {
+    if (line.contains("import")) {
+      result_.is_import = true;
+      fail(fmt::format("its package cannot be imported: {}", line.value("import", "")));
+    } else if (line.contains("begin")) {
+      begun_ = read_case(line.at("begin"));
+    } else if (line.contains("failure")) {
+      fail(line.value("failure", ""));
+    } else if (line.contains("milliseconds")) {
+      result_.milliseconds = number_at(line, "milliseconds");
+      result_.sdpa_milliseconds = number_at(line, "sdpa_milliseconds");
+      result_.timed = begun_;
+      is_over_ = true;
+    } else if (begun_ && line.contains("similarity")) {
+      begun_->similarity = number_at(line, "similarity");
+      begun_->relative_l1 = number_at(line, "relative_l1");
+      result_.cases.push_back(*begun_);
+      begun_.reset();
+    }
+  }
+
+  CheckedFunction end(std::string_view status) {
+    if (!is_over_) fail(fmt::format("it ends Python: {}", status));
+    return std::move(result_);
+  }
+
+ private:
+  void fail(std::string words) {
+    result_.failure = std::move(words);
+    if (begun_) result_.failure += fmt::format(" (at {})", described(*begun_));
+    is_over_ = true;
+  }
+
+  CheckedFunction result_;
+  std::optional<GpuCase> begun_;
+  bool is_over_ = false;
+};
+
+std::string words_of_wrong(const CheckedFunction& function, const std::vector<GpuCase>& wrong) {
+  const auto broken = std::ranges::find_if(wrong, [](const auto& one) { return !one.similarity; });
+  const std::string share =
+      fmt::format("in {} of {}", wrong.size(), counted(function.cases.size(), "case"));
+  if (broken != wrong.end())
+    return fmt::format(
+        "NaN or infinity, or too far from torch's, {}; the first with NaN or "
+        "infinity: {}",
+        share, described(*broken));
+  const GpuCase& worst = *std::ranges::min_element(
+      wrong, {}, [](const GpuCase& one) { return *one.similarity - *one.relative_l1; });
+  return fmt::format(
+      "too far from torch's {}; the worst: similarity {:.4f} (at least {}), relative L1 {:.4f} (at "
+      "most {}) at {}",
+      share, *worst.similarity, function.check.similarity, *worst.relative_l1,
+      function.check.relative_l1, described(worst));
+}
+
+}  // namespace
+
+std::vector<GpuCase> CheckedFunction::wrong() const {
+  std::vector<GpuCase> found;
+  std::ranges::copy_if(cases, std::back_inserter(found),
+                       [&](const GpuCase& one) { return !keeps(one, check); });
+  return found;
+}
+
+std::string CheckedFunction::outcome() const {
+  if (!left_out.empty()) return "left out";
+  if (!failure.empty()) return "fails";
+  return wrong().empty() ? "right" : "wrong";
+}
+
+std::string named(const GpuCheck& check) {
+  std::vector<std::string> arguments;
+  for (const auto& [name, value] : check.arguments) arguments.push_back(name + "=" + value);
+  return check.function + (arguments.empty() ? "" : "(" + join(arguments, ", ") + ")");
+}
+
+std::string described(const GpuCase& one) {
+  std::vector<std::string> lengths;
+  for (const auto& [rows, keys] : one.lengths) {
+    const std::string length = fmt::format("{} x {}", rows, keys);
+    if (lengths.empty() || lengths.back() != length) lengths.push_back(length);
+  }
+  return fmt::format("{}, {}, {}{}, {}, head_dim {}{}", one.dtype, one.layout,
+                     counted(one.heads, "head"),
+                     one.key_heads == one.heads ? "" : fmt::format(" over {}", one.key_heads),
+                     join(lengths, " and "), one.head_dim, one.causal ? ", causal" : "");
+}
+
+std::optional<GpuDevice> read_device(std::string_view output) {
+  const json said = json::parse(output, nullptr, /*allow_exceptions=*/false);
+  if (!said.is_object()) return std::nullopt;
+  if (said.contains("error"))
+    throw Error(ErrorKind::environment, "torch cannot use the GPU of this machine",
+                {said.value("error", "")},
+                "a torch that fits the driver, or a newer driver; --python names another torch");
+  GpuDevice device{said.value("name", ""),
+                   {},
+                   said.value("torch", ""),
+                   said.value("cuda", ""),
+                   said.value("warnings", std::vector<std::string>())};
+  // Not every GPU to come is known to parse_arch.
+  const auto capability = parse_version(said.value("capability", ""));
+  if (!capability) return std::nullopt;
+  device.capability = {capability->major(), capability->minor()};
+  return device;
+}
+
+CheckedFunction read_check(const GpuCheck& check, std::string_view output,
+                           std::string_view status) {
+  Answer answer(check);
+  for (const std::string_view line : lines_of(output)) {
+    // The last may be cut off.
+    const json said = json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (said.is_object()) answer.take(said);
+  }
+  return answer.end(status);
+}
+
+std::vector<Finding> gpu_findings(const GpuReport& report, Policy policy) {
+  std::vector<Finding> found;
+  const auto add = [&](const char* code, const std::string& subject, const std::string& message) {
+    found.push_back({code, severity_of(*finding_kind(code), policy), subject, message});
+  };
+  for (const std::string& warning : report.device.warnings)
+    add("SB153", report.device.name, warning);
+  for (const CheckedFunction& function : report.functions) {
+    const std::string subject =
+        function.is_import ? function.check.function.substr(0, function.check.function.rfind('.'))
+                           : named(function.check);
+    if (!function.failure.empty()) add("SB151", subject, function.failure);
+    if (const auto wrong = function.wrong(); !wrong.empty())
+      add("SB152", subject, words_of_wrong(function, wrong));
+  }
+  const bool none_called =
+      std::ranges::all_of(report.functions, [](const auto& one) { return !one.left_out.empty(); });
+  if (!report.functions.empty() && none_called)
+    add("SB151", report.device.name,
+        fmt::format("none of its functions can be called: {}", report.functions.front().left_out));
+  return found;
+}
+
+}  // namespace sagebuild
