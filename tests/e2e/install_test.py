@@ -25,6 +25,9 @@ class Install(support.EndToEnd):
         return subprocess.run([self.world / "my env/bin/python", "-c", program], cwd=self.world / "home", capture_output=True, text=True)
 
     def test_what_cannot_be_installed_is_told_before_the_build(self):
+        packages, = (self.world / "my env").glob("lib/python3*/site-packages")
+        (packages / "pip").mkdir()  # one that does not run, in the way of what the tests' environment may have
+        (packages / "pip" / "__init__.py").write_text("")
         folders = [folder for folder in self.environment["PATH"].split(":") if not os.path.exists(f"{folder}/uv")]
         outcome = self.run_sagebuild("build", "--arch", "8.9", "--install", PATH=":".join(folders))
         self.assert_fails(outcome, 3, "neither uv nor pip is there to install the wheel", "-m ensurepip, or install uv")
