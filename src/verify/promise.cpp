@@ -66,7 +66,7 @@ void take_requirements(std::string_view metadata, Promise& promise) {
       (holds ? sure : possible).push_back(requirement->range);
   }
   std::ranges::sort(possible);
-  possible.erase(std::ranges::unique(possible).begin(), possible.end());
+  possible.erase(std::unique(possible.begin(), possible.end()), possible.end());
   if (sure.empty()) {
     promise.is_torch_decided = possible.size() < 2;
     if (!possible.empty()) promise.torch_asked = join(possible, " or ");
