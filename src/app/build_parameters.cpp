@@ -51,6 +51,7 @@ BuildParameters parameters_of(const BuildSettings& settings,
                               const std::filesystem::path& subfolder) {
   BuildParameters told;
   told.headers = name_of(settings.headers);
+  told.compression = name_of(settings.compression);
   told.plain_platform = settings.plain_platform;
   told.parts = settings.parts;
   told.patch = settings.patch;

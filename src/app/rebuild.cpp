@@ -144,6 +144,7 @@ BuildSettings settings_for_rebuild(const StatedProvenance& stated, RebuildSettin
   build.setup_variables = variables_of(stated, settings);
   const auto headers = header_choice_named(told.headers);
   build.headers = headers.value_or(HeaderChoice::automatic);
+  build.compression = compression_named(told.compression).value_or(Compression::automatic);
   build.plain_platform = told.plain_platform;
   build.parts = told.parts;
   build.patch = told.patch;

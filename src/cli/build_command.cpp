@@ -61,6 +61,10 @@ std::vector<SettingSpec> shared_specs() {
        "",
        {},
        true},
+      {"compress",
+       "GPU code in the wheel: auto (as small as costs no time), size (smallest), project (as "
+       "setup.py has it)",
+       "auto"},
       {"no-parts", "compile every source in one piece", "", {}, true},
       {"allow-cpu", "build a package that has no CUDA source", "", {}, true},
       {"no-patch", "build the source as it is", "", {}, true},
@@ -101,6 +105,13 @@ HeaderChoice header_choice(const Settings& settings) {
               "one of auto, facade, full, check");
 }
 
+Compression compression_choice(const Settings& settings) {
+  const std::string word = settings.text("compress");
+  if (const auto choice = compression_named(word)) return *choice;
+  throw Error(ErrorKind::usage, fmt::format("'{}' is no way to compress", word), {},
+              "one of auto, size, project");
+}
+
 bool is_plain_platform(const std::string& word) {
   if (word == "auto" || word == "linux") return word == "linux";
   throw Error(ErrorKind::usage, fmt::format("'{}' is no choice of platform", word), {},
@@ -133,6 +144,7 @@ BuildSettings build_settings(const Settings& settings) {
   build.output = settings.text("output");
   build.plain_platform = is_plain_platform(settings.text("platform"));
   build.headers = header_choice(settings);
+  build.compression = compression_choice(settings);
   build.timeline = settings.text("timeline");
   build.cache = cache_choice(settings);
   build.cache.shared = settings.enabled(kAllowSharedCache.name);

@@ -31,6 +31,7 @@ constexpr Row kRows[] = {
     {"arch", {kTarget, "LIST"}},
     {"platform", {kTarget, "auto|linux"}},
     {"headers", {kTarget, "auto|facade|full|check"}},
+    {"compress", {kTarget, "auto|size|project"}},
     {"no-parts", {kTarget, ""}},
     {"assume-gpus", {kTarget, ""}},
     {"allow-cpu", {kTarget, ""}},

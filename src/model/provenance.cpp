@@ -75,6 +75,8 @@ void read_flat(const json& document, StatedProvenance& stated) {
 void read_parameters(const json& external, BuildParameters& parameters) {
   if (const std::string headers = text_at(external, "/headers"); !headers.empty())
     parameters.headers = headers;
+  if (const std::string told = text_at(external, "/compress"); !told.empty())
+    parameters.compression = told;
   parameters.plain_platform = text_at(external, "/platform") == "linux";
   parameters.parts = switch_at(external, "/parts", true);
   parameters.patch = switch_at(external, "/patch", true);

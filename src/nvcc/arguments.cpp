@@ -29,7 +29,8 @@ const std::map<std::string_view, Option>& options() {
     };
     add({true, Act::keep},
         "define-macro D undefine-macro U include-path I system-include isystem pre-include include "
-        "compiler-options Xcompiler ptxas-options Xptxas Xcudafe archive-options Xarchive "
+        "compiler-options Xcompiler fatbin-options Xfatbin ptxas-options Xptxas Xcudafe "
+        "archive-options Xarchive "
         "linker-options "
         "Xlinker nvlink-options Xnvlink library l library-path L optimize O maxrregcount ftz "
         "prec-div "

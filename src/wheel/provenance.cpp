@@ -54,6 +54,7 @@ Json external_parameters(const Provenance& provenance) {
           {"recipe", provenance.recipe},
           {"archs", print(provenance.plan.archs)},
           {"headers", chosen.headers},
+          {"compress", chosen.compression},
           {"platform", chosen.plain_platform ? "linux" : "auto"},
           {"patch", chosen.patch},
           {"parts", chosen.parts},

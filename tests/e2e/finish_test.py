@@ -347,6 +347,38 @@ class Rewritten(support.EndToEnd):
         self.assert_fails(self.run_sagebuild("wheel", "label", "--label", "z", "--no-label", source), 2, "give one of the two")
 
 
+class Compressed(support.EndToEnd):
+    """Other bytes of the container, the same code in it."""
+
+    def images(self, *options):
+        wheel = self.built(*options)
+        facts = json.loads(self.run_sagebuild("--json", "inspect", wheel, "--extract", self.world / "code").stdout)
+        listed = [image for module in facts["modules"] for container in module["containers"] for image in container["images"]]
+        code = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in (self.world / "code").rglob("*") if path.is_file())
+        shutil.rmtree(self.world / "code")
+        return {image["codec"] for image in listed}, sum(image["stored_bytes"] for image in listed), code
+
+    def built(self, *options):
+        outcome = self.build(self.project, "--force", *options, arch="8.0 8.9+PTX")
+        self.assertEqual(outcome.code, 0, outcome)
+        wheel = self.world / outcome.stdout.strip()
+        self.assertEqual(self.run_sagebuild("verify", wheel).code, 0)
+        return wheel
+
+    def test_every_image_is_compressed_and_none_is_another(self):
+        self.project = support.tiny_package(self.world / "tiny")
+        codecs, size, code = self.images()
+        self.assertEqual(codecs, {"zstd"})
+        as_it_was, plain_size, plain_code = self.images("--compress", "project")
+        self.assertIn("none", as_it_was)
+        self.assertLess(size, plain_size)
+        self.assertEqual((code, len(code)), (plain_code, 3))
+        codecs, smallest, smallest_code = self.images("--compress", "size")
+        self.assertEqual((codecs, smallest_code), ({"zstd"}, code))
+        self.assertLessEqual(smallest, size)
+        self.assert_fails(self.run_sagebuild("build", "--compress", "best"), 2, "'best'", "auto, size, project")
+
+
 class Proof(support.EndToEnd):
     """What a build writes of itself, and that it is enough to build it again."""
 

@@ -161,6 +161,7 @@ TEST_CASE("what a provenance says is read as it was written") {
   made.plan.modules = {module};
   made.sources = {{"pkg._a", "a.cu", "facade headers", 2}};
   made.parameters.headers = "check";
+  made.parameters.compression = "size";
   made.parameters.plain_platform = true;
   made.parameters.parts = false;
   made.parameters.subfolder = "sub";
@@ -184,6 +185,7 @@ TEST_CASE("what a provenance says is read as it was written") {
   CHECK(stated.torch == "2.11.0+cu130");
   CHECK(stated.materials.at("tool ptxas") == sha256("ptxas").hex());
   CHECK(stated.parameters.headers == "check");
+  CHECK(stated.parameters.compression == "size");
   CHECK(stated.parameters.plain_platform);
   CHECK_FALSE(stated.parameters.parts);
   CHECK(stated.parameters.patch);

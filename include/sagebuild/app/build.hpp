@@ -16,6 +16,7 @@
 #include "sagebuild/model/source.hpp"
 #include "sagebuild/model/wheel.hpp"
 #include "sagebuild/nvcc/compile.hpp"
+#include "sagebuild/plan/compression.hpp"
 #include "sagebuild/report/reporter.hpp"
 
 namespace sagebuild {
@@ -48,6 +49,7 @@ struct BuildSettings {
   Limits limits;
   CacheChoice cache;
   HeaderChoice headers = HeaderChoice::automatic;
+  Compression compression = Compression::automatic;
   std::filesystem::path timeline;            // a Chrome trace of the steps; empty: none
   std::vector<std::string> setup_variables;  // --env: NAME or NAME=VALUE, for setup.py
   bool parts = true;                         // sources may be compiled in parts

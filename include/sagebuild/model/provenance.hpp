@@ -17,7 +17,9 @@ inline constexpr std::string_view kLocalSource = "file:///sagebuild/tree";
 // What the user chose of a build beside source, architectures and environment.
 struct BuildParameters {
   std::string headers = "auto";  // --headers
-  bool plain_platform = false;   // --platform linux
+  // --compress; wheels that do not say it are older than it
+  std::string compression = "project";
+  bool plain_platform = false;  // --platform linux
   bool parts = true;
   bool patch = true;
   bool assume_gpus = false;
