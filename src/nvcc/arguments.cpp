@@ -172,6 +172,10 @@ class Normaliser {
       if (!left.empty()) result_.argv.insert(result_.argv.end(), {"-Xptxas", left});
       return;
     }
+    // Others may name files, of which no key would know.
+    const bool is_for_fatbinary = found.name == "Xfatbin" || found.name == "fatbin-options";
+    if (is_for_fatbinary && !found.value.ends_with("-compress-all"))
+      return refuse(fmt::format("'{}' is more than sagebuild knows", join(taken, " ")));
     result_.argv.insert(result_.argv.end(), taken.begin(), taken.end());
   }
 
@@ -184,6 +188,22 @@ class Normaliser {
   std::size_t at_ = 1;
   NvccArguments result_;
 };
+
+// What a word says to whoever it is handed on to: "-Xcompiler=-Wa,-specs=x" says "-specs=x" and
+// "x", too.
+std::vector<std::string_view> sayings(std::string_view word) {
+  std::vector<std::string_view> all;
+  for (std::string_view part : split(word, ",")) {
+    all.push_back(part);
+    for (auto at = part.find('='); at != std::string_view::npos; at = part.find('=')) {
+      part.remove_prefix(at + 1);
+      all.push_back(part);
+    }
+  }
+  for (std::string_view& one : all)
+    while (take_prefix(one, "\"") || take_prefix(one, "'")) continue;
+  return all;
+}
 
 bool ends_with(const Words& words, const Words& tail) {
   return words.size() > tail.size() && std::equal(tail.rbegin(), tail.rend(), words.rbegin());
@@ -277,14 +297,9 @@ std::vector<std::filesystem::path> named_files(const Words& argv,
     const auto path = cwd / text;
     if (!text.empty() && std::filesystem::is_regular_file(path, ignored)) files.insert(path);
   };
-  for (const auto& word : argv) {
-    for (const std::string_view part : split(word, ",")) {
-      add(part);
-      // -fplugin=FILE, --options-file=FILE, -Wa,@FILE
-      const auto equals = part.find('=');
-      if (equals != std::string_view::npos) add(part.substr(equals + 1));
-    }
-  }
+  // -fplugin=FILE, --options-file=FILE, -Wa,@FILE, -Xcompiler=-fplugin=FILE
+  for (const auto& word : argv)
+    for (const std::string_view said : sayings(word)) add(said);
   return {files.begin(), files.end()};
 }
 
@@ -301,7 +316,7 @@ std::string reads_unnamed_files(const Words& argv) {
                                                          "-wrapper",
                                                          "-fmodule"};
   for (const auto& word : argv) {
-    for (const std::string_view part : split(word, ",")) {
+    for (const std::string_view part : sayings(word)) {
       if (part.find("__has_") != std::string_view::npos)
         return fmt::format("'{}' may ask for files that cannot be told", part);
       const auto found =
@@ -311,6 +326,15 @@ std::string reads_unnamed_files(const Words& argv) {
     }
   }
   return "";
+}
+
+bool has_options_file(const Words& argv) {
+  const auto is_one = [](std::string_view said) {
+    while (take_prefix(said, "-")) continue;
+    return said.starts_with("options-file") || said.starts_with("optf");
+  };
+  return std::ranges::any_of(
+      argv, [&](const std::string& word) { return std::ranges::any_of(sayings(word), is_one); });
 }
 
 Words normalise_host(const Words& argv) {

@@ -62,13 +62,6 @@ std::string timestamp(std::time_t time) {
   return text;
 }
 
-bool has_options_file(const Words& argv) {
-  return std::ranges::any_of(argv, [](std::string_view word) {
-    while (take_prefix(word, "-")) continue;
-    return word.starts_with("options-file") || word.starts_with("optf");
-  });
-}
-
 class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
  public:
   SourceCompile(const PlannedSource& source, const std::string& module,

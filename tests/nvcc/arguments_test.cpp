@@ -1,5 +1,6 @@
 #include "sagebuild/nvcc/arguments.hpp"
 
+#include "sagebuild/sys/files.hpp"
 #include "support/catch.hpp"
 
 namespace sagebuild {
@@ -61,6 +62,9 @@ TEST_CASE("all else stays, in its order") {
                        "--expt-relaxed-constexpr",
                        "-diag-suppress=174",
                        "-lineinfo",
+                       "-Xfatbin",
+                       "-compress-all",
+                       "--fatbin-options=--compress-all",
                        "-maxrregcount=64",
                        "-m64"};
   CHECK(kept(words) == words);
@@ -81,6 +85,8 @@ TEST_CASE("options that change the shape, or that nobody knows, go to plain nvcc
                                                {"-G"},
                                                {"-E"},
                                                {"--brand-new-option"},
+                                               {"-Xfatbin", "--image=file=a.cubin"},
+                                               {"-Xfatbin=-compress-all,-g"},
                                                {"second.cu"}}) {
     CAPTURE(words);
     CHECK(reason(words) != "");
@@ -108,6 +114,38 @@ TEST_CASE("architectures are one option per virtual one, sorted, whatever the or
                                           "-gencode=arch=compute_120,code=[sm_120,compute_120]"});
   CHECK(gencode_options({{a89, a89, false, true, ""}}) ==
         Words{"-gencode=arch=compute_89,code=compute_89"});
+}
+
+TEST_CASE("an option that is handed on is seen in every spelling") {
+  for (const std::string option : {"-specs=FILE", "-fplugin=FILE", "-fprofile-use=FILE", "-BFILE",
+                                   "--sysroot=FILE", "-fplugin=A=B"}) {
+    CAPTURE(option);
+    CHECK(reads_unnamed_files({"nvcc", option}) != "");
+    CHECK(reads_unnamed_files({"nvcc", "-Xcompiler", option}) != "");
+    CHECK(reads_unnamed_files({"nvcc", "-Xcompiler", "-fPIC," + option}) != "");
+    CHECK(reads_unnamed_files({"nvcc", "-Xcompiler=" + option}) != "");
+    CHECK(reads_unnamed_files({"nvcc", "--compiler-options=-fPIC," + option}) != "");
+    CHECK(reads_unnamed_files({"nvcc", "-Xcompiler=\"" + option + "\""}) != "");
+  }
+  CHECK(reads_unnamed_files({"nvcc", "-DB=1", "-O3", "-Xcompiler=-fPIC", "-Iinclude"}) == "");
+  for (const Words& words :
+       {Words{"-optf", "x"}, Words{"--options-file=x"}, Words{"-Xfatbin=--options-file=x"},
+        Words{"-Xptxas", "-v,--options-file=x"}, Words{"-Xfatbin=-optf=x"}}) {
+    CAPTURE(words);
+    CHECK(has_options_file(words));
+  }
+  CHECK_FALSE(has_options_file({"-O3", "-Xptxas=-v"}));
+}
+
+TEST_CASE("files that words name count, wherever they stand in them") {
+  const TempDir folder;
+  write_file(folder.path() / "x.specs", "");
+  for (const std::string word : {"x.specs", "@x.specs", "-Wa,@x.specs", "-fplugin=x.specs",
+                                 "-Xcompiler=-fplugin=x.specs", "-Xcompiler=\"-fplugin=x.specs"}) {
+    CAPTURE(word);
+    CHECK(named_files({word}, folder.path()) ==
+          std::vector<std::filesystem::path>{folder.path() / "x.specs"});
+  }
 }
 
 TEST_CASE("a host compile loses its debug information and dependency options") {

@@ -49,6 +49,10 @@ std::vector<std::filesystem::path> named_files(const Words& argv, const std::fil
 // profiles and specs files; empty: it does not. Such a compile is not kept in the cache.
 std::string reads_unnamed_files(const Words& argv);
 
+// Whether a file of options is named, for nvcc or for a tool that it hands options on to: it may
+// name others.
+bool has_options_file(const Words& argv);
+
 // The host compiler's options for a .cpp: without -g (modules are stripped) and dependency options.
 Words normalise_host(const Words& argv);
 
