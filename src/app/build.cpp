@@ -275,7 +275,9 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool build
 
   record(build, archs, patched.failures, variables, settings.allow_cpu, cache, report);
   build.plan = make_plan(build.recorded, build.recipe, archs, settings.archs.inherited);
-  set_compression(build.plan, settings.compression, build.toolchain.cuda);
+  set_compression(build.plan, settings.compression, build.toolchain.cuda,
+                  shell_words(environment_value("NVCC_PREPEND_FLAGS").value_or("") + " " +
+                              environment_value("NVCC_APPEND_FLAGS").value_or("")));
   for (const std::string& warning : build.plan.warnings) report.warning(warning);
   if (!patched.known)
     warn_of_missing_modules(*build.recipe, build.project(), build.recorded, archs, report);

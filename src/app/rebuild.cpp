@@ -72,6 +72,15 @@ void require_same_date(const StatedProvenance& stated) {
               {}, fmt::format("SOURCE_DATE_EPOCH={} sagebuild verify --rebuild ...", then));
 }
 
+Compression compression_of(const BuildParameters& told) {
+  if (const auto known = compression_named(told.compression)) return *known;
+  throw Error(
+      ErrorKind::usage,
+      fmt::format("the wheel was built with --compress {}, which this sagebuild does not know",
+                  told.compression),
+      {}, "take the sagebuild that built it");
+}
+
 std::map<std::string, std::string> digests_of(const fs::path& wheel) {
   const WheelReader reader(wheel);
   std::map<std::string, std::string> digests;
@@ -144,7 +153,7 @@ BuildSettings settings_for_rebuild(const StatedProvenance& stated, RebuildSettin
   build.setup_variables = variables_of(stated, settings);
   const auto headers = header_choice_named(told.headers);
   build.headers = headers.value_or(HeaderChoice::automatic);
-  build.compression = compression_named(told.compression).value_or(Compression::automatic);
+  build.compression = compression_of(told);
   build.plain_platform = told.plain_platform;
   build.parts = told.parts;
   build.patch = told.patch;

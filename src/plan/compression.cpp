@@ -19,17 +19,15 @@ constexpr std::array<std::string_view, 3> kNames = {"auto", "project", "size"};
 const Version kFirstWithMode{12, 8};     // that knows --compress-mode
 const Version kAllDriversReadIt{13, 0};  // they are 580 or newer
 
-// Options whose last value counts, in any spelling: "-compress-mode", "--compress-mode=size".
-bool is_choice(std::string_view word) {
-  while (take_prefix(word, "-")) {
-  }
-  return word.starts_with("compress-mode") || word == "no-compress" || word == "compress-all";
-}
-
-// Of `-Xfatbin -compress-all` the value is a word of its own or stands behind a '='.
+// Whether nvcc is told how to compress, or something that may tell it: options of fatbinary, a file
+// of options.
 bool chooses(const Words& argv) {
-  return std::ranges::any_of(argv, [](const std::string& word) {
-    return is_choice(word) || is_choice(word.substr(word.find('=') + 1));
+  constexpr std::array<std::string_view, 6> kOptions = {"compress-mode",  "no-compress",  "Xfatbin",
+                                                        "fatbin-options", "options-file", "optf"};
+  return std::ranges::any_of(argv, [&](std::string_view word) {
+    if (!word.starts_with('-')) return false;
+    while (take_prefix(word, "-")) continue;
+    return std::ranges::any_of(kOptions, [&](auto option) { return word.starts_with(option); });
   });
 }
 
@@ -50,7 +48,8 @@ std::optional<Compression> compression_named(std::string_view name) {
   return static_cast<Compression>(found - kNames.begin());
 }
 
-void set_compression(BuildPlan& plan, Compression compression, const Version& cuda) {
+void set_compression(BuildPlan& plan, Compression compression, const Version& cuda,
+                     const Words& flags) {
   if (compression == Compression::project) return;
   if (compression == Compression::automatic && cuda < kAllDriversReadIt) return;
   if (cuda < kFirstWithMode)
@@ -61,12 +60,13 @@ void set_compression(BuildPlan& plan, Compression compression, const Version& cu
     for (PlannedSource& source : module.sources) {
       Words& argv = source.recorded.argv;
       if (source.targets.empty()) continue;
-      if (!chooses(argv))
-        argv.insert(argv.end(), words.begin(), words.end());
+      // In front: what setup.py appended of NVCC_APPEND_FLAGS is known by its place.
+      if (!chooses(argv) && !chooses(flags))
+        argv.insert(argv.begin() + 1, words.begin(), words.end());
       else if (compression == Compression::size)
         plan.warnings.push_back(
-            fmt::format("setup.py says how the GPU code of {} is compressed: --compress size is "
-                        "not for it",
+            fmt::format("setup.py or NVCC_*_FLAGS say how the GPU code of {} is compressed: "
+                        "--compress size is not for it",
                         source.recorded.source.filename().string()));
     }
   }
