@@ -61,7 +61,8 @@ class Importer {
                     path.string(),
                     stem_of(module)};
     std::vector<std::string> folders = folders_of_libraries();
-    if (needs_driver(module) && !has_driver()) folders.push_back(stub_for(module).string());
+    if (needs_driver(module))
+      folders.push_back((driver().empty() ? stub_for(module) : driver()).string());
     command.env["LD_LIBRARY_PATH"] = join(folders, ":");
     command.env["LD_BIND_NOW"] = "1";
     command.deadline = kLongest;
@@ -97,14 +98,23 @@ class Importer {
     return folders;
   }
 
-  bool has_driver() {
-    if (!has_driver_) {
-      Command command;
-      command.argv = {python_.executable.string(), "-I", "-c",
-                      "import ctypes; ctypes.CDLL('libcuda.so.1')"};
-      has_driver_ = run(command).ok();
-    }
-    return *has_driver_;
+  // A folder with the driver alone, wherever it is: what else lies beside it may hide that a
+  // library is missing. Empty: there is no driver.
+  const fs::path& driver() {
+    if (driver_) return *driver_;
+    Command command;
+    command.argv = {python_.executable.string(), "-I", "-c",
+                    "import ctypes\n"
+                    "ctypes.CDLL('libcuda.so.1')\n"
+                    "print(next(line.split(None, 5)[5] for line in open('/proc/self/maps') "
+                    "if 'libcuda.so' in line), end='')"};
+    const ProcessResult result = run(command);
+    driver_ = fs::path();
+    if (!result.ok()) return *driver_;
+    driver_ = stubs_.path() / "driver";
+    make_folders(*driver_);
+    fs::create_symlink(trimmed(result.output), *driver_ / "libcuda.so.1");
+    return *driver_;
   }
 
   fs::path stub_for(const ModuleFacts& module) {
@@ -122,7 +132,7 @@ class Importer {
   const WheelFacts& facts_;
   PythonEnv python_;
   TempDir folder_, stubs_;
-  std::optional<bool> has_driver_;
+  std::optional<fs::path> driver_;
 };
 
 }  // namespace

@@ -56,6 +56,11 @@ std::string whole_name(const CLI::App& command) {
   return (is_below_group ? whole_name(*above) + " " : "") + command.get_name();
 }
 
+std::string see_help_of(const CLI::App& command) {
+  const bool is_all = command.get_parent() == nullptr;
+  return fmt::format("see `sagebuild{} --help`", is_all ? "" : " " + whole_name(command));
+}
+
 // Commands below `app` that have this option.
 std::vector<std::string> owners_of(const std::string& option, const CLI::App& app) {
   std::vector<std::string> owners;
@@ -238,8 +243,9 @@ bool Cli::is_flag(std::string_view word) const {
 std::string Cli::hint_for(const std::string& unknown) const {
   const CLI::App& command = parsed_command(app_);
   const std::string name = unknown.substr(0, unknown.find('='));
-  const std::string more =
-      fmt::format("see `sagebuild{} --help`", &command == &app_ ? "" : " " + whole_name(command));
+  const std::string more = see_help_of(command);
+  if (!name.starts_with('-') && command.get_option_no_throw("--source") != nullptr)
+    return fmt::format("--source {} names a source, --recipe a recipe", shell_quoted(unknown));
   if (const auto owners = owners_of(name, app_); !owners.empty() && name.starts_with("--"))
     return fmt::format("it is an option of {}; {}", join(owners, ", "), more);
   std::vector<std::string> words;
@@ -326,7 +332,7 @@ int Cli::run_chosen(const std::vector<std::string>& words) {
   } catch (const CLI::ParseError& error) {
     const std::vector<std::string> extra = app_.remaining(true);
     if (!extra.empty()) unknown_word(extra.front());
-    throw Error(ErrorKind::usage, lower(error.what()), {}, "see `sagebuild --help`");
+    throw Error(ErrorKind::usage, lower(error.what()), {}, see_help_of(parsed_command(app_)));
   }
   apply_global();
   const bool live = is_terminal(STDERR_FILENO) && environment_value("TERM") != "dumb" && !in_ci() &&

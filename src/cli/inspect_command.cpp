@@ -97,13 +97,13 @@ Policy policy_of(const std::string& word) {
 void require_their_checks(const Settings& settings) {
   if (settings.enabled("rebuild")) return;
   const bool gpu = settings.enabled("gpu");
-  const auto has_use = [&](const SettingSpec& spec) {
-    if (spec.name == "recipe") return gpu;
-    return spec.name == "offline" || spec.name == "python";
-  };
   std::vector<SettingSpec> unused = rebuild_specs();
-  std::erase_if(unused, has_use);
+  std::erase_if(unused, [](const SettingSpec& spec) {
+    return spec.name == "offline" || spec.name == "python" || spec.name == "recipe";
+  });
   settings.require_unused(unused, "--rebuild", "leave it out, or add --rebuild");
+  if (!gpu)
+    settings.require_unused({{"recipe", ""}}, "--gpu or --rebuild", "leave it out, or add one");
   if (gpu || settings.enabled("import")) return;
   settings.require_unused({{"python", ""}}, "--import, --gpu or --rebuild",
                           "leave it out, or add one of them");

@@ -19,6 +19,7 @@ void require_place_to_install(const ForeseenPython& foreseen) {
              : fmt::format("the wheel would be for '{}', which is sagebuild's own", python)},
         "activate the environment that the wheel is for, or name its interpreter with "
         "--python");
+  require_place(foreseen.python.executable);
   require_installer(foreseen.python.executable, "the wheel");
 }
 

@@ -144,6 +144,26 @@ std::vector<std::string> last_lines(std::string_view text, std::size_t count) {
   return kept;
 }
 
+void require_place(const fs::path& python) {
+  // https://packaging.python.org/en/latest/specifications/externally-managed-environments/
+  constexpr const char* kProgram =
+      "import os, sys, sysconfig\n"
+      "paths = sysconfig.get_paths()\n"
+      "managed = os.path.exists(os.path.join(paths['stdlib'], 'EXTERNALLY-MANAGED'))\n"
+      "if managed and sys.prefix == sys.base_prefix:\n"
+      "    print('it is the system\\'s own, which packages of the system alone go into (PEP "
+      "668)')\n"
+      "elif not os.access(paths['platlib'], os.W_OK):\n"
+      "    print('you may not write to ' + repr(paths['platlib']))\n";
+  const ProcessResult result = run({{python.string(), "-c", kProgram}});
+  const std::string reason(trimmed(result.output));
+  if (result.ok() && reason.empty()) return;
+  throw Error(ErrorKind::environment,
+              fmt::format("nothing can be installed into '{}'", python.string()),
+              {result.ok() ? reason : result.status_text()},
+              "make an environment of its own, and name its interpreter with --python");
+}
+
 void require_installer(const fs::path& python, const std::string& what) {
   if (working_uv() || run({{python.string(), "-m", "pip", "--version"}}).ok()) return;
   throw Error(ErrorKind::environment,

@@ -27,6 +27,10 @@ struct PackageJob {
 // uv, if it is there and works.
 std::optional<std::filesystem::path> working_uv();
 
+// Throws Error{environment} if what is installed for this Python is the system's own affair, or not
+// the user's to write.
+void require_place(const std::filesystem::path& python);
+
 // Throws Error{environment} if neither uv nor the pip of this Python is there to install `what`.
 void require_installer(const std::filesystem::path& python, const std::string& what);
 

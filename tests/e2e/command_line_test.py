@@ -68,6 +68,7 @@ class CommandLine(support.EndToEnd):
     def test_an_option_of_a_check_needs_the_check(self):
         for option in (["--output", "x"], ["--env", "A=1"], ["--jobs", "2"], ["--source", "x"], ["--no-cache"]):
             self.assert_fails(self.run_sagebuild("verify", "x.whl", *option), 2, f"{option[0]} needs --rebuild")
+        self.assert_fails(self.run_sagebuild("verify", "x.whl", "--recipe", "x"), 2, "--recipe needs --gpu or --rebuild")
         self.assert_fails(self.run_sagebuild("verify", "x.whl", "--python", "3.11"), 2, "--python needs --import, --gpu or --rebuild")
         # Variables may be meant for other commands.
         self.assert_fails(self.run_sagebuild("verify", "x.whl", SAGEBUILD_JOBS="2", MAX_JOBS="2"), 2, "x.whl")
@@ -78,6 +79,8 @@ class CommandLine(support.EndToEnd):
                                 (["cache", "stat", "--arch", "8.9"], "it is an option of build, plan, patch, doctor, verify; see `sagebuild cache stat --help`"),
                                 (["env", "create", "--wheel=x"], "see `sagebuild env create --help`"),
                                 (["upload", "--strict-patch", "x.whl"], "it is an option of build, plan;"),
+                                (["build", "my project"], "--source 'my project' names a source, --recipe a recipe"),
+                                (["inspect"], "see `sagebuild inspect --help`"),
                                 (["upload", "--vebose", "x.whl"], "did you mean '--verbose'?")):
             self.assert_fails(self.run_sagebuild(*arguments), 2, f"hint: {hint}")
 

@@ -2,6 +2,7 @@
 """
 
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -48,7 +49,7 @@ class Import(unittest.TestCase):
                            # Upstream's package would hide it.
                            | {"pkg/__init__.py": b"try:\n  from . import *\nexcept ImportError: pass\n"})
         done = subprocess.run([BINARY, "--json", "verify", wheel, "--import", "--python", support.torch_python()], capture_output=True,
-                              text=True, timeout=support.LIMIT)
+                              text=True, timeout=support.LIMIT, env={**os.environ, **variables})
         rows = json.loads(done.stdout)["findings"]
         return {row["subject"]: (row["code"], row["message"]) for row in rows if row["code"] in ("SB137", "SB138")}, done
 
@@ -77,6 +78,18 @@ class Import(unittest.TestCase):
         self.assertEqual(done.returncode, 5, done)
         self.assertNotIn("noise", done.stdout + done.stderr)
         self.assertIn("7 modules imported with Python 3.", done.stderr)
+
+    def test_a_driver_is_found_where_the_user_has_it_and_nothing_else_is(self):
+        self.library("libaway.so.1", "void away(void) {}")
+        self.library("libcuda.so.1", "extern void abort(void); int cuInit(unsigned f) { abort(); }")  # no stub of ours does that
+        modules = {"_library": self.module("_library", "extern void away(void);", "away();", ["libaway.so.1"]),
+                   "_driver": self.module("_driver", "extern int cuInit(unsigned);", "cuInit(0);", ["libcuda.so.1"])}
+        beside = self.folder / "driver"
+        beside.mkdir()
+        for name in ("libcuda.so.1", "libaway.so.1"):
+            (self.folder / name).rename(beside / name)
+        found, _ = self.found(modules, LD_LIBRARY_PATH=str(beside))
+        self.assertEqual({name: code for name, (code, _) in found.items()}, {"pkg/_library.so": "SB137", "pkg/_driver.so": "SB138"})
 
     def test_torch_is_there_first_and_its_symbols_must_be_too(self):
         # A type's name is data of torch's, so that it is bound before anything is called.

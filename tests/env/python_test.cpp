@@ -193,6 +193,22 @@ TEST_CASE("without uv on PATH, the one that make demo fetched into the cache fol
   CHECK_THROWS_MATCHES(create_environment(request, report), Error, says("the fetched uv: venv"));
 }
 
+TEST_CASE("nothing is installed into the system's own Python") {
+  // Debian's has the marker of PEP 668 since 12.
+  const fs::path system = "/usr/bin/python3";
+  Command marker;
+  marker.argv = {system.string(), "-c",
+                 "import os, sysconfig\n"
+                 "open(os.path.join(sysconfig.get_path('stdlib'), 'EXTERNALLY-MANAGED'))"};
+  if (!run(marker).ok()) SKIP_HERE("the Python of this system is nobody's own");
+  CHECK_THROWS_MATCHES(require_place(system), Error, says("PEP 668").hints("--python"));
+  const TempDir folder("sagebuild-env-test");
+  Command venv;
+  venv.argv = {system.string(), "-m", "venv", "--without-pip", folder.path().string()};
+  run_checked(venv, "cannot make the test's venv");
+  CHECK_NOTHROW(require_place(folder.path() / "bin" / "python"));
+}
+
 TEST_CASE("an installer that reached nobody, or might not, knows of no missing version") {
   const CleanPython clean;
   const fs::path uv = clean.home.path() / "bin" / "uv";

@@ -8,7 +8,7 @@
 namespace sagebuild {
 
 // Throws Error{usage} where the wheel would be for no environment of the user's, and
-// Error{environment} where neither uv nor pip is there to install into it.
+// Error{environment} where nothing may be installed into it, or neither uv nor pip is there.
 void require_place_to_install(const ForeseenPython& python);
 
 // Replaces what is installed under its name, and nothing else: dependencies stay as they are, since
