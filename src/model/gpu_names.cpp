@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "sagebuild/base/strings.hpp"
 
@@ -90,18 +91,25 @@ constexpr std::array<std::string_view, 31> kBehind = {
     "pcie",      "sxm",        "sxm2",   "sxm3",  "sxm4",     "sxm5",    "sxm6",        "ac",
     "hbm2",      "hbm2e",      "hbm3",   "hbm3e", "gddr6x",   "cnx",     "fhhl"};
 
-std::string_view exact(std::string_view name) {
+// Capabilities by name. "5090" is an RTX 5090, "pro6000" an RTX PRO 6000, "a6000" stands in the
+// table; "100" is no model, and a TITAN is not a GTX TITAN.
+std::map<std::string_view, std::string_view> capabilities_by_name() {
+  std::map<std::string_view, std::string_view> all;
   for (const auto& [capability, names] : kModels) {
     for (const std::string_view known : split(names, " ")) {
-      // "5090" is an RTX 5090, "pro6000" an RTX PRO 6000, "a6000" stands in the table; "100" is no
-      // model, and a TITAN is not a GTX TITAN.
-      const bool line_left_out = (known.starts_with("rtx") || known.starts_with("gtx")) &&
-                                 known.size() > 6 && known.substr(3) == name &&
-                                 !known.substr(3).starts_with("titan");
-      if (known == name || line_left_out) return capability;
+      all.try_emplace(known, capability);
+      const bool has_line = known.starts_with("rtx") || known.starts_with("gtx");
+      const std::string_view rest = has_line ? known.substr(3) : "";
+      if (rest.size() > 3 && !rest.starts_with("titan")) all.try_emplace(rest, capability);
     }
   }
-  return "";
+  return all;
+}
+
+std::string_view exact(std::string_view name) {
+  static const std::map<std::string_view, std::string_view> known = capabilities_by_name();
+  const auto found = known.find(name);
+  return found == known.end() ? "" : found->second;
 }
 
 // "6000" of "rtx6000" and of "6000".
