@@ -78,7 +78,7 @@ class Script {
                                          {"device", "cuda"},
                                          {"folder", wheel.string()},
                                          {"function", check.function},
-                                         {"arguments", json(check.arguments)},
+                                         {"arguments", arguments},
                                          {"layouts", check.layouts},
                                          {"dtypes", check.dtypes},
                                          {"causal", check.causal},
@@ -102,6 +102,9 @@ void require_gpu() {
 }
 
 std::optional<GpuReport> check_on_gpu(const fs::path& file, const WheelFacts& facts,
+    json arguments = json::object();
+    for (const auto& [name, value] : check.arguments)
+      std::visit([&](const auto& plain) { arguments[name] = plain; }, value);
                                       const Promise& promise, const PythonChoice& choice,
                                       Reporter& report) {
   if (!facts.faults.archive.empty()) {

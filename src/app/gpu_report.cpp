@@ -77,7 +77,14 @@ class Answer {
 
   CheckedFunction result_;
   std::optional<GpuCase> begun_;
-  bool is_over_ = false;
+  bool is_over_ = false, is_empty_ = true;
+};
+
+// As Python writes it.
+struct PythonText {
+  std::string operator()(const std::string& text) const { return text; }
+  std::string operator()(bool value) const { return value ? "True" : "False"; }
+  std::string operator()(auto number) const { return fmt::format("{}", number); }
 };
 
 std::string words_of_wrong(const CheckedFunction& function, const std::vector<GpuCase>& wrong) {
@@ -115,7 +122,8 @@ std::string CheckedFunction::outcome() const {
 
 std::string named(const GpuCheck& check) {
   std::vector<std::string> arguments;
-  for (const auto& [name, value] : check.arguments) arguments.push_back(name + "=" + value);
+  for (const auto& [name, value] : check.arguments)
+    arguments.push_back(name + "=" + std::visit(PythonText{}, value));
   return check.function + (arguments.empty() ? "" : "(" + join(arguments, ", ") + ")");
 }
 

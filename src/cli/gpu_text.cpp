@@ -76,8 +76,11 @@ Json function_json(const CheckedFunction& function) {
     row["relative_l1"] = number_json(one.relative_l1);
     cases.push_back(std::move(row));
   }
+  Json arguments = Json::object();
+  for (const auto& [name, value] : function.check.arguments)
+    std::visit([&](const auto& plain) { arguments[name] = plain; }, value);
   Json document = {{"function", function.check.function},
-                   {"arguments", function.check.arguments},
+                   {"arguments", arguments},
                    {"outcome", function.outcome()},
                    {"reason", function.left_out.empty() ? function.failure : function.left_out},
                    {"similarity_at_least", function.check.similarity},
