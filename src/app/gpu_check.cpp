@@ -52,7 +52,8 @@ class Script {
 
   ProcessResult answer(const json& question) const {
     Command command;
-    command.argv = {python_.executable.string(), "-I", "-B",
+    // Not -I, which hides the user's own site-packages: python_for saw them.
+    command.argv = {python_.executable.string(), "-B",
                     (data_folder() / "patches" / "verify" / "gpu_check.py").string(),
                     question.dump()};
     // Which GPU is the first, where there are several.
@@ -125,7 +126,9 @@ std::optional<GpuReport> check_on_gpu(const fs::path& file, const WheelFacts& fa
     return result;
   }
   const TempDir folder;
-  unpack_wheel(file, folder.path(), [](const std::string&) { return true; });
+  unpack_wheel(file, folder.path(), installed_path);
+  const std::string none = reason_of_verdict(facts, promise, device.capability);
+  std::set<std::string> failed_packages;
   for (const GpuCheck& check : promise.recipe->gpu_checks) {
     const std::string reason = reason_to_leave_out(check, facts, device.capability);
     if (reason.empty()) {
