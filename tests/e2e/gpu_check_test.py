@@ -421,7 +421,10 @@ class GpuCheck(support.EndToEnd):
                         self.world / "kernel.o"], check=True, capture_output=True)
         subprocess.run(["g++", "-shared", "-o", self.world / "kernel.so", self.world / "kernel.o"], check=True)
         wheel = self.wheel(**{"fixture/_kernel.so": (self.world / "kernel.so").read_bytes()})
-        outcome = self.run_sagebuild("--json", "verify", wheel, "--gpu", **self.stand_in(CHECK.format(function="right") * 2))
+        variables = self.stand_in(CHECK.format(function="right") * 2)
+        outcome = self.run_sagebuild("verify", wheel, "--gpu", **variables)
+        self.assertEqual(outcome.stdout.count("the wheel does not serve"), 1, outcome)
+        outcome = self.run_sagebuild("--json", "verify", wheel, "--gpu", **variables)
         document = json.loads(outcome.stdout)
         self.assertEqual([row["outcome"] for row in document["gpu"]["functions"]], ["left out"] * 2)
         self.assertEqual([row["message"] for row in document["findings"] if row["code"] == "SB151"], [
