@@ -5,23 +5,30 @@ none. {"do": "check", ...} has what `[[gpu_check]]` in docs/recipes.md says, and
 line, so that what was done is known if a kernel ends the process:
   {"import": WORDS}                           the package cannot be imported, and nothing more comes
   {"begin": CASE}                             before each call
-  {"similarity": N, "relative_l1": N}         after it; both null if there is a NaN or an infinity
+  {"similarity": N, "relative_l1": N}         after it; both null if there is a NaN or an infinity, or one comes of the comparison
   {"failure": WORDS}                          instead, and nothing more comes
   {"milliseconds": N, "sdpa_milliseconds": N} of the last case begun; null if memory is short
-The device "cpu", where the tests' functions run, differs in its clock, its facts and the size of that last case alone.
+What torch gives, and how long it takes, is known before the package is imported, which may change what torch does: its precision, or
+the very function that it is compared with. The device "cpu", where the tests' functions run, differs in its clock, its facts and the size
+of that last case alone.
 """
 
 import importlib
+import importlib.metadata
 import itertools
 import json
+import math
 import os
+import re
 import statistics
 import sys
 import time
 import warnings
 
 import torch
-import torch.nn.functional as F
+# What a package might put in the place of torch's own.
+from torch import cat, isfinite, stack
+from torch.nn.functional import cosine_similarity, scaled_dot_product_attention
 
 ROWS, KEYS = 977, 1213  # primes, so multiples of no block
 SHORT_ROWS, SHORT_KEYS = 61, 333  # the second sequence, where each has a length of its own
@@ -31,10 +38,17 @@ SPEED = {"cuda": (32, 8192), "cpu": (2, 64)}  # heads and rows
 WARM_UP, ROUNDS = 3, 15
 # In what torch warns of where it has no code for a GPU; the words of older releases too.
 UNSUPPORTED = ("which is of", "not compatible with the current PyTorch installation")
+LONGEST = 400  # characters of an error: some hold whole sources
+
+
+def plain(text):
+    """As UTF-8 can hold it: a path in an error need not."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def words(error):
-    return f"{type(error).__name__}: {error}"
+    text = plain(f"{type(error).__name__}: {error}")
+    return text if len(text) <= LONGEST else text[:LONGEST] + "..."
 
 
 def device_facts(device):
@@ -49,7 +63,7 @@ def device_facts(device):
             facts["capability"] = "%d.%d" % torch.cuda.get_device_capability(0)
         except Exception as error:
             return {"error": words(error)}
-    texts = [" ".join(str(one.message).split()) for one in said]
+    texts = [" ".join(plain(str(one.message)).split()) for one in said]
     facts["warnings"] = [text for text in texts if any(part in text for part in UNSUPPORTED)]
     return facts
 
@@ -91,14 +105,14 @@ def caller(ask, case, function, sequences):
         arguments[ask["causal"]] = case["causal"]
     together = list(zip(*sequences))
     if case["layout"] == "varlen":
-        tensors = [torch.cat(some, dim=1).transpose(0, 1).contiguous() for some in together]
+        tensors = [cat(some, dim=1).transpose(0, 1).contiguous() for some in together]
         lengths = list(zip(*case["lengths"]))
         ends = [torch.tensor([0, *itertools.accumulate(some)], dtype=torch.int32, device=ask["device"]) for some in lengths]
         return (lambda: function(*tensors, *ends, *map(max, lengths), **arguments),
                 lambda result: result.transpose(0, 1).split(lengths[0], dim=1))
     if len(ask["layouts"]) > 1:
         arguments["tensor_layout"] = case["layout"]
-    tensors = [torch.stack(some) for some in together]
+    tensors = [stack(some) for some in together]
     if case["layout"] == "HND":
         return lambda: function(*tensors, **arguments), lambda result: result.unbind()
     tensors = [tensor.transpose(1, 2).contiguous() for tensor in tensors]
@@ -108,17 +122,14 @@ def caller(ask, case, function, sequences):
 def reference(case, q, k, v):
     times = case["heads"][0] // case["heads"][1]
     k, v = (tensor.repeat_interleave(times, dim=0) for tensor in (k, v))
-    return F.scaled_dot_product_attention(q.float()[None], k.float()[None], v.float()[None], is_causal=case["causal"])[0]
+    return scaled_dot_product_attention(q.float()[None], k.float()[None], v.float()[None], is_causal=case["causal"])[0]
 
 
-def distance(ours, right):
-    """Of the worst head and run of rows: a wrong last block must not drown in what is right."""
-    similarity, relative = 1.0, 0.0
+def distances(ours, right):
+    """Of the worst head of each run of rows: a wrong last block must not drown in what is right."""
     for one, other in zip(ours.float().split(PIECE, dim=1), right.split(PIECE, dim=1)):
         one, other = one.flatten(1), other.flatten(1)
-        similarity = min(similarity, F.cosine_similarity(one, other, dim=1).min().item())
-        relative = max(relative, ((one - other).abs().sum(1) / other.abs().sum(1)).max().item())
-    return similarity, relative
+        yield cosine_similarity(one, other, dim=1).min().item(), ((one - other).abs().sum(1) / other.abs().sum(1)).max().item()
 
 
 def called(device, call):
@@ -128,17 +139,17 @@ def called(device, call):
     return result[0] if isinstance(result, tuple) else result
 
 
-def compared(ask, case, function):
-    sequences = inputs(case, ask["device"])
+def compared(ask, case, function, sequences, right):
     call, parts = caller(ask, case, function, sequences)
     result = called(ask["device"], call)
-    if not torch.isfinite(result).all():
+    if not isfinite(result).all():
         return {"similarity": None, "relative_l1": None}
     ours = parts(result)
-    right = [reference(case, *sequence) for sequence in sequences]
     if [one.shape for one in ours] != [one.shape for one in right]:
         raise ValueError(f"its result has the shape {tuple(result.shape)}")
-    similarity, relative = zip(*map(distance, ours, right))
+    similarity, relative = zip(*itertools.chain(*map(distances, ours, right)))
+    if not all(map(math.isfinite, similarity + relative)):  # min and max of Python pass over a NaN
+        return {"similarity": None, "relative_l1": None}
     return {"similarity": min(similarity), "relative_l1": max(relative)}
 
 
@@ -161,35 +172,67 @@ def milliseconds(device, call):
     return statistics.median(times)
 
 
+def unless_short(call):
+    """Nothing where somebody else has the memory."""
+    try:
+        return call()
+    except torch.cuda.OutOfMemoryError:
+        return None
+
+
+def speed_of_torch(ask, case):
+    q, k, v = (stack(some) for some in zip(*inputs(case, ask["device"])))
+    return milliseconds(ask["device"], lambda: scaled_dot_product_attention(q, k, v))
+
+
 def speed(ask, case, function):
-    sequences = inputs(case, ask["device"])
-    call, _ = caller(ask, case, function, sequences)
-    q, k, v = (torch.stack(some) for some in zip(*sequences))
-    return {"milliseconds": milliseconds(ask["device"], call),
-            "sdpa_milliseconds": milliseconds(ask["device"], lambda: F.scaled_dot_product_attention(q, k, v))}
+    call, _ = caller(ask, case, function, inputs(case, ask["device"]))
+    return milliseconds(ask["device"], call)
+
+
+def name_of(distribution):
+    try:
+        return re.sub("[-_.]+", "-", distribution.metadata["Name"]).lower()
+    except Exception:  # what is left of one that was removed
+        return None
+
+
+def require_of_wheel(package, folder):
+    """No module of the package, nor one of another installation of the wheel, may come from elsewhere."""
+    names = {name_of(one) for one in importlib.metadata.distributions(path=[folder])} - {None}
+    others = {str(one.locate_file(file)) for one in importlib.metadata.distributions() if name_of(one) in names
+              for file in one.files or ()}
+    top = package.partition(".")[0]
+    for name, module in sorted(sys.modules.items()):
+        file = str(getattr(module, "__file__", None) or "")
+        is_theirs = name.partition(".")[0] == top or file in others
+        if file and is_theirs and not file.startswith(os.path.join(folder, "")):
+            raise ImportError(f"{name} is that of {file}, not the wheel's")
 
 
 def check(ask, say):
-    sys.path.insert(0, ask["folder"])
-    package, _, name = ask["function"].rpartition(".")
+    kind, whose = "failure", "torch itself: "
     try:
-        package = importlib.import_module(package)
-    except BaseException as error:
-        say({"import": words(error)})
-        return
-    try:
-        function = getattr(package, name)
-        for case in cases(ask):
+        asked = [(case, inputs(case, ask["device"])) for case in cases(ask)]
+        asked = [(case, sequences, [reference(case, *sequence) for sequence in sequences]) for case, sequences in asked]
+        last = speed_case(ask)
+        sdpa = unless_short(lambda: speed_of_torch(ask, last))
+        package, _, name = ask["function"].rpartition(".")
+        kind, whose = "import", ""
+        sys.path.insert(0, ask["folder"])
+        module = importlib.import_module(package)
+        require_of_wheel(package, ask["folder"])
+        kind = "failure"
+        function = getattr(module, name)
+        for case, sequences, right in asked:
             say({"begin": case})
-            say(compared(ask, case, function))
-        case = speed_case(ask)
-        say({"begin": case})
-        try:
-            say(speed(ask, case, function))
-        except torch.cuda.OutOfMemoryError:  # somebody else has the memory
-            say({"milliseconds": None, "sdpa_milliseconds": None})
+            say(compared(ask, case, function, sequences, right))
+        require_of_wheel(package, ask["folder"])  # a call may have imported more
+        say({"begin": last})
+        took = unless_short(lambda: speed(ask, last, function))
+        say({"milliseconds": took, "sdpa_milliseconds": sdpa})
     except BaseException as error:
-        say({"failure": words(error)})
+        say({kind: whose + words(error)})
 
 
 def main():
@@ -198,8 +241,10 @@ def main():
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
     def say(answer):
-        out.write(json.dumps(answer) + "\n")
+        out.write(json.dumps(answer, allow_nan=False) + "\n")
         out.flush()
+    own = os.path.dirname(os.path.realpath(__file__))
+    sys.path[:] = [folder for folder in sys.path if os.path.realpath(folder) != own]
     ask = json.loads(sys.argv[1])
     if ask["do"] == "device":
         say(device_facts(ask["device"]))

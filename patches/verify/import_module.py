@@ -13,7 +13,8 @@ import sys
 
 
 def words(error):
-    return f"{type(error).__name__}: {error}"
+    """As UTF-8 can hold it: a path in an error need not."""
+    return f"{type(error).__name__}: {error}".encode("utf-8", "replace").decode()
 
 
 def load(kind, file, name):

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "sagebuild/app/wheel_python.hpp"
 #include "sagebuild/base/error.hpp"
@@ -15,6 +17,7 @@
 #include "sagebuild/sys/log.hpp"
 #include "sagebuild/sys/machine.hpp"
 #include "sagebuild/sys/process.hpp"
+#include "sagebuild/verify/verdict.hpp"
 
 namespace sagebuild {
 namespace {
@@ -23,6 +26,32 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr std::chrono::seconds kLongest{300};
+constexpr std::array<std::string_view, 6> kCompilerNames = {
+    "CC", "CXX", "CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH"};
+constexpr std::array<std::string_view, 5> kGpuPrefixes = {"CUDA_", "NVIDIA_", "PYTORCH_", "TORCH_",
+                                                          "TRITON_"};
+
+// What chooses the GPU and its libraries, and what torch and Triton are told: Triton compiles C.
+Environment settings_of_gpu() {
+  Environment settings;
+  for (const auto& [name, value] : current_environment()) {
+    const bool is_key = name.find("TOKEN") != name.npos || name.find("KEY") != name.npos;
+    const bool is_theirs =
+        std::ranges::any_of(kGpuPrefixes, [&](auto prefix) { return name.starts_with(prefix); });
+    if (std::ranges::find(kCompilerNames, name) != kCompilerNames.end() || (is_theirs && !is_key))
+      settings.emplace(name, value);
+  }
+  return settings;
+}
+
+// Why nothing of the wheel runs there; empty: something may.
+std::string reason_of_verdict(const WheelFacts& facts, const Promise& promise, Arch gpu) {
+  const auto all = verdicts(facts, promise);
+  const auto found = std::ranges::find_if(
+      all, [&](const GpuVerdict& one) { return same_capability(one.gpu, gpu); });
+  if (found == all.end() || found->word != "no") return "";
+  return fmt::format("the wheel does not serve {}: {}", described_gpu(gpu), found->reason);
+}
 
 // Why it is not called on this GPU; empty: it is.
 std::string reason_to_leave_out(const GpuCheck& check, const WheelFacts& facts, Arch gpu) {
@@ -52,12 +81,11 @@ class Script {
 
   ProcessResult answer(const json& question) const {
     Command command;
-    command.argv = {python_.executable.string(), "-I", "-B",
+    // Not -I, which hides the user's own site-packages: python_for saw them.
+    command.argv = {python_.executable.string(), "-B",
                     (data_folder() / "patches" / "verify" / "gpu_check.py").string(),
                     question.dump()};
-    // Which GPU is the first, where there are several.
-    for (const char* name : {"CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"})
-      if (const auto value = environment_value(name)) command.env[name] = *value;
+    command.env.merge(settings_of_gpu());
     // Kernels that Triton makes are made once for all functions, and go away with the rest.
     command.env["TRITON_CACHE_DIR"] = (folder_.path() / "triton").string();
     command.deadline = kLongest;
@@ -74,11 +102,14 @@ class Script {
   }
 
   CheckedFunction check(const GpuCheck& check, const fs::path& wheel) const {
+    json arguments = json::object();
+    for (const auto& [name, value] : check.arguments)
+      std::visit([&](const auto& plain) { arguments[name] = plain; }, value);
     const ProcessResult result = answer({{"do", "check"},
                                          {"device", "cuda"},
                                          {"folder", wheel.string()},
                                          {"function", check.function},
-                                         {"arguments", json(check.arguments)},
+                                         {"arguments", arguments},
                                          {"layouts", check.layouts},
                                          {"dtypes", check.dtypes},
                                          {"causal", check.causal},
@@ -122,17 +153,21 @@ std::optional<GpuReport> check_on_gpu(const fs::path& file, const WheelFacts& fa
     return result;
   }
   const TempDir folder;
-  unpack_wheel(file, folder.path(), [](const std::string&) { return true; });
+  unpack_wheel(file, folder.path(), installed_path);
+  const std::string none = reason_of_verdict(facts, promise, device.capability);
+  std::set<std::string> failed_packages;
   for (const GpuCheck& check : promise.recipe->gpu_checks) {
-    const std::string reason = reason_to_leave_out(check, facts, device.capability);
+    std::string reason = none;
+    if (reason.empty()) reason = reason_to_leave_out(check, facts, device.capability);
+    if (reason.empty() && failed_packages.contains(package_of(check)))
+      reason = "its package cannot be imported";
     if (reason.empty()) {
       report.stage(fmt::format("checking {}", named(check)));
       result.functions.push_back(script.check(check, folder.path()));
     } else {
       result.functions.push_back({.check = check, .left_out = reason});
     }
-    // The others would say the same.
-    if (result.functions.back().is_import) break;
+    if (result.functions.back().is_import) failed_packages.insert(package_of(check));
   }
   return result;
 }

@@ -37,20 +37,51 @@ GpuCase read_case(const json& said) {
   return one;
 }
 
-// The lines of one process, in order.
+// As many as the script makes of it.
+std::size_t cases_of(const GpuCheck& check) {
+  constexpr std::size_t kHeadDims = 2, kMost = 16;
+  const std::size_t every = check.dtypes.size() * check.layouts.size() * kHeadDims *
+                            (check.causal.empty() ? 1 : 2) * (check.grouped ? 2 : 1);
+  return std::min(every, kMost);
+}
+
+// The lines of one process, in order. The package that is called could write some as well, so that
+// nothing but the whole answer is one.
 class Answer {
  public:
   explicit Answer(const GpuCheck& check) { result_.check = check; }
 
-  void take(const json& line) {
+  // `is_cut`: it has no end.
+  void take(std::string_view line, bool is_cut) {
+    const json said = json::parse(line, nullptr, /*allow_exceptions=*/false);
+    try {
+      if (said.is_object() && !is_over_ && take(said)) return;
+    } catch (const json::exception&) {
+    }
+    // What the environment of that Python prints before, and where a process was ended.
+    if ((is_empty_ || is_cut) && !said.is_object()) return;
+    fail("its answer cannot be read");
+  }
+
+  CheckedFunction end(std::string_view status) {
+    if (!is_over_) fail(fmt::format("it ends Python: {}", status));
+    if (const auto asked = cases_of(result_.check);
+        result_.failure.empty() && result_.cases.size() != asked)
+      fail(fmt::format("{} of {} were answered", result_.cases.size(), counted(asked, "case")));
+    return std::move(result_);
+  }
+
+ private:
+  // False: it is no such line.
+  bool take(const json& line) {
     if (line.contains("import")) {
       result_.is_import = true;
-      fail(fmt::format("its package cannot be imported: {}", line.value("import", "")));
+      fail(fmt::format("its package cannot be imported: {}", line.at("import").get<std::string>()));
     } else if (line.contains("begin")) {
       begun_ = read_case(line.at("begin"));
     } else if (line.contains("failure")) {
-      fail(line.value("failure", ""));
-    } else if (line.contains("milliseconds")) {
+      fail(line.at("failure"));
+    } else if (begun_ && line.contains("milliseconds")) {
       result_.milliseconds = number_at(line, "milliseconds");
       result_.sdpa_milliseconds = number_at(line, "sdpa_milliseconds");
       result_.timed = begun_;
@@ -60,24 +91,30 @@ class Answer {
       begun_->relative_l1 = number_at(line, "relative_l1");
       result_.cases.push_back(*begun_);
       begun_.reset();
+    } else {
+      return false;
     }
+    is_empty_ = false;
+    return true;
   }
 
-  CheckedFunction end(std::string_view status) {
-    if (!is_over_) fail(fmt::format("it ends Python: {}", status));
-    return std::move(result_);
-  }
-
- private:
   void fail(std::string words) {
+    is_over_ = true;
+    if (!result_.failure.empty()) return;
     result_.failure = std::move(words);
     if (begun_) result_.failure += fmt::format(" (at {})", described(*begun_));
-    is_over_ = true;
   }
 
   CheckedFunction result_;
   std::optional<GpuCase> begun_;
-  bool is_over_ = false;
+  bool is_over_ = false, is_empty_ = true;
+};
+
+// As Python writes it.
+struct PythonText {
+  std::string operator()(const std::string& text) const { return text; }
+  std::string operator()(bool value) const { return value ? "True" : "False"; }
+  std::string operator()(auto number) const { return fmt::format("{}", number); }
 };
 
 std::string words_of_wrong(const CheckedFunction& function, const std::vector<GpuCase>& wrong) {
@@ -113,9 +150,14 @@ std::string CheckedFunction::outcome() const {
   return wrong().empty() ? "right" : "wrong";
 }
 
+std::string package_of(const GpuCheck& check) {
+  return check.function.substr(0, check.function.rfind('.'));
+}
+
 std::string named(const GpuCheck& check) {
   std::vector<std::string> arguments;
-  for (const auto& [name, value] : check.arguments) arguments.push_back(name + "=" + value);
+  for (const auto& [name, value] : check.arguments)
+    arguments.push_back(name + "=" + std::visit(PythonText{}, value));
   return check.function + (arguments.empty() ? "" : "(" + join(arguments, ", ") + ")");
 }
 
@@ -132,32 +174,32 @@ std::string described(const GpuCase& one) {
 }
 
 std::optional<GpuDevice> read_device(std::string_view output) {
-  const json said = json::parse(output, nullptr, /*allow_exceptions=*/false);
-  if (!said.is_object()) return std::nullopt;
-  if (said.contains("error"))
-    throw Error(ErrorKind::environment, "torch cannot use the GPU of this machine",
-                {said.value("error", "")},
-                "a torch that fits the driver, or a newer driver; --python names another torch");
-  GpuDevice device{said.value("name", ""),
-                   {},
-                   said.value("torch", ""),
-                   said.value("cuda", ""),
-                   said.value("warnings", std::vector<std::string>())};
-  // Not every GPU to come is known to parse_arch.
-  const auto capability = parse_version(said.value("capability", ""));
-  if (!capability) return std::nullopt;
-  device.capability = {capability->major(), capability->minor()};
-  return device;
+  // A sitecustomize of the user may print first.
+  const auto lines = lines_of(output);
+  if (lines.empty()) return std::nullopt;
+  const json said = json::parse(lines.back(), nullptr, /*allow_exceptions=*/false);
+  try {
+    if (said.is_object() && said.contains("error"))
+      throw Error(ErrorKind::environment, "torch cannot use the GPU of this machine",
+                  {said.at("error").get<std::string>()},
+                  "a torch that fits the driver, or a newer driver; --python names another torch");
+    GpuDevice device{said.at("name"), {}, said.at("torch"), said.at("cuda"), said.at("warnings")};
+    // Not every GPU to come is known to parse_arch.
+    const auto capability = parse_version(said.at("capability").get<std::string>());
+    if (!capability) return std::nullopt;
+    device.capability = {capability->major(), capability->minor()};
+    return device;
+  } catch (const json::exception&) {
+    return std::nullopt;
+  }
 }
 
 CheckedFunction read_check(const GpuCheck& check, std::string_view output,
                            std::string_view status) {
   Answer answer(check);
-  for (const std::string_view line : lines_of(output)) {
-    // The last may be cut off.
-    const json said = json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (said.is_object()) answer.take(said);
-  }
+  const auto lines = lines_of(output);
+  for (std::size_t i = 0; i < lines.size(); ++i)
+    answer.take(lines[i], i + 1 == lines.size() && !output.ends_with('\n'));
   return answer.end(status);
 }
 
@@ -170,8 +212,7 @@ std::vector<Finding> gpu_findings(const GpuReport& report, Policy policy) {
     add("SB153", report.device.name, warning);
   for (const CheckedFunction& function : report.functions) {
     const std::string subject =
-        function.is_import ? function.check.function.substr(0, function.check.function.rfind('.'))
-                           : named(function.check);
+        function.is_import ? package_of(function.check) : named(function.check);
     if (!function.failure.empty()) add("SB151", subject, function.failure);
     if (const auto wrong = function.wrong(); !wrong.empty())
       add("SB152", subject, words_of_wrong(function, wrong));

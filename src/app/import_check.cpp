@@ -43,8 +43,9 @@ class Importer {
   Importer(const fs::path& file, const WheelFacts& facts, PythonEnv python)
       : file_(file), facts_(facts), python_(std::move(python)) {
     if (!facts_.is_wheel) return;
-    unpack_wheel(file_, folder_.path(),
-                 [](const std::string& name) { return name.find(".so") != std::string::npos; });
+    unpack_wheel(file_, folder_.path(), [](const std::string& name) {
+      return name.find(".so") != std::string::npos ? name : "";
+    });
   }
 
   // Why it cannot be loaded: the code of a finding, and the words. Nothing: it can.
@@ -53,7 +54,6 @@ class Importer {
     const fs::path path = absolute_path(facts_.is_wheel ? folder_.path() / module.path : file_);
     Command command;
     command.argv = {python_.executable.string(),
-                    "-I",
                     "-B",
                     (data_folder() / "patches" / "verify" / "import_module.py").string(),
                     wants_torch ? "torch" : "plain",

@@ -139,7 +139,8 @@ BuildSettings settings_for_rebuild(const StatedProvenance& stated, RebuildSettin
   build.source = source_of(stated, settings);
   build.told_source = ToldSource{stated.url, stated.ref};
   build.recipe = stated.recipe;
-  if (!settings.recipe.empty()) build.recipe_file = settings.recipe;
+  if (!settings.recipe.empty()) build.recipe = settings.recipe;
+  build.recipe_file = settings.recipe_file;
   build.archs = {stated.archs, "its provenance", false};
   build.python = settings.python;
   if (!build.python.path) {

@@ -85,6 +85,16 @@ std::optional<double> TomlTable::number(std::string_view key) const {
   return value_at<double>(*node_, key, "number");
 }
 
+TomlScalar TomlTable::required_scalar(std::string_view key) const {
+  const toml::node* found = find(*node_, key);
+  if (found == nullptr) fail(fmt::format("'{}' is missing", key));
+  if (found->is_boolean()) return *boolean(key);
+  if (found->is_integer()) return *integer(key);
+  if (found->is_floating_point()) return *number(key);
+  if (found->is_string()) return *text(key);
+  wrong_type(*node_, key, *found, "text, number or boolean");
+}
+
 std::vector<std::string> TomlTable::texts(std::string_view key) const {
   const toml::node* found = find(*node_, key);
   if (found == nullptr) return {};

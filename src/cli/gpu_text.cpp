@@ -60,6 +60,13 @@ std::string table_text(const std::vector<Row>& rows, bool color) {
   return text;
 }
 
+// Then a finding says it once.
+bool is_left_out_whole(const GpuReport& report) {
+  return std::ranges::all_of(report.functions, [&](const CheckedFunction& one) {
+    return !one.left_out.empty() && one.left_out == report.functions.front().left_out;
+  });
+}
+
 Json case_json(const GpuCase& one) {
   return {{"dtype", one.dtype},    {"layout", one.layout}, {"head_dim", one.head_dim},
           {"causal", one.causal},  {"heads", one.heads},   {"key_heads", one.key_heads},
@@ -76,8 +83,11 @@ Json function_json(const CheckedFunction& function) {
     row["relative_l1"] = number_json(one.relative_l1);
     cases.push_back(std::move(row));
   }
+  Json arguments = Json::object();
+  for (const auto& [name, value] : function.check.arguments)
+    std::visit([&](const auto& plain) { arguments[name] = plain; }, value);
   Json document = {{"function", function.check.function},
-                   {"arguments", function.check.arguments},
+                   {"arguments", arguments},
                    {"outcome", function.outcome()},
                    {"reason", function.left_out.empty() ? function.failure : function.left_out},
                    {"similarity_at_least", function.check.similarity},
@@ -110,7 +120,7 @@ std::string gpu_text(const GpuReport& report, const TextStyle& style) {
     if (!timed && function.timed) timed = function.timed;
   }
   if (rows.size() > 1) text += table_text(rows, style.color);
-  text += left_out;
+  if (!is_left_out_whole(report)) text += left_out;
   if (timed)
     text += filled("  ", 2,
                    fmt::format("similarity and relative L1 are those of the worst head and run of "

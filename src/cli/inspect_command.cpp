@@ -111,9 +111,11 @@ void require_their_checks(const Settings& settings) {
 
 // The reader's, that names functions to call; --rebuild reads it by itself.
 std::optional<Recipe> own_recipe(const Settings& settings) {
-  const auto file = settings.optional_text("recipe");
-  if (!file || !settings.enabled("gpu")) return std::nullopt;
-  return load_recipes(data_folder() / "patches", *file).all().front();
+  const auto recipe = settings.optional_text("recipe");
+  if (!recipe || !settings.enabled("gpu")) return std::nullopt;
+  const auto folder = data_folder() / "patches";
+  return is_recipe_file(*recipe) ? load_recipes(folder, *recipe).all().front()
+                                 : load_recipes(folder).named(*recipe);
 }
 
 // --gpu and --import, which share one environment: their findings are added.

@@ -16,7 +16,7 @@ std::vector<SettingSpec> rebuild_specs() {
        .help = "with --rebuild: URL or folder, if the provenance names none",
        .flag_only = true},
       {.name = "recipe",
-       .help = "with --rebuild or --gpu: file of the recipe, if it is not one of sagebuild's",
+       .help = "with --rebuild or --gpu: recipe (name or file) in place of the wheel's",
        .flag_only = true},
       {"python",
        "with --rebuild, --import or --gpu: interpreter; else one as the wheel was made for"},
@@ -40,7 +40,11 @@ RebuildSettings rebuild_settings(const Settings& settings, const std::string& wh
   RebuildSettings rebuild;
   rebuild.wheel = wheel;
   rebuild.source = settings.text("source");
-  rebuild.recipe = settings.text("recipe");
+  const std::string recipe = settings.text("recipe");
+  if (is_recipe_file(recipe))
+    rebuild.recipe_file = recipe;
+  else
+    rebuild.recipe = recipe;
   rebuild.python = named_python(settings);  // `--torch` is what verify holds modules against
   rebuild.toolchain = toolchain_choice(settings);
   rebuild.variables = settings.list("env");

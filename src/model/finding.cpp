@@ -145,8 +145,9 @@ const std::vector<FindingKind>& finding_kinds() {
       {"SB151", "a function that fails on this GPU", error, false,
        "CUDA error: no kernel image is available, or unspecified launch failure, or the words of "
        "this finding",
-       "build for this GPU: sagebuild build --arch native; sagebuild inspect WHEEL says what the "
-       "wheel has for it"},
+       "where code for this GPU is missing (sagebuild inspect WHEEL says it): sagebuild build "
+       "--arch native; where it is a package, install it into that Python; else look at the "
+       "recipe's arguments, and tell the project"},
       {"SB152", "wrong numbers on this GPU", error, false,
        "noise, black pictures or NaN, without any error",
        "build another commit of the project, or with another CUDA toolkit; if that is wrong too, "

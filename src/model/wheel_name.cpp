@@ -87,6 +87,20 @@ std::string python_of_tag(std::string_view tag) {
   return fmt::format("3.{}", tag);
 }
 
+bool is_for_python(const WheelName& name, const Version& python, std::string_view tag) {
+  const Version own{python.major(), python.minor()};
+  for (const std::string_view one : split(name.python, ".")) {
+    if (one.starts_with("py3")) return true;
+    const auto first = parse_version(python_of_tag(one));
+    if (!first) continue;
+    for (const std::string_view abi : split(name.abi, ".")) {
+      if (abi == "abi3" && *first <= own && !tag.ends_with('t')) return true;
+      if (*first == own && (abi == tag || abi == "none")) return true;
+    }
+  }
+  return false;
+}
+
 std::optional<Version> cuda_of_label(std::string_view label) {
   for (auto at = label.find("cu"); at != std::string_view::npos; at = label.find("cu", at + 1)) {
     const auto digits = leading(label.substr(at + 2), kDigits);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "sagebuild/base/digest.hpp"
@@ -147,6 +148,8 @@ void read_words(const TomlTable& table, std::string_view key, const std::set<std
   words = table.texts(key);
   const bool all_known =
       std::ranges::all_of(words, [&](const std::string& word) { return known.count(word) != 0; });
+  if (std::set(words.begin(), words.end()).size() != words.size())
+    table.fail(fmt::format("'{}' has one of its words twice", key));
   if (words.empty() || !all_known)
     table.fail(fmt::format("'{}' is a list of {}", key, join({known.begin(), known.end()}, ", ")));
 }
@@ -154,24 +157,42 @@ void read_words(const TomlTable& table, std::string_view key, const std::set<std
 double tolerance_at(const TomlTable& table, std::string_view key) {
   const auto value = table.number(key);
   if (!value) table.fail(fmt::format("'{}' is missing", key));
-  if (*value <= 0 || *value >= 1) table.fail(fmt::format("'{}' is between 0 and 1", key));
+  if (!(*value > 0 && *value < 1)) table.fail(fmt::format("'{}' is between 0 and 1", key));
   return *value;
+}
+
+// "package.function", with no part empty.
+bool is_full_name(std::string_view name) {
+  return name.find('.') != name.npos && name.find("..") == name.npos && !name.starts_with('.') &&
+         !name.ends_with('.');
+}
+
+void read_arguments(const TomlTable& table, GpuCheck& check) {
+  for (const std::string& name : table.keys()) {
+    if (name == check.causal || (name == "tensor_layout" && check.layouts.size() > 1))
+      table.fail(fmt::format("'{}' is given by the check itself", name));
+    const TomlScalar value = table.required_scalar(name);
+    if (const auto* number = std::get_if<double>(&value); number && !std::isfinite(*number))
+      table.fail(fmt::format("'{}' is no finite number", name));
+    check.arguments[name] = value;
+  }
 }
 
 GpuCheck read_gpu_check(const TomlTable& table) {
   GpuCheck check{table.required_text("function"), arch_list(table, table.required_text("archs"))};
-  if (check.function.find('.') == std::string::npos)
+  if (!is_full_name(check.function))
     table.fail("'function' is its full name, such as package.function");
-  if (const auto arguments = table.table("arguments")) {
-    for (const std::string& name : arguments->keys())
-      check.arguments[name] = arguments->required_text(name);
-  }
+  const bool are_gpus = std::ranges::all_of(check.archs, [](const ArchRequest& request) {
+    return request == ArchRequest{{request.arch.major, request.arch.minor}};
+  });
+  if (!are_gpus) table.fail("'archs' is a list of GPUs, without letters and +PTX");
   check.module = table.text("module").value_or("");
   read_words(table, "layouts", {"HND", "NHD", "varlen"}, check.layouts);
   if (check.layouts.size() > 1 && std::ranges::find(check.layouts, "varlen") != check.layouts.end())
     table.fail("'varlen' is a layout of its own: a function takes other arguments for it");
   read_words(table, "dtypes", {"bfloat16", "float16"}, check.dtypes);
   check.causal = table.text("causal").value_or(check.causal);
+  if (const auto arguments = table.table("arguments")) read_arguments(*arguments, check);
   check.grouped = table.boolean("grouped").value_or(check.grouped);
   check.similarity = tolerance_at(table, "similarity");
   check.relative_l1 = tolerance_at(table, "relative_l1");

@@ -8,6 +8,9 @@ namespace {
 const GpuCheck kCheck = {.function = "pkg.attention",
                          .archs = parse_arch_list("9.0"),
                          .arguments = {{"accum", "fp32"}},
+                         .dtypes = {"float16"},
+                         .causal = "",
+                         .grouped = false,
                          .similarity = 0.998,
                          .relative_l1 = 0.065};
 
@@ -108,10 +111,63 @@ TEST_CASE("a package that cannot be imported is the subject, not its function") 
         Lines{"SB151 pkg: its package cannot be imported: ImportError: no _fused"});
 }
 
+TEST_CASE("nothing but an answer to all that was asked is right") {
+  const std::string one = begin_line("float16") + numbers_line("0.999", "0.04");
+  const auto failure = [&](const std::string& output) {
+    const auto function = read(output);
+    CHECK(function.outcome() == "fails");
+    CHECK(told(function).size() == 1);
+    return function.failure;
+  };
+  CHECK(failure(kTimed) ==
+        "0 of 2 cases were answered (at float16, HND, 4 heads over 2, 977 x "
+        "1213, head_dim 64)");
+  CHECK(failure(one + kTimed).starts_with("1 of 2 cases were answered"));
+  CHECK(failure(one + one + one + kTimed).starts_with("3 of 2 cases were answered"));
+  CHECK(failure(one + one) == "it ends Python: exit status 0");
+  CHECK(failure(one + one + kTimed + kTimed).starts_with("its answer cannot be read"));
+  CHECK(failure(one + one + R"({"milliseconds": 1.5, "sdpa_milliseconds": 2.25})") ==
+        "its answer cannot be read");
+  for (const char* line :
+       {R"({"begin": 5})", R"({"begin": {"dtype": 1}})", R"({"begin": [)", R"({"failure": 5})",
+        R"({"import": null})", R"({"milliseconds": "x"})", R"({"more": 1})", "[]", "chatter",
+        R"({"similarity": 1, "relative_l1": 0})", R"({"failure": "\ud800"})"}) {
+    INFO(line);
+    CHECK(failure(one + line + "\n" + one + kTimed).starts_with("its answer cannot be read"));
+  }
+  CHECK(failure(one + begin_line("float16") + numbers_line("1", "Infinity") + kTimed)
+            .starts_with("its answer cannot be read"));
+  CHECK(failure(one + begin_line("float16") + numbers_line("[1]", "0") + kTimed)
+            .starts_with("its answer cannot be read"));
+  // What a Python prints as it begins is none of the package's.
+  CHECK(read("a sitecustomize\n" + one + one + kTimed).outcome() == "right");
+}
+
+TEST_CASE("the cases of a check that is asked for everything are half of all") {
+  GpuCheck every = kCheck;
+  every.dtypes = {"float16", "bfloat16"};
+  every.layouts = {"HND", "NHD"};
+  every.causal = "is_causal";
+  every.grouped = true;
+  std::string output;
+  for (int i = 0; i < 16; ++i) output += begin_line("float16") + numbers_line("0.999", "0.04");
+  CHECK(read_check(every, output + kTimed, "exit status 0").outcome() == "right");
+  every.grouped = false;
+  CHECK(read_check(every, output + kTimed, "exit status 0").outcome() == "right");
+  every.layouts = {"HND"};
+  CHECK(read_check(every, output + kTimed, "exit status 0").outcome() == "fails");
+}
+
+TEST_CASE("arguments are told as Python writes them") {
+  GpuCheck check = kCheck;
+  check.arguments = {{"a", "x"}, {"b", true}, {"c", 3LL}, {"d", 0.5}, {"e", false}};
+  CHECK(named(check) == "pkg.attention(a=x, b=True, c=3, d=0.5, e=False)");
+}
+
 TEST_CASE("a GPU without the memory to time a function takes nothing from it") {
-  const auto function =
-      read(begin_line("float16") + numbers_line("0.999", "0.04") + begin_line("float16") +
-           R"({"milliseconds": null, "sdpa_milliseconds": null})");
+  const std::string one = begin_line("float16") + numbers_line("0.999", "0.04");
+  const auto function = read(one + one + begin_line("float16") +
+                             R"({"milliseconds": null, "sdpa_milliseconds": null})");
   CHECK(function.outcome() == "right");
   CHECK_FALSE(function.milliseconds);
 }
@@ -125,7 +181,8 @@ TEST_CASE("what was left out is no finding, unless it is everything") {
   CHECK(found[0].code == "SB151");
   CHECK(found[0].subject == "NVIDIA T4");
   CHECK(found[0].message == "none of its functions can be called: it is not for 7.5");
-  report.functions.push_back(read(kTimed));
+  const std::string one = begin_line("float16") + numbers_line("0.999", "0.04");
+  report.functions.push_back(read(one + one + kTimed));
   CHECK(gpu_findings(report, Policy::publish).empty());
   report.functions.clear();
   CHECK(gpu_findings(report, Policy::publish).empty());
@@ -144,12 +201,17 @@ TEST_CASE("torch's own warnings of the GPU are findings, which a strict policy m
 
 TEST_CASE("the GPU as torch tells it; torch's reason where it sees none") {
   const auto device = read_device(
-      R"({"torch": "2.11.0+cu130", "cuda": "13.0", "name": "NVIDIA X", "capability": "13.1",
-          "warnings": ["w"]})");
+      R"({"torch": "2.11.0+cu130", "cuda": "13.0", "name": "NVIDIA X", "capability": "13.1", )"
+      R"("warnings": ["w"]})");
   REQUIRE(device);
   CHECK(device->capability == Arch{13, 1});
   CHECK(device->warnings == Lines{"w"});
+  CHECK(
+      read_device("a sitecustomize\n"
+                  R"({"torch": "", "cuda": "", "name": "", "capability": "9.0", "warnings": []})"));
   CHECK_FALSE(read_device(""));
+  CHECK_FALSE(read_device("{}"));
+  CHECK_FALSE(read_device(R"({"error": 5})"));
   CHECK_FALSE(read_device("Traceback"));
   CHECK_THROWS_MATCHES(read_device(R"({"error": "RuntimeError: driver too old"})"), Error,
                        says("torch cannot use the GPU").hints("--python"));

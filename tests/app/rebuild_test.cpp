@@ -42,8 +42,26 @@ TEST_CASE("a wheel is built again with what its provenance says") {
   CHECK(build.python.cuda == "13.0");
   CHECK(build.toolchain.cuda == Version{13, 0});
   CHECK(build.headers == HeaderChoice::check);
+  CHECK(build.compression == Compression::project);  // no word of it: it is older than the choice
   CHECK_FALSE(build.parts);
   CHECK(build.setup_variables == std::vector<std::string>{"FORCE_CUDA=1"});
+}
+
+TEST_CASE("the reader's recipe takes the place of the provenance's, by name or as a file") {
+  RebuildSettings named;
+  named.recipe = "other";
+  CHECK(settings_for_rebuild(stated_build(), named).recipe == "other");
+  RebuildSettings file;
+  file.recipe_file = "my.toml";
+  const BuildSettings build = settings_for_rebuild(stated_build(), file);
+  CHECK(build.recipe == "sage");
+  CHECK(build.recipe_file == "my.toml");
+}
+
+TEST_CASE("a wheel by a choice that is not known is not built again by another") {
+  StatedProvenance stated = stated_build();
+  stated.parameters.compression = "zstd9";
+  CHECK_THROWS_MATCHES(settings_for_rebuild(stated, {}), Error, says("--compress zstd9"));
 }
 
 TEST_CASE("what a provenance leaves open has to be told") {

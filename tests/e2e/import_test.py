@@ -91,6 +91,20 @@ class Import(unittest.TestCase):
         found, _ = self.found(modules, LD_LIBRARY_PATH=str(beside))
         self.assertEqual({name: code for name, (code, _) in found.items()}, {"pkg/_library.so": "SB137", "pkg/_driver.so": "SB138"})
 
+    def test_a_python_that_the_wheel_is_not_for_is_refused(self):
+        wheel = make_wheel(self.folder, "pkg-1.0-cp39-cp39-linux_x86_64.whl", {"pkg/_sound.so": self.module("_sound")})
+        for python in (support.torch_python(), "3.12"):
+            done = subprocess.run([BINARY, "verify", wheel, "--import", "--python", python], capture_output=True, text=True,
+                                  timeout=support.LIMIT)
+            self.assertEqual(done.returncode, 3, done)
+            self.assertIn(", and the wheel is for cp39-cp39\n", done.stderr)
+
+    def test_a_path_that_is_no_text_is_told_as_json(self):
+        script = support.SOURCE / "patches" / "verify" / "import_module.py"
+        done = subprocess.run([support.torch_python(), script, "plain", "module", b"/caf\xe9.so", "caf"], capture_output=True,
+                              text=True, timeout=support.LIMIT)
+        self.assertTrue(done.stdout.startswith('{"module": "ImportError: /caf?.so: cannot open'), done)
+
     def test_torch_is_there_first_and_its_symbols_must_be_too(self):
         # A type's name is data of torch's, so that it is bound before anything is called.
         uses = "extern char {0}[]; char *used = {0};"

@@ -191,11 +191,12 @@ TEST_CASE("a recipe says what is called on a GPU, and how right it must be") {
   CHECK(plain.similarity == 0.99);
   CHECK(plain.relative_l1 == 0.1);
   const GpuCheck full = from_text(least + rest +
-                                  "arguments = {b = 'x', a = 'y'}\nmodule = '_m'\n"
+                                  "arguments = {b = 'x', a = true, c = 2, d = 0.5}\nmodule = '_m'\n"
                                   "layouts = ['varlen']\ndtypes = ['float16']\ncausal = ''\n"
                                   "grouped = false\nsince = '2.1'\nreason = 'r'\n")
                             .gpu_checks.at(0);
-  CHECK(full.arguments == std::map<std::string, std::string, std::less<>>{{"a", "y"}, {"b", "x"}});
+  CHECK(full.arguments == std::map<std::string, TomlScalar, std::less<>>{
+                              {"a", true}, {"b", "x"}, {"c", 2LL}, {"d", 0.5}});
   CHECK(full.module == "_m");
   CHECK(full.layouts == std::vector<std::string>{"varlen"});
   CHECK(full.dtypes == std::vector<std::string>{"float16"});
@@ -218,29 +219,46 @@ TEST_CASE("a recipe says what is called on a GPU, and how right it must be") {
   refuses(least + rest + "layouts = []\n", "'layouts' is a list of");
   refuses(least + rest + "layouts = ['HND', 'varlen']\n", "a layout of its own");
   refuses(least + rest + "dtypes = ['float32']\n", "'dtypes' is a list of bfloat16, float16");
-  refuses(least + rest + "arguments = {a = 1}\n", "must be a text");
+  for (const char* number : {"nan", "inf", "-inf", "0", "-0.5"})
+    refuses(least + "similarity = 0.99\nrelative_l1 = " + number + "\n", "between 0 and 1");
+  for (const char* name : {".f", "p.", "p..f"})
+    refuses(head + "function = '" + name + "'\narchs = '9.0'\n" + rest, "full name");
+  for (const char* archs : {"9.0+PTX", "9.0a", "8.0 12.0f"})
+    refuses(head + "function = 'p.f'\narchs = '" + archs + "'\n" + rest, "a list of GPUs");
+  refuses(least + rest + "dtypes = ['float16', 'float16']\n",
+          "'dtypes' has one of its words twice");
+  refuses(least + rest + "layouts = ['HND', 'HND']\n", "'layouts' has one of its words twice");
+  refuses(least + rest + "arguments = {is_causal = 'x'}\n", "'is_causal' is given by the check");
+  refuses(least + rest + "causal = 'c'\narguments = {c = true}\n", "'c' is given by the check");
+  refuses(least + rest + "layouts = ['HND', 'NHD']\narguments = {tensor_layout = 'HND'}\n",
+          "'tensor_layout' is given by the check");
+  refuses(least + rest + "arguments = {a = [1]}\n", "must be a text, number or boolean");
+  refuses(least + rest + "arguments = {a = nan}\n", "no finite number");
   refuses(least + rest + "layout = 'HND'\n", "unknown key 'layout'");
 }
 
 TEST_CASE("SageAttention's functions are called where its modules have code for the GPU") {
   const Recipes recipes = load_recipes(shipped());
   const Recipe& recipe = recipes.named("sageattention");
-  CHECK(recipe.gpu_checks.size() == 10);
+  CHECK(recipe.gpu_checks.size() == 21);
   const auto on = [&](const char* gpu) {
-    std::vector<std::string> names;
+    std::map<std::string, int> calls;
     for (const GpuCheck& check : recipe.gpu_checks) {
       CHECK(check.function.starts_with("sageattention.sageattn"));
       if (std::ranges::find(check.archs, ArchRequest{parse_arch(gpu)}) == check.archs.end())
         continue;
-      names.push_back(check.module);
+      ++calls[check.module];
+      // Its Triton kernel is kept off these.
+      if (*gpu == '1' && gpu[1] == '2' && !check.module.empty())
+        CHECK(check.arguments.at("qk_quant_gran") == TomlScalar("per_warp"));
     }
-    return join(names, " ");
+    return calls;
   };
-  CHECK(on("8.6") == "   _qattn_sm80 _qattn_sm80 _qattn_sm80");
-  CHECK(on("8.9") == "   _qattn_sm80 _qattn_sm80 _qattn_sm80 _qattn_sm89 _qattn_sm89 _qattn_sm89");
-  CHECK(on("9.0") ==
-        "   _qattn_sm80 _qattn_sm80 _qattn_sm80 _qattn_sm89 _qattn_sm89 _qattn_sm89 _qattn_sm90");
-  CHECK(on("12.0") == " _qattn_sm80 _qattn_sm80 _qattn_sm80 _qattn_sm89 _qattn_sm89 _qattn_sm89");
+  using Calls = std::map<std::string, int>;
+  CHECK(on("8.6") == Calls{{"", 3}, {"_qattn_sm80", 8}});
+  CHECK(on("8.9") == Calls{{"", 3}, {"_qattn_sm80", 8}, {"_qattn_sm89", 8}});
+  CHECK(on("9.0") == Calls{{"", 3}, {"_qattn_sm80", 8}, {"_qattn_sm89", 8}, {"_qattn_sm90", 2}});
+  CHECK(on("12.0") == Calls{{"", 1}, {"_qattn_sm80", 4}, {"_qattn_sm89", 4}});
   CHECK(on("7.5").empty());
   // A module that a check names is one of the recipe's, with code for each of its GPUs.
   for (const Recipe& one : recipes.all()) {

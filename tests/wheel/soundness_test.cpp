@@ -31,6 +31,28 @@ std::string faults_of(const std::filesystem::path& path) {
 
 }  // namespace
 
+TEST_CASE("which Pythons a wheel's tags are for") {
+  const auto is_for = [](const std::string& tags, const Version& python, const std::string& own) {
+    const std::string file = "pkg-1.0-" + tags + "-linux_x86_64.whl";
+    return is_for_python(parse_wheel_name(file).value(), python, own);
+  };
+  const Version here{3, 11, 2};
+  CHECK(is_for("cp311-cp311", here, "cp311"));
+  CHECK(is_for("cp310.cp311-cp310.cp311", here, "cp311"));
+  CHECK(is_for("cp311-none", here, "cp311"));
+  CHECK(is_for("cp39-abi3", here, "cp311"));
+  CHECK(is_for("py3-none", here, "cp311"));
+  CHECK(is_for("py2.py3-none", here, "cp311"));
+  CHECK(is_for("cp313-cp313t", {3, 13}, "cp313t"));
+  CHECK_FALSE(is_for("cp312-cp312", here, "cp311"));
+  CHECK_FALSE(is_for("cp310-none", here, "cp311"));
+  CHECK_FALSE(is_for("cp312-abi3", here, "cp311"));
+  CHECK_FALSE(is_for("py2-none", here, "cp311"));
+  CHECK_FALSE(is_for("cp313-cp313t", {3, 13}, "cp313"));
+  CHECK_FALSE(is_for("cp313-cp313", {3, 13}, "cp313t"));
+  CHECK_FALSE(is_for("cp39-abi3", {3, 13}, "cp313t"));
+}
+
 TEST_CASE("the parts of a wheel's name") {
   const WheelName name = parse_wheel_name(kName).value();
   CHECK(name.distribution == "sage_x");

@@ -51,6 +51,8 @@ struct GpuReport {
   std::vector<CheckedFunction> functions;  // empty: no recipe names any
 };
 
+// "sageattention".
+std::string package_of(const GpuCheck& check);
 // "sageattention.sageattn_qk_int8_pv_fp8_cuda(pv_accum_dtype=fp32)".
 std::string named(const GpuCheck& check);
 // "float16, HND, 4 heads over 2, 977 x 1213, head_dim 64, causal".
@@ -59,7 +61,8 @@ std::string described(const GpuCase& one);
 // The answer to {"do": "device"}. Nothing if it is none; throws Error{environment} with torch's
 // reason if torch sees no GPU.
 std::optional<GpuDevice> read_device(std::string_view output);
-// The answer to {"do": "check"}, which may end anywhere; `status` says how its process ended.
+// The answer to {"do": "check"}, which may end anywhere; `status` says how its process ended. What
+// cannot be read of it, and fewer or more cases than were asked for, are a failure.
 CheckedFunction read_check(const GpuCheck& check, std::string_view output, std::string_view status);
 
 // SB151 to SB153.

@@ -15,8 +15,9 @@ namespace sagebuild {
 // What a provenance does not say, or says of another machine.
 struct RebuildSettings {
   std::filesystem::path wheel;
-  std::string source;  // URL or folder; empty: the provenance's
-  std::string recipe;  // name or file; empty: the provenance's
+  std::string source;                                // URL or folder; empty: the provenance's
+  std::string recipe;                                // its name; empty: the provenance's
+  std::optional<std::filesystem::path> recipe_file;  // this one instead
   PythonChoice python;
   ToolchainChoice toolchain;
   std::vector<std::string> variables;  // --env, for those without a value in the provenance

@@ -8,9 +8,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 namespace sagebuild {
+
+using TomlScalar = std::variant<bool, long long, double, std::string>;
 
 // One table. Every getter that finds a value of another type throws Error{usage} naming file, line,
 // key and both types. Getters mark their key as read, so that `finish` can refuse a key that nobody
@@ -25,6 +28,7 @@ class TomlTable {
   std::optional<bool> boolean(std::string_view key) const;
   std::optional<long long> integer(std::string_view key) const;
   std::optional<double> number(std::string_view key) const;  // with a point, or an integer
+  TomlScalar required_scalar(std::string_view key) const;    // absent or a list: Error{usage}
   // Absent = empty; one text counts as a list of one
   std::vector<std::string> texts(std::string_view key) const;
   std::optional<TomlTable> table(std::string_view key) const;

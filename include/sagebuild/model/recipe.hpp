@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "sagebuild/base/toml.hpp"
 #include "sagebuild/model/arch.hpp"
 #include "sagebuild/model/stage_costs.hpp"
 
@@ -76,7 +77,7 @@ struct KnownBad {
 struct GpuCheck {
   std::string function;  // "sageattention.sageattn"
   ArchList archs;        // GPUs that it is for
-  std::map<std::string, std::string, std::less<>> arguments = {};
+  std::map<std::string, TomlScalar, std::less<>> arguments = {};
   std::string module = {};  // of the wheel, that it calls: "_qattn_sm80"; or empty
   std::vector<std::string> layouts = {"HND"};  // HND, NHD; or varlen alone
   std::vector<std::string> dtypes = {"float16", "bfloat16"};

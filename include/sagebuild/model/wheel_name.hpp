@@ -35,6 +35,10 @@ std::vector<std::string> expanded_tags(const WheelName& name);
 // "3.11" of the Python tag "cp311"; empty for every other one.
 std::string python_of_tag(std::string_view tag);
 
+// Whether its Python and ABI tags are for that CPython, whose own tag is "cp311", or "cp313t" of
+// one without the lock.
+bool is_for_python(const WheelName& name, const Version& python, std::string_view tag);
+
 // "cu130torch2.11.gd1a57a5" says CUDA 13.0 and torch 2.11. Nothing where the label does not say.
 std::optional<Version> cuda_of_label(std::string_view label);
 std::optional<Version> torch_of_label(std::string_view label);

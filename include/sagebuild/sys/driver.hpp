@@ -6,8 +6,8 @@
 
 namespace sagebuild {
 
-// Why there is none: libcuda.so.1 cannot be loaded, or finds none. Nothing: there is one. It is
-// loaded into this process, which takes up to a second.
+// Why there is none: libcuda.so.1 cannot be loaded, finds none, or ends the process that asks it.
+// Nothing: there is one. It is loaded into a child process, which takes up to a second.
 std::optional<std::string> why_no_gpu();
 
 }  // namespace sagebuild
