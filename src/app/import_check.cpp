@@ -111,9 +111,14 @@ class Importer {
     const ProcessResult result = run(command);
     driver_ = fs::path();
     if (!result.ok()) return *driver_;
-    driver_ = stubs_.path() / "driver";
-    make_folders(*driver_);
-    fs::create_symlink(trimmed(result.output), *driver_ / "libcuda.so.1");
+    const fs::path folder = stubs_.path() / "driver";
+    make_folders(folder);
+    std::error_code error;
+    fs::create_symlink(trimmed(result.output), folder / "libcuda.so.1", error);
+    if (error)
+      throw Error(ErrorKind::failed, fmt::format("cannot make a link in '{}'", folder.string()),
+                  {error.message()}, "TMPDIR names a folder that can be written");
+    driver_ = folder;
     return *driver_;
   }
 
