@@ -1,6 +1,7 @@
 #include "sagebuild/app/rebuild.hpp"
 
 #include <cstdlib>
+#include <utility>
 
 #include "sagebuild/sys/files.hpp"
 #include "support/catch.hpp"
@@ -50,10 +51,10 @@ TEST_CASE("a wheel is built again with what its provenance says") {
 TEST_CASE("the reader's recipe takes the place of the provenance's, by name or as a file") {
   RebuildSettings named;
   named.recipe = "other";
-  CHECK(settings_for_rebuild(stated_build(), named).recipe == "other");
+  CHECK(settings_for_rebuild(stated_build(), std::move(named)).recipe == "other");
   RebuildSettings file;
   file.recipe_file = "my.toml";
-  const BuildSettings build = settings_for_rebuild(stated_build(), file);
+  const BuildSettings build = settings_for_rebuild(stated_build(), std::move(file));
   CHECK(build.recipe == "sage");
   CHECK(build.recipe_file == "my.toml");
 }
