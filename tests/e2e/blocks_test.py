@@ -107,7 +107,7 @@ class Blocks(support.EndToEnd):
                         wrong.append(f"{document.name}: {command}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
                 if ran or left:
                     table.append("\n".join([f"{document.name}: {ran} run, {len(left)} not", *left]))
-        print("\n".join(table), file=sys.stderr)
+        print("", *table, sep="\n", file=sys.stderr)
         self.assertEqual(wrong, [], "\n".join(wrong))
         self.assertEqual([rule[0] for rule in RULES if rule[0] not in used], [], "rules that fit no command")
 
