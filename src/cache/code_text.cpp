@@ -7,7 +7,7 @@ namespace sagebuild {
 namespace {
 
 // To be raised when code_text changes, with FileDigests' layout: older digests then match nothing.
-constexpr std::string_view kMeaning = "sagebuild code 1";
+constexpr std::string_view kMeaning = "sagebuild code 2";
 constexpr auto npos = std::string_view::npos;
 constexpr std::string_view kBlanks = " \t\f\v";
 constexpr std::string_view kInWord =
@@ -52,7 +52,7 @@ class Reader {
   std::optional<std::string> run() {
     doubt_ = is_doubtful(text_);
     while (!doubt_ && at_ < text_.size()) take();
-    end_line();
+    end_code_line();
     if (doubt_) return std::nullopt;
     return std::move(out_);
   }
@@ -86,8 +86,14 @@ class Reader {
     out_.resize(out_.find_last_not_of(kBlanks) + 1);
   }
 
-  void newline() {
+  // A backslash before a comment joins no lines, and without the comment it would.
+  void end_code_line() {
     end_line();
+    if (out_.ends_with('\\')) doubt_ = true;
+  }
+
+  void newline() {
+    end_code_line();
     at_ += peek() == '\r' ? 2 : 1;
     out_ += '\n';
     line_begin_ = at_;

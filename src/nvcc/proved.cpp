@@ -8,6 +8,11 @@ namespace sagebuild::nvcc {
 namespace {
 
 bool is_plain(std::string_view text) {
+  // A backslash before a comment joins no lines, and without the comment it would.
+  for (auto at = text.find('\\'); at != std::string_view::npos; at = text.find('\\', at + 1)) {
+    const auto next = std::min(text.find_first_not_of(" \t\f\v", at + 1), text.size());
+    if (text.substr(next).starts_with("//") || text.substr(next).starts_with("/*")) return false;
+  }
   for (const std::string_view hard : {"R\"", "?\?/", "\\\r"})
     if (text.find(hard) != std::string_view::npos) return false;
   for (auto at = text.find("//"); at != std::string_view::npos; at = text.find("//", at + 1)) {

@@ -128,9 +128,9 @@ TEST_CASE("in doubt there is no code text, and the bytes count") {
       "#if 0\nit's\n#endif\n", "1'000' ", "1'' // c", "1'\n",
       // comments and backslashes
       "// a \\\nb", "// a \\ \t\r\nb", "// a ?\?/\nb", "/\\\n/ c", "/\\ \n* c */",
-      "/* a *\\\n/ b */", "a *\\\n b", "a /\\\n b", "/* a", "/*/", "#include \"a\" /* b\n*/",
-      "#include <a/*b>\n", "#include <a> /\\\n* c */", "#include <a> /* */ R\"(x)\"",
-      "#include <a> R\\\n\"(x)\"",
+      "/* a *\\\n/ b */", "#define A x \\ // c\n y", "a \\ /* c */\nb", "a \\ // c", "a \\",
+      "a *\\\n b", "a /\\\n b", "/* a", "/*/", "#include \"a\" /* b\n*/", "#include <a/*b>\n",
+      "#include <a> /\\\n* c */", "#include <a> /* */ R\"(x)\"", "#include <a> R\\\n\"(x)\"",
       // words in parts
       "R\\\n\"(//)\"", "u8\\\nR\"(//)\"", "1\\\n'0", "#inc\\\nlude <a//b>", "+\\\n'a'",
       "R\\\n\\\n\"()\"",

@@ -52,6 +52,9 @@ TEST_CASE("comments and blanks of a source do not count, and everything else doe
       same("const char* a = \"/*\"; int b; // */\n", "const char* a = \"/*\"; int c; // */\n"));
   CHECK_FALSE(same("const char* a = \"// x\";\n", "const char* a = \"// y\";\n"));
   CHECK_FALSE(same("int ab;\n", "int a/**/b;\n"));
+  // The backslash joins two lines in one of them alone.
+  CHECK_FALSE(same("#define A x \\ // c\n y\n", "#define A x \\\n y\n"));
+  CHECK_FALSE(same("#define A x \\ /* c */\n y\n", "#define A x \\\n y\n"));
   CHECK_FALSE(same("// \\\nint a;\n", "// \\\nint b;\n"));
   CHECK_FALSE(same("auto a = R\"(\")\"; // \"\nint b;\n", "auto a = R\"(\")\"; // \"\nint c;\n"));
   CHECK_FALSE(same("char a = '\"'; int b; // \"\n", "char a = '\"'; int c; // \"\n"));
