@@ -94,6 +94,14 @@ std::vector<std::string> uv_install(const fs::path& uv, const PackageJob& job) {
   return argv;
 }
 
+// Where there is no uv.
+void require_pip(const fs::path& python, const std::string& what) {
+  if (run({{python.string(), "-m", "pip", "--version"}}).ok()) return;
+  throw Error(ErrorKind::environment,
+              fmt::format("neither uv nor pip is there to install {}", what), {},
+              shell_line({python.string(), "-m", "ensurepip"}) + ", or install uv");
+}
+
 std::vector<std::string> pip_install(const PackageJob& job) {
   std::vector<std::string> argv = {job.python.string(), "-m",         "pip",
                                    "install",           "--no-input", "--disable-pip-version-check",
@@ -165,15 +173,12 @@ void require_place(const fs::path& python) {
 }
 
 void require_installer(const fs::path& python, const std::string& what) {
-  if (working_uv() || run({{python.string(), "-m", "pip", "--version"}}).ok()) return;
-  throw Error(ErrorKind::environment,
-              fmt::format("neither uv nor pip is there to install {}", what), {},
-              shell_line({python.string(), "-m", "ensurepip"}) + ", or install uv");
+  if (!working_uv()) require_pip(python, what);
 }
 
 void install_packages(const PackageJob& job) {
-  require_installer(job.python, job.what);
   const auto uv = working_uv();
+  if (!uv) require_pip(job.python, job.what);
   std::vector<std::string> argv = uv ? uv_install(*uv, job) : pip_install(job);
   if (!job.target.empty()) argv.insert(argv.end(), {"--target", job.target.string()});
   if (!job.index_url.empty()) argv.insert(argv.end(), {"--index-url", job.index_url});
