@@ -87,7 +87,10 @@ ModuleFacts facts_of_file(const fs::path& file, const std::string& path,
     facts.path = path;
     facts.size = size_of_file(file);
   }
-  GpuReadSettings reading{settings.deep, settings.kernel_names, false, settings.jobs};
+  GpuReadSettings reading{.deep = settings.deep,
+                          .kernel_names = settings.kernel_names,
+                          .headers_only = settings.images_only,
+                          .jobs = settings.jobs};
   if (!settings.extract.empty()) {
     std::string stem = stem_of(facts);
     std::replace(stem.begin(), stem.end(), '/', '_');

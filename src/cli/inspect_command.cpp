@@ -49,6 +49,21 @@ void require_other_file(const std::optional<std::string>& written, const std::st
                 "name another file");
 }
 
+int print_images(const Cli& cli, const Settings& settings, const InspectSettings& chosen) {
+  for (const char* other : {"kernels", "extract", "html", "diff"}) {
+    if (settings.find(other))
+      throw Error(ErrorKind::usage,
+                  fmt::format("--images reads headers alone, and --{} what is behind them", other),
+                  {}, "leave one of them out");
+  }
+  const WheelFacts facts = read_facts(chosen);
+  if (cli.global().json)
+    fmt::print("{}", text_of(images_document(facts)));
+  else
+    fmt::print("{}", without_commands(images_text(facts, style_of_terminal())));
+  return 0;
+}
+
 int run_inspect(const Cli& cli, const Settings& settings, const std::string& file) {
   InspectSettings chosen = settings_for(file);
   chosen.deep = settings.enabled("deep");
@@ -59,6 +74,8 @@ int run_inspect(const Cli& cli, const Settings& settings, const std::string& fil
   if (page && settings.find("diff"))
     throw Error(ErrorKind::usage, "--html is a page of one file, and --diff compares two", {},
                 "leave one of them out");
+  chosen.images_only = settings.enabled("images");
+  if (chosen.images_only) return print_images(cli, settings, chosen);
   const WheelFacts facts = read_facts(chosen);
   if (const auto other = settings.optional_text("diff")) {
     InspectSettings second = settings_for(*other);
@@ -224,6 +241,7 @@ void add_inspect_commands(Cli& cli) {
       "inspect", "what is in a wheel or a library: GPUs, kernels, ABI, needs; no GPU, no torch",
       {{"deep", "look for GPU code in all sections", "", {}, true},
        {"kernels", "name every kernel", "", {}, true},
+       {"images", "list the images of GPU code, and unpack none: in no time", "", {}, true},
        {"html", "write it as one page to this file, for a release"},
        {"extract", "write every image of GPU code to this folder"},
        {"diff", "another file: what differs in it, with + and -"}},

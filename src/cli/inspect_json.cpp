@@ -49,12 +49,16 @@ Json kernels_json(const std::vector<GpuKernel>& kernels) {
   return rows;
 }
 
+Json header_json(const GpuImage& image) {
+  return {{"name", name_of(image)},       {"kind", word_of(image.kind)},
+          {"arch", dotted(image.arch)},   {"codec", name_of(image.codec)},
+          {"stored_bytes", image.stored}, {"unpacked_bytes", image.unpacked}};
+}
+
 Json image_json(const GpuImage& image) {
-  Json row = {
-      {"name", name_of(image)},       {"kind", word_of(image.kind)},
-      {"arch", dotted(image.arch)},   {"codec", name_of(image.codec)},
-      {"stored_bytes", image.stored}, {"unpacked_bytes", image.unpacked},
-      {"kernels", image.kernels},     {"traps", image.traps_known ? Json(image.traps) : Json()}};
+  Json row = header_json(image);
+  row["kernels"] = image.kernels;
+  row["traps"] = image.traps_known ? Json(image.traps) : Json();
   if (!image.ptx_isa.empty()) row["ptx_isa"] = image.ptx_isa.text();
   if (!image.toolkit.empty()) row["toolkit"] = image.toolkit.text();
   if (image.virtual_arch != 0) row["made_from"] = fmt::format("compute_{}", image.virtual_arch);
@@ -65,16 +69,21 @@ Json image_json(const GpuImage& image) {
   return row;
 }
 
-Json module_json(const ModuleFacts& module) {
+// `row`: what is told of each image.
+Json containers_json(const GpuCode& gpu, Json (*row)(const GpuImage&)) {
   Json containers = Json::array();
-  for (const GpuContainer& container : module.gpu.containers) {
+  for (const GpuContainer& container : gpu.containers) {
     Json images = Json::array();
-    for (const GpuImage& image : container.images) images.push_back(image_json(image));
+    for (const GpuImage& image : container.images) images.push_back(row(image));
     containers.push_back({{"section", container.section},
                           {"offset", container.offset},
                           {"relocatable", container.relocatable},
                           {"images", images}});
   }
+  return containers;
+}
+
+Json module_json(const ModuleFacts& module) {
   return {{"path", module.path},
           {"bytes", module.size},
           {"needed", module.needed},
@@ -93,7 +102,7 @@ Json module_json(const ModuleFacts& module) {
           {"cuda_runtime", word_of(module.cuda_runtime)},
           {"debug_bytes", module.debug_bytes},
           {"compiler", module.compiler},
-          {"containers", containers},
+          {"containers", containers_json(module.gpu, image_json)},
           {"gpu_faults", module.gpu.faults}};
 }
 
@@ -158,6 +167,18 @@ Json inspect_document(const WheelFacts& facts, const Promise& promise) {
   document["runs_on"] = gpus;
   document["modules"] = modules;
   return document;
+}
+
+Json images_document(const WheelFacts& facts) {
+  Json modules = Json::array();
+  for (const ModuleFacts& module : facts.modules)
+    modules.push_back({{"path", module.path},
+                       {"containers", containers_json(module.gpu, header_json)},
+                       {"gpu_faults", module.gpu.faults}});
+  return {{"schema", "sagebuild.images/1"},
+          {"file", facts.file},
+          {"unreadable", facts.unreadable},
+          {"modules", modules}};
 }
 
 Json findings_document(const Verification& verification) {

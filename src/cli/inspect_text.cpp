@@ -17,18 +17,23 @@ namespace {
 
 constexpr std::size_t kIndent = 15;
 
+std::string title_line(std::string_view text, std::uint64_t size, const TextStyle& style) {
+  return fmt::format("{}  {}\n", toned(printable_line(text), Tone::strong, style.color),
+                     human_size(size));
+}
+
 class Report {
  public:
   Report(const WheelFacts& facts, const Promise& promise, const TextStyle& style)
       : facts_(facts), promise_(promise), style_(style) {}
 
   std::string run() {
-    title(facts_.file, facts_.size);
+    text_ += title_line(facts_.file, facts_.size, style_);
     for (const FactRow& fact : wheel_rows(facts_, promise_)) row(fact);
     gpus();
     for (const ModuleFacts& module : facts_.modules) {
       text_ += '\n';
-      title(module.path, module.size);
+      text_ += title_line(module.path, module.size, style_);
       for (const FactRow& fact : module_rows(module, style_.kernels)) row(fact);
     }
     for (const std::string& lost : facts_.unreadable) row({"unreadable", lost, Tone::bad});
@@ -46,10 +51,6 @@ class Report {
                     kIndent, style_.width);
     for (const std::string& line : fact.lines)
       text_ += fmt::format("    {}\n", printable_line(line));
-  }
-  void title(std::string_view text, std::uint64_t size) {
-    text_ += fmt::format("{}  {}\n", toned(printable_line(text), Tone::strong, style_.color),
-                         human_size(size));
   }
 
   void gpus() {
@@ -84,6 +85,27 @@ class Report {
 
 std::string inspect_text(const WheelFacts& facts, const Promise& promise, const TextStyle& style) {
   return Report(facts, promise, style).run();
+}
+
+std::string images_text(const WheelFacts& facts, const TextStyle& style) {
+  std::string text;
+  for (const ModuleFacts& module : facts.modules) {
+    text += title_line(module.path, module.size, style);
+    for (const GpuContainer& container : module.gpu.containers) {
+      const std::string place = fmt::format("{} {:#x}", container.section, container.offset);
+      for (const GpuImage& image : container.images)
+        text += printable_line(fmt::format("  {:<26} {:<12} {:>9}  {:<9} {:>9} unpacked", place,
+                                           name_of(image), human_size(image.stored),
+                                           name_of(image.codec), human_size(image.unpacked))) +
+                "\n";
+    }
+    if (module.gpu.containers.empty()) text += "  no GPU code\n";
+    for (const std::string& fault : module.gpu.faults)
+      text += fmt::format("  damaged: {}\n", printable_line(fault));
+  }
+  for (const std::string& lost : facts.unreadable)
+    text += fmt::format("unreadable: {}\n", printable_line(lost));
+  return text.empty() ? "there is no library in it\n" : text;
 }
 
 namespace {

@@ -158,8 +158,11 @@ void look_at_images(File& file, const GpuReadSettings& settings) {
     for (std::size_t i = next++; i < file.places.size(); i = next++) {
       const ImagePlace& place = file.places[i];
       GpuImage& image = file.code.containers[place.container].images[place.image];
-      const bool is_wanted = image.kind == ImageKind::sass || image.kind == ImageKind::ptx ||
-                             settings.digests || settings.take;
+      const bool has_kernels = image.kind == ImageKind::sass || image.kind == ImageKind::ptx;
+      // A cubin without a container alone says what it is for.
+      const bool is_wanted = settings.headers_only
+                                 ? image.arch.major == 0 && image.kind == ImageKind::sass
+                                 : has_kernels || settings.digests || settings.take;
       if (!place.readable || !is_wanted) continue;
       const bool is_large = image.stored + image.unpacked > kLarge;
       const auto lock =

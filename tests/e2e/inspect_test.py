@@ -48,6 +48,7 @@ WAYS = {
     "line info": ["-lineinfo"],
     "debug": ["-G"],
 }
+HEADER = ("name", "kind", "arch", "codec", "stored_bytes", "unpacked_bytes")  # of an image: what is told without unpacking it
 CODECS = {"none": "none", "speed": "LZ4", "size": "ZSTD", "zlib": "zlib", "lz4 frame": "LZ4 frame"}
 
 
@@ -129,6 +130,9 @@ class Peer(World):
                 inspect(library, "--extract", mine)
                 self.assertEqual(sorted(mine.iterdir()), first)
                 self.assertEqual(document["modules"][0]["gpu_faults"], [])
+                # By their headers alone: the same images.
+                headers = images_of(inspect(library, "--images"))
+                self.assertEqual(headers, [{name: image[name] for name in HEADER} for image in images])
                 kinds = {"sass": [], "ptx": []}
                 for image in images:
                     kinds[image["kind"]].append("sm_" + image["arch"].replace(".", "").rstrip("af"))
@@ -139,6 +143,12 @@ class Peer(World):
                 if way in CODECS:
                     self.assertEqual({image["codec"] for image in images}, {CODECS[way]})
                 self.assertEqual(any(image.get("debug") for image in images), way == "debug")
+
+    def test_a_list_of_images_has_a_line_for_each(self):
+        text = command("inspect", self.library("size"), "--images")
+        self.assertRegex(text, r"(?m)^  \.nv_fatbin 0x\w+ +sm_90a +[\d.]+ k?B +ZSTD +[\d.]+ k?B unpacked$")
+        self.assertEqual(text.count("unpacked\n"), len(images_of(inspect(self.library("size")))))
+        command("inspect", self.library("size"), "--images", "--kernels", code=2)
 
     def test_kernels_and_traps_are_those_of_the_source(self):
         for way in ("none", "size", "lz4 frame"):

@@ -19,6 +19,7 @@ struct InspectSettings {
   std::filesystem::path file;
   bool deep = false;              // GPU code in other sections too
   bool kernel_names = false;      // of all kernels
+  bool images_only = false;       // what their headers say: nothing is known of kernels
   std::filesystem::path extract;  // folder for every image; empty: none
   unsigned jobs = 1;
   std::filesystem::path torch;  // that its modules must fit; empty: the one that it promises

@@ -21,6 +21,10 @@ std::string inspect_text(const WheelFacts& facts, const Promise& promise, const 
 std::string inspect_html(const WheelFacts& facts, const Promise& promise);
 // Schema "sagebuild.inspect/1", docs/inspect.md, "The JSON document".
 nlohmann::ordered_json inspect_document(const WheelFacts& facts, const Promise& promise);
+// A line for each image of GPU code, by what its header says, and the same as the schema
+// "sagebuild.images/1".
+std::string images_text(const WheelFacts& facts, const TextStyle& style);
+nlohmann::ordered_json images_document(const WheelFacts& facts);
 // What is in `other` and not in `facts`, and the other way round. Empty: nothing differs.
 std::string difference_text(const WheelFacts& facts, const WheelFacts& other);
 

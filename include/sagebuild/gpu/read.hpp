@@ -16,7 +16,9 @@ struct GpuReadSettings {
   bool deep = false;
   bool kernel_names = false;  // of every kernel, not only of those with traps
   bool digests = false;       // SHA-256 of each image's unpacked bytes
-  unsigned jobs = 1;          // threads
+  // What the headers say, and no more: no image is unpacked, and `kernels` and `traps` stay unread.
+  bool headers_only = false;
+  unsigned jobs = 1;  // threads
   // Called with each image that was read and its unpacked bytes, one call at a time, in any order.
   std::function<void(const GpuContainer&, const GpuImage&, std::string_view)> take = nullptr;
 };
