@@ -279,16 +279,18 @@ std::vector<std::filesystem::path> depfile_inputs(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     const char next = i + 1 < text.size() ? text[i + 1] : '\0';
-    if (c == '\\' && (next == ' ' || next == '#' || next == '\\'))
+    if (c == '\\' && (next == ' ' || next == '#' || next == '\\')) {
       word += text[++i];
-    else if (c == '$' && next == '$')
+    } else if (c == '$' && next == '$') {
       word += text[++i];
-    else if (c == '\\' && next == '\n')
-      ++i, finish_word();
-    else if (c == ' ' || c == '\n')
+    } else if (c == '\\' && next == '\n') {
+      ++i;
       finish_word();
-    else
+    } else if (c == ' ' || c == '\n') {
+      finish_word();
+    } else {
       word += c;
+    }
   }
   finish_word();
   return files;

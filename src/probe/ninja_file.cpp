@@ -80,8 +80,10 @@ class Parser {
 
   Variables bindings() {
     Variables found;
-    while (at_ < lines_.size() && lines_[at_].indented)
-      found.insert_or_assign(assignment(lines_[at_]).first, assignment(lines_[at_]).second), ++at_;
+    for (; at_ < lines_.size() && lines_[at_].indented; ++at_) {
+      auto [name, value] = assignment(lines_[at_]);
+      found.insert_or_assign(std::move(name), std::move(value));
+    }
     return found;
   }
 
