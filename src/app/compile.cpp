@@ -132,8 +132,8 @@ fs::path venv_include(const PythonEnv& python) {
 }
 
 // What is torch's, Python's, CUDA's, the system's or ours.
-std::vector<fs::path> foreign_headers(const CompileSettings& compile, const Toolchain& toolchain,
-                                      const PythonEnv& python) {
+std::vector<fs::path> foreign_headers(const CompileSettings& compile, const PythonEnv& python) {
+  const Toolchain& toolchain = compile.toolkit->toolchain;
   std::vector<fs::path> folders = {compile.headers, toolchain.cuda_home, python.include};
   std::error_code ignored;
   folders.push_back(fs::weakly_canonical(toolchain.cuda_home, ignored));
@@ -143,15 +143,14 @@ std::vector<fs::path> foreign_headers(const CompileSettings& compile, const Tool
   return folders;
 }
 
-std::shared_ptr<CompileSettings> compile_settings(const BuildPlan& plan, const Toolchain& toolchain,
+std::shared_ptr<CompileSettings> compile_settings(const BuildPlan& plan,
+                                                  std::shared_ptr<const Toolkit> toolkit,
                                                   const PythonEnv& python,
                                                   const CompileContext& context,
                                                   HeaderChoice headers,
                                                   const ExecSettings& execution, Reporter& report) {
   auto compile = std::make_shared<CompileSettings>();
-  const Words nvcc = {toolchain.nvcc.string(), "-ccbin", toolchain.host_compiler.string()};
-  compile->toolkit =
-      std::make_shared<Toolkit>(inspect_toolkit(toolchain, nvcc, *execution.cache, report));
+  compile->toolkit = std::move(toolkit);
   compile->headers = data_folder() / "patches" / "headers";
   compile->work = context.work / "compile";
   const bool has_stand_ins =
@@ -162,7 +161,7 @@ std::shared_ptr<CompileSettings> compile_settings(const BuildPlan& plan, const T
   }
   compile->roots = {{"tree", context.project},
                     {"site", python.site_packages},
-                    {"cuda", toolchain.cuda_home},
+                    {"cuda", compile->toolkit->toolchain.cuda_home},
                     {"python", python.include}};
   if (const fs::path include = venv_include(python); !include.empty())
     compile->roots["venv"] = include;
@@ -173,7 +172,7 @@ std::shared_ptr<CompileSettings> compile_settings(const BuildPlan& plan, const T
     compile->proved = plan.proved;
   else
     compile->proved.everything = true;  // by the user's word
-  compile->foreign_headers = foreign_headers(*compile, toolchain, python);
+  compile->foreign_headers = foreign_headers(*compile, python);
   compile->keep_temporary = context.keep;
   compile->parts = context.parts;
   compile->prepend_flags = environment_value("NVCC_PREPEND_FLAGS").value_or("");
@@ -231,12 +230,12 @@ SourceForecast forecast_of(CompilePrediction prediction, const CostHistory* hist
 
 }  // namespace
 
-BuildForecast predict_modules(const BuildPlan& plan, const Toolchain& toolchain,
+BuildForecast predict_modules(const BuildPlan& plan, std::shared_ptr<const Toolkit> toolkit,
                               const PythonEnv& python, const CompileContext& context,
                               HeaderChoice headers, const ExecSettings& execution,
                               Reporter& report) {
-  const auto compile =
-      compile_settings(plan, toolchain, python, context, headers, execution, report);
+  const Toolchain& toolchain = toolkit->toolchain;
+  const auto compile = compile_settings(plan, toolkit, python, context, headers, execution, report);
   BuildForecast forecast;
   std::vector<std::uint64_t> memory;
   for (const PlannedModule& module : plan.modules) {
@@ -254,13 +253,12 @@ BuildForecast predict_modules(const BuildPlan& plan, const Toolchain& toolchain,
   return forecast;
 }
 
-ModuleOutcome compile_modules(const BuildPlan& plan, const Toolchain& toolchain,
+ModuleOutcome compile_modules(const BuildPlan& plan, std::shared_ptr<const Toolkit> toolkit,
                               const PythonEnv& python, const CompileContext& context,
                               HeaderChoice headers, const ExecSettings& execution,
                               Reporter& report) {
   ModuleOutcome outcome;
-  const auto compile =
-      compile_settings(plan, toolchain, python, context, headers, execution, report);
+  const auto compile = compile_settings(plan, toolkit, python, context, headers, execution, report);
   std::mutex mutex;  // sources end on any thread
   compile->on_outcome = [&outcome, &report, &mutex](const CompileOutcome& source) {
     {
@@ -273,11 +271,11 @@ ModuleOutcome compile_modules(const BuildPlan& plan, const Toolchain& toolchain,
           fmt::format("{}: {}, because {}", source.label, describe(source.mode), source.reason));
   };
 
-  GraphMaker maker(toolchain, context, compile, link_settings(compile, python, context));
+  GraphMaker maker(toolkit->toolchain, context, compile, link_settings(compile, python, context));
   for (const PlannedModule& module : plan.modules) maker.add(module);
   outcome.execution = execute(std::move(maker.graph), execution, report);
   outcome.modules = maker.take_modules();
-  outcome.tools = compile->toolkit->tools;
+  outcome.tools = toolkit->tools;
   return outcome;
 }
 

@@ -321,8 +321,9 @@ void require_setup_py(const fs::path& project) {
               "sagebuild builds packages that use setuptools with torch's CUDAExtension");
 }
 
-ProcessResult run_setup(const Command& command, Reporter& report) {
-  ProcessResult result = run(command);
+ProcessResult run_setup(const Command& command, const std::function<void()>& meanwhile,
+                        Reporter& report) {
+  ProcessResult result = run(command, meanwhile);
   report.detail(fmt::format("setup.py took {}: {}", human_time(result.wall_seconds),
                             shell_line(command.argv)));
   if (result.ok()) return result;
@@ -355,7 +356,8 @@ RecordedBuild record_setup(const RecordSettings& settings, const PythonEnv& pyth
     report.detail("setup.py was recorded before with the same inputs");
   } else {
     started = ActionCache::Clock::now();
-    ran = run_setup(cache ? cache->listening(command) : with_hook(command), report);
+    ran = run_setup(cache ? cache->listening(command) : with_hook(command), settings.meanwhile,
+                    report);
   }
   const std::vector<Json> records = read_records(settings.work / "records");
   RecordedBuild build;

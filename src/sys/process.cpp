@@ -342,10 +342,13 @@ void Processes::stop_all(std::chrono::seconds grace) {
   }
 }
 
-ProcessResult run(const Command& command) {
+ProcessResult run(const Command& command) { return run(command, {}); }
+
+ProcessResult run(const Command& command, const std::function<void()>& meanwhile) {
   throw_if_interrupted();
   Processes processes;
   processes.start(command);
+  if (meanwhile) meanwhile();
   while (true) {
     if (auto finished = processes.wait(std::chrono::hours(1))) return std::move(finished->result);
     if (interrupted() != 0) {

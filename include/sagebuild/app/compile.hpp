@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "sagebuild/model/environment.hpp"
 #include "sagebuild/model/forecast.hpp"
 #include "sagebuild/nvcc/compile.hpp"
+#include "sagebuild/nvcc/toolkit.hpp"
 #include "sagebuild/report/reporter.hpp"
 
 namespace sagebuild {
@@ -34,13 +36,13 @@ struct ModuleOutcome {
   std::map<std::string, Digest> tools;  // what compiled, linked and stripped
 };
 
-ModuleOutcome compile_modules(const BuildPlan& plan, const Toolchain& toolchain,
+ModuleOutcome compile_modules(const BuildPlan& plan, std::shared_ptr<const Toolkit> toolkit,
                               const PythonEnv& python, const CompileContext& context,
                               HeaderChoice headers, const ExecSettings& execution,
                               Reporter& report);
 
-// What that would cost. Compiles nothing (but for the toolkit's self-test, where it is new).
-BuildForecast predict_modules(const BuildPlan& plan, const Toolchain& toolchain,
+// What that would cost. Compiles nothing.
+BuildForecast predict_modules(const BuildPlan& plan, std::shared_ptr<const Toolkit> toolkit,
                               const PythonEnv& python, const CompileContext& context,
                               HeaderChoice headers, const ExecSettings& execution,
                               Reporter& report);

@@ -3,6 +3,7 @@
 // command becomes known, and the wheel comes out complete but for its modules.
 
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "sagebuild/model/action_cache.hpp"
@@ -23,6 +24,8 @@ struct RecordSettings {
   std::filesystem::path log{};   // what setup.py prints; empty: in `work`
   Environment variables = {};    // the user's, for setup.py (probe/setup_environment.hpp)
   std::string git = {};          // what git says in the tree, by content; empty: there is no .git
+  // Called while setup.py runs, which takes seconds of one core; not if it need not run.
+  std::function<void()> meanwhile = {};
 };
 
 // Throws Error{failed} if setup.py is missing, fails (with its last lines), compiles in a way that

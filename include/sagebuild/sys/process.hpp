@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -57,6 +58,10 @@ struct ProcessResult {
 // Runs to the end. Throws Error{environment} if the program cannot be started, Interrupted if a
 // signal came (the group is ended first).
 ProcessResult run(const Command& command);
+
+// The same. `meanwhile` is called as soon as the child runs, and may run others; what it throws
+// ends the child first. Wall seconds count until both are done.
+ProcessResult run(const Command& command, const std::function<void()>& meanwhile);
 
 // The same, and throws Error{kind} "MESSAGE" with the command's last lines as causes if it does not
 // exit 0.
