@@ -7,6 +7,7 @@
 
 #include "env/kept.hpp"
 #include "env/toolkit.hpp"
+#include "env/torch_cuda.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/secret.hpp"
 #include "sagebuild/base/strings.hpp"

@@ -15,8 +15,6 @@ std::string misfit_of(const PythonChoice& choice, const PythonEnv& python);
 EnvironmentRequest request_for(const PythonChoice& choice);
 // Throws Error{environment} where there is not enough free disk for it.
 void require_disk_for(const EnvironmentRequest& request);
-// What to name beside --cuda: "--index-url https://..."; empty where PyPI has this torch with it.
-std::string index_option_for(const EnvironmentRequest& request);
 // The last made complete environment that fits.
 std::optional<FoundPython> fitting_environment(const PythonChoice& choice);
 // "3.11" fits "3.11.7" and "2.11" fits "2.11.0+cu130"; an empty wish fits all.

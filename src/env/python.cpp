@@ -6,6 +6,7 @@
 
 #include "env/kept.hpp"
 #include "env/packages.hpp"
+#include "env/torch_cuda.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/env/environments.hpp"

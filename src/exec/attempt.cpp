@@ -1,5 +1,7 @@
 #include "attempt.hpp"
 
+#include <set>
+
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/paths.hpp"
 
@@ -37,6 +39,15 @@ void store(const Step& step, ActionCache& cache, const Attempt& attempt) {
 }
 
 }  // namespace
+
+unsigned free_lane(const Attempts& attempts) {
+  std::set<unsigned> taken;
+  for (const auto& [id, attempt] : attempts)
+    if (attempt.lane) taken.insert(*attempt.lane);
+  unsigned lane = 0;
+  while (taken.contains(lane)) ++lane;
+  return lane;
+}
 
 bool wants_preparing(const Step& step, const ExecSettings& settings) {
   return !step.folder.empty() || (settings.cache != nullptr && step.key);

@@ -3,9 +3,11 @@
 // process may happen on any thread, but only in one place at a time.
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 
+#include "file_use.hpp"
 #include "sagebuild/exec/scheduler.hpp"
 #include "sagebuild/model/step.hpp"
 
@@ -23,6 +25,10 @@ struct Attempt {
   double started = 0;            // seconds since the first step
   std::optional<unsigned> lane;  // the place that it takes on the timeline
 };
+
+using Attempts = std::map<NodeId, Attempt>;
+// The first lane that none of them takes.
+unsigned free_lane(const Attempts& attempts);
 
 // Does `prepare` have anything to do?
 bool wants_preparing(const Step& step, const ExecSettings& settings);

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <deque>
-#include <map>
 #include <set>
 #include <utility>
 
@@ -13,6 +12,8 @@
 #include "failures.hpp"
 #include "in_process.hpp"
 #include "nodes.hpp"
+#include "progress.hpp"
+#include "running.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/files.hpp"
@@ -23,7 +24,6 @@
 namespace sagebuild {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 namespace fs = std::filesystem;
 
 class Scheduler {
@@ -31,9 +31,10 @@ class Scheduler {
   Scheduler(StepGraph graph, const ExecSettings& settings, Reporter& report)
       : settings_(settings),
         report_(report),
+        running_(nodes_, settings.limits.memory),
+        progress_(nodes_, attempts_, running_, settings.limits.jobs, graph.size(), report),
         processes_(settings.processes == nullptr ? own_processes_.emplace() : *settings.processes),
         in_process_(settings.limits.jobs, [this] { processes_.wake(); }) {
-    parts_ = graph.size();
     nodes_.add(std::move(graph), kNoNode, settings.history);
   }
 
@@ -51,17 +52,14 @@ class Scheduler {
     failures_.throw_if_any();
     if (!nodes_.all_done())
       throw Error(ErrorKind::bug, "some steps of the build never became ready");
-    outcome_.wall_seconds = now();
-    return std::move(outcome_);
+    return progress_.outcome();
   }
 
  private:
   using Need = Nodes::Need;
 
-  double now() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
   const Step& step_of(NodeId id) const { return nodes_.at(id).step; }
   unsigned jobs() const { return std::max(1U, settings_.limits.jobs); }
-  std::uint64_t memory_for(NodeId id) const { return step_of(id).expected_memory; }
 
   void go_on_when_something_ends() {
     const auto finished = processes_.wait(std::chrono::seconds(1));
@@ -73,7 +71,7 @@ class Scheduler {
       work_ended(*ended);
       has_ended = true;
     }
-    if (!has_ended) report_waiting();
+    if (!has_ended) progress_.tell_what_is_waited_for(!failures_.empty());
   }
 
   // --- what may start ---
@@ -91,17 +89,6 @@ class Scheduler {
   // processes that have ended.
   bool has_worker() const { return in_process_.running() == 0 || has_core(); }
 
-  bool has_memory(NodeId id) const {
-    if (running_.empty()) return true;
-    std::uint64_t taken = 0;
-    for (const auto& [process, running] : running_) {
-      if (alone_.contains(running)) return false;
-      taken += memory_for(running);
-    }
-    if (alone_.contains(id)) return false;
-    return settings_.limits.memory == 0 || taken + memory_for(id) <= settings_.limits.memory;
-  }
-
   void start_what_fits() {
     while (true) {
       while (!to_accept_.empty() && has_worker()) {
@@ -111,9 +98,9 @@ class Scheduler {
       }
       if (!failures_.empty()) return;
       throw_if_interrupted();
-      const auto next =
-          nodes_.take_ready([&](NodeId id) { return need_of(id); }, [&] { return has_worker(); },
-                            [&] { return has_core(); }, [&](NodeId id) { return has_memory(id); });
+      const auto next = nodes_.take_ready([&](NodeId id) { return need_of(id); },
+                                          [&] { return has_worker(); }, [&] { return has_core(); },
+                                          [&](NodeId id) { return running_.has_memory_for(id); });
       if (!next) return;
       start(*next);
     }
@@ -124,10 +111,10 @@ class Scheduler {
   void start(NodeId id) {
     if (attempts_.contains(id)) return go_on(id);
     Attempt& attempt = attempts_[id];
-    attempt.started = now();
+    attempt.started = progress_.now();
     const Step& step = step_of(id);
     if (!wants_preparing(step, settings_)) return go_on(id);
-    attempt.lane = free_lane();
+    attempt.lane = free_lane(attempts_);
     attempt.asked = twins_.ended();
     in_process_.start(id, [this, &step, &attempt] { prepare(step, settings_, attempt); });
   }
@@ -198,25 +185,21 @@ class Scheduler {
     if (command.log.empty()) command.log = settings_.logs / fmt::format("{:05}.log", id);
     attempt.command = shell_line(command.argv);
     attempt.log = command.log;
-    attempt.started = now();
-    attempt.lane = free_lane();
-    running_.emplace(processes_.start(command), id);
+    attempt.started = progress_.now();
+    attempt.lane = free_lane(attempts_);
+    running_.add(processes_.start(command), id);
     if (attempt.key) twins_.begin(attempt.key->digest());
-    report_.step_started(progress(step_of(id).label));
+    progress_.step_started(id);
   }
 
   void process_ended(ProcessRunner::Id process, const ProcessResult& result) {
-    const NodeId id = running_.at(process);
-    running_.erase(process);
-    std::uint64_t together = result.peak_memory;
-    for (const auto& [other, running] : running_) together += memory_for(running);
-    outcome_.peak_memory = std::max(outcome_.peak_memory, together);
-    outcome_.cpu_seconds += result.cpu_seconds;
+    const NodeId id = running_.take(process);
+    progress_.process_ended(result);
     Attempt& attempt = attempts_.at(id);
     attempt.result = result;
     if (result.ok()) return to_accept(id);
     key_ended(id);
-    if (result.killed_for_memory && alone_.insert(id).second) {
+    if (result.killed_for_memory && running_.set_alone(id)) {
       report_.warning(fmt::format("'{}' was killed for memory at {}; it is run again, alone",
                                   step_of(id).label, human_size(result.peak_memory)));
       return ask_again(id);
@@ -249,7 +232,7 @@ class Scheduler {
   void start_accepting(NodeId id) {
     Attempt& attempt = attempts_.at(id);
     const bool expanded = nodes_.at(id).state == Node::State::expanded;
-    if (!attempt.lane && !expanded) attempt.lane = free_lane();
+    if (!attempt.lane && !expanded) attempt.lane = free_lane(attempts_);
     accepting_.insert(id);
     in_process_.start(id,
                       [this, &step = step_of(id), &attempt] { accept(step, settings_, attempt); });
@@ -258,11 +241,6 @@ class Scheduler {
   void accepted(NodeId id) {
     key_ended(id);
     if (nodes_.at(id).state == Node::State::expanded) return children_accepted(id);
-    const Attempt& attempt = attempts_.at(id);
-    if (!attempt.command.empty()) {
-      expected_ += step_of(id).expected_seconds;
-      took_ += attempt.result.wall_seconds;
-    }
     done(id);
   }
 
@@ -279,30 +257,12 @@ class Scheduler {
   }
 
   void done(NodeId id) {
-    const Step& step = step_of(id);
     const Attempt attempt = std::move(attempts_.at(id));
     attempts_.erase(id);
-    const bool cached = attempt.hit.has_value();
-    const double cpu_seconds = attempt.result.cpu_seconds;
-    outcome_.steps.push_back({step.stage, step.subject, step.label, cached, attempt.started, now(),
-                              attempt.lane.value_or(0), cpu_seconds, attempt.result.peak_memory});
-    for (NodeId above = nodes_.at(id).parent; above != kNoNode; above = nodes_.at(above).parent)
-      cpu_below_[above] += cpu_seconds;
     const NodeId parent = nodes_.done(id);
-    StepProgress event = progress(cached ? step.label + " (cached)" : step.label);
-    event.seconds = now() - attempt.started;
-    report_.step_finished(event);
+    progress_.step_done(id, attempt);
     if (parent != kNoNode) children_done(parent);
-    if (nodes_.at(id).parent == kNoNode) part_done(id, cpu_seconds);
-  }
-
-  // The user thinks of sources and modules, not of what they are made of.
-  void part_done(NodeId id, double cpu_seconds) {
-    ++parts_done_;
-    const Step& step = step_of(id);
-    StepProgress event = progress(cpu_seconds > 0 ? step.label : step.label + " (cached)");
-    event.seconds = cpu_seconds;
-    report_.part_finished(event);
+    if (nodes_.at(id).parent == kNoNode) progress_.part_done(id, attempt.result.cpu_seconds);
   }
 
   // --- steps of many ---
@@ -315,7 +275,7 @@ class Scheduler {
 
   // All sub-steps are done, so the step itself is: it has outputs of its own to check and store.
   void children_done(NodeId id) {
-    attempts_.at(id).result.cpu_seconds = cpu_below_[id];  // what a later hit saves
+    attempts_.at(id).result.cpu_seconds = progress_.cpu_below(id);  // what a later hit saves
     to_accept(id);
   }
 
@@ -323,7 +283,7 @@ class Scheduler {
     attempts_.erase(id);
     const NodeId parent = nodes_.done(id);
     if (parent != kNoNode) children_done(parent);
-    if (nodes_.at(id).parent == kNoNode) part_done(id, cpu_below_[id]);
+    if (nodes_.at(id).parent == kNoNode) progress_.part_done(id, progress_.cpu_below(id));
   }
 
   // A sub-step's failure is its parent's business first: it may know another way.
@@ -337,19 +297,7 @@ class Scheduler {
     const NodeId parent = nodes_.at(id).parent;
     if (parent != kNoNode) return another_way(parent, std::move(failure), why);
     failures_.add(std::move(failure), report_);
-    tell_what_runs();
-  }
-
-  // The build has failed, but not ended: minutes of compiling are not thrown away.
-  void tell_what_runs() {
-    if (running_.empty()) return;
-    std::vector<std::string> labels;
-    for (const auto& [process, running] : running_)
-      labels.push_back(fmt::format("'{}'", step_of(running).label));
-    report_.warning(
-        fmt::format("the build has failed, and waits for what still runs, so that it is kept: {}; "
-                    "interrupt it to end at once",
-                    join(labels, ", ")));
+    progress_.tell_what_runs();
   }
 
   // Nothing of the old way goes on when the step is asked for a new one: they share its state.
@@ -358,11 +306,8 @@ class Scheduler {
     const auto is_abandoned = [&](NodeId node) {
       return std::ranges::find(abandoned, node) != abandoned.end();
     };
-    std::erase_if(running_, [&](const auto& entry) {
-      if (!is_abandoned(entry.second)) return false;
-      processes_.kill_now(entry.first);
-      return true;
-    });
+    for (const ProcessRunner::Id process : running_.take_all_of(abandoned))
+      processes_.kill_now(process);
     std::erase_if(to_accept_, is_abandoned);
     in_process_.drop(abandoned);
     for (const NodeId node : abandoned) {
@@ -382,61 +327,16 @@ class Scheduler {
     add_below(id, *std::move(graph));
   }
 
-  StepProgress progress(std::string label) const {
-    return {parts_done_, parts_, std::move(label), 0, seconds_left()};
-  }
-
-  // How long steps took against what was expected of them: another machine, or another load than
-  // last time. Some seconds have to be known before it says anything.
-  double pace() const {
-    constexpr double kTrust = 20;
-    return std::clamp((took_ + kTrust) / (expected_ + kTrust), 0.25, 4.0);
-  }
-
-  double seconds_left() const {
-    std::map<NodeId, double> running_for;
-    for (const auto& [process, running] : running_)
-      running_for.emplace(running, now() - attempts_.at(running).started);
-    return pace() * nodes_.seconds_left(running_for, settings_.limits.jobs);
-  }
-
-  void report_waiting() {
-    std::optional<NodeId> oldest;
-    for (const auto& [id, attempt] : attempts_)
-      if (attempt.lane && (!oldest || attempt.started < attempts_.at(*oldest).started)) oldest = id;
-    if (!oldest) return;
-    const std::string& label = step_of(*oldest).label;
-    StepProgress event = progress(failures_.empty() ? label : "failed, waiting for " + label);
-    event.seconds = now() - attempts_.at(*oldest).started;
-    report_.waiting(event);
-  }
-
-  unsigned free_lane() const {
-    std::set<unsigned> taken;
-    for (const auto& [id, attempt] : attempts_)
-      if (attempt.lane) taken.insert(*attempt.lane);
-    unsigned lane = 0;
-    while (taken.contains(lane)) ++lane;
-    return lane;
-  }
-
   ExecSettings settings_;
   Reporter& report_;
   Nodes nodes_;
-  std::size_t parts_ = 0;  // steps of the graph that was given
-  std::size_t parts_done_ = 0;
-  std::map<NodeId, Attempt> attempts_;           // at what was started and is not done
-  std::map<ProcessRunner::Id, NodeId> running_;  // processes
-  std::deque<NodeId> to_accept_;                 // whose process, or all below, has ended
-  std::set<NodeId> accepting_;                   // of the work in this process; the rest prepares
-  std::set<NodeId> alone_;                       // killed for memory once
+  Attempts attempts_;  // at what was started and is not done
+  Running running_;
+  Progress progress_;
+  std::deque<NodeId> to_accept_;  // whose process, or all below, has ended
+  std::set<NodeId> accepting_;    // of the work in this process; the rest prepares
   Twins twins_;
-  std::map<NodeId, double> cpu_below_;  // seconds of the sub-steps that were run
-  double expected_ = 0;                 // seconds, of the processes that have ended
-  double took_ = 0;
   Failures failures_{settings_};
-  ExecOutcome outcome_;
-  Clock::time_point begin_ = Clock::now();
   std::optional<Processes> own_processes_;
   ProcessRunner& processes_;
   InProcess in_process_;  // the last: its threads use all of this

@@ -1,10 +1,16 @@
 #include "hub/item.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <set>
 
+#include "sagebuild/base/error.hpp"
+#include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/files.hpp"
+#include "sagebuild/sys/paths.hpp"
 
 namespace sagebuild {
 namespace {
@@ -12,6 +18,34 @@ namespace {
 constexpr std::size_t kSample = 512;
 
 }  // namespace
+
+std::vector<Item> hashed_items(HubApi& api, const PublishRequest& request, Reporter& report) {
+  std::vector<Item> items;
+  if (request.files.empty()) return items;
+  report.stage("hashing " + counted(request.files.size(), "file"));
+  TransferProgress shown{.what = "hashing", .objects_total = request.files.size()};
+  for (const PublishFile& file : request.files) shown.total += size_of_file(file.path);
+  std::uint64_t before = 0;
+  const auto hashed = [&](std::uint64_t bytes) {
+    if (api.http().settings().tick) api.http().settings().tick();
+    shown.done = before + bytes;
+    report.transfer(shown);
+  };
+  std::set<std::string> paths;
+  for (const PublishFile& file : request.files) {
+    require_repo_path(file.repo_path);
+    if (!paths.insert(file.repo_path).second) {
+      throw Error(ErrorKind::usage,
+                  fmt::format("two files would both become '{}'", file.repo_path));
+    }
+    shown.item = file.path.filename().string();
+    items.push_back({read_local_file(file.path, file.repo_path, hashed), {}});
+    if (file.checked) require_unchanged({file.path, file.repo_path, {}, *file.checked});
+    before = shown.done;
+    ++shown.objects_done;
+  }
+  return items;
+}
 
 std::string content_of(const Item& item) {
   return item.file.path.empty() ? item.content : read_file(item.file.path);

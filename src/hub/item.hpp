@@ -6,6 +6,8 @@
 
 #include "sagebuild/hub/api.hpp"
 #include "sagebuild/hub/objects.hpp"
+#include "sagebuild/hub/publish.hpp"
+#include "sagebuild/report/reporter.hpp"
 
 namespace sagebuild {
 
@@ -24,6 +26,11 @@ struct Changes {
 
   bool empty() const { return files.empty() && removed.empty(); }
 };
+
+// The request's files, hashed; the reporter hears how far that is. Throws Error{usage} if a name
+// cannot be one of the repository's, or if two files would have it; Error{failed} if a file is gone
+// or is not the one that was checked.
+std::vector<Item> hashed_items(HubApi& api, const PublishRequest& request, Reporter& report);
 
 std::string content_of(const Item& item);
 bool has_same_content(const RemoteFile& remote, const Item& item);

@@ -4,17 +4,14 @@
 
 #include <algorithm>
 #include <random>
-#include <set>
-#include <span>
 #include <thread>
 
+#include "hub/commit_faults.hpp"
+#include "hub/commit_sender.hpp"
 #include "hub/comparer.hpp"
 #include "hub/own_pull.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
-#include "sagebuild/hub/objects.hpp"
-#include "sagebuild/sys/files.hpp"
-#include "sagebuild/sys/paths.hpp"
 
 namespace sagebuild {
 namespace {
@@ -43,14 +40,15 @@ class Publisher {
         request_(request),
         report_(report),
         comparer_(api, request, report),
+        sender_(api, request, report),
         random_(std::random_device{}()),
-        revision_(main_or(request)) {}
+        target_{main_or(request), 0} {}
 
   PublishOutcome run() {
     try {
       return make();
     } catch (const Interrupted&) {
-      if (is_sent_)
+      if (sender_.has_sent())
         report_.warning(fmt::format(
             "interrupted after a commit to '{}' was sent: it is not known whether it was made; the "
             "same command again looks first, and makes no second commit",
@@ -62,14 +60,14 @@ class Publisher {
  private:
   PublishOutcome make() {
     const bool exists = prepare_repository();
-    hash_files();
+    items_ = hashed_items(api_, request_, report_);
     if (!exists) return outcome(PublishOutcome::Result::dry_run, {}, {items_, {}});
     while (true) {
       const View view = look_again();
       Changes changes = compare_again(view);
       if (changes.empty()) return finished(view);
       if (request_.dry_run) return outcome(PublishOutcome::Result::dry_run, {}, changes);
-      if (is_over(view)) give_up(view);
+      if (is_over(view)) throw not_made(shown(api_.repo()), target_.revision, view.commit, last_);
       last_ = try_to_commit(view, changes);
       last_changes_ = std::move(changes);
       ++rounds_;
@@ -91,39 +89,13 @@ class Publisher {
     return true;
   }
 
-  void hash_files() {
-    if (request_.files.empty()) return;
-    report_.stage("hashing " + counted(request_.files.size(), "file"));
-    TransferProgress shown{.what = "hashing", .objects_total = request_.files.size()};
-    for (const PublishFile& file : request_.files) shown.total += size_of_file(file.path);
-    std::uint64_t before = 0;
-    const auto hashed = [&](std::uint64_t bytes) {
-      if (api_.http().settings().tick) api_.http().settings().tick();
-      shown.done = before + bytes;
-      report_.transfer(shown);
-    };
-    std::set<std::string> paths;
-    for (const PublishFile& file : request_.files) {
-      require_repo_path(file.repo_path);
-      if (!paths.insert(file.repo_path).second) {
-        throw Error(ErrorKind::usage,
-                    fmt::format("two files would both become '{}'", file.repo_path));
-      }
-      shown.item = file.path.filename().string();
-      items_.push_back({read_local_file(file.path, file.repo_path, hashed), {}});
-      if (file.checked) require_unchanged({file.path, file.repo_path, {}, *file.checked});
-      before = shown.done;
-      ++shown.objects_done;
-    }
-  }
-
   // After a commit went out, whatever was answered: only the repository itself tells what became of
   // it.
   View look_again() {
     try {
       return look();
     } catch (Error& error) {
-      if (is_sent_) say_unknown(error);
+      if (sender_.has_sent()) make_unknown(error, shown(api_.repo()), last_);
       throw;
     }
   }
@@ -135,40 +107,30 @@ class Publisher {
     try {
       return comparer_.compare(view, items_);
     } catch (Error& error) {
-      if (is_sent_ && (last_.result == Result::made || last_.result == Result::unclear))
-        say_unknown(error);
+      if (sender_.has_sent() && (last_.result == Result::made || last_.result == Result::unclear))
+        make_unknown(error, shown(api_.repo()), last_);
       throw;
     }
   }
 
-  void say_unknown(Error& error) const {
-    error.causes.insert(error.causes.begin(),
-                        {fmt::format("the answer to the commit was: {}", said(last_)),
-                         "and a look at the repository does not tell: " + error.message});
-    error.kind = ErrorKind::network;
-    error.message =
-        fmt::format("it is not known whether the commit to '{}' was made", shown(api_.repo()));
-    error.hint = "run the same command again: it looks first, and makes no second commit";
-  }
-
   View look() {
-    if (request_.open_pull && pull_ == 0) {
+    if (request_.open_pull && target_.pull == 0) {
       if (const auto number = find_own_pull(api_, request_, items_)) use_pull(*number);
     }
     const RepoId asked = api_.repo();
-    auto head = api_.head(revision_);
-    if (!head && revision_ != "main") {
+    auto head = api_.head(target_.revision);
+    if (!head && target_.revision != "main") {
       head = api_.head("main");
       if (head) require_private(api_, request_);
       if (head && !request_.dry_run) {
-        report_.note(fmt::format("making the branch '{}' from main", revision_));
-        api_.create_branch(revision_);
-        head = api_.head(revision_);
+        report_.note(fmt::format("making the branch '{}' from main", target_.revision));
+        api_.create_branch(target_.revision);
+        head = api_.head(target_.revision);
       }
     }
     if (!head)
       throw Error(ErrorKind::failed,
-                  fmt::format("'{}' has no branch '{}'", shown(api_.repo()), revision_));
+                  fmt::format("'{}' has no branch '{}'", shown(api_.repo()), target_.revision));
     require_private(api_, request_);
     if (asked.name != api_.repo().name) {
       report_.warning(fmt::format("'{}' is called '{}' now", shown(asked), shown(api_.repo())));
@@ -178,9 +140,9 @@ class Publisher {
 
   CommitAnswer try_to_commit(const View& view, const Changes& changes) {
     try {
-      return send_and_commit(view, changes);
+      return sender_.send(view, changes, items_, target_);
     } catch (Error& error) {
-      if (is_sent_) {
+      if (sender_.has_sent()) {
         error.causes.push_back(fmt::format(
             "an earlier commit was answered with: {}; it is not there so far", said(last_)));
       }
@@ -188,84 +150,16 @@ class Publisher {
     }
   }
 
-  CommitAnswer send_and_commit(const View& view, Changes changes) {
-    const bool open_pull = request_.open_pull && pull_ == 0;
-    std::vector<HubApi::Candidate> candidates;
-    // What the repository has already stays as it has it.
-    const auto stored = std::ranges::stable_partition(
-        changes.files, [](const Item& item) { return !item.is_stored; });
-    const std::span<Item> coming(changes.files.begin(), stored.begin());
-    for (const Item& item : coming)
-      candidates.push_back({item.file.repo_path, sample_of(item), item.file.id.size});
-    const auto modes = api_.upload_modes(revision_, candidates, open_pull);
-    for (std::size_t i = 0; i < coming.size(); ++i) {
-      const std::string& path = coming[i].file.repo_path;
-      if (modes[i].present && !view.tree.contains(path))
-        return moved(fmt::format("the Hub lists no file '{}', and says that it has one", path));
-    }
-    std::optional<TempDir> made_files;
-    std::vector<const LocalFile*> to_send;
-    for (std::size_t i = 0; i < coming.size(); ++i) {
-      Item& item = coming[i];
-      if (modes[i].ignored) {
-        throw Error(ErrorKind::failed,
-                    fmt::format("the Hub would leave '{}' out", item.file.repo_path),
-                    {"a .gitignore in the repository names it"});
-      }
-      item.lfs = modes[i].lfs;
-      if (!item.lfs) continue;
-      if (item.file.path.empty()) {  // the repository keeps even JSON in LFS
-        if (!made_files) made_files.emplace("sagebuild-upload");
-        const auto path = made_files->path() / std::to_string(i);
-        write_file(path, item.content);
-        item.file = read_local_file(path, item.file.repo_path, nullptr);
-      }
-      to_send.push_back(&item.file);
-    }
-    if (!to_send.empty()) {
-      report_.stage(
-          fmt::format("uploading {} to '{}'", counted(to_send.size(), "file"), shown(api_.repo())));
-      bytes_sent_ += send_objects(api_, to_send, request_.open_pull ? "" : revision_,
-                                  request_.kept_uploads, report_);
-    }
-    return commit(view, changes);
-  }
-
-  CommitAnswer commit(const View& view, const Changes& changes) {
-    report_.stage(fmt::format("committing {} to '{}'",
-                              counted(changes.files.size() + changes.removed.size(), "change"),
-                              shown(api_.repo())));
-    CommitRequest wanted;
-    wanted.revision = revision_;
-    wanted.parent = view.commit;
-    wanted.summary = request_.summary;
-    wanted.description = request_.description;
-    wanted.open_pull = request_.open_pull && pull_ == 0;
-    if (request_.open_pull) wanted.description += "\n" + pull_mark(request_, items_) + "\n";
-    wanted.removed = changes.removed;
-    for (const Item& item : changes.files) {
-      CommitFile file{item.file.repo_path, item.file.id.size, {}, {}};
-      if (item.lfs)
-        file.lfs = item.file.id.sha256;
-      else
-        file.content = content_of(item);
-      wanted.files.push_back(std::move(file));
-      if (!item.file.path.empty()) require_unchanged(item.file);
-    }
-    is_sent_ = true;
-    return api_.commit(wanted);
-  }
-
   // From then on the pull request is what a branch is otherwise.
   void use_pull(int number) {
-    pull_ = number;
-    revision_ = fmt::format("refs/pr/{}", number);
+    target_.pull = number;
+    target_.revision = fmt::format("refs/pr/{}", number);
   }
 
   // Nothing is left to do at this head.
   PublishOutcome finished(const View& view) {
     using Result = PublishOutcome::Result;
-    if (is_sent_ && request_.open_pull && pull_ == 0) {
+    if (sender_.has_sent() && request_.open_pull && target_.pull == 0) {
       throw Error(
           ErrorKind::failed,
           fmt::format("the change is on main of '{}', although a pull request was asked for",
@@ -275,17 +169,10 @@ class Publisher {
           "look at the repository on the Hub; the commit can be reverted there");
     }
     PublishOutcome done = outcome(Result::unchanged, view.commit, last_changes_);
-    if (is_sent_) done.result = pull_ == 0 ? Result::committed : Result::pull_request;
-    if (pull_ != 0) done.pull_url = api_.pull_url(pull_);
+    if (sender_.has_sent())
+      done.result = target_.pull == 0 ? Result::committed : Result::pull_request;
+    if (target_.pull != 0) done.pull_url = api_.pull_url(target_.pull);
     return done;
-  }
-
-  // The Hub itself shows that the head is not what was looked at.
-  static CommitAnswer moved(std::string fault) {
-    CommitAnswer answer;
-    answer.result = CommitAnswer::Result::head_moved;
-    answer.fault = std::move(fault);
-    return answer;
   }
 
   // Whether another commit cannot help, now that the last one is known not to be there.
@@ -328,38 +215,6 @@ class Publisher {
     }
   }
 
-  static std::string said(const CommitAnswer& answer) {
-    const Response& response = answer.response;
-    if (!answer.fault.empty()) return answer.fault;
-    const std::string words = server_message(response);
-    return response.failure != Failure::none ? response.reason
-           : words.empty()                   ? fmt::format("status {}", response.status)
-                                             : fmt::format("status {}, {}", response.status, words);
-  }
-
-  // The head was looked at after the last answer: nothing of ours is there.
-  [[noreturn]] void give_up(const View& view) const {
-    Request shown_request;
-    shown_request.method = "POST";
-    shown_request.url = last_.response.url;
-    Error error = hub_error(fmt::format("commit to '{}'", shown(api_.repo())), shown_request,
-                            last_.response, last_.fault);
-    if (last_.response.url.empty()) error.causes = {last_.fault};
-    if (last_.result != CommitAnswer::Result::refused) error.kind = ErrorKind::network;
-    error.causes.push_back(fmt::format("it is not in '{}' of '{}', whose head is {}", revision_,
-                                       shown(api_.repo()), view.commit));
-    if (!last_.commit.empty()) {
-      error.message =
-          fmt::format("it is not known whether the commit to '{}' was made", shown(api_.repo()));
-      error.causes.back() =
-          fmt::format("the Hub names it, and at the head {} lists other files", view.commit);
-      error.hint = "look at the repository on the Hub before you run the same command again";
-    }
-    if (last_.result == CommitAnswer::Result::head_moved && last_.fault.empty())
-      error.hint = "others commit to it all the time; run the same command again later";
-    throw error;
-  }
-
   // Reads the commit back. Nothing if it does not hold the files, or cannot be read: then the head
   // is what counts.
   std::optional<PublishOutcome> check() {
@@ -376,9 +231,9 @@ class Publisher {
       return std::nullopt;
     }
     PublishOutcome done = outcome(PublishOutcome::Result::committed, last_.commit, last_changes_);
-    if (pull_ != 0) {
+    if (target_.pull != 0) {
       done.result = PublishOutcome::Result::pull_request;
-      done.pull_url = api_.pull_url(pull_);
+      done.pull_url = api_.pull_url(target_.pull);
     }
     return done;
   }
@@ -398,7 +253,7 @@ class Publisher {
         made.index_files.push_back(item.file.repo_path);
     }
     made.removed = changes.removed;
-    made.bytes_sent = bytes_sent_;
+    made.bytes_sent = sender_.bytes_sent();
     made.is_private = api_.is_private();
     return made;
   }
@@ -407,14 +262,12 @@ class Publisher {
   const PublishRequest& request_;
   Reporter& report_;
   Comparer comparer_;
+  CommitSender sender_;
   std::mt19937 random_;
-  std::string revision_;  // the branch, or "refs/pr/N"
-  int pull_ = 0;          // the number of our pull request
+  CommitTarget target_;
   std::vector<Item> items_;
-  std::uint64_t bytes_sent_ = 0;
   // Of the commits that went out.
   int rounds_ = 0;
-  bool is_sent_ = false;
   CommitAnswer last_;
   Changes last_changes_;
   std::string last_head_;  // after the last of them

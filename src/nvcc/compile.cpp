@@ -2,9 +2,7 @@
 
 #include "sagebuild/nvcc/compile.hpp"
 
-#include <ctime>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "modes.hpp"
 #include "proved.hpp"
@@ -13,6 +11,7 @@
 #include "sagebuild/nvcc/parts.hpp"
 #include "sagebuild/sys/paths.hpp"
 #include "source_compile.hpp"
+#include "source_job.hpp"
 
 namespace sagebuild {
 namespace {
@@ -30,58 +29,11 @@ using nvcc::unproved;
 // Raised with what `--headers check` compares: what an older proof let pass is proved anew.
 constexpr int kProof = 2;
 
-std::string hex8(std::string_view text) { return sha256(text).hex().substr(0, 8); }
-
-std::string as_identifier(std::string text) {
-  for (char& c : text)
-    if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
-  return text;
-}
-
-// An options file may hold architectures that normalise_nvcc does not see: what nvcc prints must be
-// what was asked for.
-std::string other_architectures(const Layout& layout, const std::vector<Target>& targets) {
-  std::set<std::string> asked, printed;
-  for (const auto& target : targets) {
-    if (target.sass) asked.insert(compute_name(target.virtual_arch) + " " + sm_name(target.real));
-    if (target.ptx) asked.insert(compute_name(target.virtual_arch) + " ptx");
-  }
-  for (const auto& image : layout.images) {
-    const std::string folder = image.file.substr(0, image.file.find('/'));
-    printed.insert(image.kind == "ptx" ? folder + " ptx" : folder + " sm_" + image.sm);
-  }
-  return asked == printed ? "" : "nvcc compiles for other architectures than the plan's";
-}
-
-// As gcc writes __TIMESTAMP__: "Tue Jan  1 00:00:00 1980".
-std::string timestamp(std::time_t time) {
-  std::tm utc{};
-  gmtime_r(&time, &utc);
-  char text[32];
-  std::strftime(text, sizeof text, "%a %b %e %H:%M:%S %Y", &utc);
-  return text;
-}
-
 class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
  public:
   SourceCompile(const PlannedSource& source, const std::string& module,
                 std::shared_ptr<const CompileSettings> settings)
-      : job_(std::make_shared<Job>()) {
-    const fs::path file = relative_source(source, *settings);
-    const auto last_dot = module.rfind('.');
-    job_->source = source;
-    job_->module = module;
-    job_->subject = fmt::format("{} {}", module, file.string());
-    job_->file =
-        fmt::format("{} {}", last_dot == std::string::npos ? module : module.substr(last_dot + 1),
-                    file.filename().string());
-    job_->id = module_id(file, settings->project, module);
-    job_->folder = settings->work / (as_identifier(source.recorded.source.stem()) + "-" +
-                                     hex8(module + "\n" + file.string()));
-    job_->settings = std::move(settings);
-    set_arguments();
-    job_->scope = scope();
-  }
+      : job_(nvcc::job_of(source, module, std::move(settings))) {}
 
   Step step() {
     Step step = job_->step(Stage::compile);
@@ -125,20 +77,6 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
   }
 
  private:
-  static fs::path relative_source(const PlannedSource& source, const CompileSettings& settings) {
-    const auto tree = settings.roots.find("tree");
-    if (tree == settings.roots.end()) return source.recorded.source.filename();
-    const fs::path relative = source.recorded.source.lexically_relative(tree->second);
-    if (relative.empty() || *relative.begin() != "..") return relative;
-    // Two of one name in two folders are two sources. Above a project in a subfolder lies the rest
-    // of its checkout, in another place in every build.
-    const std::string checkout = settings.work.parent_path().native() + "/";
-    return source.recorded.source.native().starts_with(checkout) ? relative
-                                                                 : source.recorded.source;
-  }
-
-  bool cuda() const { return job_->source.recorded.language == Language::cuda; }
-
   bool has_bridge() const { return job_->settings->bridge && job_->settings->bridge->fits; }
 
   // Whether there is one may turn out while this source is compiled. What it started with stands in
@@ -152,46 +90,12 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
   // Wall, on one core, before anything is known of it.
   double seconds_expected() const {
     if (!has_stand_ins())
-      return cuda() ? 40 + 30 * static_cast<double>(job_->source.targets.size()) : 28;
+      return job_->is_cuda() ? 40 + 30 * static_cast<double>(job_->source.targets.size()) : 28;
     const double host_side = has_bridge() ? 4 : 40;
     const auto& [cicc, ptxas] = job_->source.costs;
-    return cuda() ? host_side + static_cast<double>(job_->source.targets.size()) * (cicc + ptxas)
-                  : 7;
-  }
-
-  void set_arguments() {
-    const auto& settings = *job_->settings;
-    if (!cuda()) {
-      job_->argv = normalise_host(job_->source.recorded.argv);
-    } else {
-      if (job_->source.targets.empty())
-        throw Error(ErrorKind::usage,
-                    fmt::format("'{}' has no architecture to be compiled for", job_->subject));
-      const auto arguments =
-          normalise_nvcc(job_->source.recorded.argv, settings.prepend_flags, settings.append_flags);
-      job_->argv = arguments.argv;
-      job_->opaque = arguments.opaque;
-      for (const auto& option : arguments.dropped)
-        settings.reporter->warning(
-            fmt::format("{}: '{}' has no effect, nvcc is taken apart", job_->subject, option));
-      if (job_->opaque.empty()) job_->opaque = settings.toolkit->decompose_off;
-      for (auto& word : gencode_options(job_->source.targets))
-        job_->argv.push_back(std::move(word));
-    }
-    if (!job_->source.cxx_standard.empty())
-      job_->argv.push_back("-std=" + job_->source.cxx_standard);
-    // gcc takes __DATE__ and __TIME__ from SOURCE_DATE_EPOCH, but this one from the file. Standing
-    // in the options, the date is in the keys of whatever begins with a preprocessor.
-    Words dated = {fmt::format("-D__TIMESTAMP__=\"{}\"", timestamp(settings.date))};
-    if (cuda()) dated.emplace_back("-Xcompiler");
-    dated.emplace_back("-Wno-builtin-macro-redefined");
-    job_->argv.insert(job_->argv.begin() + 1, dated.begin(), dated.end());
-    job_->unnamed_files = reads_unnamed_files(job_->argv);
-    if (job_->unnamed_files.empty() && cuda())
-      job_->unnamed_files = settings.toolkit->unknown_tools;
-    if (!job_->unnamed_files.empty())
-      settings.reporter->note(
-          fmt::format("{} is not kept in the cache: {}", job_->subject, job_->unnamed_files));
+    return job_->is_cuda()
+               ? host_side + static_cast<double>(job_->source.targets.size()) * (cicc + ptxas)
+               : 7;
   }
 
   // Where a recipe vouches for it: what a compiler knows of a whole source, as all callers of a
@@ -200,7 +104,8 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
   bool wants_parts() const {
     const auto& settings = *job_->settings;
     const CompileMode facade = {HeaderMode::facade, HeaderMode::facade, false};
-    if (!cuda() || mode_ != facade || !settings.parts || settings.choice == HeaderChoice::check)
+    if (!job_->is_cuda() || mode_ != facade || !settings.parts ||
+        settings.choice == HeaderChoice::check)
       return false;
     return job_->source.parts > 1 && parts_known_ != 1;
   }
@@ -237,23 +142,6 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
     for (const auto& file : named_files(options, job_->source.recorded.cwd))
       key.add(job_->mapped(file), settings.cache->file_digest(file));
     return key;
-  }
-
-  SearchScope scope() const {
-    SearchScope scope;
-    scope.roots = job_->settings->roots;
-    // An option that is not known may copy lines of the source into PTX (-src-in-ptx). In C, two
-    // slashes do not always begin a comment.
-    scope.comments_count = !job_->opaque.empty() || job_->source.recorded.language == Language::c;
-    scope.include_folders.push_back(job_->source.recorded.cwd);  // -include looks there first
-    for (const auto mode : {HeaderMode::facade, HeaderMode::binding})
-      scope.include_folders.push_back(job_->settings->headers / name_of(mode));
-    std::ranges::move(include_folders(job_->argv, job_->source.recorded.cwd),
-                      std::back_inserter(scope.include_folders));
-    const Toolkit& toolkit = *job_->settings->toolkit;
-    if (cuda()) scope.include_folders.push_back(toolkit.toolchain.cuda_home / "include");
-    std::ranges::copy(toolkit.system_includes, std::back_inserter(scope.include_folders));
-    return scope;
   }
 
   std::vector<fs::path> files_read() const {
@@ -303,9 +191,9 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
   }
 
   StepGraph steps(const JobPtr& attempt) const {
-    StepGraph graph = !cuda()       ? nvcc::cxx_steps(attempt, mode_.host)
-                      : mode_.plain ? nvcc::plain_steps(attempt)
-                                    : nvcc::decomposed_steps(attempt, mode_, parts_);
+    StepGraph graph = !job_->is_cuda() ? nvcc::cxx_steps(attempt, mode_.host)
+                      : mode_.plain    ? nvcc::plain_steps(attempt)
+                                       : nvcc::decomposed_steps(attempt, mode_, parts_);
     nvcc::require_same_tools(graph, job_->settings);
     return graph;
   }
@@ -316,21 +204,8 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
       mode_ = kTorchsOwn;
       reason_ = *refusal;
     }
-    if (cuda() && job_->opaque.empty()) {
-      const auto [run, reason, programs] =
-          dry_run(job_->argv, job_->source.recorded.source, job_->source.recorded.cwd);
-      job_->programs = programs;
-      auto layout = run ? canonical_layout(*run) : LayoutOutcome{{}, reason};
-      job_->opaque = layout.reason;
-      job_->layout = std::move(layout.layout);
-      job_->path = job_->layout.path;
-      if (job_->opaque.empty())
-        job_->opaque = other_architectures(job_->layout, job_->source.targets);
-      if (run)
-        for (const auto& message : run->messages)
-          job_->settings->reporter->detail(job_->subject + ": " + message);
-    }
-    if (cuda() && !job_->opaque.empty()) {
+    nvcc::take_apart(*job_);
+    if (job_->is_cuda() && !job_->opaque.empty()) {
       mode_ = kPlain;
       reason_ = job_->opaque;
       return;
@@ -347,7 +222,7 @@ class SourceCompile : public std::enable_shared_from_this<SourceCompile> {
   CompileMode first_mode() const {
     using enum HeaderMode;
     if (!has_stand_ins()) return kTorchsOwn;
-    if (!cuda()) return {binding, binding, false};  // it has one pass
+    if (!job_->is_cuda()) return {binding, binding, false};  // it has one pass
     if (!job_->settings->toolkit->kernel_check_off.empty()) return kTorchsOwn;
     return {facade, with_bridge_ ? facade : full, false};
   }
@@ -432,13 +307,6 @@ Step compile_step(const PlannedSource& source, const std::string& module,
 CompilePrediction predict_compile(const PlannedSource& source, const std::string& module,
                                   const CompileSettings& settings) {
   return source_compile(source, module, settings)->predict();
-}
-
-std::string module_id(const fs::path& source_in_project, const std::string& project,
-                      const std::string& module) {
-  const std::string name = as_identifier(source_in_project.filename());
-  return fmt::format("_{}_{}_{}_{}", hex8(source_in_project.generic_string()), name.size(), name,
-                     hex8(project + "\n" + module));
 }
 
 }  // namespace sagebuild

@@ -61,6 +61,7 @@ struct Job {
   SearchScope scope;                 // where its preprocessor looks
   std::shared_ptr<FilesRead> reads;  // of this attempt
 
+  bool is_cuda() const { return source.recorded.language == Language::cuda; }
   Command command(Words words, const fs::path& cwd) const;
   // With what the stage takes by the table, with the headers that it reads.
   Step step(Stage stage, const std::string& detail = {},
