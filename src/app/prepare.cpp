@@ -117,7 +117,8 @@ void inspect(PreparedBuild& build, ActionCache& cache, Reporter& report) {
 
 // `unfitting`: what is to be told of the patch rules if setup.py fails.
 void record(PreparedBuild& build, const ArchList& archs, const std::vector<std::string>& unfitting,
-            const Environment& variables, bool allow_cpu, ActionCache& cache, Reporter& report) {
+            const Environment& variables, const BuildSettings& settings, ActionCache& cache,
+            Reporter& report) {
   report.stage("recording what setup.py would build");
   const std::string all = recording_archs(build.recipe, archs);
   const std::string asked = archs_for_torch(archs);
@@ -126,6 +127,7 @@ void record(PreparedBuild& build, const ArchList& archs, const std::vector<std::
     recording.log = build.logs / "setup.log";
     recording.variables = variables;
     recording.git = git_view_text(build.tree.checkout.root);
+    recording.jobs = settings.limits.jobs;
     recording.meanwhile = [&] { inspect(build, cache, report); };
     return record_setup(recording, build.python, build.toolchain, report);
   };
@@ -148,7 +150,7 @@ void record(PreparedBuild& build, const ArchList& archs, const std::vector<std::
     throw;
   }
   report_variables(build.recorded, variables, report);
-  require_device_code(build.recorded, build.project(), variables, allow_cpu);
+  require_device_code(build.recorded, build.project(), variables, settings.allow_cpu);
   warn_of_version(build.recorded, build.tree.checkout, build.project(), report);
 }
 
@@ -200,7 +202,7 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool build
   }
   hide_from_git(build.tree.checkout.root, patched_files(build));
 
-  record(build, archs, patched.failures, variables, settings.allow_cpu, cache, report);
+  record(build, archs, patched.failures, variables, settings, cache, report);
   inspect(build, cache, report);  // where no setup.py ran
   build.plan = make_plan(build.recorded, build.recipe, archs, settings.archs.inherited);
   set_compression(build.plan, settings.compression, build.toolchain.cuda,

@@ -24,6 +24,7 @@ struct RecordSettings {
   std::filesystem::path log{};   // what setup.py prints; empty: in `work`
   Environment variables = {};    // the user's, for setup.py (probe/setup_environment.hpp)
   std::string git = {};          // what git says in the tree, by content; empty: there is no .git
+  unsigned jobs = 1;             // threads that hash what setup.py read
   // Called while setup.py runs, which takes seconds of one core; not if it need not run.
   std::function<void()> meanwhile = {};
 };
