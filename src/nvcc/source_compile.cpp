@@ -158,6 +158,9 @@ JobPtr Job::part(std::size_t number, std::size_t of, std::string_view name) cons
   part->id += "_" + sha256(name).hex().substr(0, 8);
   part->subject += fmt::format(" part {} of {}", number, of);
   part->file += fmt::format(" part {} of {}", number, of);
+  StageCosts& costs = part->source.costs;  // a recipe's are those of the whole source
+  costs = {costs.cicc_seconds / static_cast<double>(of),
+           costs.ptxas_seconds / static_cast<double>(of)};
   return part;
 }
 

@@ -79,6 +79,22 @@ TEST_CASE("parts hold the kernels and functions of the whole") {
   CHECK(functions(whole).size() == 2);
 }
 
+TEST_CASE("parts together are predicted to take what the whole takes") {
+  NEEDS_NVCC();
+  PartsWorld world;
+  const auto cicc_seconds = [&] {
+    const auto prediction = predict_compile(world.source("a.cu"), "mini._ops", *world.settings());
+    double seconds = 0;
+    for (const Step& step : prediction.steps)
+      if (step.stage == Stage::cicc) seconds += step.expected_seconds;
+    return seconds;
+  };
+  const double in_parts = cicc_seconds();
+  world.parts = 1;
+  CHECK(in_parts == cicc_seconds());
+  CHECK(in_parts > 0);
+}
+
 TEST_CASE("kernels of parts have the PTX of the whole") {
   NEEDS_NVCC();
   PartsWorld world;
