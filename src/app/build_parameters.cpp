@@ -31,7 +31,7 @@ bool is_switch(std::string_view value) {
   });
 }
 
-// What the provenance says of --env: a value that may be a secret or a path of this machine is
+// What the provenance says of variables: a value that may be a secret or a path of this machine is
 // nobody's business.
 std::vector<std::string> told_variables(const std::vector<std::string>& chosen) {
   std::vector<std::string> told;
@@ -45,10 +45,26 @@ std::vector<std::string> told_variables(const std::vector<std::string>& chosen) 
   return told;
 }
 
+// Options, and their values that are words and numbers.
+bool is_plain_flags(const std::string& flags) {
+  return flags.find_first_not_of(
+             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+             " -_=,.+:") == std::string::npos &&
+         redacted(flags) == flags;
+}
+
 }  // namespace
 
-BuildParameters parameters_of(const BuildSettings& settings,
-                              const std::filesystem::path& subfolder) {
+std::vector<std::string> told_nvcc_flags() {
+  std::vector<std::string> told;
+  for (const std::string name : {"NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS"})
+    if (const auto flags = environment_value(name))
+      told.push_back(is_plain_flags(*flags) ? name + "=" + *flags : name);
+  return told;
+}
+
+BuildParameters parameters_of(const BuildSettings& settings, const std::filesystem::path& subfolder,
+                              std::vector<std::string> asked) {
   BuildParameters told;
   told.headers = name_of(settings.headers);
   told.compression = name_of(settings.compression);
@@ -58,7 +74,9 @@ BuildParameters parameters_of(const BuildSettings& settings,
   told.assume_gpus = settings.assume_gpus;
   told.allow_cpu = settings.allow_cpu;
   told.subfolder = subfolder.string();
-  told.variables = told_variables(settings.setup_variables);
+  asked.insert(asked.begin(), settings.setup_variables.begin(), settings.setup_variables.end());
+  told.variables = told_variables(asked);
+  told.nvcc_flags = told_nvcc_flags();
   told.source_date_epoch = source_date_epoch();
   return told;
 }

@@ -8,9 +8,13 @@
 
 namespace sagebuild {
 
-// `subfolder`: of setup.py, in the source. Values of --env that may be secrets or paths of this
-// machine are left out.
-BuildParameters parameters_of(const BuildSettings& settings,
-                              const std::filesystem::path& subfolder);
+// `subfolder`: of setup.py, in the source. `asked`: NAME=VALUE of the environment that the
+// project's own code asked for. Values that may be secrets or paths of this machine are left out.
+BuildParameters parameters_of(const BuildSettings& settings, const std::filesystem::path& subfolder,
+                              std::vector<std::string> asked);
+
+// "-lineinfo" of the variable NVCC_APPEND_FLAGS is told as "NVCC_APPEND_FLAGS=-lineinfo"; a value
+// that may hold a secret or a path by the name alone; what is not set, not at all.
+std::vector<std::string> told_nvcc_flags();
 
 }  // namespace sagebuild

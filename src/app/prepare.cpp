@@ -187,7 +187,6 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool build
   }
   build.recipe = recipe_of(settings, recipes, build.tree.checkout, report);
   build.subfolder = build.recipe ? build.recipe->subfolder : source.subfolder;
-  build.parameters = parameters_of(settings, build.subfolder);
   const ArchList archs = choose_archs(settings.archs, build.recipe, build.toolchain.cuda, report);
   require_cuda_for(archs, build.toolchain);
   if (settings.assume_gpus) variables[kGpusVariable] = capabilities(archs);
@@ -204,6 +203,9 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool build
 
   record(build, archs, patched.failures, variables, settings, cache, report);
   inspect(build, cache, report);  // where no setup.py ran
+  build.parameters =
+      parameters_of(settings, build.subfolder,
+                    asked_of_environment(build.recorded, variables, settings.setup_variables));
   build.plan = make_plan(build.recorded, build.recipe, archs, settings.archs.inherited);
   set_compression(build.plan, settings.compression, build.toolchain.cuda,
                   shell_words(environment_value("NVCC_PREPEND_FLAGS").value_or("") + " " +

@@ -51,13 +51,13 @@ std::vector<std::string> variables_of(const StatedProvenance& stated,
       given.erase(found);
       continue;
     }
-    if (told.find('=') == std::string::npos)
+    if (told.find('=') == std::string::npos && !environment_value(told))
       throw Error(
           ErrorKind::usage,
           fmt::format("the build was given the variable {}, whose value is not known", told),
           {"a provenance has no values that may be secrets or paths"},
           fmt::format("--env {}=VALUE", told));
-    variables.push_back(told);
+    variables.push_back(told);  // a name alone: its value in the environment
   }
   std::ranges::move(given, std::back_inserter(variables));
   return variables;
@@ -70,6 +70,27 @@ void require_same_date(const StatedProvenance& stated) {
               fmt::format("the wheel was built with SOURCE_DATE_EPOCH={}, and now it is {}", then,
                           source_date_epoch()),
               {}, fmt::format("SOURCE_DATE_EPOCH={} sagebuild verify --rebuild ...", then));
+}
+
+// nvcc reads them itself: with others it is another build.
+void require_same_nvcc_flags(const StatedProvenance& stated) {
+  if (!stated.parameters.nvcc_flags) return;
+  for (const std::string name : {"NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS"}) {
+    const auto found = std::ranges::find(*stated.parameters.nvcc_flags, name, name_of_variable);
+    const std::string then = found == stated.parameters.nvcc_flags->end() ? "" : *found;
+    const auto value = environment_value(name);
+    const std::string now = value ? name + "=" + *value : "";
+    const bool is_untold = then == name;  // its value may be a path
+    if (then == now || (is_untold && value)) continue;
+    throw Error(ErrorKind::usage,
+                fmt::format("the wheel was built with {}, and now there is {}",
+                            then.empty() ? "no " + name : then, now.empty() ? "none" : now),
+                {},
+                then.empty() ? "unset " + name
+                             : fmt::format("{}='{}' sagebuild verify --rebuild ...", name,
+                                           is_untold ? "as its builder had it"
+                                                     : then.substr(name.size() + 1)));
+  }
 }
 
 Compression compression_of(const BuildParameters& told) {
@@ -105,6 +126,7 @@ std::vector<std::string> reasons_of(const StatedProvenance& then, const StatedPr
   };
   compare("sagebuild", then.sagebuild, now.sagebuild);
   compare("commit", then.commit, now.commit);
+  compare("variables", join(then.parameters.variables, " "), join(now.parameters.variables, " "));
   auto all = then.materials;
   all.insert(now.materials.begin(), now.materials.end());
   for (const auto& [name, unused] : all) {
@@ -134,6 +156,7 @@ void keep(const fs::path& wheel, const fs::path& folder) {
 
 BuildSettings settings_for_rebuild(const StatedProvenance& stated, RebuildSettings settings) {
   require_same_date(stated);
+  require_same_nvcc_flags(stated);
   const BuildParameters& told = stated.parameters;
   BuildSettings build;
   build.source = source_of(stated, settings);

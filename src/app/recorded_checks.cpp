@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
@@ -223,6 +224,22 @@ void report_variables(const RecordedBuild& recorded, const Environment& passed, 
           "setup.py asks for {}: {}", name,
           is_own_variable(name) || base.contains(name) ? "set by sagebuild" : "not set"));
   }
+}
+
+std::vector<std::string> asked_of_environment(const RecordedBuild& recorded,
+                                              const Environment& passed,
+                                              const std::vector<std::string>& options) {
+  const Environment base = clean_environment();
+  std::set<std::string> given;
+  for (const std::string& option : options) given.insert(option.substr(0, option.find('=')));
+  std::set<std::string> asked;
+  for (const std::string& name : recorded.variables) {
+    const auto value = passed.find(name);
+    if (value != passed.end() && !base.contains(name) && !given.contains(name) &&
+        !is_own_variable(name))
+      asked.insert(name + "=" + value->second);
+  }
+  return {asked.begin(), asked.end()};
 }
 
 }  // namespace sagebuild

@@ -122,7 +122,7 @@ void require_their_checks(const Settings& settings) {
   if (!gpu)
     settings.require_unused({{"recipe", ""}}, "--gpu or --rebuild", "leave it out, or add one");
   if (gpu || settings.enabled("import")) return;
-  settings.require_unused({{"python", ""}}, "--import, --gpu or --rebuild",
+  settings.require_unused({{"python", ""}, {"offline", ""}}, "--import, --gpu or --rebuild",
                           "leave it out, or add one of them");
 }
 

@@ -84,6 +84,8 @@ void read_parameters(const json& external, BuildParameters& parameters) {
   parameters.allow_cpu = switch_at(external, "/allow_cpu", false);
   parameters.subfolder = text_at(external, "/source/subfolder");
   parameters.variables = texts_at(external, "/variables");
+  if (at(external, "/nvcc_flags").is_array())
+    parameters.nvcc_flags = texts_at(external, "/nvcc_flags");
   const json& date = at(external, "/source_date_epoch");
   if (date.is_number_integer()) parameters.source_date_epoch = date.get<std::int64_t>();
 }

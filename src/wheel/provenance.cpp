@@ -49,19 +49,22 @@ Json json_of(const PlannedModule& module, const Provenance& provenance) {
 Json external_parameters(const Provenance& provenance) {
   const BuildParameters& chosen = provenance.parameters;
   const Checkout& checkout = provenance.tree.checkout;
-  return {{"source",
-           {{"uri", address_of(checkout)}, {"ref", checkout.ref}, {"subfolder", chosen.subfolder}}},
-          {"recipe", provenance.recipe},
-          {"archs", print(provenance.plan.archs)},
-          {"headers", chosen.headers},
-          {"compress", chosen.compression},
-          {"platform", chosen.plain_platform ? "linux" : "auto"},
-          {"patch", chosen.patch},
-          {"parts", chosen.parts},
-          {"assume_gpus", chosen.assume_gpus},
-          {"allow_cpu", chosen.allow_cpu},
-          {"variables", chosen.variables},
-          {"source_date_epoch", chosen.source_date_epoch}};
+  Json told = {
+      {"source",
+       {{"uri", address_of(checkout)}, {"ref", checkout.ref}, {"subfolder", chosen.subfolder}}},
+      {"recipe", provenance.recipe},
+      {"archs", print(provenance.plan.archs)},
+      {"headers", chosen.headers},
+      {"compress", chosen.compression},
+      {"platform", chosen.plain_platform ? "linux" : "auto"},
+      {"patch", chosen.patch},
+      {"parts", chosen.parts},
+      {"assume_gpus", chosen.assume_gpus},
+      {"allow_cpu", chosen.allow_cpu},
+      {"variables", chosen.variables},
+      {"source_date_epoch", chosen.source_date_epoch}};
+  if (chosen.nvcc_flags) told["nvcc_flags"] = *chosen.nvcc_flags;
+  return told;
 }
 
 Json internal_parameters(const Provenance& provenance) {

@@ -65,6 +65,22 @@ TEST_CASE("a wheel by a choice that is not known is not built again by another")
   CHECK_THROWS_MATCHES(settings_for_rebuild(stated, {}), Error, says("--compress zstd9"));
 }
 
+TEST_CASE("nvcc's own flags have to be what they were") {
+  StatedProvenance stated = stated_build();
+  CHECK_NOTHROW(settings_for_rebuild(stated, {}));  // an older one does not say
+  stated.parameters.nvcc_flags = std::vector<std::string>{"NVCC_APPEND_FLAGS=-lineinfo"};
+  CHECK_THROWS_MATCHES(settings_for_rebuild(stated, {}), Error,
+                       says("with NVCC_APPEND_FLAGS=-lineinfo, and now there is none"));
+  setenv("NVCC_APPEND_FLAGS", "-lineinfo", 1);
+  CHECK_NOTHROW(settings_for_rebuild(stated, {}));
+  stated.parameters.nvcc_flags->front() = "NVCC_APPEND_FLAGS";  // it had a path in it
+  CHECK_NOTHROW(settings_for_rebuild(stated, {}));
+  stated.parameters.nvcc_flags->clear();
+  CHECK_THROWS_MATCHES(settings_for_rebuild(stated, {}), Error,
+                       says("with no NVCC_APPEND_FLAGS, and now there is"));
+  unsetenv("NVCC_APPEND_FLAGS");
+}
+
 TEST_CASE("what a provenance leaves open has to be told") {
   StatedProvenance stated = stated_build();
   stated.parameters.variables = {"TOKEN"};

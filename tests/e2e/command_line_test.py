@@ -70,6 +70,7 @@ class CommandLine(support.EndToEnd):
             self.assert_fails(self.run_sagebuild("verify", "x.whl", *option), 2, f"{option[0]} needs --rebuild")
         self.assert_fails(self.run_sagebuild("verify", "x.whl", "--recipe", "x"), 2, "--recipe needs --gpu or --rebuild")
         self.assert_fails(self.run_sagebuild("verify", "x.whl", "--python", "3.11"), 2, "--python needs --import, --gpu or --rebuild")
+        self.assert_fails(self.run_sagebuild("verify", "x.whl", "--offline"), 2, "--offline needs --import, --gpu or --rebuild")
         # Variables may be meant for other commands.
         self.assert_fails(self.run_sagebuild("verify", "x.whl", SAGEBUILD_JOBS="2", MAX_JOBS="2"), 2, "x.whl")
 

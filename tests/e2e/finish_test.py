@@ -92,6 +92,11 @@ LIBRARIES = {
 }
 
 
+def read_from(archive, end):
+    """The text of the one entry whose name ends so."""
+    return archive.read(next(name for name in archive.namelist() if name.endswith(end))).decode()
+
+
 class PlatformTag(support.EndToEnd):
     """The lowest that is true, as auditwheel sees it when it is told which libraries are the environment's."""
 
@@ -400,8 +405,7 @@ class Proof(support.EndToEnd):
         wheel = pathlib.Path(outcome.stdout.strip())
         self.assertRegex(wheel.name, r"-manylinux_2_\d+_x86_64\.whl$")
         with zipfile.ZipFile(wheel) as archive:
-            read = lambda part: archive.read(next(name for name in archive.namelist() if name.endswith(part))).decode()
-            provenance, sbom = json.loads(read("/sagebuild.json")), read("/sboms/sagebuild.cdx.json")
+            provenance, sbom = json.loads(read_from(archive, "/sagebuild.json")), read_from(archive, "/sboms/sagebuild.cdx.json")
         commit = support.git(package, "rev-parse", "HEAD")
         self.assertEqual(self.valid(sbom).returncode, 0, self.valid(sbom).stdout + self.valid(sbom).stderr)
         self.assertNotEqual(self.valid(sbom.replace('"library"', '"book"')).returncode, 0)
@@ -447,6 +451,22 @@ class Proof(support.EndToEnd):
         document = json.loads(other.stdout)["rebuild"]
         self.assertFalse(document["same_bytes"])
         self.assertEqual([line.rpartition("/")[2] for line in document["differences"]], ["RECORD differs", "__init__.py differs"])
+
+        # What setup.py asked the environment for decided what was compiled, so a second build is told.
+        setup = (package / "setup.py").read_text()
+        (package / "setup.py").write_text("import os\n" + setup.replace(
+            "csrc/kernel.cu\"]", "csrc/kernel.cu\"], define_macros=[(\"LEVEL\", os.environ.get(\"TINY_LEVEL\", \"1\"))]"))
+        asked = self.build(package, "--force", TINY_LEVEL="2", UNASKED="3")
+        self.assertEqual(asked.code, 0, asked)
+        wheel = pathlib.Path(asked.stdout.strip())
+        with zipfile.ZipFile(wheel) as archive:
+            parameters = json.loads(read_from(archive, "/sagebuild.json"))["buildDefinition"]["externalParameters"]
+        self.assertEqual((parameters["variables"], parameters["nvcc_flags"]), (["TINY_LEVEL=2"], []))
+        again = self.run_sagebuild("verify", wheel, "--rebuild", "--python", support.torch_python(), "--source", package)
+        self.assertEqual(again.code, 0, again)
+        self.assert_fails(self.run_sagebuild("verify", wheel, "--rebuild", "--python", support.torch_python(), "--source", package,
+                                             NVCC_APPEND_FLAGS="-lineinfo"), 2, "no NVCC_APPEND_FLAGS", "unset")
+        (package / "setup.py").write_text(setup)
 
         # pip takes the higher platform tag: the older wheel does not stay beside the new one.
         linux = self.build(package, "--platform", "linux")

@@ -166,6 +166,7 @@ TEST_CASE("what a provenance says is read as it was written") {
   made.parameters.parts = false;
   made.parameters.subfolder = "sub";
   made.parameters.variables = {"FORCE_CUDA=1", "TOKEN"};
+  made.parameters.nvcc_flags = std::vector<std::string>{"NVCC_APPEND_FLAGS=-lineinfo"};
   made.parameters.source_date_epoch = 1'700'000'000;
   const StatedProvenance stated = read_provenance(provenance_json(made)).value();
   CHECK(stated.recipe == "sage");
@@ -191,6 +192,7 @@ TEST_CASE("what a provenance says is read as it was written") {
   CHECK(stated.parameters.patch);
   CHECK(stated.parameters.subfolder == "sub");
   CHECK(stated.parameters.variables == std::vector<std::string>{"FORCE_CUDA=1", "TOKEN"});
+  CHECK(stated.parameters.nvcc_flags == made.parameters.nvcc_flags);
   CHECK(stated.parameters.source_date_epoch == 1'700'000'000);
   // What was published before is read as well; what is none of both says nothing.
   const auto flat = read_provenance(

@@ -40,4 +40,10 @@ void warn_of_version(const RecordedBuild& recorded, const Checkout& checkout,
 // Says which variables setup.py asked for; a secret's value is not shown.
 void report_variables(const RecordedBuild& recorded, const Environment& passed, Reporter& report);
 
+// NAME=VALUE of those that it asked for and got from the user's environment, sorted, without those
+// of `options` (--env). They may decide what is in the wheel.
+std::vector<std::string> asked_of_environment(const RecordedBuild& recorded,
+                                              const Environment& passed,
+                                              const std::vector<std::string>& options);
+
 }  // namespace sagebuild

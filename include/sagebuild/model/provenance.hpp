@@ -25,8 +25,11 @@ struct BuildParameters {
   bool assume_gpus = false;
   bool allow_cpu = false;
   std::string subfolder;  // of setup.py, in the source
-  // --env, NAME=VALUE; NAME alone where the value may be a secret or a path of the machine
+  // What setup.py was given by --env, and what of the environment the project's own code asked for:
+  // NAME=VALUE, or NAME alone where the value may be a secret or a path of the machine.
   std::vector<std::string> variables;
+  // NVCC_PREPEND_FLAGS and NVCC_APPEND_FLAGS, told alike where they were set; nothing: not known.
+  std::optional<std::vector<std::string>> nvcc_flags;
   // Seconds since 1970: the times in the archive, and what __DATE__ says; negative: not known
   std::int64_t source_date_epoch = -1;
 };
