@@ -11,14 +11,12 @@
 #include "sagebuild/app/inspect.hpp"
 #include "sagebuild/app/recorded_checks.hpp"
 #include "sagebuild/app/replacement.hpp"
-#include "sagebuild/base/digest.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/path_roots.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/exec/timeline.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/log.hpp"
-#include "sagebuild/sys/machine.hpp"
 #include "sagebuild/wheel/pack.hpp"
 
 namespace sagebuild {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <exception>
 
 #include "app/build_parameters.hpp"
 #include "sagebuild/app/arch_choice.hpp"
@@ -107,6 +108,11 @@ std::string capabilities(const ArchList& archs) {
   return join(items, ";");
 }
 
+// What is told of setup.py where it fails, and a second try for another list, is not for it.
+struct ToolkitFailure {
+  std::exception_ptr error;
+};
+
 // Its self-test takes seconds where the toolkit is new, so it is done while setup.py runs.
 void inspect(PreparedBuild& build, ActionCache& cache, Reporter& report) {
   if (build.toolkit) return;
@@ -128,7 +134,13 @@ void record(PreparedBuild& build, const ArchList& archs, const std::vector<std::
     recording.variables = variables;
     recording.git = git_view_text(build.tree.checkout.root);
     recording.jobs = settings.limits.jobs;
-    recording.meanwhile = [&] { inspect(build, cache, report); };
+    recording.meanwhile = [&] {
+      try {
+        inspect(build, cache, report);
+      } catch (const Error&) {
+        throw ToolkitFailure{std::current_exception()};
+      }
+    };
     return record_setup(recording, build.python, build.toolchain, report);
   };
   const auto recorded = [&] {
@@ -143,6 +155,8 @@ void record(PreparedBuild& build, const ArchList& archs, const std::vector<std::
   };
   try {
     build.recorded = with_kept_log(build.work.path(), recorded);
+  } catch (const ToolkitFailure& failure) {
+    std::rethrow_exception(failure.error);
   } catch (Error& error) {
     error.causes.insert(error.causes.end(), unfitting.begin(), unfitting.end());
     error.hint = joined_hints(hint_of_own_arch_list(build.project(), variables, archs), error.hint);

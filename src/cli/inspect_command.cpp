@@ -51,10 +51,13 @@ void require_other_file(const std::optional<std::string>& written, const std::st
 
 int print_images(const Cli& cli, const Settings& settings, const InspectSettings& chosen) {
   for (const char* other : {"kernels", "extract", "html", "diff"}) {
-    if (settings.find(other))
-      throw Error(ErrorKind::usage,
-                  fmt::format("--images reads headers alone, and --{} what is behind them", other),
-                  {}, "leave one of them out");
+    const auto value = settings.find(other);
+    const bool is_off = other == std::string_view("kernels") && !settings.enabled(other);
+    if (!value || is_off) continue;
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("--images reads headers alone, and {} what is behind them", value->origin), {},
+        "leave one of them out");
   }
   const WheelFacts facts = read_facts(chosen);
   if (cli.global().json)

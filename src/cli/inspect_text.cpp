@@ -99,7 +99,7 @@ std::string images_text(const WheelFacts& facts, const TextStyle& style) {
                                            name_of(image.codec), human_size(image.unpacked))) +
                 "\n";
     }
-    if (module.gpu.containers.empty()) text += "  no GPU code\n";
+    if (module.gpu.containers.empty() && module.gpu.faults.empty()) text += "  no GPU code\n";
     for (const std::string& fault : module.gpu.faults)
       text += fmt::format("  damaged: {}\n", printable_line(fault));
   }

@@ -17,7 +17,6 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/files.hpp"
-#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/signals.hpp"
 #include "twins.hpp"
 

@@ -12,7 +12,6 @@
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/hub/objects.hpp"
 #include "sagebuild/sys/files.hpp"
-#include "sagebuild/sys/paths.hpp"
 
 namespace sagebuild {
 namespace {

@@ -4,14 +4,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "sagebuild/base/error.hpp"
-#include "sagebuild/base/strings.hpp"
 #include "sagebuild/nvcc/layout.hpp"
 #include "sagebuild/nvcc/text.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
-#include "sagebuild/sys/paths.hpp"
 #include "sagebuild/sys/process.hpp"
 
 namespace sagebuild {
@@ -63,12 +62,15 @@ struct Bench {
     Command command;
     command.argv = argv;
     command.cwd = where;
+    // A compiler that is killed leaves its temporary files; here they go with the folder.
+    command.env["TMPDIR"] = folder;
     if (!path.empty()) command.env["PATH"] = path;
     try {
       run_checked(command, fmt::format("the toolkit's self-test failed at '{}'",
                                        fs::path(argv.front()).filename().string()));
-    } catch (const Error& error) {
-      throw without_blame(error);
+    } catch (Error& error) {
+      error.hint = "run 'sagebuild doctor' to see what the CUDA toolkit lacks";
+      throw without_blame(std::move(error));
     }
   }
 };

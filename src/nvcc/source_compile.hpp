@@ -144,11 +144,11 @@ void found_by_files(Step& step, const JobPtr& job, Words& argv, std::vector<fs::
 // Leaves `object` where ninja would have put it. The outer step has it among its outputs.
 void publish(Step& step, const JobPtr& job, const fs::path& object);
 
-// A step that throws Error{failed} with `reason` in its finish if the check refuses.
 // Nothing is kept under the digest of tools that were replaced while they ran: every step with a
 // key looks before it is stored.
 void require_same_tools(StepGraph& graph, const std::shared_ptr<const CompileSettings>& settings);
 
+// Throws Error{failed} with the reason: how a check in `check` or `finish` makes its step fail.
 [[noreturn]] void refuse(const std::string& reason);
 inline void refuse_if(const std::optional<std::string>& reason) {
   if (reason) refuse(*reason);

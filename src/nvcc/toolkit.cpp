@@ -20,7 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 
 fs::path require_program(std::string_view name, const std::string& path_list) {
-  if (name.find('/') != std::string_view::npos) return name;
   if (auto found = path_list.empty() ? find_program(name) : find_program(name, path_list))
     return *found;
   throw Error(ErrorKind::environment, fmt::format("'{}' is not to be found", name), {},

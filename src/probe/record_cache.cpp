@@ -13,6 +13,7 @@
 #include "sagebuild/probe/setup_environment.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/paths.hpp"
+#include "sagebuild/sys/signals.hpp"
 #include "sagebuild/sys/worker_pool.hpp"
 
 namespace sagebuild {
@@ -287,7 +288,10 @@ void hash_beside_each_other(const std::vector<fs::path>& files, unsigned jobs, A
       }
     }));
   }
-  for (auto& one : running) one.get();
+  for (auto& one : running) {
+    one.get();
+    throw_if_interrupted();  // what has not begun is dropped
+  }
 }
 
 }  // namespace

@@ -324,7 +324,8 @@ void require_setup_py(const fs::path& project) {
 ProcessResult run_setup(const Command& command, const std::function<void()>& meanwhile,
                         Reporter& report) {
   ProcessResult result = run(command, meanwhile);
-  report.detail(fmt::format("setup.py took {}: {}", human_time(result.wall_seconds),
+  // Wall seconds would count what was done meanwhile.
+  report.detail(fmt::format("setup.py took {} of CPU time: {}", human_time(result.cpu_seconds),
                             shell_line(command.argv)));
   if (result.ok()) return result;
   std::vector<std::string> causes = {result.status_text()};

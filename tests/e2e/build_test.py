@@ -244,6 +244,15 @@ class OtherNvcc(support.EndToEnd):
     def test_no_dry_run_at_all(self):
         self.assert_builds(self.toolkit('echo "nvcc fatal: unknown option --dryrun" >&2; exit 1'), "unknown option --dryrun")
 
+    def test_one_that_compiles_nothing(self):
+        """The toolkit is looked at while setup.py runs, and what is told of a setup.py that fails is not for it."""
+        home = self.toolkit('exec "$real" "$@";; *" --keep-dir "*) echo "nvcc fatal: no such luck" >&2; exit 1')
+        package = support.tiny_package(self.world / "tiny", setup="import torch, time\nif torch.cuda.is_available():\n    pass\ntime.sleep(600)\n")
+        outcome = self.build(package, "--cuda-home", home)
+        self.assert_fails(outcome, 1, "self-test failed at 'nvcc'", "no such luck")
+        self.assertNotIn("setup.py asks for a GPU", outcome.stderr)
+        self.assert_nothing_left()
+
 
 class OtherWorlds(support.EndToEnd):
     def test_a_setup_py_in_latin_1(self):

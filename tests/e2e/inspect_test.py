@@ -149,6 +149,9 @@ class Peer(World):
         self.assertRegex(text, r"(?m)^  \.nv_fatbin 0x\w+ +sm_90a +[\d.]+ k?B +ZSTD +[\d.]+ k?B unpacked$")
         self.assertEqual(text.count("unpacked\n"), len(images_of(inspect(self.library("size")))))
         command("inspect", self.library("size"), "--images", "--kernels", code=2)
+        os.environ["SAGEBUILD_KERNELS"] = "false"
+        self.addCleanup(os.environ.pop, "SAGEBUILD_KERNELS")
+        self.assertEqual(command("inspect", self.library("size"), "--images"), text)
 
     def test_kernels_and_traps_are_those_of_the_source(self):
         for way in ("none", "size", "lz4 frame"):

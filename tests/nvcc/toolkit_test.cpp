@@ -92,6 +92,46 @@ TEST_CASE("a linker without dependency files is known as such") {
   CHECK_FALSE(planted.inspect().lists_link_inputs);
 }
 
+TEST_CASE("a toolkit without one of its programs is told to lack it") {
+  NEEDS_NVCC();
+  TempDir folder("sagebuild-no-cicc");
+  const fs::path nvcc = folder.path() / "nvcc";
+  write_file(nvcc, fmt::format(
+                       "#!/bin/sh\n{} \"$@\" 2>&1 | sed 's|\\$CICC_PATH/cicc|/nowhere/cicc|' >&2\n",
+                       real_nvcc()->string()));
+  fs::permissions(nvcc, fs::perms::owner_all);
+  Toolchain toolchain = NvccWorld::toolchain();
+  toolchain.nvcc = nvcc;
+  MemoryCache cache;
+  RecordingReporter reporter;
+  try {
+    inspect_toolkit(toolchain, {nvcc.string()}, cache, reporter);
+    FAIL("no error");
+  } catch (const Error& error) {
+    CHECK(error.kind == ErrorKind::environment);
+    CHECK(error.message == "'/nowhere/cicc' is not to be found");
+    CHECK(error.hint.find("sagebuild doctor") != std::string::npos);
+  }
+}
+
+// A killed compiler leaves what it began in $TMPDIR.
+TEST_CASE("programs of the self-test write their temporary files into its folder") {
+  NEEDS_NVCC();
+  TempDir folder("sagebuild-self-test-tmp");
+  const fs::path nvcc = folder.path() / "nvcc";
+  write_file(nvcc, fmt::format("#!/bin/sh\ncase \"$*\" in *--dryrun*) ;; *) echo \"$TMPDIR\" > "
+                               "{}/seen;; esac\nexec {} \"$@\"\n",
+                               folder.path().string(), real_nvcc()->string()));
+  fs::permissions(nvcc, fs::perms::owner_all);
+  Toolchain toolchain = NvccWorld::toolchain();
+  toolchain.nvcc = nvcc;
+  MemoryCache cache;
+  RecordingReporter reporter;
+  const Toolkit toolkit = inspect_toolkit(toolchain, {nvcc.string()}, cache, reporter);
+  CHECK(toolkit.decompose_off == "");
+  CHECK(read_file(folder.path() / "seen").find("sagebuild-selftest") != std::string::npos);
+}
+
 TEST_CASE("the real toolkit has its libdevice and profile in the digest") {
   NEEDS_NVCC();
   const auto toolkit = NvccWorld::toolkit();

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <stdexcept>
 #include <thread>
 
 #include "sagebuild/sys/files.hpp"
@@ -120,6 +121,31 @@ TEST_CASE("many children are waited for in the order they end; peak memory and C
   }
   CHECK(order.front() == quick);
   CHECK(std::ranges::count(order, slow) == 1);
+}
+
+TEST_CASE("what is done meanwhile may run others, and what it throws ends the child") {
+  TempDir folder("sagebuild-meanwhile");
+  const auto begun = folder.path() / "begun";
+  Command child = shell("echo out; sleep 0.2; exit 3");
+  std::string other;
+  const ProcessResult result = run(child, [&] { other = run(shell("echo other")).output; });
+  CHECK(other == "other\n");
+  CHECK(result.output == "out\n");
+  CHECK(result.exit_code == 3);
+
+  // One that has ended long before is no other.
+  CHECK(run(shell("exit 4"), [] { run(shell("sleep 0.2")); }).exit_code == 4);
+
+  child = shell("echo $$ > " + begun.string() + ".new; mv " + begun.string() + ".new " +
+                begun.string() + "; sleep 60");
+  std::string group;
+  const auto fail = [&] {
+    while (!read_file_if_exists(begun)) usleep(10'000);
+    group = read_file(begun);
+    throw std::runtime_error("meanwhile");
+  };
+  CHECK_THROWS_AS(run(child, fail), std::runtime_error);
+  CHECK(group_ends(std::stoi(group)));
 }
 
 TEST_CASE("cores and memory are those of this machine or less") {
