@@ -19,8 +19,11 @@ import zipfile
 # nvcc's module id is part of the names of what is private to a source, and differs from one way of building to another.
 MODULE_ID = re.compile(r"_[0-9a-f]{8}_\d+_\w+?_cu_[0-9a-f]{8}(_\d+)?")
 SASS_HEAD = re.compile(r"^\s*Function : (\S+)|^arch = (\S+)")
-# From a kernel's name to the end of its body. Where variables stand, and which of torch's nobody uses, is not part of it.
-PTX_KERNEL = re.compile(r"^\.(?:visible |weak )*\.?entry (\w+)\(.*?^\}", re.MULTILINE | re.DOTALL)
+# Where a kernel or a function begins. What lies between two of them is the first one's, but for the comment that names the second:
+# assembler text in a kernel may have a brace at the beginning of a line, so no brace tells the end. Where variables stand, and which
+# of torch's nobody uses, is not part of it.
+PTX_FUNCTION = re.compile(r"^\.(?:visible |weak |extern )*\.?(entry|func)\b", re.MULTILINE)
+PTX_OTHER = re.compile(r"^(?:\s*// \.globl\b|\.(?:visible |weak |extern )*\.?(?:global|const)\b).*$", re.MULTILINE)
 
 
 def cuobjdump(*arguments):
@@ -55,11 +58,17 @@ def assembly(library):
     """{(compute_120, kernel): digests of its PTX}."""
     bodies = collections.defaultdict(list)
     for image in re.split(r"^Fatbin ptx code:$", cuobjdump("-ptx", library), flags=re.MULTILINE)[1:]:
+        image = image.partition("\nFatbin ")[0]
         arch = re.search(r"^\.target sm_(\w+)", image, re.MULTILINE)[1]
-        for kernel in PTX_KERNEL.finditer(image):
+        begins = [*PTX_FUNCTION.finditer(image), None]
+        for begin, end in zip(begins, begins[1:]):
+            if begin[1] != "entry":
+                continue
+            body = PTX_OTHER.sub("", image[begin.start():end.start() if end else len(image)])
             # Labels and stack frames are numbered through the file, so one function more in front of them moves all.
-            text = re.sub(r"\$L__BB\d+_", "$L__BB_", re.sub(r"__local_depot\d+", "__local_depot", kernel[0]))
-            bodies[f"compute_{arch}", MODULE_ID.sub("_ID", kernel[1])].append(digest(text))
+            text = re.sub(r"\$L__BB\d+_", "$L__BB_", re.sub(r"__local_depot\d+", "__local_depot", body))
+            name = re.search(r"\.entry\s+(\w+)", body)[1]
+            bodies[f"compute_{arch}", MODULE_ID.sub("_ID", name)].append(digest(text.strip()))
     return {key: sorted(found) for key, found in bodies.items()}
 
 
