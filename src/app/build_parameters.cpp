@@ -57,7 +57,7 @@ bool is_plain_flags(const std::string& flags) {
 
 std::vector<std::string> told_nvcc_flags() {
   std::vector<std::string> told;
-  for (const std::string name : {"NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS"})
+  for (const std::string name : kNvccFlagVariables)
     if (const auto flags = environment_value(name))
       told.push_back(is_plain_flags(*flags) ? name + "=" + *flags : name);
   return told;

@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "app/build_parameters.hpp"
 #include "sagebuild/base/digest.hpp"
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/strings.hpp"
@@ -75,7 +76,7 @@ void require_same_date(const StatedProvenance& stated) {
 // nvcc reads them itself: with others it is another build.
 void require_same_nvcc_flags(const StatedProvenance& stated) {
   if (!stated.parameters.nvcc_flags) return;
-  for (const std::string name : {"NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS"}) {
+  for (const std::string name : kNvccFlagVariables) {
     const auto found = std::ranges::find(*stated.parameters.nvcc_flags, name, name_of_variable);
     const std::string then = found == stated.parameters.nvcc_flags->end() ? "" : *found;
     const auto value = environment_value(name);

@@ -101,7 +101,7 @@ void run_decomposed(const Bench& bench, const Layout& layout, const fs::path& so
   bench.run(layout.host_compile, bench.folder);
 }
 
-// Tries again with our own id and with a split compile: what changes says what works.
+// Looks at the texts that nvcc wrote, and tries again with our own id.
 void test_details(Toolkit& toolkit, const Bench& bench, const Layout& layout) {
   const auto& pass = layout.passes.front();
   const fs::path inner = bench.folder / pass.arch;

@@ -37,6 +37,24 @@ struct PlantedToolkit {
   }
 };
 
+// The real toolkit, with a script in nvcc's place.
+struct ScriptedToolkit {
+  TempDir folder{"sagebuild-scripted-toolkit"};
+  MemoryCache cache;
+  RecordingReporter reporter;
+
+  explicit ScriptedToolkit(const std::string& body) {
+    write_file(nvcc(), "#!/bin/sh\n" + body + "\n");
+    fs::permissions(nvcc(), fs::perms::owner_all);
+  }
+  fs::path nvcc() const { return folder.path() / "nvcc"; }
+  Toolkit inspect() {
+    Toolchain toolchain = NvccWorld::toolchain();
+    toolchain.nvcc = nvcc();
+    return inspect_toolkit(toolchain, {nvcc().string()}, cache, reporter);
+  }
+};
+
 TEST_CASE("every part of a host compiler and of nvcc is in the toolkit's digest, there or not") {
   PlantedToolkit planted;
   const Toolkit before = planted.inspect();  // without the optional parts, which is no error
@@ -94,18 +112,10 @@ TEST_CASE("a linker without dependency files is known as such") {
 
 TEST_CASE("a toolkit without one of its programs is told to lack it") {
   NEEDS_NVCC();
-  TempDir folder("sagebuild-no-cicc");
-  const fs::path nvcc = folder.path() / "nvcc";
-  write_file(nvcc, fmt::format(
-                       "#!/bin/sh\n{} \"$@\" 2>&1 | sed 's|\\$CICC_PATH/cicc|/nowhere/cicc|' >&2\n",
-                       real_nvcc()->string()));
-  fs::permissions(nvcc, fs::perms::owner_all);
-  Toolchain toolchain = NvccWorld::toolchain();
-  toolchain.nvcc = nvcc;
-  MemoryCache cache;
-  RecordingReporter reporter;
+  ScriptedToolkit toolkit(fmt::format(
+      "{} \"$@\" 2>&1 | sed 's|\\$CICC_PATH/cicc|/nowhere/cicc|' >&2", real_nvcc()->string()));
   try {
-    inspect_toolkit(toolchain, {nvcc.string()}, cache, reporter);
+    toolkit.inspect();
     FAIL("no error");
   } catch (const Error& error) {
     CHECK(error.kind == ErrorKind::environment);
@@ -117,19 +127,12 @@ TEST_CASE("a toolkit without one of its programs is told to lack it") {
 // A killed compiler leaves what it began in $TMPDIR.
 TEST_CASE("programs of the self-test write their temporary files into its folder") {
   NEEDS_NVCC();
-  TempDir folder("sagebuild-self-test-tmp");
-  const fs::path nvcc = folder.path() / "nvcc";
-  write_file(nvcc, fmt::format("#!/bin/sh\ncase \"$*\" in *--dryrun*) ;; *) echo \"$TMPDIR\" > "
-                               "{}/seen;; esac\nexec {} \"$@\"\n",
-                               folder.path().string(), real_nvcc()->string()));
-  fs::permissions(nvcc, fs::perms::owner_all);
-  Toolchain toolchain = NvccWorld::toolchain();
-  toolchain.nvcc = nvcc;
-  MemoryCache cache;
-  RecordingReporter reporter;
-  const Toolkit toolkit = inspect_toolkit(toolchain, {nvcc.string()}, cache, reporter);
-  CHECK(toolkit.decompose_off == "");
-  CHECK(read_file(folder.path() / "seen").find("sagebuild-selftest") != std::string::npos);
+  ScriptedToolkit toolkit(fmt::format(
+      "case \"$*\" in *--dryrun*) ;; *) echo \"$TMPDIR\" > \"$(dirname \"$0\")/seen\";; "
+      "esac\nexec {} \"$@\"",
+      real_nvcc()->string()));
+  CHECK(toolkit.inspect().decompose_off == "");
+  CHECK(read_file(toolkit.folder.path() / "seen").find("sagebuild-selftest") != std::string::npos);
 }
 
 TEST_CASE("the real toolkit has its libdevice and profile in the digest") {
@@ -142,21 +145,12 @@ TEST_CASE("the real toolkit has its libdevice and profile in the digest") {
 
 TEST_CASE("a full disk below TMPDIR is not called a failed self-test") {
   NEEDS_NVCC();
-  TempDir folder("sagebuild-full-disk");
-  const fs::path nvcc = folder.path() / "nvcc";
-  write_file(
-      nvcc,
-      fmt::format(
-          "#!/bin/sh\ncase \"$*\" in *--dryrun*) exec {} \"$@\";; esac\n"
-          "echo \"fatal error: error writing to /tmp/x.s: No space left on device\" >&2\nexit 1\n",
-          real_nvcc()->string()));
-  fs::permissions(nvcc, fs::perms::owner_all);
-  Toolchain toolchain = NvccWorld::toolchain();
-  toolchain.nvcc = nvcc;
-  MemoryCache cache;
-  RecordingReporter reporter;
+  ScriptedToolkit toolkit(fmt::format(
+      "case \"$*\" in *--dryrun*) exec {} \"$@\";; esac\n"
+      "echo \"fatal error: error writing to /tmp/x.s: No space left on device\" >&2\nexit 1",
+      real_nvcc()->string()));
   try {
-    inspect_toolkit(toolchain, {nvcc.string()}, cache, reporter);
+    toolkit.inspect();
     FAIL("no error");
   } catch (const Error& error) {
     CHECK(error.message.starts_with("cannot write below '"));
