@@ -62,8 +62,6 @@ struct Bench {
     Command command;
     command.argv = argv;
     command.cwd = where;
-    // A compiler that is killed leaves its temporary files; here they go with the folder.
-    command.env["TMPDIR"] = folder;
     if (!path.empty()) command.env["PATH"] = path;
     try {
       run_checked(command, fmt::format("the toolkit's self-test failed at '{}'",

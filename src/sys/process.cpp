@@ -19,6 +19,7 @@
 #include "sagebuild/base/error.hpp"
 #include "sagebuild/base/scope.hpp"
 #include "sagebuild/base/strings.hpp"
+#include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
 #include "sagebuild/sys/signals.hpp"
 
@@ -140,6 +141,18 @@ std::string resolved_program(const Command& command) {
   if (!found)
     throw Error(ErrorKind::environment, fmt::format("cannot find the program '{}'", name));
   return *found;
+}
+
+// What a killed compiler leaves in its folder goes with it. Nothing where none can be made: a
+// program that needs one says so itself.
+std::optional<TempDir> temporary_folder() {
+  try {
+    TempDir folder("sagebuild-run");
+    folder.sweep_if_killed();
+    return folder;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
 }
 
 }  // namespace
@@ -346,8 +359,13 @@ ProcessResult run(const Command& command) { return run(command, {}); }
 
 ProcessResult run(const Command& command, const std::function<void()>& meanwhile) {
   throw_if_interrupted();
+  const auto temporary = temporary_folder();
+  Command started = command;
+  const auto named = started.env.find("TMPDIR");
+  if (temporary && (named == started.env.end() || named->second == environment_value("TMPDIR")))
+    started.env["TMPDIR"] = temporary->path();
   Processes processes;
-  processes.start(command);
+  processes.start(started);
   if (meanwhile) meanwhile();
   while (true) {
     if (auto finished = processes.wait(std::chrono::hours(1))) return std::move(finished->result);

@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/files.hpp"
 #include "sagebuild/sys/machine.hpp"
 #include "sagebuild/sys/signals.hpp"
@@ -91,6 +92,23 @@ TEST_CASE("signal 9 from outside counts as killed for memory, and so does a driv
   CHECK(run(shell("echo \"nvcc error   : 'cicc' died due to signal 9 (Kill signal)\" >&2; exit 9"))
             .killed_for_memory);
   CHECK(run(shell("kill -9 $$")).status_text() == "killed: out of memory");
+}
+
+TEST_CASE("a killed child's temporary files go, save those in a folder that the caller named") {
+  Command command = shell("echo $TMPDIR; touch $TMPDIR/left; kill -9 $$");
+  const std::filesystem::path seen = trimmed(run(command).output);
+  CHECK(seen.filename().string().starts_with("sagebuild-run."));
+  CHECK_FALSE(std::filesystem::exists(seen));
+
+  const TempDir named("sagebuild-named");
+  const auto before = environment_value("TMPDIR");
+  setenv("TMPDIR", "/proc/none", 1);
+  CHECK(trimmed(run(shell("echo $TMPDIR")).output) == "/proc/none");
+  before ? setenv("TMPDIR", before->c_str(), 1) : unsetenv("TMPDIR");
+
+  command.env["TMPDIR"] = named.path();
+  CHECK(trimmed(run(command).output) == named.path().string());
+  CHECK(std::filesystem::exists(named.path() / "left"));
 }
 
 TEST_CASE("with a log both streams go there whole, and the last lines come back") {

@@ -56,7 +56,8 @@ struct ProcessResult {
 };
 
 // Runs to the end. Throws Error{environment} if the program cannot be started, Interrupted if a
-// signal came (the group is ended first).
+// signal came (the group is ended first). Where the command's TMPDIR is ours, it gets a folder of
+// its own there, which is removed after it.
 ProcessResult run(const Command& command);
 
 // The same. `meanwhile` is called as soon as the child runs, and may run others; what it throws
@@ -110,7 +111,6 @@ class Processes : public ProcessRunner {
   void wake() override;
   void kill_now(Id id) override;
   void stop_all(std::chrono::seconds grace = std::chrono::seconds(5)) override;
-
 
  private:
   struct Child;
