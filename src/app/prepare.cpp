@@ -221,6 +221,8 @@ std::unique_ptr<PreparedBuild> prepare(const BuildSettings& settings, bool build
       parameters_of(settings, build.subfolder,
                     asked_of_environment(build.recorded, variables, settings.setup_variables));
   build.plan = make_plan(build.recorded, build.recipe, archs, settings.archs.inherited);
+  if (build.python.torch)
+    raise_standard(build.plan, parse_version(build.python.torch->version).value_or(Version{}));
   set_compression(build.plan, settings.compression, build.toolchain.cuda,
                   shell_words(environment_value("NVCC_PREPEND_FLAGS").value_or("") + " " +
                               environment_value("NVCC_APPEND_FLAGS").value_or("")));

@@ -18,9 +18,10 @@ bool is_project_file(const fs::path& path, const CompileSettings& settings) {
 // The standard that the source is compiled for: torch's headers ask for one.
 std::string standard_of(const PlannedSource& source) {
   if (!source.cxx_standard.empty()) return "-std=" + source.cxx_standard;
-  const auto given = std::ranges::find_if(
-      source.recorded.argv, [](const auto& word) { return word.starts_with("-std="); });
-  return given == source.recorded.argv.end() ? "-std=c++17" : *given;
+  for (const std::string_view option : {"-std", "--std"}) {
+    if (const auto given = option_value(source.recorded.argv, option)) return "-std=" + *given;
+  }
+  return "-std=c++17";
 }
 
 // Where that source finds torch and CUDA, and the ABI of its strings; nothing of the project.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 
@@ -13,8 +14,15 @@
 namespace sagebuild {
 namespace {
 
-// torch 2.15 refuses C++17 and 2.6 takes 20, so one value serves all and keeps device code equal.
-constexpr std::string_view kStandard = "c++20";
+// "c++20" of "c++17", "gnu++20" of "gnu++1z"; nothing where it is new enough.
+std::optional<std::string> raised(std::string_view standard) {
+  if (standard.empty()) return "c++20";
+  const auto year = standard.rfind('+') + 1;
+  constexpr std::array<std::string_view, 8> kOlder = {"98", "03", "0x", "11",
+                                                      "1y", "14", "1z", "17"};
+  if (std::ranges::find(kOlder, standard.substr(year)) == kOlder.end()) return std::nullopt;
+  return fmt::format("{}20", standard.substr(0, year));
+}
 
 std::string last_part(std::string_view module) {
   const auto dot = module.rfind('.');
@@ -128,7 +136,7 @@ void warn_of_traps(const RecipeModule& module, const std::vector<Target>& target
 
 PlannedSource planned(const RecordedSource& recorded, std::vector<Target> targets,
                       const RecipeModule* module) {
-  PlannedSource source{recorded, std::string(kStandard), {}};
+  PlannedSource source{recorded, {}, {}};
   if (recorded.language == Language::cuda) source.targets = std::move(targets);
   if (module == nullptr) return source;
   source.costs = module->costs;
@@ -247,6 +255,17 @@ BuildPlan make_plan(const RecordedBuild& recorded, const std::optional<Recipe>& 
   // Without device code (--allow-cpu) no list is served, and none need be.
   if (std::ranges::any_of(recorded.modules, has_cuda)) check_served(served, inherited, plan);
   return plan;
+}
+
+void raise_standard(BuildPlan& plan, const Version& torch) {
+  // They warn below C++20 from here on, and refuse from 2.14 on.
+  if (torch < Version{2, 13}) return;
+  for (PlannedModule& module : plan.modules) {
+    for (PlannedSource& source : module.sources) {
+      if (source.recorded.language != Language::c)
+        source.cxx_standard = raised(named_standard(source.recorded.argv)).value_or("");
+    }
+  }
 }
 
 std::string describe(const std::vector<Target>& targets) {

@@ -67,7 +67,35 @@ TEST_CASE("each module gets the targets of its own row, made from the row's virt
   CHECK(plan.dropped.empty());
   CHECK(plan.warnings.empty());
   CHECK(plan.modules[0].sources[1].targets.empty());
+}
+
+TEST_CASE("a source is compiled as setup.py says, and with C++20 where torch's headers need more") {
+  const auto standard = [](std::vector<std::string> words, const Version& torch) {
+    RecordedModule recorded = module("_x", "x.cu");
+    auto& argv = recorded.sources[0].argv;
+    argv.insert(argv.end(), words.begin(), words.end());
+    BuildPlan plan = make_plan({{recorded}, "/w.whl"}, std::nullopt, parse_arch_list("8.9"));
+    raise_standard(plan, torch);
+    const auto source = nlohmann::json::parse(json_of(plan))["modules"][0]["sources"][0];
+    CHECK(plan.modules[0].sources[0].recorded.argv == argv);
+    return source["standard"].get<std::string>();
+  };
+  const Version older{2, 12, 1}, newer{2, 13};
+  CHECK(standard({"-std=c++17"}, older) == "c++17");
+  CHECK(standard({"-std=c++17"}, newer) == "c++20");
+  CHECK(standard({"--std", "gnu++1z"}, newer) == "gnu++20");
+  CHECK(standard({"-std=c++20", "-std", "c++14"}, older) == "c++14");
+  CHECK(standard({"-std=c++14", "-std=c++23"}, newer) == "c++23");
+  CHECK(standard({"--std=gnu++2a"}, newer) == "gnu++2a");
+  CHECK(standard({}, older) == "");
+  CHECK(standard({}, newer) == "c++20");
+
+  RecordedModule c = module("_c", "c.cu");
+  c.sources[1].language = Language::c;
+  BuildPlan plan = make_plan({{c}, "/w.whl"}, std::nullopt, parse_arch_list("8.9"));
+  raise_standard(plan, newer);
   CHECK(plan.modules[0].sources[0].cxx_standard == "c++20");
+  CHECK(plan.modules[0].sources[1].cxx_standard == "");
 }
 
 TEST_CASE("a module without targets is dropped with its reason") {

@@ -24,8 +24,8 @@ struct Target {
 };
 
 struct PlannedSource {
-  RecordedSource recorded;      // its argv holds no architecture and no -std any more
-  std::string cxx_standard;     // "c++20", one value for every torch
+  RecordedSource recorded;
+  std::string cxx_standard;     // "c++20", which counts; empty: as setup.py says
   std::vector<Target> targets;  // sorted; empty for host sources
   StageCosts costs = {};
   unsigned parts = 1;  // compiled in at most so many
