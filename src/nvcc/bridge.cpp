@@ -15,13 +15,10 @@ bool is_project_file(const fs::path& path, const CompileSettings& settings) {
   return mapped_path(path.native(), settings.roots).starts_with("/sagebuild/tree");
 }
 
-// The standard that the source is compiled for: torch's headers ask for one.
-std::string standard_of(const PlannedSource& source) {
-  if (!source.cxx_standard.empty()) return "-std=" + source.cxx_standard;
-  for (const std::string_view option : {"-std", "--std"}) {
-    if (const auto given = option_value(source.recorded.argv, option)) return "-std=" + *given;
-  }
-  return "-std=c++17";
+// That of the source: torch's headers ask for one.
+std::string standard_option(const PlannedSource& source) {
+  const std::string standard = standard_of(source);
+  return "-std=" + (standard.empty() ? "c++17" : standard);
 }
 
 // Where that source finds torch and CUDA, and the ABI of its strings; nothing of the project.
@@ -44,7 +41,7 @@ Words bridge_command(const PlannedSource& source, const CompileSettings& setting
   Words argv = {settings.toolkit->toolchain.host_compiler.empty()
                     ? "g++"
                     : settings.toolkit->toolchain.host_compiler.string(),
-                standard_of(source),
+                standard_option(source),
                 "-O2",
                 "-fPIC",
                 "-w",

@@ -124,14 +124,6 @@ std::vector<Target> named_targets(const std::vector<std::string>& argv) {
   return named;
 }
 
-std::string named_standard(const std::vector<std::string>& argv) {
-  std::string standard;
-  for (std::size_t at = 0; at < argv.size(); ++at) {
-    if (const auto value = value_of(argv, at, {"-std", "--std"})) standard = *value;
-  }
-  return standard;
-}
-
 bool names_features(const std::vector<Target>& named) {
   return std::ranges::any_of(named, [](const Target& target) {
     return target.real.feature != ArchFeature::plain ||

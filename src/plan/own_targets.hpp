@@ -1,7 +1,7 @@
 #pragma once
-// What a setup.py itself says with -gencode and its kin, and with -std. Without a recipe that is
-// all there is to know of a source: code for 90a compiled for plain 9.0 or for 12.0 is accepted by
-// nvcc and traps when it is run.
+// What a setup.py itself says with -gencode and its kin. Without a recipe that is all there is to
+// know of a source: code for 90a compiled for plain 9.0 or for 12.0 is accepted by nvcc and traps
+// when it is run.
 
 #include <string>
 #include <vector>
@@ -13,10 +13,6 @@ namespace sagebuild {
 // Every pair of virtual and real architecture in the words of an nvcc command; names such as
 // `native` are not read.
 std::vector<Target> named_targets(const std::vector<std::string>& argv);
-
-// "c++17" of the last -std option in the words of an nvcc or host compiler command; empty if there
-// is none.
-std::string named_standard(const std::vector<std::string>& argv);
 
 // Whether one of them is tied to a feature set (90a, 100f): then nothing else may be made of that
 // source.

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <set>
 
@@ -14,14 +13,27 @@
 namespace sagebuild {
 namespace {
 
-// "c++20" of "c++17", "gnu++20" of "gnu++1z"; nothing where it is new enough.
-std::optional<std::string> raised(std::string_view standard) {
-  if (standard.empty()) return "c++20";
-  const auto year = standard.rfind('+') + 1;
-  constexpr std::array<std::string_view, 8> kOlder = {"98", "03", "0x", "11",
-                                                      "1y", "14", "1z", "17"};
-  if (std::ranges::find(kOlder, standard.substr(year)) == kOlder.end()) return std::nullopt;
-  return fmt::format("{}20", standard.substr(0, year));
+// The year of the standard that torch's headers are written in; 0: any. From 2.13 on they warn
+// below C++20, and from 2.14 on they refuse.
+int year_of_headers(const Version& torch) {
+  if (torch >= Version{2, 13}) return 20;
+  return torch >= Version{2, 1} ? 17 : 0;
+}
+
+// Of "c++17" or "gnu++1z"; without a name that which compilers have taken since GCC 11 and nvcc 12.
+int year_of(std::string_view standard) {
+  static const std::map<std::string_view, int> older = {{"98", 3},  {"03", 3},  {"0x", 11},
+                                                        {"11", 11}, {"1y", 14}, {"14", 14},
+                                                        {"1z", 17}, {"17", 17}, {"", 17}};
+  const auto found = older.find(standard.substr(standard.rfind('+') + 1));
+  return found == older.end() ? 20 : found->second;
+}
+
+// "gnu++20" of "gnu++17", where 20 is needed; empty where it is new enough.
+std::string raised(std::string_view standard, int needed) {
+  if (year_of(standard) >= needed) return "";
+  if (standard.empty()) standard = "c++";
+  return fmt::format("{}{}", standard.substr(0, standard.rfind('+') + 1), needed);
 }
 
 std::string last_part(std::string_view module) {
@@ -258,12 +270,10 @@ BuildPlan make_plan(const RecordedBuild& recorded, const std::optional<Recipe>& 
 }
 
 void raise_standard(BuildPlan& plan, const Version& torch) {
-  // They warn below C++20 from here on, and refuse from 2.14 on.
-  if (torch < Version{2, 13}) return;
   for (PlannedModule& module : plan.modules) {
     for (PlannedSource& source : module.sources) {
       if (source.recorded.language != Language::c)
-        source.cxx_standard = raised(named_standard(source.recorded.argv)).value_or("");
+        source.cxx_standard = raised(standard_of(source), year_of_headers(torch));
     }
   }
 }

@@ -4,7 +4,6 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
-#include "own_targets.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/model/plan_json.hpp"
 #include "sagebuild/plan/plan.hpp"
@@ -54,8 +53,7 @@ Json json_of_source(const PlannedSource& source) {
   for (const Target& target : source.targets) targets.push_back(target_json(target));
   return {{"source", source.recorded.source.string()},
           {"language", source.recorded.language == Language::cuda ? "cuda" : "c++"},
-          {"standard", source.cxx_standard.empty() ? named_standard(source.recorded.argv)
-                                                   : source.cxx_standard},
+          {"standard", standard_of(source)},
           {"targets", targets}};
 }
 

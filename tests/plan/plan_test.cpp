@@ -69,7 +69,7 @@ TEST_CASE("each module gets the targets of its own row, made from the row's virt
   CHECK(plan.modules[0].sources[1].targets.empty());
 }
 
-TEST_CASE("a source is compiled as setup.py says, and with C++20 where torch's headers need more") {
+TEST_CASE("a source is compiled as setup.py says, or for the standard of torch's headers") {
   const auto standard = [](std::vector<std::string> words, const Version& torch) {
     RecordedModule recorded = module("_x", "x.cu");
     auto& argv = recorded.sources[0].argv;
@@ -84,7 +84,10 @@ TEST_CASE("a source is compiled as setup.py says, and with C++20 where torch's h
   CHECK(standard({"-std=c++17"}, older) == "c++17");
   CHECK(standard({"-std=c++17"}, newer) == "c++20");
   CHECK(standard({"--std", "gnu++1z"}, newer) == "gnu++20");
-  CHECK(standard({"-std=c++20", "-std", "c++14"}, older) == "c++14");
+  CHECK(standard({"-std=c++20", "-std", "c++14"}, older) == "c++17");
+  CHECK(standard({"-std=gnu++1y"}, older) == "gnu++17");
+  CHECK(standard({"-std=c++14"}, {2, 0, 1}) == "c++14");
+  CHECK(standard({"-std=c++11"}, {}) == "c++11");
   CHECK(standard({"-std=c++14", "-std=c++23"}, newer) == "c++23");
   CHECK(standard({"--std=gnu++2a"}, newer) == "gnu++2a");
   CHECK(standard({}, older) == "");

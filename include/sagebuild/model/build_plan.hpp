@@ -31,6 +31,9 @@ struct PlannedSource {
   unsigned parts = 1;  // compiled in at most so many
 };
 
+// "c++17": what it is compiled for; empty where no option says so.
+std::string standard_of(const PlannedSource& source);
+
 struct PlannedModule {
   std::string name;
   std::filesystem::path output;  // relative to the wheel

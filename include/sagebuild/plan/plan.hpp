@@ -19,7 +19,7 @@ inline constexpr const char* kAskedFor = "asked for";
 
 // With a recipe each module gets the targets of the recipe's table; without one every source gets
 // what was asked for, or, if setup.py compiles it for feature targets (90a, 100f), of what setup.py
-// names that which serves what was asked for: what that leaves out is a warning. All architecture,
+// names that which serves what was asked for: what that leaves out is a warning. All architecture
 // and --threads options of the recording are taken out: the plan owns them.
 // Modules without targets are dropped with their reason. Throws Error{usage} for an architecture
 // that no module serves, or, where the list was inherited from the environment, warns of it and
@@ -27,8 +27,8 @@ inline constexpr const char* kAskedFor = "asked for";
 BuildPlan make_plan(const RecordedBuild& recorded, const std::optional<Recipe>& recipe,
                     const ArchList& archs, bool inherited = false);
 
-// C++20 for sources that ask for less, where this torch's headers need it. With an older torch, and
-// without one, each is compiled as setup.py says: another standard can mean other code.
+// Another standard can mean other code, so each source is compiled as setup.py says; C++17 or C++20
+// for those that ask for less than this torch's headers need.
 void raise_standard(BuildPlan& plan, const Version& torch);
 
 // Whether the module, or one of the recipe's, has a target for it; true of a recipe without
