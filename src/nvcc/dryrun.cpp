@@ -6,6 +6,7 @@
 #include <map>
 
 #include "sagebuild/base/error.hpp"
+#include "sagebuild/base/options.hpp"
 #include "sagebuild/base/strings.hpp"
 #include "sagebuild/sys/process.hpp"
 
@@ -245,11 +246,8 @@ DryRunOutcome dry_run(const Words& argv, const std::filesystem::path& source,
 }
 
 std::optional<std::string> option_value(const Words& argv, std::string_view option) {
-  for (std::size_t i = 0; i < argv.size(); ++i) {
-    if (argv[i] == option && i + 1 < argv.size()) return argv[i + 1];
-    std::string_view word = argv[i];
-    if (take_prefix(word, option) && take_prefix(word, "=")) return std::string(word);
-  }
+  for (std::size_t at = 0; at < argv.size(); ++at)
+    if (const auto value = value_of(argv, at, {option})) return std::string(*value);
   return std::nullopt;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "sagebuild/base/options.hpp"
 #include "sagebuild/base/strings.hpp"
 
 namespace sagebuild {
@@ -24,18 +25,6 @@ std::optional<Arch> arch_of(std::string_view name, std::string_view prefix) {
   arch.major = static_cast<int>(*number / 10);
   arch.minor = static_cast<int>(*number % 10);
   return arch;
-}
-
-// The value of an option that stands alone, or nothing; takes the next word if the value is there.
-std::optional<std::string_view> value_of(const std::vector<std::string>& argv, std::size_t& at,
-                                         std::initializer_list<std::string_view> names) {
-  for (const std::string_view name : names) {
-    std::string_view word = argv[at];
-    if (!take_prefix(word, name)) continue;
-    if (word.empty() && at + 1 < argv.size()) return argv[++at];
-    if (take_prefix(word, "=")) return word;
-  }
-  return std::nullopt;
 }
 
 void add_codes(std::string_view virtual_name, std::string_view codes, std::vector<Target>& named) {

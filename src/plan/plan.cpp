@@ -270,10 +270,11 @@ BuildPlan make_plan(const RecordedBuild& recorded, const std::optional<Recipe>& 
 }
 
 void raise_standard(BuildPlan& plan, const Version& torch) {
+  const int needed = year_of_headers(torch);
   for (PlannedModule& module : plan.modules) {
     for (PlannedSource& source : module.sources) {
       if (source.recorded.language != Language::c)
-        source.cxx_standard = raised(standard_of(source), year_of_headers(torch));
+        source.cxx_standard = raised(standard_of(source), needed);
     }
   }
 }

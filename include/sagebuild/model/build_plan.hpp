@@ -25,7 +25,7 @@ struct Target {
 
 struct PlannedSource {
   RecordedSource recorded;
-  std::string cxx_standard;     // "c++20", which counts; empty: as setup.py says
+  std::string cxx_standard;     // "c++20" instead of what setup.py says; empty: as it says
   std::vector<Target> targets;  // sorted; empty for host sources
   StageCosts costs = {};
   unsigned parts = 1;  // compiled in at most so many
