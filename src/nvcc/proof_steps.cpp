@@ -1,5 +1,6 @@
-// --headers check: cicc once more, with full headers or for the other architecture of a pair; the
-// PTX must be the same.
+// --headers check: cicc once more with torch's own headers, whose PTX must be the same; and machine
+// code that is made from another architecture's PTX beside what its own gives, which must be the
+// same instructions.
 
 #include "sagebuild/nvcc/checks.hpp"
 #include "sagebuild/nvcc/keys.hpp"
@@ -8,13 +9,6 @@
 
 namespace sagebuild::nvcc {
 namespace {
-
-struct Proof {
-  Stage stage;         // header_proof or pair_proof
-  PassLayout pass;     // what is run
-  HeaderMode headers;  // with these
-  std::string place;   // name of the step's folder
-};
 
 std::string suffix(std::string_view arch) { return std::string(arch.substr(arch.find('_') + 1)); }
 
@@ -30,43 +24,69 @@ Words retargeted(const Words& argv, const std::string& from, const std::string& 
 }
 
 // The verdict hangs on both texts and the compiler.
-ActionKey proof_key(const Job& job, const PassLayout& ours, const Proof& proof,
-                    const fs::path& folder) {
+ActionKey proof_key(const Job& job, const PassLayout& pass, const fs::path& folder) {
   const Words names = {"--orig_src_file_name", "--orig_src_path_name", "-o"};
-  ActionKey key(std::string(name_of(proof.stage)), job.subject + " " + proof.pass.arch);
+  ActionKey key(std::string(name_of(Stage::header_proof)), job.subject + " " + pass.arch);
   key.add("cicc", job.settings->toolkit->tools.at("cicc"));
-  key.add("options", options_of(ours.cicc, names));
-  key.add("other options", options_of(proof.pass.cicc, names));
-  key.add("text", token_digest(read_file(job.device_text(ours))));
-  key.add("other text", token_digest(read_file(folder / proof.pass.text)));
+  key.add("options", options_of(pass.cicc, names));
+  key.add("text", token_digest(read_file(job.device_text(pass))));
+  key.add("other text", token_digest(read_file(folder / pass.text)));
   return key;
 }
 
-void add_proof(StepGraph& graph, const JobPtr& job, const PassLayout& ours, const Proof& proof,
-               std::vector<StepId> after) {
-  const fs::path text = job->place("preprocess." + proof.place) / proof.pass.text;
-  after.push_back(append(graph, device_preprocess_step(job, proof.pass, proof.headers, text), {}));
-  Step step = job->step(proof.stage, proof.pass.arch);
-  step.folder = job->place(proof.place);
-  step.inputs = {{text, proof.pass.text}};
-  step.reads = {job->device_text(ours), job->ptx(ours)};
-  step.key = [job, ours, proof, folder = step.folder] {
-    return proof_key(*job, ours, proof, folder);
-  };
-  step.command = [job, proof, folder = step.folder] {
+void add_header_proof(StepGraph& graph, const JobPtr& job, const PassLayout& pass,
+                      std::vector<StepId> after) {
+  const std::string place = "proof." + pass.arch;
+  const fs::path text = job->place("preprocess." + place) / pass.text;
+  after.push_back(append(graph, device_preprocess_step(job, pass, HeaderMode::full, text), {}));
+  Step step = job->step(Stage::header_proof, pass.arch);
+  step.folder = job->place(place);
+  step.inputs = {{text, pass.text}};
+  step.reads = {job->device_text(pass), job->ptx(pass)};
+  step.key = [job, pass, folder = step.folder] { return proof_key(*job, pass, folder); };
+  step.command = [job, pass, folder = step.folder] {
     write_file(folder / job->layout.module_id_file, job->id);
-    return job->command(mapped_source_options(proof.pass.cicc, *job), folder);
+    return job->command(mapped_source_options(pass.cicc, *job), folder);
   };
-  step.check = [job, ours, proof, folder = step.folder] {
-    const std::string other =
-        replaced(read_file(folder / proof.pass.ptx), ".target sm_" + suffix(proof.pass.arch),
-                 ".target sm_" + suffix(ours.arch));
-    if (const auto difference = ptx_difference(other, read_file(job->ptx(ours))))
-      refuse(fmt::format("PTX for {} with {} headers is not what stands in for it: {}",
-                         proof.pass.arch, name_of(proof.headers), *difference));
+  step.check = [job, pass, folder = step.folder] {
+    const auto difference = ptx_difference(read_file(folder / pass.ptx), read_file(job->ptx(pass)));
+    if (difference)
+      refuse(fmt::format("PTX for {} with torch's own headers is not what stands in for it: {}",
+                         pass.arch, *difference));
   };
-  expect_cicc(step, *job, proof.headers);
+  expect_cicc(step, *job, HeaderMode::full);
   append(graph, std::move(step), std::move(after));
+}
+
+// As if sm_90 were made from compute_90. Its PTX may be another and come to the same instructions:
+// what CUDA's headers write as an addition for one architecture is a multiplication by one and an
+// addition for an older.
+void add_pair_proof(StepGraph& graph, const JobPtr& job, const PassLayout& pass,
+                    const RealLayout& real, const CompileMode& mode, std::vector<StepId> after) {
+  PassLayout own = pass;
+  own.arch = "compute_" + suffix(real.arch);
+  own.preprocess = retargeted(pass.preprocess, suffix(pass.arch), suffix(real.arch));
+  own.cicc = retargeted(pass.cicc, suffix(pass.arch), suffix(real.arch));
+  const JobPtr other = job->in(job->place("pair." + real.arch));
+  const auto add = [&](Step step, std::vector<StepId> before) {
+    step.stage = Stage::pair_proof;  // where one fails, the plan is wrong
+    return append(graph, std::move(step), std::move(before));
+  };
+  const StepId text =
+      add(device_preprocess_step(other, own, mode.device, other->device_text(own)), {});
+  const StepId cicc = add(cicc_step(other, own, mode), {text});
+  after.push_back(add(ptxas_step(other, own, real), {cicc}));
+  Step step = job->step(Stage::pair_proof, real.arch);
+  step.reads = {job->cubin(pass, real), other->cubin(own, real)};
+  step.finish = [job, other, pass, own, real] {
+    const auto section = differing_section(job->cubin(pass, real), other->cubin(own, real));
+    if (section)
+      refuse(
+          fmt::format("machine code for {} made from PTX for {} is not what that for {} gives: "
+                      "section '{}' differs",
+                      real.arch, pass.arch, own.arch, *section));
+  };
+  add(std::move(step), std::move(after));
 }
 
 bool starts_with_any(std::string_view text, std::initializer_list<std::string_view> starts) {
@@ -130,19 +150,11 @@ Step host_proof_step(const JobPtr& job, const fs::path& with_ours, const fs::pat
 }
 
 void add_proofs(StepGraph& graph, const JobPtr& job, const PassLayout& pass,
-                const CompileMode& mode, std::vector<StepId> after) {
-  if (mode.device != HeaderMode::full)
-    add_proof(graph, job, pass, {Stage::header_proof, pass, HeaderMode::full, "proof." + pass.arch},
-              after);
-  for (const auto& real : pass.real) {
-    if (suffix(real.arch) == suffix(pass.arch)) continue;
-    PassLayout own = pass;  // as if sm_90 were made from compute_90
-    own.arch = "compute_" + suffix(real.arch);
-    own.preprocess = retargeted(pass.preprocess, suffix(pass.arch), suffix(real.arch));
-    own.cicc = retargeted(pass.cicc, suffix(pass.arch), suffix(real.arch));
-    const std::string place = fmt::format("proof.{}-for-{}", pass.arch, own.arch);
-    add_proof(graph, job, pass, {Stage::pair_proof, std::move(own), mode.device, place}, after);
-  }
+                const CompileMode& mode, StepId cicc, const std::vector<StepId>& ptxas) {
+  if (mode.device != HeaderMode::full) add_header_proof(graph, job, pass, {cicc});
+  for (std::size_t i = 0; i < pass.real.size(); ++i)
+    if (suffix(pass.real[i].arch) != suffix(pass.arch))
+      add_pair_proof(graph, job, pass, pass.real[i], mode, {ptxas.at(i)});
 }
 
 }  // namespace sagebuild::nvcc

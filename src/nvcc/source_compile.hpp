@@ -180,10 +180,11 @@ void add_macro_check(StepGraph& graph, const JobPtr& job, Stage check, const std
 Words mapped_source_options(Words argv, const Job& job);
 // What a cicc run of this source takes, until it was measured.
 void expect_cicc(Step& step, const Job& job, HeaderMode headers);
-// --headers check: what the PTX of a pass is held against. `cicc` makes that PTX. A proof that
-// fails is a header_proof (other headers may fit) or a pair_proof (the plan is wrong).
+// --headers check: what the PTX of a pass and its machine code are held against, which the steps
+// `cicc` and `ptxas` (one per real architecture) make. A proof that fails is a header_proof (other
+// headers may fit) or a pair_proof (the plan is wrong).
 void add_proofs(StepGraph& graph, const JobPtr& job, const PassLayout& pass,
-                const CompileMode& mode, std::vector<StepId> after);
+                const CompileMode& mode, StepId cicc, const std::vector<StepId>& ptxas);
 
 // --headers check: for objects whose functions can be compared. Optimised, a function depends on
 // what else its unit holds (unit growth limits inlining); and where functions share a section, the
@@ -202,9 +203,10 @@ struct Texts {
 };
 // The steps that turn texts into an object and an image.
 struct Unit {
-  std::vector<StepId> cicc;  // one per pass
-  StepId compile = 0;        // of the host side
-  std::vector<StepId> last;  // after these, object and image are there, and checked
+  std::vector<StepId> cicc;                // one per pass
+  std::vector<std::vector<StepId>> ptxas;  // by pass, one per real architecture
+  StepId compile = 0;                      // of the host side
+  std::vector<StepId> last;                // after these, object and image are there, and checked
 };
 
 // The steps of a source that is taken apart, each without what it waits for: that stands in

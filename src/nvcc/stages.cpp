@@ -41,12 +41,9 @@ void add_text_checks(StepGraph& graph, const JobPtr& job, const CompileMode& mod
 }
 
 void add_all_proofs(StepGraph& graph, const JobPtr& job, const CompileMode& mode,
-                    const Texts& texts, const Unit& unit) {
-  for (std::size_t i = 0; i < unit.cicc.size(); ++i) {
-    std::vector<StepId> after = texts.device[i];
-    after.push_back(unit.cicc[i]);
-    add_proofs(graph, job, job->layout.passes[i], mode, std::move(after));
-  }
+                    const Unit& unit) {
+  for (std::size_t i = 0; i < unit.cicc.size(); ++i)
+    add_proofs(graph, job, job->layout.passes[i], mode, unit.cicc[i], unit.ptxas[i]);
   if (mode.host != HeaderMode::full) add_host_proof(graph, job, mode, unit.compile);
 }
 
@@ -62,7 +59,7 @@ StepGraph decomposed_steps(const JobPtr& job, const CompileMode& mode,
     return graph;
   }
   const Unit unit = add_unit(graph, job, mode, texts);
-  if (job->settings->choice == HeaderChoice::check) add_all_proofs(graph, job, mode, texts, unit);
+  if (job->settings->choice == HeaderChoice::check) add_all_proofs(graph, job, mode, unit);
   append(graph, join_step(job, {job}), unit.last);
   return graph;
 }
@@ -76,8 +73,10 @@ Unit add_unit(StepGraph& graph, const JobPtr& job, const CompileMode& mode, cons
     const StepId cicc = append(graph, cicc_step(job, pass, mode), texts.device[i]);
     unit.cicc.push_back(cicc);
     images.push_back(cicc);
+    std::vector<StepId>& ptxas = unit.ptxas.emplace_back();
     for (const RealLayout& real : pass.real)
-      images.push_back(append(graph, ptxas_step(job, pass, real), {cicc}));
+      ptxas.push_back(append(graph, ptxas_step(job, pass, real), {cicc}));
+    images.insert(images.end(), ptxas.begin(), ptxas.end());
   }
   const StepId fatbinary = append(graph, fatbinary_step(job), std::move(images));
 

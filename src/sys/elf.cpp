@@ -160,6 +160,34 @@ ObjectContent object_content(const fs::path& object) {
   return found;
 }
 
+namespace {
+
+using Section = std::pair<std::string_view, std::string_view>;  // name, content
+
+std::vector<Section> sections_but_notes(const ElfFile& elf) {
+  std::vector<Section> sections;
+  for (Elf_Scn* one = nullptr; (one = elf_nextscn(elf.get(), one)) != nullptr;) {
+    GElf_Shdr header;
+    if (gelf_getshdr(one, &header) == nullptr) elf.fail();
+    if (header.sh_type != SHT_NOTE)
+      sections.emplace_back(elf.section_name(one), elf.content(elf_ndxscn(one)));
+  }
+  return sections;
+}
+
+}  // namespace
+
+std::optional<std::string> differing_section(const fs::path& cubin, const fs::path& other) {
+  const ElfFile one(cubin);
+  const ElfFile two(other);
+  const std::vector<Section> ours = sections_but_notes(one);
+  const std::vector<Section> theirs = sections_but_notes(two);
+  const auto [differs, its] = std::ranges::mismatch(ours, theirs);
+  if (differs != ours.end()) return std::string(differs->first);
+  if (its != theirs.end()) return std::string(its->first);
+  return std::nullopt;
+}
+
 DynamicInfo dynamic_info(const fs::path& file) {
   DynamicInfo info;
   const ElfFile elf(file);

@@ -231,12 +231,22 @@ TEST_CASE("headers full and headers check") {
   SECTION("check: code for one architecture made from another's PTX is held against its own") {
     world.choice = HeaderChoice::check;
     world.targets[0] = {Arch{8, 9}, Arch{9, 0}, true, false, ""};
-    CHECK(world.compile("a.cu").count("pair proof") == 1);
+    // A preprocessor, cicc and ptxas.
+    CHECK(world.compile("a.cu").count("pair proof") == 3);
     world.put(world.tree() / "b.cu", kSmall +
                                          "#ifndef __CUDA_ARCH__\n#define __CUDA_ARCH__ 0\n#endif\n"
                                          "__global__ void own(int* p) { *p = __CUDA_ARCH__; }\n");
     CHECK_THROWS_MATCHES(world.compile("b.cu"), Error,
-                         says("PTX for compute_90 with facade headers is not what stands"));
+                         says("machine code for sm_90 made from PTX for compute_89 is not what"));
+  }
+  SECTION("check: other PTX that comes to the same instructions is no difference") {
+    world.choice = HeaderChoice::check;
+    world.targets[0] = {Arch{8, 0}, Arch{9, 0}, true, false, ""};
+    world.put(world.tree() / "c.cu",
+              "#include <torch/extension.h>\n#include <cuda_bf16.h>\n"
+              "__global__ void add(__nv_bfloat162* p) { p[0] = __hadd2(p[1], p[2]); }\n"
+              "void f(__nv_bfloat162* p) { add<<<1, 1>>>(p); }\n");
+    CHECK(world.compile("c.cu").count("pair proof") == 3);
   }
   SECTION("check: other device code without any macro is found by the proof alone") {
     const auto header = world.site() / "torch/include/torch/extension.h";
@@ -253,6 +263,23 @@ TEST_CASE("headers full and headers check") {
     CHECK(world.outcomes.back().mode.device == HeaderMode::full);
     CHECK(world.outcomes.back().reason.find("PTX differs") != std::string::npos);
   }
+}
+
+TEST_CASE("libcu++'s pipeline is left out where nothing of it is used") {
+  NEEDS_NVCC();
+  NvccWorld world;
+  const std::string source = "#include <cuda/pipeline>\n" + kSmall;
+  world.put(world.tree() / "a.cu", source);
+  world.compile("a.cu");
+  CHECK(world.outcomes.back().mode.device == HeaderMode::facade);
+  const auto [name, used] = GENERATE(table<std::string, std::string>({
+      {"b.cu", "__global__ void p() { auto pipe = cuda::make_pipeline(); pipe.quit(); }\n"},
+      {"c.cu", "#ifdef CCCL_VERSION\n__global__ void p() {}\n#endif\n"},
+  }));
+  world.put(world.tree() / name, source + used);
+  world.compile(name);
+  CHECK(world.outcomes.back().mode.device == HeaderMode::full);
+  CHECK(world.outcomes.back().mode.host == HeaderMode::full);
 }
 
 TEST_CASE(

@@ -57,6 +57,24 @@ std::string code_of(const fs::path& folder, const std::string& text) {
   return object_content(folder / "asked.o").functions.at("_Z5askedi").code;
 }
 
+TEST_CASE("two images differ by the content of a section, but not by their notes") {
+  const TempDir folder("sagebuild-elf");
+  const auto object = [&](const std::string& name, const std::string& text,
+                          const std::string& option) {
+    Command command{.argv = {"g++", "-c", option, "-x", "c++", "-", "-o", name},
+                    .cwd = folder.path()};
+    command.input = text;
+    run_checked(command, "cannot compile");
+    return folder.path() / name;
+  };
+  const auto one = object("one.o", "int x = 1;", "-fcf-protection=full");
+  CHECK(differing_section(one, object("note.o", "int x = 1;", "-fcf-protection=branch")) ==
+        std::nullopt);
+  CHECK(differing_section(one, object("data.o", "int x = 2;", "-fcf-protection=full")) == ".data");
+  CHECK(differing_section(one, object("more.o", "int x = 1; __thread int y = 1;",
+                                      "-fcf-protection=full")) != std::nullopt);
+}
+
 TEST_CASE("the machine and the flags of a file, as a GPU image tells its architecture") {
   const TempDir folder("sagebuild-elf");
   Elf64_Ehdr header{};
