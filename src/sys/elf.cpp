@@ -162,15 +162,26 @@ ObjectContent object_content(const fs::path& object) {
 
 namespace {
 
-using Section = std::pair<std::string_view, std::string_view>;  // name, content
+// What of a section can differ. A GPU image has the registers and barriers that a kernel takes in
+// the info and the flags of its section, and shared memory as a section of a size and no bytes.
+struct Section {
+  std::string_view name;
+  std::string_view content;
+  GElf_Word type;
+  GElf_Xword flags;
+  GElf_Xword size;
+  GElf_Word info;
+  bool operator==(const Section&) const = default;
+};
 
 std::vector<Section> sections_but_notes(const ElfFile& elf) {
   std::vector<Section> sections;
   for (Elf_Scn* one = nullptr; (one = elf_nextscn(elf.get(), one)) != nullptr;) {
     GElf_Shdr header;
     if (gelf_getshdr(one, &header) == nullptr) elf.fail();
-    if (header.sh_type != SHT_NOTE)
-      sections.emplace_back(elf.section_name(one), elf.content(elf_ndxscn(one)));
+    if (header.sh_type == SHT_NOTE) continue;
+    sections.push_back({elf.section_name(one), elf.content(elf_ndxscn(one)), header.sh_type,
+                        header.sh_flags, header.sh_size, header.sh_info});
   }
   return sections;
 }
@@ -183,8 +194,8 @@ std::optional<std::string> differing_section(const fs::path& cubin, const fs::pa
   const std::vector<Section> ours = sections_but_notes(one);
   const std::vector<Section> theirs = sections_but_notes(two);
   const auto [differs, its] = std::ranges::mismatch(ours, theirs);
-  if (differs != ours.end()) return std::string(differs->first);
-  if (its != theirs.end()) return std::string(its->first);
+  if (differs != ours.end()) return std::string(differs->name);
+  if (its != theirs.end()) return std::string(its->name);
   return std::nullopt;
 }
 

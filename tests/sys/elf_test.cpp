@@ -71,6 +71,9 @@ TEST_CASE("two images differ by the content of a section, but not by their notes
   CHECK(differing_section(one, object("note.o", "int x = 1;", "-fcf-protection=branch")) ==
         std::nullopt);
   CHECK(differing_section(one, object("data.o", "int x = 2;", "-fcf-protection=full")) == ".data");
+  // A section without bytes has a size all the same.
+  const auto four = object("four.o", "int x[4];", "-fcf-protection=full");
+  CHECK(differing_section(four, object("eight.o", "int x[8];", "-fcf-protection=full")) == ".bss");
   CHECK(differing_section(one, object("more.o", "int x = 1; __thread int y = 1;",
                                       "-fcf-protection=full")) != std::nullopt);
 }

@@ -44,9 +44,9 @@ struct ObjectContent {
 // Of an ELF64 object. Throws Error{failed} if it is none.
 ObjectContent object_content(const std::filesystem::path& object);
 
-// The name of the first section that two GPU images do not have in common, byte for byte; nothing
-// if they have all but notes, which hold the tools' options and the architecture of the PTX. Throws
-// as elf_header.
+// The name of the first section whose bytes, size or flags are not the same in two GPU images;
+// nothing if all are but notes, which hold the tools' options and the architecture of the PTX.
+// Throws as elf_header.
 std::optional<std::string> differing_section(const std::filesystem::path& cubin,
                                              const std::filesystem::path& other);
 
